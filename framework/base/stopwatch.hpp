@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+
+namespace maskerade {
+
+// Wall time since it was made or last restarted.
+class Stopwatch {
+ public:
+  double elapsed_ms() const {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start_).count();
+  }
+  void restart() { start_ = Clock::now(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace maskerade

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "framework/tensor/dtype.hpp"
+
+namespace maskerade {
+
+// A read-only tensor [batch, heads, length, dim] in host memory; dim is contiguous, the other
+// strides are in elements and may be anything. Does not own.
+struct TensorView {
+  const void* data = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t batch = 0;
+  std::int64_t heads = 0;
+  std::int64_t length = 0;
+  std::int64_t dim = 0;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
+
+  // The dim elements of (b, h, i).
+  const void* row(std::int64_t b, std::int64_t h, std::int64_t i) const noexcept {
+    return static_cast<const std::byte*>(data) +
+           (b * batch_stride + h * head_stride + i * row_stride) *
+               static_cast<std::int64_t>(size_of(dtype));
+  }
+  // The same row widened to float32: target[dim].
+  void load_row(std::int64_t b, std::int64_t h, std::int64_t i, float* target) const noexcept {
+    convert_to_float(dtype, row(b, h, i), static_cast<std::size_t>(dim), target);
+  }
+};
+
+// A tensor view with its memory: 64-byte aligned of its own, or kept alive through `owner` (a
+// mapped file). Copies share the memory, which nothing changes once it is filled.
+class Tensor {
+ public:
+  Tensor() = default;
+  // A view of memory that `owner` keeps alive.
+  Tensor(const TensorView& view, std::shared_ptr<const void> owner)
+      : view_(view), owner_(std::move(owner)) {}
+  // A contiguous tensor whose values are narrowed from float32: values[batch * heads * length *
+  // dim].
+  static Tensor from_floats(DType dtype,
+                            std::int64_t batch,
+                            std::int64_t heads,
+                            std::int64_t length,
+                            std::int64_t dim,
+                            const float* values);
+
+  const TensorView& view() const noexcept { return view_; }
+
+ private:
+  TensorView view_;
+  std::shared_ptr<const void> owner_;
+};
+
+// 64-byte aligned float32 scratch memory, not cleared.
+std::unique_ptr<float[], void (*)(float*)> aligned_floats(std::size_t count);
+
+}  // namespace maskerade
