@@ -1,0 +1,403 @@
+#include "framework/mask/conversions.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "framework/base/error.hpp"
+#include "framework/mask/detail/mask_assembler.hpp"
+#include "framework/mask/detail/visible_words.hpp"
+#include "framework/mask/tile_row_builder.hpp"
+
+namespace maskerade {
+namespace {
+
+std::size_t to_size(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+void check_extent(MaskExtent extent) {
+  if (extent.batch < 1 || extent.heads < 1) {
+    throw ShapeError(
+        fmt::format("a mask's extent is batch {} and heads {}; each must be at least 1",
+                    extent.batch, extent.heads));
+  }
+}
+
+void check_size(const char* name, std::size_t size, std::int64_t expected) {
+  if (size != to_size(expected)) {
+    throw ShapeError(fmt::format("{} has {} elements; it must have {}", name, size, expected));
+  }
+}
+
+// "row 5 (batch 0, head 1, query 2)".
+std::string describe_row(const Visibility& visibility, MaskExtent extent, std::int64_t row) {
+  const std::int64_t slice = row / visibility.query_len();
+  return fmt::format("row {} (batch {}, head {}, query {})", row, slice / extent.heads,
+                     slice % extent.heads, row % visibility.query_len());
+}
+
+// Calls fill(builder, row, r) for every row of every tile row: `row` counts within the tile row, r
+// over the mask.
+template <typename Fill>
+Mask build_by_rows(const Visibility& visibility, MaskExtent extent, Fill&& fill) {
+  detail::MaskAssembler assembler(visibility, extent);
+  TileRowBuilder builder(visibility);
+  const std::int64_t query_len = visibility.query_len();
+  for (std::int64_t slice = 0; slice < extent.batch * extent.heads; ++slice) {
+    for (std::int64_t first = 0; first < query_len; first += kTileRows) {
+      builder.start(first / kTileRows);
+      for (int row = 0; row < builder.rows(); ++row) {
+        fill(builder, row, slice * query_len + first + row);
+      }
+      const TileRow tile_row = builder.finish();
+      assembler.append({.any = tile_row.any,
+                        .full = tile_row.full,
+                        .partial = tile_row.partial,
+                        .sampled_counts = tile_row.sampled_counts,
+                        .sampled_keys = tile_row.sampled_keys,
+                        .sampled_probabilities = tile_row.sampled_probabilities});
+    }
+  }
+  return std::move(assembler).take();
+}
+
+// Calls visit(slice, view, visible) for every tile row, slice = b * heads + h.
+template <typename Visit>
+void for_each_tile_row(const Mask& mask, Visit&& visit) {
+  for (std::int64_t slice = 0; slice < mask.extent().batch * mask.extent().heads; ++slice) {
+    for (std::int64_t index = 0; index < mask.tile_row_count(); ++index) {
+      const TileRowView view =
+          mask.tile_row(slice / mask.extent().heads, slice % mask.extent().heads, index);
+      visit(slice, view, detail::VisibleWords(mask.visibility(), view.first_query, view.rows));
+    }
+  }
+}
+
+SampledEntries sampled_of(const Mask& mask, std::int64_t slice, std::int64_t query) {
+  return mask.sampled(slice / mask.extent().heads, slice % mask.extent().heads, query);
+}
+
+// Calls visit(key) for every set bit of a tile's word, ascending.
+template <typename Visit>
+void for_each_key(std::int64_t tile, std::uint64_t word, Visit&& visit) {
+  for (; word != 0; word &= word - 1) visit(tile * kTileKeys + std::countr_zero(word));
+}
+
+}  // namespace
+
+std::vector<float> to_dense(const Mask& mask) {
+  const std::int64_t key_len = mask.key_len();
+  std::vector<float> weights(
+      to_size(mask.extent().batch * mask.extent().heads * mask.query_len() * key_len));
+  for_each_tile_row(
+      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
+        float* first = weights.data() + (slice * mask.query_len() + view.first_query) * key_len;
+        view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+          for (int row = 0; row < view.rows; ++row) {
+            const std::uint64_t word = words == nullptr ? visible.word(row, tile) : words[row];
+            for_each_key(tile, word, [&](std::int64_t key) { first[row * key_len + key] = 1.0F; });
+          }
+        });
+        for (int row = 0; row < view.rows; ++row) {
+          const SampledEntries entries = sampled_of(mask, slice, view.first_query + row);
+          for (std::size_t i = 0; i < entries.keys.size(); ++i) {
+            first[row * key_len + entries.keys[i]] = entries.probabilities[i];
+          }
+        }
+      });
+  return weights;
+}
+
+Mask from_dense(const Visibility& visibility, MaskExtent extent, std::span<const float> weights) {
+  check_extent(extent);
+  const std::int64_t key_len = visibility.key_len();
+  check_size("weights", weights.size(),
+             extent.batch * extent.heads * visibility.query_len() * key_len);
+  return build_by_rows(visibility, extent, [&](TileRowBuilder& builder, int row, std::int64_t r) {
+    const float* values = weights.data() + r * key_len;
+    for (std::int64_t tile = 0; tile * kTileKeys < key_len; ++tile) {
+      std::uint64_t ones = 0;
+      const std::int64_t first = tile * kTileKeys;
+      for (std::int64_t key = first; key < std::min(first + kTileKeys, key_len); ++key) {
+        const float weight = values[key];
+        if (!(weight >= 0.0F && weight <= 1.0F)) {
+          throw ShapeError(fmt::format("{}, key {}: the weight is {}; it must be between 0 and 1",
+                                       describe_row(visibility, extent, r), key, weight));
+        }
+        if (weight == 1.0F) {
+          ones |= std::uint64_t{1} << (key - first);
+        } else if (weight > 0.0F) {
+          builder.add_key(row, key, weight);
+        }
+      }
+      builder.add_word(row, tile, ones);
+    }
+  });
+}
+
+CompressedRows to_compressed_rows(const Mask& mask) {
+  const std::int64_t rows = mask.extent().batch * mask.extent().heads * mask.query_len();
+  CompressedRows result;
+  result.offsets.resize(to_size(rows + 1));
+  for_each_tile_row(mask, [&](std::int64_t slice, const TileRowView& view,
+                              const detail::VisibleWords& visible) {
+    std::int64_t* counts = result.offsets.data() + slice * mask.query_len() + view.first_query + 1;
+    view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+      for (int row = 0; row < view.rows; ++row) {
+        counts[row] += std::popcount(words == nullptr ? visible.word(row, tile) : words[row]);
+      }
+    });
+    for (int row = 0; row < view.rows; ++row) {
+      counts[row] +=
+          static_cast<std::int64_t>(sampled_of(mask, slice, view.first_query + row).keys.size());
+    }
+  });
+  std::partial_sum(result.offsets.begin(), result.offsets.end(), result.offsets.begin());
+  result.keys.resize(to_size(result.offsets.back()));
+  result.probabilities.assign(result.keys.size(), 1.0F);
+
+  for_each_tile_row(
+      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
+        const std::int64_t first_row = slice * mask.query_len() + view.first_query;
+        std::array<std::int64_t, kTileRows> next{};
+        std::copy_n(result.offsets.begin() + first_row, view.rows, next.begin());
+        view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+          for (int row = 0; row < view.rows; ++row) {
+            const std::uint64_t word = words == nullptr ? visible.word(row, tile) : words[row];
+            for_each_key(tile, word, [&](std::int64_t key) {
+              result.keys[to_size(next[to_size(row)]++)] = static_cast<std::int32_t>(key);
+            });
+          }
+        });
+        // The sampled entries are merged in from the back, where their room is.
+        for (int row = 0; row < view.rows; ++row) {
+          const SampledEntries entries = sampled_of(mask, slice, view.first_query + row);
+          const std::int64_t begin = result.offsets[to_size(first_row + row)];
+          std::int64_t bits = next[to_size(row)];
+          std::int64_t target = result.offsets[to_size(first_row + row + 1)];
+          for (std::size_t left = entries.keys.size(); left > 0;) {
+            --target;
+            if (bits > begin && result.keys[to_size(bits - 1)] > entries.keys[left - 1]) {
+              result.keys[to_size(target)] = result.keys[to_size(--bits)];
+              result.probabilities[to_size(target)] = 1.0F;
+            } else {
+              result.keys[to_size(target)] = entries.keys[--left];
+              result.probabilities[to_size(target)] = entries.probabilities[left];
+            }
+          }
+        }
+      });
+  return result;
+}
+
+Mask from_compressed_rows(const Visibility& visibility,
+                          MaskExtent extent,
+                          std::span<const std::int64_t> offsets,
+                          std::span<const std::int32_t> keys,
+                          std::span<const float> probabilities) {
+  check_extent(extent);
+  const std::int64_t rows = extent.batch * extent.heads * visibility.query_len();
+  check_size("offsets", offsets.size(), rows + 1);
+  if (offsets[0] != 0) {
+    throw ShapeError(fmt::format("offsets[0] is {}; it must be 0", offsets[0]));
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if (offsets[to_size(r + 1)] < offsets[to_size(r)]) {
+      throw ShapeError(fmt::format("offsets[{}] is {}, less than offsets[{}], {}; offsets ascend",
+                                   r + 1, offsets[to_size(r + 1)], r, offsets[to_size(r)]));
+    }
+  }
+  check_size("keys", keys.size(), offsets.back());
+  if (!probabilities.empty()) check_size("probabilities", probabilities.size(), offsets.back());
+
+  std::vector<std::int32_t> sorted;
+  return build_by_rows(visibility, extent, [&](TileRowBuilder& builder, int row, std::int64_t r) {
+    const std::int64_t begin = offsets[to_size(r)];
+    const std::int64_t end = offsets[to_size(r + 1)];
+    sorted.assign(keys.begin() + begin, keys.begin() + end);
+    if (!std::is_sorted(sorted.begin(), sorted.end())) std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice != sorted.end()) {
+      throw ShapeError(fmt::format("{}: key {} appears twice; a key may appear once in a row",
+                                   describe_row(visibility, extent, r), *twice));
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int32_t key = keys[to_size(i)];
+      if (key < 0 || key >= visibility.key_len()) {
+        throw ShapeError(fmt::format("{}: keys[{}] is {}; it must be between 0 and {}",
+                                     describe_row(visibility, extent, r), i, key,
+                                     visibility.key_len() - 1));
+      }
+      const float probability = probabilities.empty() ? 1.0F : probabilities[to_size(i)];
+      if (!(probability > 0.0F && probability <= 1.0F)) {
+        throw ShapeError(
+            fmt::format("{}: probabilities[{}] is {}; it must be above 0 and at most 1",
+                        describe_row(visibility, extent, r), i, probability));
+      }
+      builder.add_key(row, key, probability);
+    }
+  });
+}
+
+FlatEntries to_flat(const Mask& mask) {
+  CompressedRows rows = to_compressed_rows(mask);
+  FlatEntries flat;
+  flat.indices.resize(rows.keys.size());
+  for (std::size_t r = 0; r + 1 < rows.offsets.size(); ++r) {
+    const std::int64_t first = static_cast<std::int64_t>(r) * mask.key_len();
+    for (std::int64_t i = rows.offsets[r]; i < rows.offsets[r + 1]; ++i) {
+      flat.indices[to_size(i)] = first + rows.keys[to_size(i)];
+    }
+  }
+  flat.probabilities = std::move(rows.probabilities);
+  return flat;
+}
+
+Mask from_flat(const Visibility& visibility,
+               MaskExtent extent,
+               std::span<const std::int64_t> indices,
+               std::span<const float> probabilities) {
+  check_extent(extent);
+  if (!probabilities.empty()) {
+    check_size("probabilities", probabilities.size(), static_cast<std::int64_t>(indices.size()));
+  }
+  const std::int64_t key_len = visibility.key_len();
+  const std::int64_t rows = extent.batch * extent.heads * visibility.query_len();
+  CompressedRows compressed;
+  compressed.offsets.resize(to_size(rows + 1));
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i] < 0 || indices[i] >= rows * key_len) {
+      throw ShapeError(
+          fmt::format("indices[{}] is {}; with {} rows of {} keys it must be between 0 "
+                      "and {}",
+                      i, indices[i], rows, key_len, rows * key_len - 1));
+    }
+    const float probability = probabilities.empty() ? 1.0F : probabilities[i];
+    if (!(probability > 0.0F && probability <= 1.0F)) {
+      throw ShapeError(
+          fmt::format("probabilities[{}] is {}; it must be above 0 and at most 1", i, probability));
+    }
+    ++compressed.offsets[to_size(indices[i] / key_len + 1)];
+  }
+  std::partial_sum(compressed.offsets.begin(), compressed.offsets.end(),
+                   compressed.offsets.begin());
+  std::vector<std::int64_t> next = compressed.offsets;
+  compressed.keys.resize(indices.size());
+  compressed.probabilities.resize(probabilities.size());
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const std::size_t target = to_size(next[to_size(indices[i] / key_len)]++);
+    compressed.keys[target] = static_cast<std::int32_t>(indices[i] % key_len);
+    if (!probabilities.empty()) compressed.probabilities[target] = probabilities[i];
+  }
+  return from_compressed_rows(visibility, extent, compressed.offsets, compressed.keys,
+                              compressed.probabilities);
+}
+
+namespace {
+
+std::int64_t floor_divide(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+
+// Row of blocks of a query, counted from the first query's.
+std::int64_t block_row(const Visibility& visibility, std::int64_t block, std::int64_t query) {
+  return floor_divide(visibility.position(query), block) -
+         floor_divide(visibility.position(0), block);
+}
+
+struct BlockGrid {
+  std::int64_t query_blocks = 0;
+  std::int64_t key_blocks = 0;
+};
+
+BlockGrid block_grid(const Visibility& visibility, std::int64_t block) {
+  if (block < 1 || block > std::numeric_limits<std::int32_t>::max()) {
+    throw ShapeError(fmt::format("block is {}; it must be between 1 and 2147483647", block));
+  }
+  std::int64_t last = 0;
+  for (std::int64_t query = 0; query < visibility.query_len(); ++query) {
+    const std::int64_t row = block_row(visibility, block, query);
+    if (row < 0) {
+      throw ShapeError(fmt::format(
+          "query {} at position {} is in a block before that of query 0 at position {}; "
+          "blocks start at query 0",
+          query, visibility.position(query), visibility.position(0)));
+    }
+    last = std::max(last, row);
+  }
+  return {.query_blocks = last + 1, .key_blocks = (visibility.key_len() + block - 1) / block};
+}
+
+}  // namespace
+
+Mask from_blocks(const Visibility& visibility, MaskExtent extent, const BlockMask& blocks) {
+  check_extent(extent);
+  const BlockGrid grid = block_grid(visibility, blocks.block);
+  if (blocks.query_blocks != grid.query_blocks || blocks.key_blocks != grid.key_blocks) {
+    throw ShapeError(fmt::format("{} x {} blocks of {} tokens; the queries and keys make {} x {}",
+                                 blocks.query_blocks, blocks.key_blocks, blocks.block,
+                                 grid.query_blocks, grid.key_blocks));
+  }
+  check_size("active", blocks.active.size(),
+             extent.batch * extent.heads * grid.query_blocks * grid.key_blocks);
+  return build_by_rows(visibility, extent, [&](TileRowBuilder& builder, int row, std::int64_t r) {
+    const std::int64_t slice = r / visibility.query_len();
+    const std::int64_t i = block_row(visibility, blocks.block, r % visibility.query_len());
+    const std::uint8_t* active =
+        blocks.active.data() + (slice * grid.query_blocks + i) * grid.key_blocks;
+    for (std::int64_t begin = 0; begin < grid.key_blocks;) {
+      std::int64_t end = begin + 1;
+      if (active[begin] != 0) {
+        while (end < grid.key_blocks && active[end] != 0) ++end;
+        builder.add_range(row, begin * blocks.block, end * blocks.block);
+      }
+      begin = end;
+    }
+  });
+}
+
+BlockMask to_blocks(const Mask& mask, std::int64_t block) {
+  const Visibility& visibility = mask.visibility();
+  const BlockGrid grid = block_grid(visibility, block);
+  BlockMask blocks{.block = block,
+                   .query_blocks = grid.query_blocks,
+                   .key_blocks = grid.key_blocks,
+                   .active = {}};
+  blocks.active.resize(
+      to_size(mask.extent().batch * mask.extent().heads * grid.query_blocks * grid.key_blocks));
+  for_each_tile_row(
+      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
+        std::array<std::uint8_t*, kTileRows> active{};  // of each row's row of blocks
+        for (int row = 0; row < view.rows; ++row) {
+          const std::int64_t i = block_row(visibility, block, view.first_query + row);
+          active[to_size(row)] =
+              blocks.active.data() + (slice * grid.query_blocks + i) * grid.key_blocks;
+        }
+        view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+          const std::int64_t first = tile * kTileKeys;
+          const std::int64_t last_block = (std::min(first + kTileKeys, mask.key_len()) - 1) / block;
+          std::uint64_t united = 0;  // of the rows so far that share a row of blocks
+          for (int row = 0; row < view.rows; ++row) {
+            united |= words == nullptr ? visible.word(row, tile) : words[row];
+            if (row + 1 < view.rows && active[to_size(row + 1)] == active[to_size(row)]) continue;
+            for (std::int64_t j = first / block; j <= last_block; ++j) {
+              const std::uint64_t keys = detail::visible_word((j + 1) * block, tile) &
+                                         ~detail::visible_word(j * block, tile);
+              if ((united & keys) != 0) active[to_size(row)][j] = 1;
+            }
+            united = 0;
+          }
+        });
+        for (int row = 0; row < view.rows; ++row) {
+          for (const std::int32_t key : sampled_of(mask, slice, view.first_query + row).keys) {
+            active[to_size(row)][key / block] = 1;
+          }
+        }
+      });
+  return blocks;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "framework/mask/mask.hpp"
+
+namespace maskerade::detail {
+
+// Random access to the bits of one tile row, which outlives it; one reader serves many (start).
+class BitReader {
+ public:
+  void start(const TileRowView& view) {
+    view_ = view;
+    ranks_.resize(view.any.size());
+    std::int64_t rank = 0;
+    for (std::size_t w = 0; w < view.any.size(); ++w) {
+      ranks_[w] = rank;
+      rank += std::popcount(view.any[w] & ~view.full[w]);
+    }
+  }
+
+  // Whether a visible key's bit is set.
+  bool has(int row, std::int64_t key) const noexcept {
+    const std::int64_t tile = key / kTileKeys;
+    const auto w = static_cast<std::size_t>(tile / 64);
+    const std::uint64_t tile_bit = std::uint64_t{1} << (tile % 64);
+    if ((view_.any[w] & tile_bit) == 0) return false;
+    if ((view_.full[w] & tile_bit) != 0) return true;
+    const std::int64_t rank =
+        ranks_[w] + std::popcount(view_.any[w] & ~view_.full[w] & (tile_bit - 1));
+    return ((view_.partial[rank * view_.rows + row] >> (key % kTileKeys)) & 1U) != 0;
+  }
+
+ private:
+  TileRowView view_;
+  std::vector<std::int64_t> ranks_;  // partial tiles before each word of the bitmaps
+};
+
+}  // namespace maskerade::detail

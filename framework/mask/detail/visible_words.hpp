@@ -1,0 +1,65 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "framework/mask/mask.hpp"
+
+namespace maskerade::detail {
+
+using TileWords = std::array<std::uint64_t, static_cast<std::size_t>(kTileRows)>;
+
+// The bits of keys [64 * tile, end) of a tile.
+inline std::uint64_t visible_word(std::int64_t end, std::int64_t tile) noexcept {
+  const std::int64_t left = end - tile * kTileKeys;
+  if (left >= kTileKeys) return ~std::uint64_t{0};
+  return left <= 0 ? 0 : (std::uint64_t{1} << left) - 1;
+}
+
+inline std::int64_t words_for(std::int64_t tiles) noexcept { return (tiles + 63) / 64; }
+
+// What the rows of one tile row see.
+class VisibleWords {
+ public:
+  VisibleWords(const Visibility& visibility, std::int64_t first_query, int rows) noexcept
+      : ends_(visibility.ends().data() + first_query), rows_(rows) {
+    const auto [least, most] = std::minmax_element(ends_, ends_ + rows);
+    least_end_ = *least;
+    most_end_ = *most;
+  }
+
+  // Tiles [0, tile_end()) are those with a visible entry.
+  std::int64_t tile_end() const noexcept { return (most_end_ + kTileKeys - 1) / kTileKeys; }
+  // Whether every row sees every key of the tile.
+  bool sees_all(std::int64_t tile) const noexcept { return (tile + 1) * kTileKeys <= least_end_; }
+  std::uint64_t word(int row, std::int64_t tile) const noexcept {
+    return visible_word(ends_[row], tile);
+  }
+  // The visible bits of every row: words[rows].
+  void fill(std::int64_t tile, std::uint64_t* words) const noexcept {
+    if (sees_all(tile)) {
+      std::fill_n(words, rows_, ~std::uint64_t{0});
+    } else {
+      for (int row = 0; row < rows_; ++row) words[row] = word(row, tile);
+    }
+  }
+  // Whether words[rows], which are visible bits, are all of them.
+  bool are_all(std::int64_t tile, const std::uint64_t* words) const noexcept {
+    std::uint64_t missing = 0;
+    if (sees_all(tile)) {
+      for (int row = 0; row < rows_; ++row) missing |= ~words[row];
+    } else {
+      for (int row = 0; row < rows_; ++row) missing |= words[row] ^ word(row, tile);
+    }
+    return missing == 0;
+  }
+
+ private:
+  const std::int64_t* ends_;
+  int rows_;
+  std::int64_t least_end_;
+  std::int64_t most_end_;
+};
+
+}  // namespace maskerade::detail

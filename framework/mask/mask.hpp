@@ -1,0 +1,141 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "framework/mask/visibility.hpp"
+
+namespace maskerade {
+
+inline constexpr std::int64_t kTileKeys = 64;  // keys of a tile: one 64-bit word per row
+inline constexpr std::int64_t kTileRows = 64;  // most query rows of a tile
+
+// The extent of a mask. batch is 1 or the problem's batch; heads is 1, kv_heads or query_heads:
+// smaller masks hold for all (broadcast).
+struct MaskExtent {
+  std::int64_t batch = 1;
+  std::int64_t heads = 1;
+
+  friend bool operator==(const MaskExtent&, const MaskExtent&) = default;
+};
+
+// The entries of one row with probability below 1: keys ascending, disjoint from the row's bits.
+struct SampledEntries {
+  std::span<const std::int32_t> keys;
+  std::span<const float> probabilities;
+};
+
+// One tile row of a mask: `rows` queries from first_query on, over all keys.
+struct TileRowView {
+  std::int64_t first_query = 0;
+  int rows = 0;
+  std::span<const std::uint64_t> any;  // bit t: tile t has an active entry
+  std::span<const std::uint64_t>
+      full;  // bit t: every visible entry of tile t is active, and one is
+  const std::uint64_t* partial = nullptr;  // [partial tiles][rows] words, in tile order
+
+  // Calls visit(tile, words) for every tile with an active bit, in ascending order. words[rows] are
+  // the bits of a partial tile, or nullptr for a full one (full never implies visible).
+  template <typename Visit>
+  void for_each_tile(Visit&& visit) const {
+    const std::uint64_t* words = partial;
+    for (std::size_t w = 0; w < any.size(); ++w) {
+      for (std::uint64_t left = any[w]; left != 0; left &= left - 1) {
+        const int bit = std::countr_zero(left);
+        const bool is_full = ((full[w] >> bit) & 1U) != 0;
+        visit(static_cast<std::int64_t>(w) * 64 + bit, is_full ? nullptr : words);
+        if (!is_full) words += rows;
+      }
+    }
+  }
+};
+
+struct TileRow;
+namespace detail {
+class MaskAssembler;
+}
+
+// Which visible keys each row attends to, and with which inclusion probability.
+//
+// Bits (probability 1) live in tiles of up to 64 rows x 64 keys: per (batch, head, tile row) two
+// bitmaps over the tiles, any and full; tiles that are any but not full own one 64-bit word per
+// row, found by counting the partial tiles before them. Entries with probability < 1 live beside
+// the bits as sorted per-row lists. Canonical: invisible entries are never active, a tile with
+// every visible entry active is full, one with none is empty, sampled entries are never also bits.
+// So two masks are equal exactly when their memory is. A mask is a value: nothing changes it once
+// it is made.
+class Mask {
+ public:
+  // No key is active.
+  static Mask empty(const Visibility& visibility, MaskExtent extent = {});
+  // Every visible key is active.
+  static Mask full(const Visibility& visibility, MaskExtent extent = {});
+  // From its tile rows: tile_rows[(batch * heads + head) * tile_row_count + tile_row]. Throws
+  // ShapeError when their number or sizes do not fit.
+  static Mask from_tile_rows(const Visibility& visibility,
+                             MaskExtent extent,
+                             const std::vector<TileRow>& tile_rows);
+
+  const Visibility& visibility() const noexcept { return visibility_; }
+  MaskExtent extent() const noexcept { return extent_; }
+  std::int64_t query_len() const noexcept { return visibility_.query_len(); }
+  std::int64_t key_len() const noexcept { return visibility_.key_len(); }
+  std::int64_t tile_height() const noexcept;     // min(64, query_len)
+  std::int64_t tile_row_count() const noexcept;  // per (batch, head)
+  std::int64_t tile_count() const noexcept;      // per tile row
+
+  // b and h count the mask's own batch and heads; use extent_batch / extent_head to broadcast.
+  TileRowView tile_row(std::int64_t b, std::int64_t h, std::int64_t tile_row) const noexcept;
+  SampledEntries sampled(std::int64_t b, std::int64_t h, std::int64_t query) const noexcept;
+  std::int64_t extent_batch(std::int64_t batch) const noexcept {
+    return extent_.batch == 1 ? 0 : batch;
+  }
+  std::int64_t extent_head(std::int64_t query_head, std::int64_t query_heads) const noexcept {
+    return query_head * extent_.heads / query_heads;
+  }
+
+  // The inclusion probability of one entry, 0 when inactive. For tests and small exports.
+  float probability(std::int64_t b, std::int64_t h, std::int64_t query, std::int64_t key) const;
+
+  bool has_sampled() const noexcept { return !sampled_keys_.empty(); }
+  std::int64_t sampled_count() const noexcept {
+    return static_cast<std::int64_t>(sampled_keys_.size());
+  }
+  std::int64_t size_bytes() const noexcept;  // memory of the mask's arrays
+
+  friend bool operator==(const Mask&, const Mask&) = default;
+
+ private:
+  friend class detail::MaskAssembler;
+  Mask(const Visibility& visibility, MaskExtent extent);
+
+  Visibility visibility_;
+  MaskExtent extent_;
+  std::vector<std::uint64_t> any_;             // [batch][heads][tile rows][words]
+  std::vector<std::uint64_t> full_;            // the same
+  std::vector<std::int64_t> partial_offsets_;  // [batch * heads * tile rows + 1] into partial_
+  std::vector<std::uint64_t> partial_;         // words of all partial tiles
+  std::vector<std::int64_t> sampled_offsets_;  // [batch * heads * query_len + 1], or empty: none
+  std::vector<std::int32_t> sampled_keys_;
+  std::vector<float> sampled_probabilities_;
+};
+
+// What a mask holds, per row and in all.
+struct MaskCounts {
+  std::int64_t active_entries = 0;  // bits and sampled, over the mask's own extent
+  std::int64_t sampled_entries = 0;
+  std::int64_t visible_entries = 0;  // over the mask's own extent
+  std::int64_t tiles_full = 0;       // tiles by their bits; sampled entries do not count
+  std::int64_t tiles_partial = 0;
+  std::int64_t tiles_empty = 0;
+  std::int64_t empty_rows = 0;  // rows without an active entry
+  double density = 0;           // active / visible; 0 when nothing is visible
+  double density_p5 = 0;        // over rows that see a key, linear between ranks
+  double density_p95 = 0;
+};
+MaskCounts count(const Mask& mask);
+double density(const Mask& mask);
+
+}  // namespace maskerade
