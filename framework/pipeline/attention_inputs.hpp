@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "framework/mask/visibility.hpp"
+#include "framework/tensor/shape.hpp"
+#include "framework/tensor/tensor.hpp"
+
+namespace maskerade {
+
+// What masks are selected for and attention is computed from. Views: the tensors outlive it.
+struct AttentionInputs {
+  AttentionShape shape;
+  TensorView q;        // [batch, query_heads, query_len, head_dim]
+  TensorView k;        // [batch, kv_heads, key_len, head_dim]
+  TensorView v;        // [batch, kv_heads, key_len, head_dim]
+  float scale = 1.0F;  // logits are scale * q.k
+  Visibility visibility;
+  std::int64_t layer = 0;
+
+  // Throws ShapeError unless the tensors and the visibility fit the shape and scale is finite and
+  // positive.
+  void validate() const;
+};
+
+}  // namespace maskerade

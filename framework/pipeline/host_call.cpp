@@ -1,0 +1,446 @@
+#include "framework/pipeline/host_call.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "framework/base/error.hpp"
+#include "framework/select/key_tile.hpp"
+#include "framework/select/top_k.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr std::int64_t kMostRowsTogether = 64;
+constexpr std::int64_t kMostScoresTogether = 2'000'000;  // 8 MB of float32 per thread
+
+maskerade_matrix matrix_of(const TensorView& tensor, std::int64_t batch) {
+  return {tensor.row(batch, 0, 0), static_cast<std::uint32_t>(tensor.dtype), tensor.head_stride,
+          tensor.row_stride};
+}
+
+void require_key_range(std::int64_t begin, std::int64_t end, std::int64_t key_len) {
+  if (begin < 0 || end > key_len || begin > end) {
+    throw Error(fmt::format("keys [{}, {}) are outside [0, {})", begin, end, key_len));
+  }
+}
+
+}  // namespace
+
+// The C functions: each finds the HostCall, and turns an exception into a remembered failure.
+struct HostServices {
+  static HostCall& host_of(const maskerade_call* call) {
+    return *static_cast<HostCall*>(call->host);
+  }
+
+  template <typename Body>
+  static auto guarded(const maskerade_call* call, Body&& body) noexcept
+      -> decltype(body(host_of(call))) {
+    try {
+      return body(host_of(call));
+    } catch (const std::exception& error) {
+      host_of(call).failure_ = error.what();
+    }
+    return {};
+  }
+
+  template <typename Body>
+  static std::int32_t status_of(const maskerade_call* call, Body&& body) noexcept {
+    const bool done = guarded(call, [&](HostCall& host) {
+      body(host);
+      return true;
+    });
+    return done ? MASKERADE_OK : MASKERADE_FAILED;
+  }
+
+  static const maskerade_services* table() {
+    static const maskerade_services services = {
+        .struct_size = sizeof(maskerade_services),
+        .add_range =
+            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
+               std::int64_t key_begin, std::int64_t key_end) {
+              return status_of(call, [&](HostCall& host) {
+                host.add_range(row_begin, row_end, key_begin, key_end);
+              });
+            },
+        .add_keys =
+            [](const maskerade_call* call, std::int64_t row, const std::int32_t* keys,
+               const float* probabilities, std::size_t count) {
+              return status_of(call, [&](HostCall& host) {
+                host.add_keys(row, {keys, count}, probabilities);
+              });
+            },
+        .active_bits =
+            [](const maskerade_call* call, std::int64_t row, std::int64_t first_key,
+               std::uint64_t* words, std::size_t word_count) {
+              return status_of(call, [&](HostCall& host) {
+                host.active_bits(row, first_key, {words, word_count});
+              });
+            },
+        .active_count =
+            [](const maskerade_call* call, std::int64_t row) {
+              return guarded(call, [&](HostCall& host) {
+                const HostCall::Place at = host.place(row);
+                return at.builder->active_count(at.row);
+              });
+            },
+        .sampled_entries =
+            [](const maskerade_call* call, std::int64_t row, std::int32_t* keys,
+               float* probabilities, std::size_t capacity) {
+              return guarded(call, [&](HostCall& host) {
+                const HostCall::Place at = host.place(row);
+                const auto entries = at.builder->sampled(at.row);
+                for (std::size_t i = 0; i < std::min(capacity, entries.size()); ++i) {
+                  keys[i] = entries[i].first;
+                  probabilities[i] = entries[i].second;
+                }
+                return entries.size();
+              });
+            },
+        .score_range =
+            [](const maskerade_call* call, std::int64_t row, std::int64_t key_begin,
+               std::int64_t key_end, float* scores) {
+              return status_of(
+                  call, [&](HostCall& host) { host.score_range(row, key_begin, key_end, scores); });
+            },
+        .score_keys =
+            [](const maskerade_call* call, std::int64_t row, const std::int32_t* keys,
+               std::size_t count, float* scores) {
+              return status_of(call, [&](HostCall& host) {
+                host.score_keys(row, {keys, count}, scores);
+              });
+            },
+        .add_top_scores =
+            [](const maskerade_call* call, std::int64_t row, const float* scores,
+               std::int64_t key_begin, std::int64_t key_end, std::int64_t count) {
+              return status_of(call, [&](HostCall& host) {
+                host.add_top_scores(row, scores, key_begin, key_end, count);
+              });
+            },
+        .add_top_products =
+            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
+               const std::int64_t* counts) {
+              return status_of(
+                  call, [&](HostCall& host) { host.add_top_products(row_begin, row_end, counts); });
+            },
+        .top_indices =
+            [](const maskerade_call* call, const float* scores, std::size_t length,
+               std::size_t count, std::int32_t* indices) {
+              return guarded(call, [&](HostCall& host) {
+                select_top_k({scores, length}, {}, static_cast<std::int64_t>(count), host.picked_);
+                std::copy(host.picked_.begin(), host.picked_.end(), indices);
+                return host.picked_.size();
+              });
+            },
+        .uniform =
+            [](const maskerade_call* call, std::int64_t row, std::uint32_t purpose,
+               std::int64_t key) {
+              return guarded(call, [&](HostCall& host) {
+                const HostCall::Place at = host.place(row);
+                return host.random(at.head, purpose)
+                    .uniform(static_cast<std::uint64_t>(call->positions[at.query]),
+                             static_cast<std::uint32_t>(key));
+              });
+            },
+        .draw =
+            [](const maskerade_call* call, std::int64_t row, std::uint32_t purpose,
+               std::int64_t key_begin, std::int64_t key_end, std::size_t count, std::int32_t* keys,
+               std::size_t* population) {
+              return guarded(call, [&](HostCall& host) {
+                return host.draw(row, purpose, key_begin, key_end, count, keys, population);
+              });
+            },
+        .scratch =
+            [](const maskerade_call* call, std::size_t bytes) {
+              return guarded(call,
+                             [&](HostCall& host) { return host.scratch_.allocate(bytes, 64); });
+            },
+        .to_float =
+            [](std::uint32_t dtype, const void* source, std::size_t count, float* target) {
+              convert_to_float(static_cast<DType>(dtype), source, count, target);
+            },
+        .count_work =
+            [](const maskerade_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
+              host_of(call).keys_scored_ += keys_scored;
+              host_of(call).bytes_read_ += bytes_read;
+            },
+    };
+    return &services;
+  }
+};
+
+HostCall::HostCall(const MaskerContext& context)
+    : context_(context),
+      tile_height_(std::min(kTileRows, context.inputs->shape.query_len)),
+      packed_(
+          aligned_floats(static_cast<std::size_t>(context.inputs->shape.head_dim * kPackedKeys))) {
+  const AttentionInputs& inputs = *context.inputs;
+  const AttentionShape& shape = inputs.shape;
+  call_.struct_size = sizeof(call_);
+  call_.causal = inputs.visibility.is_causal() ? 1 : 0;
+  call_.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
+                 shape.query_len, shape.key_len,     shape.head_dim};
+  call_.scale = inputs.scale;
+  call_.layer = inputs.layer;
+  call_.key_begin = 0;
+  call_.key_end = shape.key_len;
+  call_.positions = inputs.visibility.positions().data();
+  call_.visible_ends = inputs.visibility.ends().data();
+  call_.services = HostServices::table();
+  call_.host = this;
+}
+
+void HostCall::start(const CallRows& rows, const Mask& previous) {
+  const AttentionInputs& inputs = *context_.inputs;
+  call_.batch = rows.batch;
+  call_.head_begin = rows.head_begin;
+  call_.head_end = rows.head_end;
+  call_.query_begin = rows.query_begin;
+  call_.query_end = rows.query_end;
+  call_.kv_head = inputs.shape.kv_head_of(rows.head_begin);
+  call_.q = matrix_of(inputs.q, rows.batch);
+  call_.k = matrix_of(inputs.k, rows.batch);
+  if (context_.sees_values) call_.v = matrix_of(inputs.v, rows.batch);
+  if (!context_.indexes.empty()) {
+    call_.indexes = context_.indexes.data() + rows.batch * inputs.shape.kv_heads;
+  }
+  failure_.clear();
+  scratch_.release();
+
+  const std::int64_t first_tile_row = rows.query_begin / tile_height_;
+  tile_rows_ = (rows.query_end - rows.query_begin + tile_height_ - 1) / tile_height_;
+  const auto needed = static_cast<std::size_t>((rows.head_end - rows.head_begin) * tile_rows_);
+  while (builders_.size() < needed) builders_.emplace_back(inputs.visibility);
+  for (std::int64_t head = rows.head_begin; head < rows.head_end; ++head) {
+    for (std::int64_t t = 0; t < tile_rows_; ++t) {
+      builders_[static_cast<std::size_t>((head - rows.head_begin) * tile_rows_ + t)].start(
+          first_tile_row + t, previous, previous.extent_batch(rows.batch),
+          previous.extent_head(head, inputs.shape.query_heads));
+    }
+  }
+}
+
+TileRow HostCall::finish(std::int64_t head, std::int64_t first_query) const {
+  const std::int64_t tile_row = (first_query - call_.query_begin) / tile_height_;
+  return builders_[static_cast<std::size_t>((head - call_.head_begin) * tile_rows_ + tile_row)]
+      .finish();
+}
+
+HostCall::Place HostCall::place(std::int64_t row) const {
+  const std::int64_t queries = call_.query_end - call_.query_begin;
+  const std::int64_t rows = (call_.head_end - call_.head_begin) * queries;
+  if (row < 0 || row >= rows) throw Error(fmt::format("row {} is outside [0, {})", row, rows));
+  const std::int64_t head = row / queries;
+  const std::int64_t query = row % queries;
+  const auto builder = static_cast<std::size_t>(head * tile_rows_ + query / tile_height_);
+  // The builders belong to this object; a call changes them through the services alone.
+  return {const_cast<TileRowBuilder*>(&builders_[builder]), static_cast<int>(query % tile_height_),
+          call_.head_begin + head, call_.query_begin + query};
+}
+
+void HostCall::add_range(std::int64_t row_begin,
+                         std::int64_t row_end,
+                         std::int64_t key_begin,
+                         std::int64_t key_end) {
+  for (std::int64_t row = row_begin; row < row_end; ++row) {
+    const Place at = place(row);
+    at.builder->add_range(at.row, key_begin, key_end);
+  }
+}
+
+void HostCall::add_keys(std::int64_t row,
+                        std::span<const std::int32_t> keys,
+                        const float* probabilities) {
+  const Place at = place(row);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const float probability = probabilities == nullptr ? 1.0F : probabilities[i];
+    require_key_range(keys[i], std::int64_t{keys[i]} + 1, call_.shape.key_len);
+    if (!(probability > 0.0F && probability <= 1.0F)) {
+      throw Error(
+          fmt::format("key {} has probability {}; it must be in (0, 1]", keys[i], probability));
+    }
+    if (probability < 1.0F && !context_.may_sample) {
+      throw Error(
+          fmt::format("key {} has probability {}, but the masker's descriptor does not "
+                      "declare MASKERADE_TRAIT_SAMPLES",
+                      keys[i], probability));
+    }
+    at.builder->add_key(at.row, keys[i], probability);
+  }
+}
+
+void HostCall::active_bits(std::int64_t row,
+                           std::int64_t first_key,
+                           std::span<std::uint64_t> words) const {
+  if (first_key % kTileKeys != 0) {
+    throw Error(fmt::format("first_key is {}, not a multiple of {}", first_key, kTileKeys));
+  }
+  const Place at = place(row);
+  const std::int64_t tiles = (call_.shape.key_len + kTileKeys - 1) / kTileKeys;
+  std::int64_t tile = first_key / kTileKeys;
+  for (std::uint64_t& word : words) {
+    word = tile >= 0 && tile < tiles ? at.builder->support_word(at.row, tile) : 0;
+    ++tile;
+  }
+}
+
+void HostCall::score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores) {
+  require_key_range(begin, end, call_.shape.key_len);
+  const Place at = place(row);
+  const AttentionInputs& inputs = *context_.inputs;
+  const std::int64_t dim = inputs.shape.head_dim;
+  queries_.resize(static_cast<std::size_t>(dim));
+  inputs.q.load_row(call_.batch, at.head, at.query, queries_.data());
+  float tile[kPackedKeys];
+  for (std::int64_t key = begin; key < end; key += kPackedKeys) {
+    const auto count = static_cast<int>(std::min(kPackedKeys, end - key));
+    pack_keys(inputs.k, call_.batch, inputs.shape.kv_head_of(at.head), key, count, packed_.get());
+    score_tile(queries_.data(), dim, 1, packed_.get(), dim, tile, kPackedKeys);
+    std::copy_n(tile, count, scores + (key - begin));
+  }
+  keys_scored_ += end - begin;
+  bytes_read_ += (end - begin) * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
+}
+
+void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores) {
+  const Place at = place(row);
+  const AttentionInputs& inputs = *context_.inputs;
+  const std::int64_t dim = inputs.shape.head_dim;
+  for (const std::int32_t key : keys) {
+    require_key_range(key, std::int64_t{key} + 1, inputs.shape.key_len);
+  }
+  queries_.resize(static_cast<std::size_t>(dim));
+  inputs.q.load_row(call_.batch, at.head, at.query, queries_.data());
+  float tile[kPackedKeys];
+  for (std::size_t first = 0; first < keys.size(); first += kPackedKeys) {
+    const auto listed =
+        keys.subspan(first, std::min<std::size_t>(kPackedKeys, keys.size() - first));
+    pack_keys(inputs.k, call_.batch, inputs.shape.kv_head_of(at.head), listed, packed_.get());
+    score_tile(queries_.data(), dim, 1, packed_.get(), dim, tile, kPackedKeys);
+    std::copy_n(tile, listed.size(), scores + first);
+  }
+  const auto count = static_cast<std::int64_t>(keys.size());
+  keys_scored_ += count;
+  bytes_read_ += count * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
+}
+
+// scores[key] for the keys from 0 on; adds the best `count` that are visible and inactive.
+void HostCall::add_top(const Place& at, std::span<const float> scores, std::int64_t count) {
+  const std::int64_t end =
+      std::min(at.builder->visible_end(at.row), static_cast<std::int64_t>(scores.size()));
+  const std::int64_t words = (end + kTileKeys - 1) / kTileKeys;
+  excluded_.resize(static_cast<std::size_t>(words));
+  for (std::int64_t tile = 0; tile < words; ++tile) {
+    excluded_[static_cast<std::size_t>(tile)] = at.builder->support_word(at.row, tile);
+  }
+  select_top_k(scores.first(static_cast<std::size_t>(end)), excluded_, count, picked_);
+  for (const std::int32_t key : picked_) at.builder->add_key(at.row, key);
+}
+
+void HostCall::add_top_scores(std::int64_t row,
+                              const float* scores,
+                              std::int64_t key_begin,
+                              std::int64_t key_end,
+                              std::int64_t count) {
+  require_key_range(key_begin, key_end, call_.shape.key_len);
+  const Place at = place(row);
+  if (key_begin == 0) return add_top(at, {scores, static_cast<std::size_t>(key_end)}, count);
+  // Keys before the range are no candidates: an exclusion by bits, on scores counted from key 0.
+  const std::int64_t end = std::min(at.builder->visible_end(at.row), key_end);
+  if (end <= key_begin) return;
+  const std::int64_t base = key_begin / kTileKeys * kTileKeys;
+  scores_.assign(static_cast<std::size_t>(end - base), 0.0F);
+  std::copy(scores, scores + (end - key_begin), scores_.begin() + (key_begin - base));
+  excluded_.resize(static_cast<std::size_t>((end - base + kTileKeys - 1) / kTileKeys));
+  for (std::size_t word = 0; word < excluded_.size(); ++word) {
+    excluded_[word] =
+        at.builder->support_word(at.row, base / kTileKeys + static_cast<std::int64_t>(word));
+  }
+  excluded_.front() |= (std::uint64_t{1} << (key_begin - base)) - 1;
+  select_top_k(scores_, excluded_, count, picked_);
+  for (const std::int32_t index : picked_) at.builder->add_key(at.row, base + index);
+}
+
+// Rows that read one kv head are scored together, so that each key is packed once for all of them.
+void HostCall::add_top_products(std::int64_t row_begin,
+                                std::int64_t row_end,
+                                const std::int64_t* counts) {
+  const AttentionInputs& inputs = *context_.inputs;
+  const std::int64_t dim = inputs.shape.head_dim;
+  const std::int64_t stride = (inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
+  const std::int64_t most =
+      std::clamp<std::int64_t>(kMostScoresTogether / stride, 1, kMostRowsTogether);
+  for (std::int64_t first = row_begin; first < row_end;) {
+    const std::int64_t kv_head = inputs.shape.kv_head_of(place(first).head);
+    std::int64_t last = first;
+    std::int64_t end = 0;
+    queries_.resize(static_cast<std::size_t>(most * dim));
+    for (; last < row_end && last - first < most; ++last) {
+      const Place at = place(last);
+      if (inputs.shape.kv_head_of(at.head) != kv_head) break;
+      inputs.q.load_row(call_.batch, at.head, at.query, &queries_[(last - first) * dim]);
+      if (counts[last - row_begin] <= 0) continue;
+      end = std::max(end, at.builder->visible_end(at.row));
+      keys_scored_ += at.builder->visible_end(at.row);
+    }
+    scores_.resize(static_cast<std::size_t>((last - first) * stride));
+    for (std::int64_t key = 0; key < end; key += kPackedKeys) {
+      const auto count = static_cast<int>(std::min(kPackedKeys, end - key));
+      pack_keys(inputs.k, call_.batch, kv_head, key, count, packed_.get());
+      score_tile(queries_.data(), dim, static_cast<int>(last - first), packed_.get(), dim,
+                 &scores_[static_cast<std::size_t>(key)], stride);
+    }
+    bytes_read_ += end * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
+    for (std::int64_t row = first; row < last; ++row) {
+      if (counts[row - row_begin] <= 0) continue;
+      add_top(place(row),
+              {&scores_[static_cast<std::size_t>((row - first) * stride)],
+               static_cast<std::size_t>(inputs.shape.key_len)},
+              counts[row - row_begin]);
+    }
+    first = last;
+  }
+}
+
+RandomField HostCall::random(std::int64_t head, std::uint32_t purpose) const {
+  return RandomField({.seed = context_.seed,
+                      .stream = context_.place,
+                      .layer = static_cast<std::uint32_t>(call_.layer),
+                      .batch = static_cast<std::uint32_t>(call_.batch),
+                      .head = static_cast<std::uint32_t>(head),
+                      .purpose = purpose});
+}
+
+std::size_t HostCall::draw(std::int64_t row,
+                           std::uint32_t purpose,
+                           std::int64_t key_begin,
+                           std::int64_t key_end,
+                           std::size_t count,
+                           std::int32_t* keys,
+                           std::size_t* population) {
+  require_key_range(key_begin, key_end, call_.shape.key_len);
+  const Place at = place(row);
+  const RandomField field = random(at.head, purpose);
+  const auto position = static_cast<std::uint64_t>(call_.positions[at.query]);
+  // (random number, key) as one integer: the order of the draw.
+  std::vector<std::uint64_t> tickets;
+  const std::int64_t end = std::min(key_end, at.builder->visible_end(at.row));
+  for (std::int64_t key = key_begin; key < end; ++key) {
+    if (at.builder->is_active(at.row, key)) continue;
+    const auto narrow = static_cast<std::uint32_t>(key);
+    tickets.push_back((std::uint64_t{field.bits(position, narrow)} << 32) | narrow);
+  }
+  if (population != nullptr) *population = tickets.size();
+  const std::size_t drawn = std::min(count, tickets.size());
+  if (drawn < tickets.size()) {
+    std::nth_element(tickets.begin(), tickets.begin() + static_cast<std::ptrdiff_t>(drawn),
+                     tickets.end());
+  }
+  for (std::size_t i = 0; i < drawn; ++i) keys[i] = static_cast<std::int32_t>(tickets[i]);
+  std::sort(keys, keys + drawn);
+  return drawn;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/base/philox.hpp"
+#include "framework/mask/tile_row_builder.hpp"
+#include "framework/pipeline/attention_inputs.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade {
+
+// What all calls of one masker in one selection share.
+struct MaskerContext {
+  const AttentionInputs* inputs = nullptr;
+  std::uint64_t seed = 0;
+  std::uint32_t place = 0;  // of the masker in the pipeline
+  bool may_sample = false;
+  bool sees_values = false;
+  std::span<const void* const> indexes;  // [batch * kv_heads], or empty
+};
+
+// The rows of one call of select().
+struct CallRows {
+  std::int64_t batch = 0;
+  std::int64_t head_begin = 0;
+  std::int64_t head_end = 0;
+  std::int64_t query_begin = 0;  // at a tile row's first query
+  std::int64_t query_end = 0;    // likewise, or query_len
+};
+
+// The host's side of select(): the call that a masker gets, and the services that act on it. One
+// object serves one thread, for many calls; its memory is reused.
+class HostCall {
+ public:
+  explicit HostCall(const MaskerContext& context);
+  HostCall(const HostCall&) = delete;
+  HostCall& operator=(const HostCall&) = delete;
+
+  // Begins a call over `rows`, with what `previous` has active there.
+  void start(const CallRows& rows, const Mask& previous);
+  const maskerade_call& call() const noexcept { return call_; }
+
+  // Why a service refused, or "".
+  const std::string& failure() const noexcept { return failure_; }
+  // The canonical tile row of a head and query of the call.
+  TileRow finish(std::int64_t head, std::int64_t first_query) const;
+
+  // What the masker did since this object was made.
+  std::int64_t keys_scored() const noexcept { return keys_scored_; }
+  std::int64_t bytes_read() const noexcept { return bytes_read_; }
+
+ private:
+  friend struct HostServices;  // the C functions over this class
+
+  // Where a row of the call lives.
+  struct Place {
+    TileRowBuilder* builder;
+    int row;  // in the tile row
+    std::int64_t head;
+    std::int64_t query;
+  };
+  Place place(std::int64_t row) const;  // throws Error when there is no such row
+
+  void add_range(std::int64_t row_begin,
+                 std::int64_t row_end,
+                 std::int64_t key_begin,
+                 std::int64_t key_end);
+  void add_keys(std::int64_t row, std::span<const std::int32_t> keys, const float* probabilities);
+  void active_bits(std::int64_t row, std::int64_t first_key, std::span<std::uint64_t> words) const;
+  void score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores);
+  void score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores);
+  void add_top_scores(std::int64_t row,
+                      const float* scores,
+                      std::int64_t key_begin,
+                      std::int64_t key_end,
+                      std::int64_t count);
+  void add_top_products(std::int64_t row_begin, std::int64_t row_end, const std::int64_t* counts);
+  void add_top(const Place& at, std::span<const float> scores, std::int64_t count);
+  RandomField random(std::int64_t head, std::uint32_t purpose) const;
+  std::size_t draw(std::int64_t row,
+                   std::uint32_t purpose,
+                   std::int64_t key_begin,
+                   std::int64_t key_end,
+                   std::size_t count,
+                   std::int32_t* keys,
+                   std::size_t* population);
+
+  const MaskerContext& context_;
+  maskerade_call call_{};
+  std::vector<TileRowBuilder> builders_;  // [heads of the call][tile rows of the call]
+  std::int64_t tile_height_;
+  std::int64_t tile_rows_ = 0;
+  std::string failure_;
+  std::pmr::monotonic_buffer_resource scratch_;
+  std::unique_ptr<float[], void (*)(float*)> packed_;  // one packed key tile
+  std::vector<float> queries_;                         // rows scored together
+  std::vector<float> scores_;
+  std::vector<std::uint64_t> excluded_;
+  std::vector<std::int32_t> picked_;
+  std::int64_t keys_scored_ = 0;
+  std::int64_t bytes_read_ = 0;
+};
+
+}  // namespace maskerade

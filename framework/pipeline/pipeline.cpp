@@ -1,0 +1,275 @@
+#include "framework/pipeline/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "framework/base/error.hpp"
+#include "framework/base/stopwatch.hpp"
+#include "framework/mask/tile_row_builder.hpp"
+#include "framework/pipeline/host_call.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr std::size_t kErrorBytes = 1024;
+
+constexpr std::uint32_t kContent = MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_QUERY |
+                                   MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
+
+// A masker instance and its indexes; freed by the library that made them.
+class Instance {
+ public:
+  Instance(MaskerUse use, const AttentionInputs& inputs) : use_(std::move(use)) {
+    const AttentionShape& shape = inputs.shape;
+    maskerade_create_info info{};
+    info.struct_size = sizeof(info);
+    info.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
+                  shape.query_len, shape.key_len,     shape.head_dim};
+    info.causal = inputs.visibility.is_causal() ? 1 : 0;
+    info.layer = inputs.layer;
+    info.arguments = use_.arguments->view().data();
+    info.argument_count = use_.arguments->view().size();
+    std::array<char, kErrorBytes> error{};
+    if (use_.type->descriptor().create(&info, &masker_, &grain_, error.data(), error.size()) !=
+        MASKERADE_OK) {
+      fail("cannot be created", error.data());
+    }
+    if (grain_.query_block < 1 || grain_.heads > MASKERADE_HEADS_ALL) {
+      use_.type->descriptor().destroy(masker_);
+      fail("cannot be created",
+           fmt::format("its grain is {} tokens, heads {}; the block must be at least 1 and heads a "
+                       "MASKERADE_HEADS_ value",
+                       grain_.query_block, grain_.heads));
+    }
+  }
+  Instance(Instance&& other) noexcept
+      : use_(std::move(other.use_)),
+        masker_(std::exchange(other.masker_, nullptr)),
+        grain_(other.grain_),
+        indexes_(std::move(other.indexes_)) {}
+  Instance& operator=(Instance&&) = delete;
+  ~Instance() {
+    if (masker_ == nullptr) return;
+    for (const void* index : indexes_) {
+      if (index != nullptr) extension()->destroy(masker_, const_cast<void*>(index));
+    }
+    use_.type->descriptor().destroy(masker_);
+  }
+
+  const MaskerType& type() const { return *use_.type; }
+  const maskerade_grain& grain() const { return grain_; }
+  const std::vector<const void*>& indexes() const { return indexes_; }
+  const maskerade_index_extension* extension() const { return use_.type->index_extension(); }
+
+  // One index per (batch, kv head).
+  void build_indexes(const AttentionInputs& inputs, std::uint64_t seed, const Threads& threads) {
+    if (extension() == nullptr) return;
+    indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
+    const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
+    threads.for_each(static_cast<std::int64_t>(indexes_.size()), [&](std::int64_t item, int) {
+      maskerade_key_span span{};
+      span.struct_size = sizeof(span);
+      span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
+      span.batch = item / inputs.shape.kv_heads;
+      span.kv_head = item % inputs.shape.kv_heads;
+      span.keys = inputs.k.row(span.batch, span.kv_head, 0);
+      span.values = values ? inputs.v.row(span.batch, span.kv_head, 0) : nullptr;
+      span.key_row_stride = inputs.k.row_stride;
+      span.value_row_stride = inputs.v.row_stride;
+      span.key_end = inputs.shape.key_len;
+      span.head_dim = inputs.shape.head_dim;
+      span.layer = inputs.layer;
+      span.seed = seed;
+      std::array<char, kErrorBytes> error{};
+      void* index = nullptr;
+      if (extension()->build(masker_, &span, &index, error.data(), error.size()) != MASKERADE_OK) {
+        fail("cannot build its index", error.data());
+      }
+      indexes_[static_cast<std::size_t>(item)] = index;
+    });
+  }
+  std::int64_t index_bytes() const {
+    std::int64_t bytes = 0;
+    for (const void* index : indexes_) {
+      bytes += static_cast<std::int64_t>(extension()->size_bytes(masker_, index));
+    }
+    return bytes;
+  }
+
+  void select(const HostCall& host) const {
+    std::array<char, kErrorBytes> error{};
+    const std::int32_t status =
+        use_.type->descriptor().select(masker_, &host.call(), error.data(), error.size());
+    if (!host.failure().empty()) fail("failed", host.failure());
+    if (status != MASKERADE_OK) fail("failed", error.data());
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what, const std::string& reason) const {
+    throw PluginError(use_.type->library().string(),
+                      fmt::format("masker \"{}\" {}: {}", use_.type->id(), what, reason));
+  }
+
+  MaskerUse use_;
+  void* masker_ = nullptr;
+  maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
+  std::vector<const void*> indexes_;
+};
+
+// Where the rows may be cut: first queries of chunks, and query_len. A cut falls on a tile row's
+// first query and on a unit border, at the first such place after chunk_rows rows.
+std::vector<std::int64_t> chunk_borders(const Visibility& visibility,
+                                        std::int64_t query_block,
+                                        std::int64_t chunk_rows) {
+  const std::int64_t height = std::min(kTileRows, visibility.query_len());
+  const auto unit = [&](std::int64_t query) { return visibility.position(query) / query_block; };
+  std::vector<std::int64_t> borders = {0};
+  for (std::int64_t query = height; query < visibility.query_len(); query += height) {
+    if (query - borders.back() >= chunk_rows && unit(query) != unit(query - 1)) {
+      borders.push_back(query);
+    }
+  }
+  borders.push_back(visibility.query_len());
+  return borders;
+}
+
+MaskExtent larger(MaskExtent a, MaskExtent b) {
+  return {std::max(a.batch, b.batch), std::max(a.heads, b.heads)};
+}
+
+// The extent over which a masker's selection differs.
+MaskExtent own_extent(const MaskerType& type, const AttentionShape& shape) {
+  return {type.depends_on(kContent | MASKERADE_DEPENDS_BATCH) ? shape.batch : 1,
+          type.depends_on(kContent | MASKERADE_DEPENDS_HEAD) ? shape.query_heads : 1};
+}
+
+// The mask after one masker, from the mask before it.
+Mask run_masker(const Instance& instance,
+                const MaskerContext& context,
+                const Mask& previous,
+                std::int64_t chunk_rows,
+                const Threads& threads,
+                MaskerReport& report) {
+  const AttentionShape& shape = context.inputs->shape;
+  const Visibility& visibility = context.inputs->visibility;
+  const MaskExtent extent = larger(previous.extent(), own_extent(instance.type(), shape));
+  const std::int64_t height = previous.tile_height();
+  const std::int64_t tile_rows = previous.tile_row_count();
+  const auto borders = chunk_borders(visibility, instance.grain().query_block, chunk_rows);
+  const auto chunks = static_cast<std::int64_t>(borders.size()) - 1;
+  const std::uint32_t together = instance.grain().heads;
+  const std::int64_t heads_together = extent.heads == 1                   ? 1
+                                      : together == MASKERADE_HEADS_ALL   ? shape.query_heads
+                                      : together == MASKERADE_HEADS_GROUP ? shape.group_size()
+                                                                          : 1;
+  const std::int64_t groups = extent.heads / heads_together;
+
+  std::vector<std::unique_ptr<HostCall>> hosts(static_cast<std::size_t>(threads.count()));
+  std::vector<TileRow> results(static_cast<std::size_t>(extent.batch * extent.heads * tile_rows));
+  threads.for_each(extent.batch * groups * chunks, [&](std::int64_t item, int worker) {
+    const std::int64_t chunk = item % chunks;
+    const std::int64_t group = item / chunks % groups;
+    const CallRows rows{.batch = item / chunks / groups,
+                        .head_begin = group * heads_together,
+                        .head_end = (group + 1) * heads_together,
+                        .query_begin = borders[static_cast<std::size_t>(chunk)],
+                        .query_end = borders[static_cast<std::size_t>(chunk) + 1]};
+    auto& host = hosts[static_cast<std::size_t>(worker)];
+    if (!host) host = std::make_unique<HostCall>(context);
+    host->start(rows, previous);
+    instance.select(*host);
+    for (std::int64_t head = rows.head_begin; head < rows.head_end; ++head) {
+      for (std::int64_t query = rows.query_begin; query < rows.query_end; query += height) {
+        results[static_cast<std::size_t>((rows.batch * extent.heads + head) * tile_rows +
+                                         query / height)] = host->finish(head, query);
+      }
+    }
+  });
+  for (const auto& host : hosts) {
+    if (!host) continue;
+    report.keys_scored += host->keys_scored();
+    report.bytes_read += host->bytes_read();
+  }
+  return Mask::from_tile_rows(visibility, extent, results);
+}
+
+// A sampler's probabilities are those of the keys that were inactive when it drew. A masker that
+// reads what is active and comes later would choose by the draw's outcome and bias the estimate.
+void check_order(const std::vector<MaskerUse>& maskers) {
+  const MaskerUse* sampler = nullptr;
+  for (const MaskerUse& use : maskers) {
+    if (sampler != nullptr && use.type->depends_on(MASKERADE_DEPENDS_ACTIVE)) {
+      throw Error(
+          fmt::format("\"{0}\" reads which keys are active and cannot follow the sampler "
+                      "\"{1}\": the estimate would be biased; put \"{0}\" before it",
+                      use.type->id(), sampler->type->id()));
+    }
+    if ((use.type->descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0) sampler = &use;
+  }
+}
+
+}  // namespace
+
+struct PreparedPipeline::State {
+  AttentionInputs inputs;
+  PipelineOptions options;
+  std::vector<Instance> instances;
+};
+
+PreparedPipeline::PreparedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PreparedPipeline::~PreparedPipeline() = default;
+PreparedPipeline::PreparedPipeline(PreparedPipeline&&) noexcept = default;
+PreparedPipeline& PreparedPipeline::operator=(PreparedPipeline&&) noexcept = default;
+
+Selection PreparedPipeline::select(const Threads& threads) const {
+  Selection selection{Mask::empty(state_->inputs.visibility), {}};
+  for (const Instance& instance : state_->instances) {
+    const Stopwatch watch;
+    MaskerReport report{.id = instance.type().id()};
+    const MaskerContext context{
+        .inputs = &state_->inputs,
+        .seed = state_->options.seed,
+        .place = static_cast<std::uint32_t>(selection.maskers.size()),
+        .may_sample = (instance.type().descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0,
+        .sees_values = instance.type().depends_on(MASKERADE_DEPENDS_VALUE),
+        .indexes = instance.indexes()};
+    selection.mask =
+        run_masker(instance, context, selection.mask, state_->options.chunk_rows, threads, report);
+    report.select_ms = watch.elapsed_ms();
+    if (instance.extension() != nullptr) {
+      report.index_bytes = instance.index_bytes();
+      report.index_spans_future =
+          instance.extension()->spans_future != 0 && state_->inputs.visibility.is_causal();
+    }
+    selection.maskers.push_back(std::move(report));
+  }
+  return selection;
+}
+
+Pipeline::Pipeline(std::vector<MaskerUse> maskers) : maskers_(std::move(maskers)) {
+  check_order(maskers_);
+}
+
+bool Pipeline::depends_on_seed() const noexcept {
+  return std::any_of(maskers_.begin(), maskers_.end(), [](const MaskerUse& use) {
+    return use.type->depends_on(MASKERADE_DEPENDS_SEED);
+  });
+}
+
+PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
+                                   const PipelineOptions& options,
+                                   const Threads& threads) const {
+  inputs.validate();
+  auto state =
+      std::make_unique<PreparedPipeline::State>(PreparedPipeline::State{inputs, options, {}});
+  for (const MaskerUse& use : maskers_) {
+    state->instances.emplace_back(use, inputs);
+    state->instances.back().build_indexes(inputs, options.seed, threads);
+  }
+  return PreparedPipeline(std::move(state));
+}
+
+}  // namespace maskerade

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/base/parallel.hpp"
+#include "framework/mask/mask.hpp"
+#include "framework/pipeline/attention_inputs.hpp"
+#include "framework/plugin/catalog.hpp"
+#include "framework/plugin/parameters.hpp"
+
+namespace maskerade {
+
+// One masker of a pipeline: which, with which arguments.
+struct MaskerUse {
+  std::shared_ptr<const MaskerType> type;
+  std::shared_ptr<const Arguments> arguments;
+};
+
+struct PipelineOptions {
+  std::uint64_t seed = 0;          // of the maskers' randomness
+  std::int64_t chunk_rows = 1024;  // query rows of one piece of work; changes no result
+};
+
+// What one masker did in one selection.
+struct MaskerReport {
+  std::string id;
+  double select_ms = 0;
+  std::int64_t keys_scored = 0;
+  std::int64_t bytes_read = 0;
+  std::int64_t index_bytes = 0;
+  bool index_spans_future = false;
+};
+
+struct Selection {
+  Mask mask;
+  std::vector<MaskerReport> maskers;  // in list order
+};
+
+// A pipeline made ready for one set of inputs: masker instances and their indexes (the timed stage
+// `prepare`). The inputs outlive it. [select: any thread]
+class PreparedPipeline {
+ public:
+  ~PreparedPipeline();
+  PreparedPipeline(PreparedPipeline&&) noexcept;
+  PreparedPipeline& operator=(PreparedPipeline&&) noexcept;
+
+  // Runs the maskers in list order, each on the mask so far; the result of each is united with it.
+  // The mask is the same for any thread count and chunk size. An empty pipeline selects nothing.
+  // Throws PluginError with the masker's own text when one fails.
+  Selection select(const Threads& threads) const;
+
+ private:
+  friend class Pipeline;
+  struct State;
+  explicit PreparedPipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// An ordered list of maskers. A value.
+class Pipeline {
+ public:
+  // Throws Error when the order is not allowed (design: sampling estimates).
+  explicit Pipeline(std::vector<MaskerUse> maskers);
+  const std::vector<MaskerUse>& maskers() const noexcept { return maskers_; }
+  // Whether any masker draws random numbers.
+  bool depends_on_seed() const noexcept;
+
+  // Creates the maskers and builds their indexes. Throws ShapeError or PluginError.
+  PreparedPipeline prepare(const AttentionInputs& inputs,
+                           const PipelineOptions& options,
+                           const Threads& threads) const;
+
+ private:
+  std::vector<MaskerUse> maskers_;
+};
+
+}  // namespace maskerade

@@ -1,0 +1,232 @@
+#define BOOST_DLL_USE_STD_FS
+#include "framework/plugin/catalog.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/dll/shared_library.hpp>
+#include <cctype>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <system_error>
+
+#include "framework/base/error.hpp"
+#include "framework/plugin/parameters.hpp"
+
+namespace maskerade {
+namespace {
+
+bool is_snake_case(const char* text) {
+  if (text == nullptr || std::islower(static_cast<unsigned char>(text[0])) == 0) return false;
+  return std::all_of(text, text + std::strlen(text), [](unsigned char letter) {
+    return std::islower(letter) != 0 || std::isdigit(letter) != 0 || letter == '_';
+  });
+}
+
+// Checks of one library, in order; each failure names the file and the remedy.
+class Check {
+ public:
+  explicit Check(const std::filesystem::path& library) : library_(library) {}
+
+  void require(bool holds, const std::string& message) const {
+    if (!holds) throw PluginError(library_.string(), message);
+  }
+
+  void file() const {
+    std::error_code ignored;
+    require(std::filesystem::exists(library_, ignored),
+            "there is no such file; give the path of a masker library (*.so)");
+    require(std::filesystem::is_regular_file(library_, ignored),
+            "is not a file; give the path of a masker library (*.so)");
+    std::array<char, 4> magic{};
+    std::ifstream(library_, std::ios::binary).read(magic.data(), magic.size());
+    require(std::string_view(magic.data(), magic.size()) ==
+                "\x7f"
+                "ELF",
+            "is not a shared library; build it with maskerade_add_masker(), or as a shared library "
+            "for this machine");
+  }
+
+  const maskerade_masker_descriptor* entry() const {
+    // Never unloaded: code of the library may run until the process ends.
+    const auto mode = static_cast<boost::dll::load_mode::type>(
+        boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local | RTLD_NODELETE);
+    boost::dll::shared_library loaded;
+    std::string reason;
+    try {
+      loaded.load(library_, mode);
+    } catch (const std::exception& error) {
+      reason = error.what();
+    }
+    require(loaded.is_loaded(),
+            "cannot be loaded; check that it was built for this machine and that the libraries it "
+            "needs are installed (ldd shows them). The loader says: " +
+                reason);
+    require(loaded.has(MASKERADE_ENTRY_SYMBOL),
+            "does not export " MASKERADE_ENTRY_SYMBOL
+            "; add MASKERADE_EXPORT_MASKER(YourMasker), or define that function in C");
+    const auto& function = loaded.get<const maskerade_masker_descriptor*()>(MASKERADE_ENTRY_SYMBOL);
+    const maskerade_masker_descriptor* descriptor = function();
+    require(descriptor != nullptr,
+            MASKERADE_ENTRY_SYMBOL " gave NULL; it must return the masker's descriptor");
+    return descriptor;
+  }
+
+  void descriptor(const maskerade_masker_descriptor& masker) const {
+    // While the major version is 0, minor versions do not mix.
+    require(
+        masker.abi_major == MASKERADE_ABI_MAJOR && masker.abi_minor == MASKERADE_ABI_MINOR,
+        fmt::format("was built for ABI {}.{}, this program has {}.{}; rebuild it with this "
+                    "program's headers",
+                    masker.abi_major, masker.abi_minor, MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR));
+    require(masker.struct_size == sizeof(maskerade_masker_descriptor),
+            fmt::format("its descriptor says struct_size {}, ABI {}.{} has {}; set it to "
+                        "sizeof(maskerade_masker_descriptor)",
+                        masker.struct_size, MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR,
+                        sizeof(maskerade_masker_descriptor)));
+    require(is_snake_case(masker.id),
+            fmt::format("its id is {}; it must be snake_case, for example \"my_masker\"",
+                        masker.id == nullptr ? "NULL" : fmt::format("\"{}\"", masker.id)));
+    require(masker.summary != nullptr && masker.reference != nullptr,
+            "its summary or reference is NULL; give a text, \"\" for no reference");
+    require(masker.create != nullptr && masker.select != nullptr && masker.destroy != nullptr,
+            "its create, select or destroy is NULL; all three are needed");
+    require(masker.depends_on != 0,
+            "its depends_on is 0; name what the selection is a function of, at least "
+            "MASKERADE_DEPENDS_SHAPE");
+  }
+
+  void parameters(const maskerade_masker_descriptor& masker) const {
+    require(masker.parameter_count == 0 || masker.parameters != nullptr,
+            "its parameter table is NULL but parameter_count is not 0");
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+      const maskerade_parameter& row = masker.parameters[i];
+      require(row.struct_size == sizeof(maskerade_parameter),
+              fmt::format("parameter {}: struct_size is {}, not sizeof(maskerade_parameter), {}", i,
+                          row.struct_size, sizeof(maskerade_parameter)));
+      require(is_snake_case(row.name), fmt::format("parameter {}: its name is not snake_case", i));
+      const std::string place = fmt::format("parameter \"{}\": ", row.name);
+      require(names.insert(row.name).second, place + "stands twice in the table");
+      require(unit_name(row.unit) != "unknown",
+              place + fmt::format("unit {} is unknown", row.unit));
+      require(row.doc != nullptr && row.doc[0] != '\0', place + "has no doc; say what it is");
+      if (row.unit == MASKERADE_UNIT_CHOICE) {
+        require(row.choices != nullptr && row.choices[0] != nullptr,
+                place + "has no choices; list at least one");
+      } else if (row.unit != MASKERADE_UNIT_FILE) {
+        require(row.minimum <= row.maximum,
+                place + fmt::format("minimum {} is above maximum {}", row.minimum, row.maximum));
+      }
+      if (row.default_value != nullptr) check_default(masker, row, place);
+    }
+  }
+
+  void index(const MaskerType& type) const {
+    const maskerade_index_extension* extension = type.index_extension();
+    if (extension == nullptr) return;
+    require(extension->struct_size == sizeof(maskerade_index_extension),
+            fmt::format("its index extension says struct_size {}, not "
+                        "sizeof(maskerade_index_extension), {}",
+                        extension->struct_size, sizeof(maskerade_index_extension)));
+    require(extension->build != nullptr && extension->append != nullptr &&
+                extension->truncate != nullptr && extension->size_bytes != nullptr &&
+                extension->destroy != nullptr,
+            "a function of its index extension is NULL; all five are needed");
+  }
+
+ private:
+  // A default must be a value that a user could write.
+  void check_default(const maskerade_masker_descriptor& masker,
+                     const maskerade_parameter& row,
+                     const std::string& place) const {
+    maskerade_masker_descriptor only = masker;
+    only.parameters = &row;
+    only.parameter_count = 1;
+    try {
+      bind_arguments(only, {});
+    } catch (const ParameterError& error) {
+      require(false, place + "its own default is refused: " + error.what());
+    }
+  }
+
+  const std::filesystem::path& library_;
+};
+
+}  // namespace
+
+const maskerade_index_extension* MaskerType::index_extension() const noexcept {
+  if (descriptor_->get_extension == nullptr) return nullptr;
+  return static_cast<const maskerade_index_extension*>(
+      descriptor_->get_extension(MASKERADE_EXTENSION_INDEX));
+}
+
+const MaskerType& Catalog::load(const std::filesystem::path& library) {
+  const Check check(library);
+  check.file();
+  const std::filesystem::path path = std::filesystem::canonical(library);
+  for (const auto& type : types_) {
+    if (type->library() == path) return *type;
+  }
+  const maskerade_masker_descriptor* descriptor = check.entry();
+  check.descriptor(*descriptor);
+  check.parameters(*descriptor);
+  auto type = std::make_shared<const MaskerType>(descriptor, path);
+  check.index(*type);
+  if (const auto other = find(type->id())) {
+    check.require(false,
+                  fmt::format("its id \"{}\" is taken by {}; rename one, or load only one of them",
+                              type->id(), other->library().string()));
+  }
+  const auto place =
+      std::lower_bound(types_.begin(), types_.end(), type,
+                       [](const auto& a, const auto& b) { return a->id() < b->id(); });
+  return **types_.insert(place, std::move(type));
+}
+
+void Catalog::load_folder(const std::filesystem::path& folder, bool required) {
+  std::error_code status;
+  if (!std::filesystem::is_directory(folder, status)) {
+    if (!required) return;
+    throw PluginError(folder.string(),
+                      "is not a folder; correct or unset MASKERADE_PLUGIN_PATH, which names it");
+  }
+  std::vector<std::filesystem::path> libraries;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".so") libraries.push_back(entry.path());
+  }
+  std::sort(libraries.begin(), libraries.end());
+  for (const auto& library : libraries) load(library);
+}
+
+std::vector<std::string> Catalog::ids() const {
+  std::vector<std::string> ids;
+  for (const auto& type : types_) ids.push_back(type->id());
+  return ids;
+}
+
+std::shared_ptr<const MaskerType> Catalog::find(std::string_view id) const noexcept {
+  for (const auto& type : types_) {
+    if (id == type->descriptor().id) return type;
+  }
+  return nullptr;
+}
+
+Catalog load_catalog(const std::filesystem::path& program_folder,
+                     const std::string& plugin_path,
+                     const std::vector<std::filesystem::path>& files) {
+  Catalog catalog;
+  catalog.load_folder(program_folder / "plugins", false);
+  std::istringstream folders(plugin_path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (!folder.empty()) catalog.load_folder(folder, true);
+  }
+  for (const auto& file : files) catalog.load(file);
+  return catalog;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade {
+
+// A masker that a loaded library provides. The library stays loaded for the life of the process.
+class MaskerType {
+ public:
+  MaskerType(const maskerade_masker_descriptor* descriptor, std::filesystem::path library)
+      : descriptor_(descriptor), library_(std::move(library)) {}
+
+  std::string id() const { return descriptor_->id; }
+  const maskerade_masker_descriptor& descriptor() const noexcept { return *descriptor_; }
+  const std::filesystem::path& library() const noexcept { return library_; }
+  bool depends_on(std::uint32_t flags) const noexcept {
+    return (descriptor_->depends_on & flags) != 0;
+  }
+  // The index extension, or nullptr.
+  const maskerade_index_extension* index_extension() const noexcept;
+
+ private:
+  const maskerade_masker_descriptor* descriptor_;
+  std::filesystem::path library_;
+};
+
+// The maskers at hand, by id.
+class Catalog {
+ public:
+  // Loads one library and adds its masker. Checks, in this order, each with its own error
+  // (PluginError names the file and the remedy): the file is there; it is a shared library; it
+  // exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
+  // functions, id and texts present; the parameter table agrees with itself; the index extension,
+  // if any, is whole; the id is not taken. Loading the same file again does nothing.
+  const MaskerType& load(const std::filesystem::path& library);
+  // Loads every *.so of a folder, by name. A folder that is not there is an error when required.
+  void load_folder(const std::filesystem::path& folder, bool required);
+
+  // All maskers, by id.
+  const std::vector<std::shared_ptr<const MaskerType>>& types() const noexcept { return types_; }
+  std::vector<std::string> ids() const;
+  // The masker of that id, or nullptr.
+  std::shared_ptr<const MaskerType> find(std::string_view id) const noexcept;
+
+ private:
+  std::vector<std::shared_ptr<const MaskerType>> types_;
+};
+
+// Where maskers are looked for: the folder `plugins` beside the program, then the folders of the
+// environment variable MASKERADE_PLUGIN_PATH (separated by ':'), then the named files.
+Catalog load_catalog(const std::filesystem::path& program_folder,
+                     const std::string& plugin_path,
+                     const std::vector<std::filesystem::path>& files);
+
+}  // namespace maskerade

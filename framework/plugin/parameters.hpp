@@ -1,0 +1,54 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade {
+
+// A parameter as a user wrote it. Values are texts in the grammar of their unit:
+//   tokens  128 | 2% | 5% of visible      share   0.05 | 5%
+//   count, blocks  whole numbers          number  any real number
+//   choice  one of the listed names       file    a path (absolute by now)
+struct GivenParameter {
+  std::string name;  // empty: the first of the table, as in {masker: value}
+  std::vector<std::string> values;
+  bool is_list = false;  // written as a list
+};
+
+// The validated arguments of one masker, in the order of its table, defaults filled in. Movable;
+// owns what view() points to.
+class Arguments {
+ public:
+  const std::vector<maskerade_argument>& view() const noexcept { return arguments_; }
+  // Name and value of every parameter, as a user would write them.
+  const std::vector<std::pair<std::string, std::string>>& resolved() const noexcept {
+    return resolved_;
+  }
+
+ private:
+  friend Arguments bind_arguments(const maskerade_masker_descriptor& masker,
+                                  const std::vector<GivenParameter>& given);
+  std::deque<std::string> texts_;
+  std::deque<std::vector<maskerade_value>> values_;
+  std::vector<maskerade_argument> arguments_;
+  std::vector<std::pair<std::string, std::string>> resolved_;
+};
+
+// Validates what a user gave against a masker's table. Throws ParameterError: an unknown name (with
+// the nearest accepted one), a value of the wrong form or out of range, a required one missing, one
+// given twice.
+Arguments bind_arguments(const maskerade_masker_descriptor& masker,
+                         const std::vector<GivenParameter>& given);
+
+// "tokens", "share", "count", "blocks", "number", "choice", "file".
+std::string_view unit_name(std::uint32_t unit) noexcept;
+
+// The accepted values of a parameter in words: "in (0, 1]", "sum | max", ">= 0".
+std::string range_text(const maskerade_parameter& parameter);
+
+}  // namespace maskerade

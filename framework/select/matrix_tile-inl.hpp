@@ -1,0 +1,165 @@
+// Per-target code of Highway: include it only from sources that Highway compiles once per target.
+
+// NOLINTNEXTLINE: Highway's guard lets each target include the file once.
+#if defined(MASKERADE_SELECT_MATRIX_TILE_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef MASKERADE_SELECT_MATRIX_TILE_INL
+#undef MASKERADE_SELECT_MATRIX_TILE_INL
+#else
+#define MASKERADE_SELECT_MATRIX_TILE_INL
+#endif
+
+#include <cmath>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace maskerade {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using FloatVector = hn::Vec<FloatTag>;
+inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
+
+// A micro tile of kMicroRows x kMicroVectors accumulators fills the register file: 24 of 32 with
+// AVX-512, 12 of 16 with AVX2.
+inline constexpr int kMicroRows = 6;
+inline constexpr int kMicroVectors = kLanes >= 16 ? 4 : 2;
+
+// a * b + c. Exact: with one rounding on every target.
+template <bool kExact>
+HWY_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
+#if HWY_NATIVE_FMA
+  return hn::MulAdd(a, b, c);
+#else
+  if constexpr (!kExact) return hn::MulAdd(a, b, c);
+  const FloatTag d;
+  HWY_ALIGN float x[kLanes];
+  HWY_ALIGN float y[kLanes];
+  HWY_ALIGN float z[kLanes];
+  hn::Store(a, d, x);
+  hn::Store(b, d, y);
+  hn::Store(c, d, z);
+  for (int i = 0; i < kLanes; ++i) z[i] = std::fma(x[i], y[i], z[i]);
+  return hn::Load(d, z);
+#endif
+}
+
+// Row i of a matrix whose rows lie `stride` elements apart.
+struct StridedRows {
+  const float* first;
+  std::int64_t stride;
+  HWY_INLINE const float* operator()(std::int64_t i) const { return first + i * stride; }
+};
+
+// Row i of a matrix whose rows are listed.
+struct ListedRows {
+  const float* first;
+  std::int64_t stride;
+  const std::int32_t* list;
+  HWY_INLINE const float* operator()(std::int64_t i) const { return first + list[i] * stride; }
+};
+
+// What becomes of the products of row r, vector v.
+struct StoreProducts {
+  float* target;
+  std::int64_t stride;
+  HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
+    hn::StoreU(sum, FloatTag(), target + row * stride + vector * kLanes);
+  }
+};
+
+// target = target * scale[row] + products.
+struct AddToScaled {
+  float* target;
+  std::int64_t stride;
+  const float* scale;
+  HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
+    const FloatTag d;
+    float* at = target + row * stride + vector * kLanes;
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, at), hn::Set(d, scale[row]), sum), d, at);
+  }
+};
+
+// sum[r][v] = sum over i < depth of a[r][i] * b(i)[v], i ascending from 0, one accumulator each.
+// Passes each sum to finish(first_row + r, first_vector + v, sum).
+template <int kRows, int kVectors, bool kExact, class Rows, class Finish>
+HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
+                                 std::int64_t a_stride,
+                                 const Rows& b,
+                                 std::int64_t depth,
+                                 const Finish& finish,
+                                 int first_row,
+                                 int first_vector) {
+  const FloatTag d;
+  const std::int64_t offset = static_cast<std::int64_t>(first_vector) * kLanes;
+  FloatVector sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+  }
+  for (std::int64_t i = 0; i < depth; ++i) {
+    const float* HWY_RESTRICT row = b(i) + offset;
+    FloatVector right[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, row + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const FloatVector left = hn::Set(d, a[r * a_stride + i]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = multiply_add<kExact>(left, right[v], sum[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) finish(first_row + r, first_vector + v, sum[r][v]);
+  }
+}
+
+// The same for kVectors columns of vectors and any number of rows.
+template <int kVectors, bool kExact, class Rows, class Finish>
+HWY_INLINE void multiply_columns(const float* a,
+                                 std::int64_t a_stride,
+                                 int rows,
+                                 const Rows& b,
+                                 std::int64_t depth,
+                                 const Finish& finish,
+                                 int first_vector) {
+  int r = 0;
+  for (; r + kMicroRows <= rows; r += kMicroRows) {
+    multiply_block<kMicroRows, kVectors, kExact>(a + r * a_stride, a_stride, b, depth, finish, r,
+                                                 first_vector);
+  }
+  const float* rest = a + r * a_stride;
+  switch (rows - r) {
+    case 1:
+      multiply_block<1, kVectors, kExact>(rest, a_stride, b, depth, finish, r, first_vector);
+      break;
+    case 2:
+      multiply_block<2, kVectors, kExact>(rest, a_stride, b, depth, finish, r, first_vector);
+      break;
+    case 3:
+      multiply_block<3, kVectors, kExact>(rest, a_stride, b, depth, finish, r, first_vector);
+      break;
+    case 4:
+      multiply_block<4, kVectors, kExact>(rest, a_stride, b, depth, finish, r, first_vector);
+      break;
+    case 5:
+      multiply_block<5, kVectors, kExact>(rest, a_stride, b, depth, finish, r, first_vector);
+      break;
+    default:
+      break;
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace maskerade
+HWY_AFTER_NAMESPACE();
+
+#endif  // MASKERADE_SELECT_MATRIX_TILE_INL

@@ -1,0 +1,35 @@
+// A masker to start from: copy this folder, rename, change what select_row() adds. The class lives
+// in an unnamed namespace, so that plugins cannot collide.
+#include "framework/sdk/masker.hpp"
+
+namespace {
+
+namespace sdk = maskerade::sdk;
+
+class MyMasker final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "my_masker",
+            .summary = "a template: one band of keys a fixed distance before the query",
+            .depends_on = sdk::kShape,  // kQuery, kKey, kActive ... for what the selection looks at
+            .parameters = {
+                sdk::tokens("distance", "keys between the band and the query").with_default("256"),
+                sdk::tokens("width", "keys in the band").with_default("16").at_least(1)}};
+  }
+
+  explicit MyMasker(const sdk::Arguments& arguments)
+      : distance_(arguments.tokens("distance")), width_(arguments.tokens("width")) {}
+
+  void select_row(const sdk::Row& row) const override {
+    const std::int64_t end = row.position() + 1 - row.resolve(distance_);
+    row.add_range(end - row.resolve(width_), end);
+  }
+
+ private:
+  sdk::Tokens distance_;
+  sdk::Tokens width_;
+};
+
+}  // namespace
+
+MASKERADE_EXPORT_MASKER(MyMasker)

@@ -1,0 +1,222 @@
+#include "framework/pipeline/pipeline.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "framework/base/error.hpp"
+#include "framework/mask/set_operations.hpp"
+#include "tests/framework/pipeline/test_problem.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr AttentionShape kSmall{2, 4, 2, 130, 200, 8};
+
+TestProblem small_causal() {
+  return TestProblem(kSmall, Visibility::causal(kSmall.query_len, kSmall.key_len));
+}
+
+// Calls check(query, key, probability) for every entry of a mask.
+template <typename Check>
+void for_each_entry(const Mask& mask, Check&& check) {
+  for (std::int64_t b = 0; b < mask.extent().batch; ++b) {
+    for (std::int64_t h = 0; h < mask.extent().heads; ++h) {
+      for (std::int64_t i = 0; i < mask.query_len(); ++i) {
+        for (std::int64_t k = 0; k < mask.key_len(); ++k) check(i, k, mask.probability(b, h, i, k));
+      }
+    }
+  }
+}
+
+TEST(Pipeline, EmptySelectsNothing) {
+  const Selection selection = run({}, small_causal());
+  EXPECT_EQ(selection.mask, Mask::empty(small_causal().inputs().visibility));
+  EXPECT_TRUE(selection.maskers.empty());
+}
+
+TEST(Pipeline, SinkAndLocalNeedOneCopyForAllHeads) {
+  const TestProblem problem = small_causal();
+  const Selection selection =
+      run({use("sink", {{"", {"3"}}}), use("local", {{"", {"10"}}})}, problem);
+  EXPECT_EQ(selection.mask.extent(), (MaskExtent{1, 1}));
+  for_each_entry(selection.mask, [&](std::int64_t i, std::int64_t k, float probability) {
+    const std::int64_t position = kSmall.key_len - kSmall.query_len + i;
+    const bool active = k <= position && (k < 3 || k > position - 10);
+    EXPECT_EQ(probability, active ? 1.0F : 0.0F) << i << " " << k;
+  });
+}
+
+TEST(Pipeline, LocalWiderThanTheKeysAndSinkOfAllKeysAreFull) {
+  const TestProblem problem = small_causal();
+  const Mask full = Mask::full(problem.inputs().visibility);
+  EXPECT_EQ(run({use("local", {{"", {"1000"}}})}, problem).mask, full);
+  EXPECT_EQ(run({use("sink", {{"", {"100%"}}})}, problem).mask, full);
+}
+
+TEST(Pipeline, LocalFollowsTheQueryWhenEveryKeyIsVisible) {
+  const TestProblem problem(kSmall, Visibility::all(kSmall.query_len, kSmall.key_len));
+  const Selection selection = run({use("local", {{"", {"5"}}})}, problem);
+  for_each_entry(selection.mask, [&](std::int64_t i, std::int64_t k, float probability) {
+    const std::int64_t position = kSmall.key_len - kSmall.query_len + i;
+    EXPECT_EQ(probability > 0, k <= position && k > position - 5);
+  });
+}
+
+TEST(Pipeline, PercentagesCountKeysOrVisibleKeys) {
+  const TestProblem problem = small_causal();
+  const Selection keys = run({use("sink", {{"", {"5%"}}})}, problem);
+  const Selection visible = run({use("sink", {{"", {"10% of visible"}}})}, problem);
+  EXPECT_EQ(keys.mask.probability(0, 0, 129, 9), 1.0F);
+  EXPECT_EQ(keys.mask.probability(0, 0, 129, 10), 0.0F);
+  EXPECT_EQ(visible.mask.probability(0, 0, 129, 19), 1.0F);  // position 199 sees 200 keys
+  EXPECT_EQ(visible.mask.probability(0, 0, 0, 7), 0.0F);     // position 70 sees 71 keys
+}
+
+TEST(Pipeline, StridedAndTemplatePluginsSelectWhatTheySay) {
+  const TestProblem problem = small_causal();
+  const Mask strided = run({use("strided", {{"stride", {"7"}}, {"offset", {"2"}}})}, problem).mask;
+  for_each_entry(strided, [&](std::int64_t i, std::int64_t k, float probability) {
+    EXPECT_EQ(probability > 0, k % 7 == 2 && k <= kSmall.key_len - kSmall.query_len + i);
+  });
+  const Mask band = run({use("my_masker", {{"distance", {"20"}}, {"width", {"4"}}})}, problem).mask;
+  EXPECT_EQ(band.probability(0, 0, 129, 179), 1.0F);
+  EXPECT_EQ(band.probability(0, 0, 129, 180), 0.0F);
+  EXPECT_EQ(band.probability(0, 0, 129, 175), 0.0F);
+}
+
+// Every kind of masker at once: position, blocks with a group's heads, an index, top-k, a sampler.
+TEST(Pipeline, MasksAreTheSameForAnyThreadCountAndChunkSize) {
+  const TestProblem problem = small_causal();
+  const std::vector<MaskerUse> maskers = {use("sink", {{"", {"2"}}}), use("diagonal_blocks"),
+                                          use("paged"), use("oracle_topk", {{"", {"5%"}}}),
+                                          use("sampler", {{"", {"6"}}})};
+  const Selection reference = run(maskers, problem, {.seed = 3});
+  EXPECT_EQ(reference.mask.extent(), (MaskExtent{2, 4}));
+  EXPECT_TRUE(reference.mask.has_sampled());
+  for (const int threads : {1, 2, 3}) {
+    for (const std::int64_t chunk_rows : {1, 64, 100, 100'000}) {
+      const Selection other = run(maskers, problem, {.seed = 3, .chunk_rows = chunk_rows}, threads);
+      EXPECT_EQ(other.mask, reference.mask) << threads << " threads, " << chunk_rows << " rows";
+      for (std::size_t m = 0; m < maskers.size(); ++m) {
+        EXPECT_EQ(other.maskers[m].keys_scored, reference.maskers[m].keys_scored);
+      }
+    }
+  }
+}
+
+TEST(Pipeline, MaskersAddToWhatIsActive) {
+  const TestProblem problem = small_causal();
+  const Mask first = run({use("strided")}, problem).mask;
+  const Mask second = run({use("local", {{"", {"9"}}})}, problem).mask;
+  EXPECT_EQ(run({use("strided"), use("local", {{"", {"9"}}})}, problem).mask,
+            union_of(first, second));
+}
+
+TEST(Pipeline, IndexesAreBuiltCountedAndUsed) {
+  const TestProblem problem = small_causal();
+  const Selection selection = run({use("paged")}, problem);
+  EXPECT_EQ(selection.maskers[0].index_bytes, 2 * 2 * 25 * 4);  // batch, kv heads, pages, float
+  EXPECT_TRUE(selection.maskers[0].index_spans_future);
+  EXPECT_GT(count(selection.mask).active_entries, 0);
+}
+
+TEST(Sampler, ProbabilitiesAreTheDrawsShareOfThePopulation) {
+  const TestProblem problem = small_causal();
+  const Selection selection =
+      run({use("sink", {{"", {"10"}}}), use("sampler", {{"", {"6"}}})}, problem);
+  for (const std::int64_t query : {0, 77, 129}) {
+    const auto sampled = selection.mask.sampled(0, 0, query);
+    ASSERT_EQ(sampled.keys.size(), 6U);
+    const std::int64_t population = selection.mask.visibility().end(query) - 10;
+    for (std::size_t i = 0; i < 6; ++i) {
+      EXPECT_GE(sampled.keys[i], 10);
+      EXPECT_FLOAT_EQ(sampled.probabilities[i], 6.0F / static_cast<float>(population));
+    }
+  }
+}
+
+TEST(Sampler, DrawingEverythingIsDense) {
+  const TestProblem problem = small_causal();
+  EXPECT_EQ(run({use("sampler", {{"", {"1000"}}})}, problem).mask,
+            broadcast(Mask::full(problem.inputs().visibility), {2, 4}));
+}
+
+TEST(Sampler, DrawsAreNestedAndFollowTheSeed) {
+  const TestProblem problem = small_causal();
+  const auto drawn = [&](const char* keys, std::uint64_t seed) {
+    return run({use("sampler", {{"", {keys}}})}, problem, {.seed = seed}).mask;
+  };
+  EXPECT_TRUE(is_subset(drawn("5", 1), drawn("9", 1)));
+  EXPECT_FALSE(is_subset(drawn("5", 1), drawn("9", 2)));
+}
+
+TEST(Pipeline, AMaskerThatReadsWhatIsActiveCannotFollowASampler) {
+  try {
+    Pipeline({use("sampler", {{"", {"5"}}}), use("oracle_topk", {{"", {"5"}}})});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "\"oracle_topk\" reads which keys are active and cannot follow the sampler "
+                 "\"sampler\": the estimate would be biased; put \"oracle_topk\" before it");
+  }
+  EXPECT_THROW(Pipeline({use("sampler", {{"", {"5"}}}), use("sampler", {{"", {"5"}}})}), Error);
+  EXPECT_NO_THROW(Pipeline({use("sampler", {{"", {"5"}}}), use("sink")}));
+}
+
+struct Fault {
+  const char* how;
+  const char* text;
+};
+
+class FaultyMasker : public testing::TestWithParam<Fault> {};
+
+TEST_P(FaultyMasker, FailureNamesLibraryMaskerAndReason) {
+  const MaskerUse faulty = use("faulty", {{"how", {GetParam().how}}});
+  try {
+    run({faulty}, small_causal(), {}, 2);
+    FAIL() << "nothing failed";
+  } catch (const PluginError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              faulty.type->library().string() + ": masker \"faulty\" " + GetParam().text);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways,
+    FaultyMasker,
+    testing::Values(
+        Fault{"create", "cannot be created: no weights for this layer"},
+        Fault{"grain",
+              "cannot be created: its grain is 0 tokens, heads 0; the block must be at least 1 and "
+              "heads a MASKERADE_HEADS_ value"},
+        Fault{"select", "failed: something in select"},
+        Fault{"key", "failed: keys [200, 201) are outside [0, 200)"},
+        Fault{"probability",
+              "failed: key 0 has probability 0.5, but the masker's descriptor does not declare "
+              "MASKERADE_TRAIT_SAMPLES"},
+        Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
+    [](const testing::TestParamInfo<Fault>& info) { return std::string(info.param.how); });
+
+TEST(Pipeline, RefusesInputsThatDoNotFitTheirShape) {
+  const TestProblem problem = small_causal();
+  AttentionInputs inputs = problem.inputs();
+  inputs.shape.kv_heads = 4;
+  EXPECT_THROW(Pipeline({}).prepare(inputs, {}, Threads(1)), ShapeError);
+}
+
+TEST(Pipeline, SinkAndLocalAt131072TokensTakeMegabytes) {
+  const AttentionShape shape{1, 1, 1, 131'072, 131'072, 1};
+  const TestProblem problem(shape, Visibility::causal(shape.query_len, shape.key_len));
+  const Mask mask =
+      run({use("sink", {{"", {"128"}}}), use("local", {{"", {"1024"}}})}, problem).mask;
+  RecordProperty("mask_bytes", std::to_string(mask.size_bytes()));
+  std::printf("sink 128 + local 1024, 131072 tokens, causal: %lld bytes\n",
+              static_cast<long long>(mask.size_bytes()));
+  EXPECT_LT(mask.size_bytes(), 8 << 20);
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,170 @@
+#include "framework/plugin/catalog.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path variant(const std::string& name) {
+  return fs::path(MASKERADE_TEST_PLUGINS) / (name + ".so");
+}
+
+// The text of the error that loading gives, the library's path cut off.
+std::string refusal(const fs::path& library) {
+  Catalog catalog;
+  try {
+    catalog.load(library);
+  } catch (const PluginError& error) {
+    const std::string text = error.what();
+    const std::string prefix = library.string() + ": ";
+    EXPECT_TRUE(text.starts_with(prefix)) << text;
+    return text.substr(prefix.size());
+  }
+  return "(loaded)";
+}
+
+TEST(Catalog, LoadsAGoodPlugin) {
+  Catalog catalog;
+  const MaskerType& type = catalog.load(variant("good"));
+  EXPECT_EQ(type.id(), "good");
+  EXPECT_EQ(type.descriptor().parameter_count, 2U);
+  EXPECT_EQ(type.index_extension(), nullptr);
+  EXPECT_EQ(catalog.ids(), std::vector<std::string>{"good"});
+  EXPECT_NE(catalog.find("good"), nullptr);
+  EXPECT_EQ(catalog.find("goof"), nullptr);
+}
+
+TEST(Catalog, LoadingTheSameFileAgainDoesNothing) {
+  Catalog catalog;
+  catalog.load(variant("good"));
+  catalog.load(variant("good"));
+  EXPECT_EQ(catalog.types().size(), 1U);
+}
+
+TEST(Catalog, RefusesAFileThatIsNotThere) {
+  EXPECT_EQ(refusal("/nowhere/masker.so"),
+            "there is no such file; give the path of a masker library (*.so)");
+}
+
+TEST(Catalog, RefusesAFolder) {
+  EXPECT_EQ(refusal(MASKERADE_TEST_PLUGINS),
+            "is not a file; give the path of a masker library (*.so)");
+}
+
+TEST(Catalog, RefusesAFileThatIsNoLibrary) {
+  const fs::path text = fs::path(testing::TempDir()) / "not_a_library.so";
+  std::ofstream(text) << "hello";
+  EXPECT_EQ(refusal(text),
+            "is not a shared library; build it with maskerade_add_masker(), or as a shared library "
+            "for this machine");
+}
+
+TEST(Catalog, RefusesATruncatedLibraryWithTheLoadersReason) {
+  const fs::path cut = fs::path(testing::TempDir()) / "truncated.so";
+  fs::copy_file(variant("good"), cut, fs::copy_options::overwrite_existing);
+  fs::resize_file(cut, 200);
+  const std::string text = refusal(cut);
+  EXPECT_TRUE(text.starts_with(
+      "cannot be loaded; check that it was built for this machine and that the libraries it needs "
+      "are installed (ldd shows them). The loader says: "))
+      << text;
+}
+
+struct Refused {
+  const char* variant;
+  const char* text;
+};
+
+class CatalogRefuses : public testing::TestWithParam<Refused> {};
+
+TEST_P(CatalogRefuses, WithItsOwnText) {
+  EXPECT_EQ(refusal(variant(GetParam().variant)), GetParam().text);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Variants,
+    CatalogRefuses,
+    testing::Values(
+        Refused{
+            "without_entry",
+            "does not export maskerade_masker_entry; add MASKERADE_EXPORT_MASKER(YourMasker), or "
+            "define that function in C"},
+        Refused{"null_entry",
+                "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
+        Refused{"other_major",
+                "was built for ABI 7.1, this program has 0.1; rebuild it with this program's "
+                "headers"},
+        Refused{"other_minor",
+                "was built for ABI 0.8, this program has 0.1; rebuild it with this program's "
+                "headers"},
+        Refused{"other_size",
+                "its descriptor says struct_size 24, ABI 0.1 has 96; set it to "
+                "sizeof(maskerade_masker_descriptor)"},
+        Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
+        Refused{"no_summary",
+                "its summary or reference is NULL; give a text, \"\" for no reference"},
+        Refused{"no_select", "its create, select or destroy is NULL; all three are needed"},
+        Refused{"no_depends",
+                "its depends_on is 0; name what the selection is a function of, at least "
+                "MASKERADE_DEPENDS_SHAPE"},
+        Refused{"no_table", "its parameter table is NULL but parameter_count is not 0"},
+        Refused{"parameter_size",
+                "parameter 1: struct_size is 8, not sizeof(maskerade_parameter), 64"},
+        Refused{"parameter_name", "parameter 1: its name is not snake_case"},
+        Refused{"parameter_twice", "parameter \"first\": stands twice in the table"},
+        Refused{"parameter_unit", "parameter \"second\": unit 99 is unknown"},
+        Refused{"parameter_doc", "parameter \"second\": has no doc; say what it is"},
+        Refused{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
+        Refused{
+            "parameter_default",
+            "parameter \"second\": its own default is refused: \"second\" is 0.02, a bare number: "
+            "write 2% for that share of key_len, or a whole number of tokens"},
+        Refused{"parameter_choices", "parameter \"second\": has no choices; list at least one"},
+        Refused{"half_index", "a function of its index extension is NULL; all five are needed"}),
+    [](const testing::TestParamInfo<Refused>& info) { return std::string(info.param.variant); });
+
+TEST(Catalog, RefusesASecondMaskerOfTheSameId) {
+  Catalog catalog;
+  catalog.load(variant("good"));
+  try {
+    catalog.load(variant("same_id"));
+    FAIL() << "loaded";
+  } catch (const PluginError& error) {
+    EXPECT_EQ(std::string(error.what()), variant("same_id").string() +
+                                             ": its id \"good\" is taken by " +
+                                             fs::canonical(variant("good")).string() +
+                                             "; rename one, or load only one of them");
+  }
+}
+
+TEST(Catalog, SearchPathNamesAFolderThatIsNotThere) {
+  try {
+    load_catalog("/nowhere", "/not/a/folder", {});
+    FAIL() << "loaded";
+  } catch (const PluginError& error) {
+    EXPECT_STREQ(error.what(),
+                 "/not/a/folder: is not a folder; correct or unset MASKERADE_PLUGIN_PATH, which "
+                 "names it");
+  }
+}
+
+TEST(Catalog, FindsMaskersInTheFoldersOfThePath) {
+  const fs::path folder = fs::path(testing::TempDir()) / "plugin_path";
+  fs::create_directories(folder);
+  fs::copy_file(variant("good"), folder / "good.so", fs::copy_options::overwrite_existing);
+  std::ofstream(folder / "notes.txt") << "not a plugin";
+  EXPECT_EQ(load_catalog("/nowhere", folder.string(), {}).ids(), std::vector<std::string>{"good"});
+  EXPECT_EQ(load_catalog("/nowhere", "", {variant("good")}).ids(),
+            std::vector<std::string>{"good"});
+}
+
+}  // namespace
+}  // namespace maskerade

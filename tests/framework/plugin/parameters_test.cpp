@@ -1,0 +1,191 @@
+#include "framework/plugin/parameters.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// A masker with one parameter of every unit.
+const maskerade_masker_descriptor& every_unit() {
+  static const char* const choices[] = {"sum", "max", nullptr};
+  const auto row = [](std::uint32_t unit, std::uint32_t flags, const char* name,
+                      const char* default_value, double minimum, double maximum) {
+    return maskerade_parameter{.struct_size = sizeof(maskerade_parameter),
+                               .unit = unit,
+                               .flags = flags,
+                               .name = name,
+                               .default_value = default_value,
+                               .minimum = minimum,
+                               .maximum = maximum,
+                               .choices = unit == MASKERADE_UNIT_CHOICE ? choices : nullptr,
+                               .doc = "what it is"};
+  };
+  static const maskerade_parameter table[] = {
+      row(MASKERADE_UNIT_TOKENS, 0, "budget", nullptr, 1, kInfinity),
+      row(MASKERADE_UNIT_SHARE, MASKERADE_MINIMUM_EXCLUDED, "mass", "0.9", 0, 1),
+      row(MASKERADE_UNIT_COUNT, 0, "page_size", "16", 1, 4096),
+      row(MASKERADE_UNIT_BLOCKS, MASKERADE_LIST, "rates", "1", 0, kInfinity),
+      row(MASKERADE_UNIT_NUMBER, 0, "temperature", "0.3", -kInfinity, kInfinity),
+      row(MASKERADE_UNIT_CHOICE, 0, "reduce", "sum", 0, 0)};
+  static const maskerade_masker_descriptor masker = {
+      .id = "every", .parameters = table, .parameter_count = std::size(table)};
+  return masker;
+}
+
+Arguments bind(const std::string& name, const std::string& value) {
+  std::vector<GivenParameter> given;
+  if (name != "budget") given.push_back({"budget", {"8"}});
+  given.push_back({name, {value}});
+  return bind_arguments(every_unit(), given);
+}
+
+maskerade_value value_of(const std::string& name, const std::string& text) {
+  const Arguments bound = bind(name, text);
+  for (std::size_t i = 0; i < every_unit().parameter_count; ++i) {
+    if (name == every_unit().parameters[i].name) return bound.view()[i].values[0];
+  }
+  return {};
+}
+
+std::string refusal(const std::vector<GivenParameter>& given) {
+  try {
+    bind_arguments(every_unit(), given);
+  } catch (const ParameterError& error) {
+    return error.what();
+  }
+  return "(accepted)";
+}
+
+std::string refusal(const std::string& name, const std::string& value) {
+  try {
+    bind(name, value);
+  } catch (const ParameterError& error) {
+    EXPECT_EQ(error.parameter(), name);
+    return error.what();
+  }
+  return "(accepted)";
+}
+
+TEST(Tokens, PercentagesAreExactAndFloored) {
+  const maskerade_value share = value_of("budget", "29%");
+  EXPECT_EQ(maskerade_tokens_of(&share, 100, 7), 29);  // 0.29 * 100 is 28.999... in float64
+  for (std::int64_t percent = 0; percent <= 100; ++percent) {
+    const maskerade_value value = value_of("budget", std::to_string(percent) + "%");
+    for (const std::int64_t key_len : {1, 7, 99, 100, 32768, 131072}) {
+      EXPECT_EQ(maskerade_tokens_of(&value, key_len, 0), percent * key_len / 100);
+    }
+  }
+  const maskerade_value fine = value_of("budget", "0.000001%");
+  EXPECT_EQ(maskerade_tokens_of(&fine, 99'999'999, 0), 0);
+  EXPECT_EQ(maskerade_tokens_of(&fine, 100'000'000, 0), 1);
+  EXPECT_EQ(maskerade_tokens_of(&fine, (std::int64_t{1} << 36) - 1, 0), 687);
+}
+
+TEST(Tokens, CountOfKeysOrShareOfVisibleKeys) {
+  const maskerade_value whole = value_of("budget", "128");
+  EXPECT_EQ(maskerade_tokens_of(&whole, 10, 5), 128);
+  const maskerade_value visible = value_of("budget", "50% of visible");
+  EXPECT_EQ(maskerade_tokens_of(&visible, 1000, 31), 15);
+  const maskerade_value keys = value_of("budget", "50% of keys");
+  EXPECT_EQ(maskerade_tokens_of(&keys, 1000, 31), 500);
+}
+
+TEST(Tokens, ABareFractionShowsBothSpellings) {
+  EXPECT_EQ(
+      refusal("budget", "0.02"),
+      "\"budget\" is 0.02, a bare number: write 2% for that share of key_len, or a whole number "
+      "of tokens");
+}
+
+TEST(Tokens, RefusesWhatIsNoAmount) {
+  EXPECT_EQ(refusal("budget", "many"),
+            "\"budget\" is \"many\"; it takes a whole number of tokens (128) or a percentage of "
+            "key_len with at most six decimals (2%, 12.5%)");
+  EXPECT_EQ(
+      refusal("budget", "1.2345678%"),
+      "\"budget\" is \"1.2345678%\"; it takes a whole number of tokens (128) or a percentage of "
+      "key_len with at most six decimals (2%, 12.5%)");
+  EXPECT_EQ(refusal("budget", "101%"), "\"budget\" is 101%; at most 100% can be taken");
+  EXPECT_EQ(refusal("budget", "0"), "\"budget\" is 0; it must be >= 1");
+  EXPECT_EQ(refusal("budget", "-3"), "\"budget\" is -3; it must be >= 1");
+  EXPECT_NE(refusal("budget", "012"), "(accepted)");
+}
+
+TEST(Share, IsAFractionOrAPercentage) {
+  EXPECT_DOUBLE_EQ(value_of("mass", "0.05").number, 0.05);
+  EXPECT_DOUBLE_EQ(value_of("mass", "5%").number, 0.05);
+  EXPECT_EQ(refusal("mass", "0"), "\"mass\" is 0; it must be in (0, 1]");
+  EXPECT_EQ(refusal("mass", "1.5"), "\"mass\" is 1.5; it must be in (0, 1]");
+  EXPECT_EQ(refusal("mass", "half"), "\"mass\" is \"half\"; it takes a share: 0.05 or 5%");
+}
+
+TEST(Count, IsAWholeNumberInRange) {
+  EXPECT_EQ(value_of("page_size", "32").integer, 32);
+  EXPECT_EQ(refusal("page_size", "2.5"), "\"page_size\" is \"2.5\"; it takes a whole number");
+  EXPECT_EQ(refusal("page_size", "5000"), "\"page_size\" is 5000; it must be in [1, 4096]");
+}
+
+TEST(Number, IsAnyFiniteNumber) {
+  EXPECT_DOUBLE_EQ(value_of("temperature", "-1e-3").number, -1e-3);
+  EXPECT_EQ(refusal("temperature", "inf"), "\"temperature\" is \"inf\"; it takes a number");
+}
+
+TEST(Choice, IsOneOfItsNames) {
+  EXPECT_EQ(value_of("reduce", "max").integer, 1);
+  EXPECT_EQ(refusal("reduce", "mean"), "\"reduce\" is \"mean\"; it must be sum | max");
+}
+
+TEST(BindArguments, FillsDefaultsAndKeepsTheTablesOrder) {
+  const Arguments bound =
+      bind_arguments(every_unit(), {{"", {"2%"}}, {"rates", {"1", "2", "4"}, true}});
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"budget", "2%"},       {"mass", "0.9"},        {"page_size", "16"},
+      {"rates", "[1, 2, 4]"}, {"temperature", "0.3"}, {"reduce", "sum"}};
+  EXPECT_EQ(bound.resolved(), expected);
+  EXPECT_EQ(bound.view()[3].count, 3U);
+  EXPECT_EQ(bound.view()[3].values[2].integer, 4);
+}
+
+TEST(BindArguments, PointersStayGoodWhenMoved) {
+  Arguments bound = bind("reduce", "max");
+  const Arguments moved = std::move(bound);
+  EXPECT_STREQ(moved.view()[5].values[0].text, "max");
+}
+
+TEST(BindArguments, RefusesUnknownMissingDoubleAndLists) {
+  EXPECT_EQ(refusal({{"budget", {"8"}}, {"page_sise", {"8"}}}),
+            "\"every\" has no parameter \"page_sise\"; did you mean \"page_size\"?");
+  EXPECT_EQ(refusal({{"budget", {"8"}}, {"zzzzzzzz", {"8"}}}),
+            "\"every\" has no parameter \"zzzzzzzz\"; known: budget, mass, page_size, rates, "
+            "temperature, reduce");
+  EXPECT_EQ(refusal(std::vector<GivenParameter>{}),
+            "\"every\" needs \"budget\" (tokens): what it is");
+  EXPECT_EQ(refusal({{"", {"8"}}, {"budget", {"8"}}}), "\"budget\" is given twice; give it once");
+  EXPECT_EQ(refusal({{"budget", {"8", "9"}, true}}), "\"budget\" takes one value, not a list");
+  EXPECT_EQ(refusal({{"budget", {"8"}}, {"rates", {}, true}}),
+            "\"rates\" is empty; give it a value");
+}
+
+TEST(File, MustBeReadable) {
+  const maskerade_parameter table[] = {{.struct_size = sizeof(maskerade_parameter),
+                                        .unit = MASKERADE_UNIT_FILE,
+                                        .name = "weights",
+                                        .doc = "weights"}};
+  const maskerade_masker_descriptor masker = {
+      .id = "learned", .parameters = table, .parameter_count = 1};
+  const std::string path = testing::TempDir() + "weights.bin";
+  std::ofstream(path) << "weights";
+  EXPECT_EQ(bind_arguments(masker, {{"", {path}}}).view()[0].values[0].text, path);
+  EXPECT_THROW(bind_arguments(masker, {{"", {path + ".not"}}}), ParameterError);
+}
+
+}  // namespace
+}  // namespace maskerade
