@@ -1,0 +1,206 @@
+#include "attention/cpu/detail/softmax_kernel.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "attention/cpu/detail/softmax_kernel.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target: each target reads these once.
+#include "framework/select/matrix_tile-inl.hpp"
+#include "framework/select/widen-inl.hpp"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace maskerade {
+namespace HWY_NAMESPACE {
+
+// 2^x for x <= 0. The polynomial is 2^f on [-1/2, 1/2] with a relative error below 9.2e-8 (least
+// maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. From 2^-126 down the
+// result is some value below 2^-126, and for x <= -127 it is 0.
+HWY_INLINE FloatVector exp2_of(FloatVector x) {
+  const FloatTag d;
+  const hn::RebindToSigned<FloatTag> bits;
+  // At the lower bound f = 0, p = 1, and the exponent's -127 leaves the bits of 0.
+  const auto bounded = hn::Max(x, hn::Set(d, -127.0F));
+  // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
+  const auto magic = hn::Set(d, 12582912.0F);
+  const auto shifted = hn::Add(bounded, magic);
+  const auto f = hn::Sub(bounded, hn::Sub(shifted, magic));
+  auto p = hn::Set(d, 0.00132647273F);
+  p = hn::MulAdd(p, f, hn::Set(d, 0.00967151299F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.0555073358F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.240222424F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.693147004F));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
+  return hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
+}
+
+// The lanes of `scores` whose bits, from bit `first` of `word` on, are set; -inf elsewhere.
+HWY_INLINE FloatVector keep_active(FloatVector scores, std::uint64_t word, int first) {
+  const FloatTag d;
+  HWY_ALIGN std::uint8_t bytes[8];
+  const std::uint64_t here = word >> first;
+  __builtin_memcpy(bytes, &here, sizeof(here));
+  return hn::IfThenElse(hn::LoadMaskBits(d, bytes), scores,
+                        hn::Set(d, -std::numeric_limits<float>::infinity()));
+}
+
+// One row of softmax_step; words[b] is the row's own word.
+HWY_INLINE void softmax_row(
+    float* scores, int blocks, const std::uint64_t* words, int row, detail::SoftmaxState& state) {
+  const FloatTag d;
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  auto highest = hn::Set(d, kNone);
+  for (int b = 0; b < blocks; ++b) {
+    float* block = scores + b * 64;
+    if (words[b] == ~std::uint64_t{0}) {
+      // Two chains: a maximum takes longer than it takes to start the next.
+      auto other = hn::LoadU(d, block + kLanes);
+      highest = hn::Max(highest, hn::LoadU(d, block));
+      for (int j = 2 * kLanes; j < 64; j += 2 * kLanes) {
+        highest = hn::Max(highest, hn::LoadU(d, block + j));
+        other = hn::Max(other, hn::LoadU(d, block + j + kLanes));
+      }
+      highest = hn::Max(highest, other);
+    } else {
+      for (int j = 0; j < 64; j += kLanes) {
+        const auto kept = keep_active(hn::LoadU(d, block + j), words[b], j);
+        hn::StoreU(kept, d, block + j);
+        highest = hn::Max(highest, kept);
+      }
+    }
+  }
+  const float before = state.top[row];
+  const float top = std::max(before, hn::GetLane(hn::MaxOfLanes(d, highest)));
+  // Without an active key so far the weights are 2^-inf = 0, not 2^(-inf + inf).
+  const float base = top == kNone ? 0.0F : top;
+  const auto base_lanes = hn::Set(d, base);
+  auto sum = hn::Zero(d);
+  for (int j = 0; j < blocks * 64; j += kLanes) {
+    const auto weight = exp2_of(hn::Sub(hn::LoadU(d, scores + j), base_lanes));
+    hn::StoreU(weight, d, scores + j);
+    sum = hn::Add(sum, weight);
+  }
+  const float scale = hn::GetLane(exp2_of(hn::Set(d, before - base)));
+  state.top[row] = top;
+  state.scale[row] = scale;
+  state.sum[row] = state.sum[row] * static_cast<double>(scale) +
+                   static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+}
+
+void step_rows(float* scores,
+               int rows,
+               int blocks,
+               const std::uint64_t* const* words,
+               const std::uint64_t* tails,
+               detail::SoftmaxState& state) {
+  for (int row = 0; row < rows; ++row) {
+    std::uint64_t active[detail::kStepBlocks];
+    for (int b = 0; b < blocks; ++b) {
+      active[b] = words[b] == nullptr ? tails[b] : words[b][row] & tails[b];
+    }
+    softmax_row(scores + row * detail::kScoreStride, blocks, active, row, state);
+  }
+}
+
+template <class Rows>
+HWY_INLINE void accumulate_columns(const float* weights,
+                                   int rows,
+                                   int count,
+                                   const Rows& values,
+                                   std::int64_t dim,
+                                   const float* scale,
+                                   float* out) {
+  const AddToScaled add{out, dim, scale};
+  const auto vectors = static_cast<int>(dim / kLanes);
+  for (int done = 0; done < vectors;) {
+    // Even shares of what is left: five vectors as 3 + 2, not 4 + 1.
+    const int left = vectors - done;
+    const int shares = (left + kMicroVectors - 1) / kMicroVectors;
+    const int width = (left + shares - 1) / shares;
+    if (width == 1) {
+      multiply_columns<1, false>(weights, detail::kScoreStride, rows, values, count, add, done);
+    } else if (width == 2) {
+      multiply_columns<2, false>(weights, detail::kScoreStride, rows, values, count, add, done);
+    } else if constexpr (kMicroVectors == 4) {
+      if (width == 3) {
+        multiply_columns<3, false>(weights, detail::kScoreStride, rows, values, count, add, done);
+      } else {
+        multiply_columns<4, false>(weights, detail::kScoreStride, rows, values, count, add, done);
+      }
+    }
+    done += width;
+  }
+}
+
+void accumulate(const float* weights,
+                int rows,
+                int count,
+                const detail::ValueRows& values,
+                std::int64_t dim,
+                const float* scale,
+                float* out) {
+  if (values.list == nullptr) {
+    const StridedRows strided{values.first, values.stride};
+    accumulate_columns(weights, rows, count, strided, dim, scale, out);
+  } else {
+    const ListedRows listed{values.first, values.stride, values.list};
+    accumulate_columns(weights, rows, count, listed, dim, scale, out);
+  }
+}
+
+void widen_all(DType dtype, const void* source, std::int64_t count, float* target) {
+  widen(dtype, source, count, target);
+}
+
+int lanes_of_target() { return kLanes; }
+std::int64_t this_target() { return HWY_TARGET; }
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace maskerade
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace maskerade {
+
+HWY_EXPORT(step_rows);
+HWY_EXPORT(accumulate);
+HWY_EXPORT(widen_all);
+HWY_EXPORT(lanes_of_target);
+HWY_EXPORT(this_target);
+
+namespace detail {
+
+void softmax_step(float* scores,
+                  int rows,
+                  int blocks,
+                  const std::uint64_t* const* words,
+                  const std::uint64_t* tails,
+                  SoftmaxState& state) {
+  HWY_DYNAMIC_DISPATCH(step_rows)(scores, rows, blocks, words, tails, state);
+}
+
+void accumulate_values(const float* weights,
+                       int rows,
+                       int count,
+                       const ValueRows& values,
+                       std::int64_t dim,
+                       const float* scale,
+                       float* out) {
+  HWY_DYNAMIC_DISPATCH(accumulate)(weights, rows, count, values, dim, scale, out);
+}
+
+int value_lanes() { return HWY_DYNAMIC_DISPATCH(lanes_of_target)(); }
+
+void widen_values(DType dtype, const void* source, std::int64_t count, float* target) {
+  HWY_DYNAMIC_DISPATCH(widen_all)(dtype, source, count, target);
+}
+
+std::string target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(this_target)()); }
+
+}  // namespace detail
+}  // namespace maskerade
+#endif  // HWY_ONCE

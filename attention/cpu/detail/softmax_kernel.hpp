@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "framework/tensor/dtype.hpp"
+
+namespace maskerade::detail {
+
+// The key blocks that one step of the online softmax takes at once.
+inline constexpr int kStepBlocks = 4;
+// Elements from one row of scores to the next: a step's keys, and a cache line that keeps rows from
+// falling on the same cache sets.
+inline constexpr std::int64_t kScoreStride = kStepBlocks * 64 + 16;
+
+// What the online softmax knows about up to 64 rows. Logits are in units of log 2.
+struct SoftmaxState {
+  float top[64];    // the highest logit so far; -inf: none
+  double sum[64];   // of 2^(logit - top)
+  float scale[64];  // 2^(top before the step - top), for what was summed before the step
+};
+
+// One step of the online softmax: turns scores[rows][64 * blocks], in place, into the weights
+// 2^(score - top), 0 where a column is inactive. Column j of block b is active in row r when bit j
+// of tails[b] and, if words[b] is not null, of words[b][r] is set. The weights' relative error is
+// below 3e-7.
+void softmax_step(float* scores,
+                  int rows,
+                  int blocks,
+                  const std::uint64_t* const* words,
+                  const std::uint64_t* tails,
+                  SoftmaxState& state);
+
+// Rows of values: row j is first + stride * (list ? list[j] : j), in elements.
+struct ValueRows {
+  const float* first = nullptr;
+  std::int64_t stride = 0;
+  const std::int32_t* list = nullptr;
+};
+
+// out[r][d] = out[r][d] * scale[r] + sum over j < count of weights[r][j] * values[j][d], for d <
+// dim, a multiple of value_lanes().
+void accumulate_values(const float* weights,
+                       int rows,
+                       int count,
+                       const ValueRows& values,
+                       std::int64_t dim,
+                       const float* scale,
+                       float* out);
+
+// float32 lanes of a vector.
+int value_lanes();
+
+// Widens `count` elements to float32, exactly.
+void widen_values(DType dtype, const void* source, std::int64_t count, float* target);
+
+// Highway's name of the target in use.
+std::string target_name();
+
+}  // namespace maskerade::detail

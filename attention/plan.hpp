@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "attention/attention_inputs.hpp"
+#include "framework/base/parallel.hpp"
+#include "framework/mask/mask.hpp"
+
+namespace maskerade {
+
+// How the active keys are walked. All give the same result within rounding.
+enum class Kernel {
+  kDense,  // every visible tile, the mask applied: what a dense kernel does with a mask
+  kTiles,  // the tiles that hold an active entry
+  kRows,   // only the active keys, gathered: decode and scattered selections
+};
+std::string_view name_of(Kernel kernel) noexcept;  // "dense", "tiles", "rows"
+std::optional<Kernel> parse_kernel(std::string_view name) noexcept;
+
+// One entry of probability p < 1 in a key block: logit -= log_probability.
+struct PlannedSample {
+  std::int16_t row = 0;     // within the row block
+  std::int16_t column = 0;  // within the key block
+  float log_probability = 0;
+};
+
+// Up to 64 keys that a row block attends to.
+struct KeyBlock {
+  std::int64_t first_key = 0;    // contiguous: keys first_key ... first_key + count - 1
+  std::int64_t list_offset = -1; // >= 0: gathered; keys are key_list[list_offset ... + count)
+  std::int32_t count = 0;
+  std::int64_t bits_offset = -1; // >= 0: bits[bits_offset + row] are the active columns of each row;
+                                 //       -1: all columns of all rows are active
+  std::int64_t samples_begin = 0;  // in samples; sampled columns are also set in the bits
+  std::int64_t samples_end = 0;
+};
+
+// Up to 64 query rows that read one kv head, and the key blocks that they attend to. Rows are
+// (head, query): head = first_head + r / queries, query = first_query + r % queries.
+struct RowBlock {
+  std::int64_t batch = 0;
+  std::int64_t kv_head = 0;
+  std::int64_t first_head = 0;
+  std::int64_t first_query = 0;
+  std::int32_t heads = 0;
+  std::int32_t queries = 0;
+  std::int64_t blocks_begin = 0;  // in key_blocks
+  std::int64_t blocks_end = 0;
+};
+
+// A mask made ready for the CPU kernels: what to read, in which order. At decode the query heads of
+// one kv group are stacked as rows, so that K and V are read once for the group.
+struct Plan {
+  Kernel kernel = Kernel::kDense;
+  AttentionShape shape;
+  std::vector<RowBlock> row_blocks;
+  std::vector<KeyBlock> key_blocks;
+  std::vector<std::uint64_t> bits;
+  std::vector<std::int32_t> key_list;
+  std::vector<PlannedSample> samples;
+
+  // Bytes of K and V that attend reads, after the union over a row block's rows.
+  std::int64_t kv_bytes_touched(DType dtype) const noexcept;
+  std::int64_t size_bytes() const noexcept;
+};
+
+// The plan of a mask for a kernel. The mask's extent must fit the shape (ShapeError otherwise).
+Plan make_plan(const Mask& mask, const AttentionShape& shape, Kernel kernel, const Threads& threads);
+
+// The kernel that is likely fastest for a mask: rows where the tiles that it touches are mostly
+// empty, dense where nearly every visible tile is touched, tiles otherwise.
+Kernel choose_kernel(const Mask& mask, const AttentionShape& shape);
+
+}  // namespace maskerade

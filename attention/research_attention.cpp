@@ -1,0 +1,34 @@
+#include "attention/research_attention.hpp"
+
+#include <utility>
+
+#include "attention/cpu/attend.hpp"
+
+namespace maskerade {
+
+ResearchAttention::ResearchAttention(Pipeline pipeline, std::optional<Kernel> kernel)
+    : pipeline_(std::move(pipeline)), kernel_(kernel) {}
+
+PreparedPipeline ResearchAttention::prepare(const AttentionInputs& inputs,
+                                            const PipelineOptions& options,
+                                            const Threads& threads) const {
+  return pipeline_.prepare(inputs, options, threads);
+}
+
+Plan ResearchAttention::plan(const Mask& mask,
+                             const AttentionShape& shape,
+                             const Threads& threads) const {
+  return make_plan(mask, shape, kernel_ ? *kernel_ : choose_kernel(mask, shape), threads);
+}
+
+AttentionOutput ResearchAttention::run(const AttentionInputs& inputs,
+                                       const PipelineOptions& options,
+                                       const Threads& threads) const {
+  const PreparedPipeline prepared = prepare(inputs, options, threads);
+  const Selection selection = prepared.select(threads);
+  AttentionOutput output;
+  attend(inputs, plan(selection.mask, inputs.shape, threads), threads, output);
+  return output;
+}
+
+}  // namespace maskerade

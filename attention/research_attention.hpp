@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+
+#include "attention/attention_inputs.hpp"
+#include "attention/plan.hpp"
+#include "framework/pipeline/pipeline.hpp"
+
+namespace maskerade {
+
+// A research attention: a pipeline that selects, and the kernel that attends to what it selected.
+// The four stages can be called, and timed, one by one.
+class ResearchAttention {
+ public:
+  // kernel: nullopt lets choose_kernel decide for each mask.
+  explicit ResearchAttention(Pipeline pipeline, std::optional<Kernel> kernel = std::nullopt);
+
+  const Pipeline& pipeline() const noexcept { return pipeline_; }
+
+  PreparedPipeline prepare(const AttentionInputs& inputs,
+                           const PipelineOptions& options,
+                           const Threads& threads) const;
+  Plan plan(const Mask& mask, const AttentionShape& shape, const Threads& threads) const;
+
+  // All stages in turn.
+  AttentionOutput run(const AttentionInputs& inputs,
+                      const PipelineOptions& options,
+                      const Threads& threads) const;
+
+ private:
+  Pipeline pipeline_;
+  std::optional<Kernel> kernel_;
+};
+
+}  // namespace maskerade

@@ -1,0 +1,284 @@
+#include "attention/cpu/attend.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
+#include "attention/reference/oracle.hpp"
+#include "framework/base/error.hpp"
+#include "tests/attention/random_problem.hpp"
+#include "tests/framework/select/each_target.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr double kTolerance = 1e-5;  // of float32 arithmetic, whatever the storage
+
+struct WorstErrors {
+  double out = 0;
+  double lse = 0;
+};
+
+// Compares every row with the oracle.
+WorstErrors compare(const AttentionInputs& inputs,
+                    const Mask& mask,
+                    const AttentionOutput& output) {
+  WorstErrors worst;
+  const AttentionShape& shape = inputs.shape;
+  std::size_t row = 0;
+  for (std::int64_t b = 0; b < shape.batch; ++b) {
+    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
+      for (std::int64_t i = 0; i < shape.query_len; ++i, ++row) {
+        const OracleRow oracle = oracle_row(inputs, mask, b, h, i);
+        const float* out = output.out.data() + row * static_cast<std::size_t>(shape.head_dim);
+        worst.out = std::max(worst.out, row_error(oracle, out));
+        const float lse = output.lse[row];
+        if (std::isinf(oracle.lse)) {
+          EXPECT_EQ(lse, -kInf);
+          for (std::int64_t d = 0; d < shape.head_dim; ++d) EXPECT_EQ(out[d], 0.0F);
+        } else {
+          const double error = std::abs(oracle.lse - static_cast<double>(lse));
+          worst.lse = std::max(worst.lse, std::isnan(error) ? 1e30 : error);
+        }
+      }
+    }
+  }
+  return worst;
+}
+
+AttentionOutput attend_by(Kernel kernel,
+                          const AttentionInputs& inputs,
+                          const Mask& mask,
+                          int threads) {
+  AttentionOutput output;
+  const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
+  attend(inputs, plan, Threads(threads), output);
+  return output;
+}
+
+TEST(Attend, EveryKernelEqualsTheOracleOverRandomProblems) {
+  std::mt19937 engine(11);
+  const auto pick = [&](std::initializer_list<std::int64_t> values) {
+    return *(values.begin() + engine() % values.size());
+  };
+  std::map<DType, WorstErrors> worst;
+  for (unsigned trial = 0; trial < 60; ++trial) {
+    AttentionShape shape;
+    const std::int64_t group = pick({1, 3, 4, 8});
+    shape.batch = pick({1, 2});
+    shape.kv_heads = pick({1, 2});
+    shape.query_heads = shape.kv_heads * group;
+    shape.query_len = pick({1, 1, 2, 17, 64, 65, 131});
+    shape.key_len = pick({1, 5, 63, 64, 65, 200, 333, 517});
+    shape.head_dim = pick({20, 32, 64, 80, 128});
+    const bool causal = shape.query_len <= shape.key_len && engine() % 2 == 0;
+    const DType dtype = static_cast<DType>(trial % 3);
+    const RandomProblem problem(shape, dtype, causal, trial);
+    const MaskExtent extent{pick({1, shape.batch}), pick({1, shape.kv_heads, shape.query_heads})};
+    const RandomMaskOptions options{.tiles = static_cast<double>(engine() % 3) * 0.4,
+                                    .keys = static_cast<double>(engine() % 3) * 0.15,
+                                    .sampled = engine() % 2 == 0};
+    const Mask mask = trial % 10 == 0
+                          ? Mask::full(problem.inputs.visibility, extent)
+                          : random_mask(problem.inputs.visibility, extent, options, trial);
+    for (const Kernel kernel : kKernels) {
+      SCOPED_TRACE(::testing::Message()
+                   << "trial " << trial << " " << shape.to_string() << " " << name_of(dtype)
+                   << " causal " << causal << " extent " << extent.batch << " " << extent.heads
+                   << " kernel " << name_of(kernel));
+      const WorstErrors errors =
+          compare(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 2));
+      EXPECT_LE(errors.out, kTolerance);
+      EXPECT_LE(errors.lse, kTolerance);
+      worst[dtype].out = std::max(worst[dtype].out, errors.out);
+      worst[dtype].lse = std::max(worst[dtype].lse, errors.lse);
+    }
+  }
+  for (const auto& [dtype, errors] : worst) {
+    RecordProperty("worst_out_" + std::string(name_of(dtype)),
+                   std::to_string(errors.out * 1e6) + "e-6");
+    RecordProperty("worst_lse_" + std::string(name_of(dtype)),
+                   std::to_string(errors.lse * 1e6) + "e-6");
+    std::cout << name_of(dtype) << ": worst error of out " << errors.out << ", of lse "
+              << errors.lse << "\n";
+  }
+}
+
+TEST(Attend, EveryTargetEqualsTheOracle) {
+  const AttentionShape shape{
+      .batch = 1, .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 150, .head_dim = 20};
+  std::set<std::string> names;
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    const RandomProblem problem(shape, dtype, true, 5);
+    const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 6);
+    for_each_target([&](const char* target) {
+      names.insert(instruction_set());
+      EXPECT_EQ(instruction_set(), target);
+      for (const Kernel kernel : kKernels) {
+        const WorstErrors errors =
+            compare(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1));
+        EXPECT_LE(errors.out, kTolerance) << target << " " << name_of(kernel);
+        EXPECT_LE(errors.lse, kTolerance) << target << " " << name_of(kernel);
+      }
+    });
+  }
+  EXPECT_TRUE(names.contains("SCALAR") || names.contains("EMU128"));
+}
+
+TEST(Attend, AnEmptyMaskGivesZerosAndMinusInfinity) {
+  const AttentionShape shape{
+      .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 100, .head_dim = 32};
+  const RandomProblem problem(shape, DType::kFloat32, false, 1);
+  const Mask mask = Mask::empty(problem.inputs.visibility);
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
+    for (const float value : output.out) EXPECT_EQ(value, 0.0F);
+    for (const float value : output.lse) EXPECT_EQ(value, -kInf);
+  }
+}
+
+TEST(Attend, StaleOutputIsOverwritten) {
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 2, .key_len = 2, .head_dim = 8};
+  const RandomProblem problem(shape, DType::kFloat32, true, 1);
+  AttentionOutput output;
+  output.out.assign(99, 7.0F);
+  output.lse.assign(99, 7.0F);
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  attend(problem.inputs, make_plan(mask, shape, Kernel::kTiles, Threads(1)), Threads(1), output);
+  EXPECT_EQ(output.out.size(), 16U);
+  EXPECT_EQ(output.lse.size(), 2U);
+  EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance);
+}
+
+TEST(Attend, LargeLogitsNeitherOverflowNorVanish) {
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 4, .key_len = 300, .head_dim = 64};
+  RandomProblem problem(shape, DType::kFloat32, false, 3);
+  problem.inputs.scale = 40;  // logits of some thousands, a softmax of one key
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1);
+    // A logit of 2^11 is off by 2^-12 relative to the unit of lse.
+    const WorstErrors errors = compare(problem.inputs, mask, output);
+    EXPECT_LE(errors.out, 2e-3);
+    EXPECT_LE(errors.lse, 5e-3);
+  }
+}
+
+TEST(Attend, SampledKeysAreWeightedByTheirProbability) {
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 1, .key_len = 2, .head_dim = 1};
+  const float q = 0;
+  const float k[] = {1, 1};
+  const float v[] = {1, 5};
+  const auto tensor = [](const float* data, std::int64_t length) {
+    return TensorView{.data = data,
+                      .batch = 1,
+                      .heads = 1,
+                      .length = length,
+                      .dim = 1,
+                      .batch_stride = length,
+                      .head_stride = length,
+                      .row_stride = 1};
+  };
+  const AttentionInputs inputs{.shape = shape,
+                               .q = tensor(&q, 1),
+                               .k = tensor(k, 2),
+                               .v = tensor(v, 2),
+                               .visibility = Visibility::all(1, 2)};
+  const float weights[] = {1.0F, 0.25F};
+  const Mask mask = from_dense(inputs.visibility, {}, weights);
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(kernel, inputs, mask, 1);
+    // The second key counts four times: (1 + 4 * 5) / 5.
+    EXPECT_NEAR(output.out[0], 4.2, 1e-6);
+    EXPECT_NEAR(output.lse[0], std::log(5.0), 1e-6);
+  }
+}
+
+TEST(Attend, KeySplitsEqualTheOracle) {
+  // One row block of 128 and more key blocks is split; the last splits hold no key of row 0.
+  const AttentionShape shape{
+      .query_heads = 3, .kv_heads = 1, .query_len = 1, .key_len = 9000, .head_dim = 32};
+  const RandomProblem problem(shape, DType::kFloat32, false, 4);
+  std::vector<float> weights(3 * 9000);
+  std::mt19937 engine(3);
+  for (std::size_t key = 0; key < 9000; ++key) {
+    weights[key] = key < 100 ? 1 : 0;
+    weights[9000 + key] = engine() % 2 == 0 ? 0.5F : 1.0F;
+  }
+  const Mask mask = from_dense(problem.inputs.visibility, {1, 3}, weights);
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
+    const WorstErrors errors = compare(problem.inputs, mask, output);
+    EXPECT_LE(errors.out, kTolerance) << name_of(kernel);
+    EXPECT_LE(errors.lse, kTolerance) << name_of(kernel);
+    EXPECT_EQ(output.lse[2], -kInf);
+    const AttentionOutput single = attend_by(kernel, problem.inputs, mask, 1);
+    EXPECT_EQ(output.out, single.out);
+    EXPECT_EQ(output.lse, single.lse);
+  }
+}
+
+TEST(Attend, OutputsAreBitIdenticalForAnyThreadCount) {
+  for (const std::int64_t query_len : {1, 200}) {
+    const AttentionShape shape{.batch = 2,
+                               .query_heads = 6,
+                               .kv_heads = 2,
+                               .query_len = query_len,
+                               .key_len = 700,
+                               .head_dim = 64};
+    const RandomProblem problem(shape, DType::kBFloat16, true, 8);
+    const Mask mask = random_mask(problem.inputs.visibility, {2, 2}, {.sampled = true}, 9);
+    for (const Kernel kernel : kKernels) {
+      const AttentionOutput one = attend_by(kernel, problem.inputs, mask, 1);
+      for (const int threads : {2, 3}) {
+        const AttentionOutput many = attend_by(kernel, problem.inputs, mask, threads);
+        EXPECT_EQ(one.out, many.out) << name_of(kernel);
+        EXPECT_EQ(one.lse, many.lse) << name_of(kernel);
+      }
+    }
+  }
+}
+
+TEST(Attend, GivenPositionsBoundWhatIsRead) {
+  const AttentionShape shape{
+      .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 300, .head_dim = 32};
+  RandomProblem problem(shape, DType::kFloat32, false, 2);
+  problem.inputs.visibility = Visibility::at_positions({0, 250, 70}, 300, true);
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
+    EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance) << name_of(kernel);
+  }
+}
+
+TEST(Attend, APlanOfAnotherShapeIsRefused) {
+  const AttentionShape shape{
+      .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 30, .head_dim = 8};
+  const RandomProblem problem(shape, DType::kFloat32, false, 2);
+  Plan plan = make_plan(Mask::full(problem.inputs.visibility), shape, Kernel::kDense, Threads(1));
+  plan.shape.head_dim = 9;
+  AttentionOutput output;
+  try {
+    attend(problem.inputs, plan, Threads(1), output);
+    FAIL() << "no error";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "the plan is for shape (1, 2, 1, 3, 30, 9), the inputs have shape (1, 2, 1, 3, 30, 8)");
+  }
+}
+
+}  // namespace
+}  // namespace maskerade
