@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "attention/plan.hpp"
+#include "framework/base/error.hpp"
+#include "framework/pipeline/pipeline.hpp"
+#include "framework/plugin/catalog.hpp"
+#include "framework/tensor/dtype.hpp"
+
+namespace maskerade {
+
+// q, k, v of independent standard normal numbers.
+struct GaussianSource {
+  std::uint64_t seed = 0;
+};
+
+// q, k, v of one safetensors file.
+struct SafetensorsSource {
+  std::filesystem::path file;  // absolute
+  std::string query = "q";     // tensor names
+  std::string key = "k";
+  std::string value = "v";
+};
+
+// One workload after sweeps and file patterns are expanded. Sizes that are not given come from the
+// data file; a gaussian source needs them all.
+struct WorkloadSpec {
+  std::string name;   // the key under `workloads:`, or "workload"
+  std::string label;  // the name and what distinguishes this variant: "prefill key_len=4096"
+  TextPosition position;
+  std::variant<GaussianSource, SafetensorsSource> source;
+  std::optional<std::int64_t> batch;
+  std::optional<std::int64_t> query_heads;
+  std::optional<std::int64_t> kv_heads;
+  std::optional<std::int64_t> query_len;
+  std::optional<std::int64_t> key_len;
+  std::optional<std::int64_t> head_dim;
+  std::optional<DType> dtype;
+  std::optional<bool> causal;
+  std::optional<double> scale;
+};
+
+// One pipeline after lets and sweeps are expanded, its parameters validated against the catalog.
+struct PipelineSpec {
+  std::string name;   // the key under `pipelines:`
+  std::string label;  // the name and the swept values: "topk budget=5%"
+  TextPosition position;
+  std::vector<MaskerUse> maskers;
+};
+
+// How a cell is checked and measured.
+struct CheckSpec {
+  std::int64_t oracle_rows = 256;   // rows compared with the float64 oracle; 0: none; -1: all
+  std::optional<double> tolerance;  // of the oracle error; default by the kernel's arithmetic
+};
+struct MeasureSpec {
+  double target = 0.02;     // relative half-width of the median's 95 % confidence interval
+  double budget_ms = 2000;  // wall time per cell after which repetition stops
+};
+
+struct Cell;
+
+// A validated experiment file.
+struct Experiment {
+  std::string name;
+  std::filesystem::path file;
+  std::vector<WorkloadSpec> workloads;
+  std::vector<PipelineSpec> pipelines;
+  std::vector<std::string> devices;            // "cpu", "cuda"
+  std::vector<std::optional<Kernel>> kernels;  // nullopt: auto
+  std::vector<std::uint64_t> mask_seeds;
+  std::vector<std::pair<CheckSpec, MeasureSpec>> checks;  // one unless swept
+};
+
+// One point of the grid. Indices into the experiment's lists.
+struct Cell {
+  std::size_t number = 0;  // from 0, in grid order
+  std::size_t workload = 0;
+  std::size_t pipeline = 0;
+  std::size_t check = 0;
+  std::string device;
+  std::optional<Kernel> kernel;
+  std::uint64_t mask_seed = 0;
+};
+
+// A `--set key=value` of the command line: key is a dotted path ("measure.budget",
+// "workloads.prefill.key_len"), value a YAML text.
+struct Override {
+  std::string key;
+  std::string value;
+};
+
+// Reads and validates an experiment file. Throws ConfigError with file, line and column.
+Experiment read_experiment(const std::filesystem::path& file,
+                           const std::vector<Override>& overrides,
+                           const Catalog& catalog);
+
+// The product workloads x checks x pipelines x devices x kernels x seeds, workloads outermost so
+// that data is loaded once. Pipelines without random maskers get one seed only.
+std::vector<Cell> make_grid(const Experiment& experiment);
+
+}  // namespace maskerade

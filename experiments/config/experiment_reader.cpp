@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "experiments/config/expansion.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/config/overrides.hpp"
+#include "experiments/config/pipeline_reader.hpp"
+#include "experiments/config/scalars.hpp"
+#include "experiments/config/workload_reader.hpp"
+#include "experiments/config/yaml_tree.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kNameExample = "\n  name: my-first-experiment";
+constexpr const char* kWorkloadExample =
+    "\n  workload: {source: {kind: gaussian, seed: 1}, query_heads: 8, query_len: 1024,"
+    "\n             key_len: 1024, head_dim: 64, causal: true}";
+constexpr const char* kWorkloadsExample =
+    "\n  workloads:"
+    "\n    prefill: {source: {kind: gaussian, seed: 1}, query_heads: 8, query_len: 1024,"
+    "\n              key_len: 1024, head_dim: 64, causal: true}";
+constexpr const char* kPipelinesExample =
+    "\n  pipelines:"
+    "\n    streaming: [{sink: 4}, {local: 64}]";
+
+const YamlEntry& require_section(const YamlNode& root,
+                                 const std::string& key,
+                                 const std::string& example) {
+  const YamlEntry* entry = root.find(key);
+  if (entry == nullptr) {
+    throw ConfigError({root.position.file, 0, 0},
+                      fmt::format("there is no \"{}\"; add one, for example:{}", key, example));
+  }
+  return *entry;
+}
+
+// A mapping with at least one entry.
+void require_named_entries(const YamlEntry& section, const std::string& example) {
+  if (!section.value.is_mapping() || section.value.entries.empty()) {
+    throw ConfigError(
+        section.value.position,
+        fmt::format("{} is {}; it must be a mapping of names, for example:{}", section.key,
+                    section.value.is_mapping() ? "an empty mapping" : section.value.describe(),
+                    example));
+  }
+}
+
+std::vector<WorkloadSpec> read_workloads(const YamlNode& root,
+                                         const std::filesystem::path& folder) {
+  const YamlEntry* several = root.find("workloads");
+  if (several == nullptr) {
+    const YamlEntry& one = require_section(root, "workload", kWorkloadExample);
+    return read_workload("workload", one.key_position, one.value, folder);
+  }
+  if (const YamlEntry* one = root.find("workload")) {
+    throw ConfigError(one->key_position,
+                      "both \"workload\" and \"workloads\" are given; keep one of them");
+  }
+  require_named_entries(*several, kWorkloadsExample);
+  std::vector<WorkloadSpec> specs;
+  for (const YamlEntry& entry : several->value.entries) {
+    if (entry.key == "sweep" || entry.key == "zip") {
+      throw ConfigError(
+          entry.key_position,
+          fmt::format("{} stands inside a workload, not for the workloads", entry.key));
+    }
+    for (WorkloadSpec& spec : read_workload(entry.key, entry.key_position, entry.value, folder)) {
+      specs.push_back(std::move(spec));
+    }
+  }
+  return specs;
+}
+
+// A list of different names, each one of `known`.
+std::vector<std::string> read_names(const YamlEntry& section,
+                                    const std::string& what,
+                                    const std::vector<std::string>& known) {
+  if (!section.value.is_list() || section.value.items.empty()) {
+    throw ConfigError(
+        section.value.position,
+        fmt::format("{} is {}; it must be a list of: {}", section.key,
+                    section.value.is_list() ? "an empty list" : section.value.describe(),
+                    fmt::join(known, ", ")));
+  }
+  std::vector<std::string> names;
+  for (const YamlNode& item : section.value.items) {
+    const std::string name = read_choice(item, what, known);
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      throw ConfigError(item.position, fmt::format("{} lists {} twice", section.key, name));
+    }
+    names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::optional<Kernel>> read_kernels(const YamlNode& root) {
+  const YamlEntry* section = root.find("kernels");
+  if (section == nullptr) return {std::nullopt};
+  std::vector<std::optional<Kernel>> kernels;
+  for (const std::string& name :
+       read_names(*section, "kernel", {"auto", "dense", "tiles", "rows"})) {
+    kernels.push_back(parse_kernel(name));
+  }
+  return kernels;
+}
+
+std::vector<std::uint64_t> read_mask_seeds(const YamlNode& root) {
+  const YamlEntry* section = root.find("seeds");
+  if (section == nullptr) return {0};
+  require_keys(section->value, "seeds", {"mask"});
+  const YamlEntry* mask = section->value.find("mask");
+  if (mask == nullptr) return {0};
+  if (!mask->value.is_list()) return {read_seed(mask->value, "seeds.mask")};
+  if (mask->value.items.empty()) {
+    throw ConfigError(mask->value.position,
+                      "seeds.mask is an empty list; it must be a whole number or a list of them");
+  }
+  std::vector<std::uint64_t> seeds;
+  for (const YamlNode& item : mask->value.items) {
+    const std::uint64_t seed = read_seed(item, "seeds.mask");
+    if (std::find(seeds.begin(), seeds.end(), seed) != seeds.end()) {
+      throw ConfigError(item.position, fmt::format("seeds.mask lists {} twice", seed));
+    }
+    seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+CheckSpec read_check(const YamlNode& node) {
+  require_keys(node, "check", {"oracle_rows", "tolerance"});
+  CheckSpec spec;
+  if (const YamlEntry* rows = node.find("oracle_rows")) {
+    const bool all = rows->value.is_scalar() && rows->value.text == "all";
+    spec.oracle_rows = all ? -1
+                           : read_whole(rows->value, "check.oracle_rows", 0,
+                                        std::numeric_limits<std::int64_t>::max(), ", or all");
+  }
+  if (const YamlEntry* tolerance = node.find("tolerance")) {
+    spec.tolerance = read_positive(tolerance->value, "check.tolerance");
+  }
+  return spec;
+}
+
+MeasureSpec read_measure(const YamlNode& node) {
+  require_keys(node, "measure", {"target", "budget"});
+  MeasureSpec spec;
+  if (const YamlEntry* target = node.find("target")) {
+    spec.target = read_share(target->value, "measure.target");
+  }
+  if (const YamlEntry* budget = node.find("budget")) {
+    spec.budget_ms = read_duration_ms(budget->value, "measure.budget");
+  }
+  return spec;
+}
+
+std::vector<Variant> expand_section(const YamlNode& root, const std::string& key) {
+  const YamlEntry* section = root.find(key);
+  if (section != nullptr) return expand_sweeps(section->value);
+  return {{.node = {.kind = YamlNode::Kind::kMapping, .position = root.position}}};
+}
+
+std::vector<std::pair<CheckSpec, MeasureSpec>> read_checks(const YamlNode& root) {
+  std::vector<std::pair<CheckSpec, MeasureSpec>> checks;
+  for (const Variant& check : expand_section(root, "check")) {
+    for (const Variant& measure : expand_section(root, "measure")) {
+      checks.emplace_back(read_check(check.node), read_measure(measure.node));
+    }
+  }
+  return checks;
+}
+
+}  // namespace
+
+Experiment read_experiment(const std::filesystem::path& file,
+                           const std::vector<Override>& overrides,
+                           const Catalog& catalog) {
+  YamlNode root = read_yaml_file(file);
+  if (root.is_empty()) {
+    throw ConfigError({file.string(), 0, 0},
+                      fmt::format("the file is empty; an experiment begins, for example:{}{}{}",
+                                  kNameExample, kWorkloadExample, kPipelinesExample));
+  }
+  for (const Override& override : overrides) root = apply_override(root, override);
+  require_keys(root, "the experiment file",
+               {"name", "seeds", "workload", "workloads", "let", "pipelines", "devices", "kernels",
+                "check", "measure"});
+
+  Experiment experiment;
+  experiment.file = file;
+  experiment.name = read_text(require_section(root, "name", kNameExample).value, "name");
+  experiment.mask_seeds = read_mask_seeds(root);
+  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  experiment.workloads = read_workloads(root, folder);
+  const YamlEntry& pipelines = require_section(root, "pipelines", kPipelinesExample);
+  require_named_entries(pipelines, kPipelinesExample);
+  const YamlEntry* let = root.find("let");
+  experiment.pipelines =
+      read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value, {catalog, folder});
+  const YamlEntry* devices = root.find("devices");
+  experiment.devices = devices == nullptr ? std::vector<std::string>{"cpu"}
+                                          : read_names(*devices, "device", {"cpu", "cuda"});
+  experiment.kernels = read_kernels(root);
+  experiment.checks = read_checks(root);
+  return experiment;
+}
+
+}  // namespace maskerade

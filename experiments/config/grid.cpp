@@ -1,0 +1,43 @@
+#include <algorithm>
+
+#include "experiments/config/experiment.hpp"
+
+namespace maskerade {
+namespace {
+
+bool draws_random_numbers(const PipelineSpec& pipeline) {
+  return std::any_of(pipeline.maskers.begin(), pipeline.maskers.end(), [](const MaskerUse& use) {
+    return use.type->depends_on(MASKERADE_DEPENDS_SEED);
+  });
+}
+
+}  // namespace
+
+std::vector<Cell> make_grid(const Experiment& experiment) {
+  std::vector<Cell> cells;
+  for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {
+    for (std::size_t check = 0; check < experiment.checks.size(); ++check) {
+      for (std::size_t pipeline = 0; pipeline < experiment.pipelines.size(); ++pipeline) {
+        const std::size_t seeds = draws_random_numbers(experiment.pipelines[pipeline])
+                                      ? experiment.mask_seeds.size()
+                                      : std::min<std::size_t>(1, experiment.mask_seeds.size());
+        for (const std::string& device : experiment.devices) {
+          for (const std::optional<Kernel>& kernel : experiment.kernels) {
+            for (std::size_t seed = 0; seed < seeds; ++seed) {
+              cells.push_back({.number = cells.size(),
+                               .workload = workload,
+                               .pipeline = pipeline,
+                               .check = check,
+                               .device = device,
+                               .kernel = kernel,
+                               .mask_seed = experiment.mask_seeds[seed]});
+            }
+          }
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+}  // namespace maskerade

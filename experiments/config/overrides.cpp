@@ -1,0 +1,126 @@
+#include "experiments/config/overrides.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+#include "framework/base/nearest_name.hpp"
+
+namespace maskerade {
+namespace {
+
+// Sections whose every entry has a default.
+constexpr std::array<std::string_view, 3> kOptionalSections = {"check", "measure", "seeds"};
+
+std::vector<std::string> split_path(const std::string& key, const TextPosition& position) {
+  std::vector<std::string> segments;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t end = std::min(key.find('.', begin), key.size());
+    segments.push_back(key.substr(begin, end - begin));
+    if (segments.back().empty()) {
+      throw ConfigError(
+          position,
+          "the path has an empty part; write keys joined by dots, such as measure.budget");
+    }
+    if (end == key.size()) return segments;
+    begin = end + 1;
+  }
+}
+
+std::optional<std::size_t> parse_index(const std::string& text) {
+  std::size_t index = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), index);
+  if (result.ec != std::errc{} || result.ptr != text.data() + text.size()) return std::nullopt;
+  return index;
+}
+
+std::vector<std::string> keys_of(const YamlNode& mapping) {
+  std::vector<std::string> keys;
+  for (const YamlEntry& entry : mapping.entries) keys.push_back(entry.key);
+  return keys;
+}
+
+class OverrideWriter {
+ public:
+  OverrideWriter(std::vector<std::string> segments, YamlNode value, TextPosition position)
+      : segments_(std::move(segments)), value_(std::move(value)), position_(std::move(position)) {}
+
+  void write(YamlNode& node, std::size_t depth) const {
+    const std::string& segment = segments_[depth];
+    if (node.is_list()) {
+      const auto index = parse_index(segment);
+      if (!index || *index >= node.items.size()) {
+        throw ConfigError(
+            position_,
+            fmt::format("\"{}\" names no item of the list {}; its items are 0 to {}", segment,
+                        parent_name(depth), static_cast<std::ptrdiff_t>(node.items.size()) - 1));
+      }
+      write_child(node.items[*index], depth);
+      return;
+    }
+    if (!node.is_mapping()) {
+      throw ConfigError(position_, fmt::format("{} is {}, which has no \"{}\"", parent_name(depth),
+                                               node.describe(), segment));
+    }
+    for (YamlEntry& entry : node.entries) {
+      if (entry.key == segment) {
+        write_child(entry.value, depth);
+        return;
+      }
+    }
+    const bool is_leaf = depth + 1 == segments_.size();
+    const bool is_optional_section =
+        depth == 0 && std::find(kOptionalSections.begin(), kOptionalSections.end(), segment) !=
+                          kOptionalSections.end();
+    if (!is_leaf && !is_optional_section) {
+      throw ConfigError(position_,
+                        fmt::format("there is no \"{}\" in {}{}", segment, parent_name(depth),
+                                    name_hint(segment, keys_of(node))));
+    }
+    YamlNode child;
+    if (!is_leaf) child.kind = YamlNode::Kind::kMapping;
+    child.position = position_;
+    node.entries.push_back({segment, position_, std::move(child)});
+    write_child(node.entries.back().value, depth);
+  }
+
+ private:
+  void write_child(YamlNode& child, std::size_t depth) const {
+    if (depth + 1 == segments_.size()) {
+      child = value_;
+    } else {
+      write(child, depth + 1);
+    }
+  }
+
+  std::string parent_name(std::size_t depth) const {
+    if (depth == 0) return "the experiment file";
+    return fmt::format(
+        "\"{}\"",
+        fmt::join(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(depth), "."));
+  }
+
+  std::vector<std::string> segments_;
+  YamlNode value_;
+  TextPosition position_;
+};
+
+}  // namespace
+
+YamlNode apply_override(const YamlNode& root, const Override& override) {
+  const TextPosition position{"--set " + override.key, 0, 0};
+  std::vector<std::string> segments = split_path(override.key, position);
+  YamlNode value = parse_yaml(override.value, position.file);
+  if (!value.is_list() && !value.is_mapping()) value.position = position;
+  YamlNode changed = root;
+  OverrideWriter(std::move(segments), std::move(value), position).write(changed, 0);
+  return changed;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,326 @@
+#include "experiments/data/safetensors.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "framework/base/error.hpp"
+#include "framework/base/nearest_name.hpp"
+
+namespace maskerade {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
+
+// The element types of the format with whole bytes.
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 16> kTypeBytes = {{{"BOOL", 1},
+                                                                                    {"U8", 1},
+                                                                                    {"I8", 1},
+                                                                                    {"F8_E4M3", 1},
+                                                                                    {"F8_E5M2", 1},
+                                                                                    {"F8_E8M0", 1},
+                                                                                    {"U16", 2},
+                                                                                    {"I16", 2},
+                                                                                    {"F16", 2},
+                                                                                    {"BF16", 2},
+                                                                                    {"U32", 4},
+                                                                                    {"I32", 4},
+                                                                                    {"F32", 4},
+                                                                                    {"U64", 8},
+                                                                                    {"I64", 8},
+                                                                                    {"F64", 8}}};
+
+std::optional<std::uint64_t> type_bytes(std::string_view dtype) {
+  for (const auto& [name, bytes] : kTypeBytes) {
+    if (name == dtype) return bytes;
+  }
+  return std::nullopt;
+}
+
+std::optional<DType> storage_type(std::string_view dtype) {
+  if (dtype == "F32") return DType::kFloat32;
+  if (dtype == "F16") return DType::kFloat16;
+  if (dtype == "BF16") return DType::kBFloat16;
+  return std::nullopt;
+}
+
+struct Mapping {
+  std::shared_ptr<const std::byte> bytes;
+  std::uint64_t size = 0;
+};
+
+Mapping map_file(const std::string& file) {
+  const auto refuse = [&](const std::string& what) -> DataError {
+    return DataError(file, "", fmt::format("{} ({})", what, std::strerror(errno)));
+  };
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw refuse("the file cannot be opened");
+  const std::shared_ptr<void> closer(nullptr, [descriptor](void*) { ::close(descriptor); });
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) throw refuse("the file cannot be read");
+  if (!S_ISREG(status.st_mode)) throw DataError(file, "", "this is no regular file");
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size < kLengthBytes) {
+    throw DataError(file, "",
+                    fmt::format("the file has {} bytes; a safetensors file begins with 8 bytes of "
+                                "header length",
+                                size));
+  }
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (address == MAP_FAILED) throw refuse("the file cannot be mapped into memory");
+  return {{static_cast<const std::byte*>(address),
+           [address, size](const std::byte*) { ::munmap(address, size); }},
+          size};
+}
+
+// The header as JSON; duplicate keys, which the JSON library would drop, are refused.
+Json parse_header(const std::string& file, std::string_view text) {
+  std::vector<std::set<std::string>> open_objects;
+  std::string duplicate;
+  const auto callback = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) {
+      open_objects.emplace_back();
+    } else if (event == Json::parse_event_t::object_end) {
+      open_objects.pop_back();
+    } else if (event == Json::parse_event_t::key) {
+      const auto name = parsed.get<std::string>();
+      if (!open_objects.back().insert(name).second && duplicate.empty()) duplicate = name;
+    }
+    return true;
+  };
+  Json header;
+  try {
+    header = Json::parse(text, callback);
+  } catch (const Json::exception& exception) {
+    throw DataError(file, "", fmt::format("the header is not valid JSON ({})", exception.what()));
+  }
+  if (!duplicate.empty()) {
+    throw DataError(file, "", fmt::format("the header has \"{}\" twice", duplicate));
+  }
+  if (!header.is_object()) {
+    throw DataError(file, "", "the header is not a JSON object of tensors");
+  }
+  return header;
+}
+
+// The shape's product in bytes; nullopt when it overflows.
+std::optional<std::uint64_t> shape_bytes(const std::vector<std::int64_t>& shape,
+                                         std::uint64_t element_bytes) {
+  std::uint64_t bytes = element_bytes;
+  for (const std::int64_t size : shape) {
+    if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes)) {
+      return std::nullopt;
+    }
+  }
+  return bytes;
+}
+
+// Reads the header's entries one by one; every message names the file and the tensor.
+class EntryReader {
+ public:
+  EntryReader(const std::string& file, std::uint64_t data_bytes)
+      : file_(file), data_bytes_(data_bytes) {}
+
+  SafetensorsEntry read(const std::string& name, const Json& json) const {
+    if (!json.is_object()) refuse(name, "its header entry is not an object");
+    SafetensorsEntry entry;
+    entry.name = name;
+    const Json& dtype = field(name, json, "dtype");
+    if (!dtype.is_string()) refuse(name, "dtype is not a text");
+    entry.dtype = dtype.get<std::string>();
+    const Json& shape = field(name, json, "shape");
+    if (!shape.is_array()) refuse(name, "shape is not a list of whole numbers");
+    for (const Json& size : shape) {
+      if (!size.is_number_unsigned() ||
+          size.get<std::uint64_t>() >
+              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+        refuse(name, "shape is not a list of whole numbers");
+      }
+      entry.shape.push_back(size.get<std::int64_t>());
+    }
+    read_offsets(name, field(name, json, "data_offsets"), entry);
+    check_size(entry);
+    return entry;
+  }
+
+  // The tensors cover the data, one after the other.
+  void check_cover(std::vector<SafetensorsEntry> entries) const {
+    std::sort(
+        entries.begin(), entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
+          return std::pair(a.begin_bytes, a.end_bytes) < std::pair(b.begin_bytes, b.end_bytes);
+        });
+    std::uint64_t end = 0;
+    for (const SafetensorsEntry& entry : entries) {
+      if (entry.begin_bytes < end) {
+        refuse(
+            entry.name,
+            fmt::format("its data begins at byte {}, inside the tensor before it, which ends at {}",
+                        entry.begin_bytes, end));
+      }
+      if (entry.begin_bytes > end) {
+        refuse(entry.name,
+               fmt::format("there is a hole before it: bytes {} to {} belong to no tensor", end,
+                           entry.begin_bytes));
+      }
+      end = entry.end_bytes;
+    }
+    if (end != data_bytes_) {
+      throw DataError(file_, "",
+                      fmt::format("the tensors end at byte {} of the data, which has {} bytes", end,
+                                  data_bytes_));
+    }
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& name, const std::string& message) const {
+    throw DataError(file_, name, message);
+  }
+
+  const Json& field(const std::string& name, const Json& json, const char* key) const {
+    const auto found = json.find(key);
+    if (found == json.end()) refuse(name, fmt::format("its header entry has no {}", key));
+    return *found;
+  }
+
+  void read_offsets(const std::string& name, const Json& offsets, SafetensorsEntry& entry) const {
+    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+        !offsets[1].is_number_unsigned()) {
+      refuse(name, "data_offsets is not a pair of whole numbers");
+    }
+    entry.begin_bytes = offsets[0].get<std::uint64_t>();
+    entry.end_bytes = offsets[1].get<std::uint64_t>();
+    if (entry.begin_bytes > entry.end_bytes || entry.end_bytes > data_bytes_) {
+      refuse(name, fmt::format("data_offsets [{}, {}] do not lie in the data, which has {} bytes",
+                               entry.begin_bytes, entry.end_bytes, data_bytes_));
+    }
+  }
+
+  void check_size(const SafetensorsEntry& entry) const {
+    const std::optional<std::uint64_t> element_bytes = type_bytes(entry.dtype);
+    if (!element_bytes) return;  // a type we do not know: listed, and refused when it is used
+    const std::optional<std::uint64_t> bytes = shape_bytes(entry.shape, *element_bytes);
+    const std::uint64_t stored = entry.end_bytes - entry.begin_bytes;
+    if (bytes != stored) {
+      refuse(entry.name, fmt::format("shape [{}] of {} takes {} bytes, but data_offsets give {}",
+                                     fmt::join(entry.shape, ", "), entry.dtype,
+                                     bytes ? std::to_string(*bytes) : "too many", stored));
+    }
+  }
+
+  const std::string& file_;
+  std::uint64_t data_bytes_;
+};
+
+std::map<std::string, std::string> read_metadata(const std::string& file, const Json& json) {
+  std::map<std::string, std::string> metadata;
+  if (!json.is_object()) throw DataError(file, "", "__metadata__ is not an object of texts");
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_string()) {
+      throw DataError(file, "", fmt::format("__metadata__ \"{}\" is not a text", key));
+    }
+    metadata[key] = value.get<std::string>();
+  }
+  return metadata;
+}
+
+}  // namespace
+
+SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
+  SafetensorsFile file;
+  file.file_ = path.string();
+  const Mapping mapping = map_file(file.file_);
+  std::uint64_t header_bytes = 0;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+    header_bytes |= std::to_integer<std::uint64_t>(mapping.bytes.get()[i]) << (8 * i);
+  }
+  const std::uint64_t rest = mapping.size - kLengthBytes;
+  if (header_bytes > kMaxHeaderBytes || header_bytes > rest) {
+    throw DataError(
+        file.file_, "",
+        fmt::format("the header is to have {} bytes; {} follow in the file and the limit "
+                    "is {}, so this is no safetensors file or a cut one",
+                    header_bytes, rest, kMaxHeaderBytes));
+  }
+  const auto* text = reinterpret_cast<const char*>(mapping.bytes.get() + kLengthBytes);
+  const Json header = parse_header(file.file_, {text, static_cast<std::size_t>(header_bytes)});
+  const EntryReader reader(file.file_, rest - header_bytes);
+  for (const auto& [name, json] : header.items()) {
+    if (name == "__metadata__") {
+      file.metadata_ = read_metadata(file.file_, json);
+    } else {
+      file.entries_.push_back(reader.read(name, json));
+    }
+  }
+  reader.check_cover(file.entries_);
+  file.data_ = {mapping.bytes, mapping.bytes.get() + kLengthBytes + header_bytes};
+  return file;
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(),
+                   [&](const SafetensorsEntry& entry) { return entry.name == name; });
+  if (found == entries_.end()) {
+    std::vector<std::string> names;
+    for (const SafetensorsEntry& entry : entries_) names.push_back(entry.name);
+    // Names of one or two letters are all near each other.
+    const std::string nearest = name.size() < 3 ? "" : nearest_name(name, names);
+    throw DataError(file_, name,
+                    fmt::format("there is no such tensor; the file has: {}{}",
+                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
+                                nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
+  }
+  const SafetensorsEntry& entry = *found;
+  const std::optional<DType> dtype = storage_type(entry.dtype);
+  if (!dtype) {
+    throw DataError(file_, name,
+                    fmt::format("its type is {}; it must be F32, F16 or BF16", entry.dtype));
+  }
+  const bool has_empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
+  if ((entry.shape.size() != 3 && entry.shape.size() != 4) || has_empty) {
+    throw DataError(file_, name,
+                    fmt::format("its shape is [{}]; it must be [batch, heads, length, head_dim] or "
+                                "[heads, length, head_dim], each at least 1",
+                                fmt::join(entry.shape, ", ")));
+  }
+  const std::size_t axis = entry.shape.size() - 3;  // of heads
+  TensorView view{.data = data_.get() + entry.begin_bytes,
+                  .dtype = *dtype,
+                  .batch = axis == 0 ? 1 : entry.shape[0],
+                  .heads = entry.shape[axis],
+                  .length = entry.shape[axis + 1],
+                  .dim = entry.shape[axis + 2]};
+  view.row_stride = view.dim;
+  view.head_stride = view.length * view.dim;
+  view.batch_stride = view.heads * view.head_stride;
+  if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(*dtype) == 0) {
+    return Tensor(view, data_);
+  }
+  constexpr std::align_val_t kAlignment{64};
+  const std::size_t bytes = entry.end_bytes - entry.begin_bytes;
+  std::shared_ptr<void> copy(::operator new(bytes, kAlignment),
+                             [](void* pointer) { ::operator delete(pointer, kAlignment); });
+  std::memcpy(copy.get(), view.data, bytes);
+  view.data = copy.get();
+  return Tensor(view, std::move(copy));
+}
+
+}  // namespace maskerade

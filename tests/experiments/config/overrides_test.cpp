@@ -1,0 +1,73 @@
+#include "experiments/config/overrides.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kFile =
+    "measure: {budget: 2s}\n"
+    "workloads: {prefill: {key_len: {sweep: [1, 2]}}}\n"
+    "pipelines: {topk: [{top: 5%}, {local: 64}]}\n";
+
+// The tree after one --set, or the error.
+std::string set(const std::string& key, const std::string& value) {
+  try {
+    return apply_override(parse_yaml(kFile, "x.yaml"), {key, value}).to_text();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+TEST(Overrides, ReplaceAValueEvenASweep) {
+  EXPECT_EQ(set("measure.budget", "1s"),
+            "{measure: {budget: 1s}, workloads: {prefill: {key_len: {sweep: [1, 2]}}}, "
+            "pipelines: {topk: [{top: 5%}, {local: 64}]}}");
+  EXPECT_EQ(set("workloads.prefill.key_len", "7").substr(0, 62),
+            "{measure: {budget: 2s}, workloads: {prefill: {key_len: 7}}, pi");
+}
+
+TEST(Overrides, TheValueIsYaml) {
+  EXPECT_EQ(set("workloads.prefill.key_len", "{sweep: [3, 4]}").substr(24, 53),
+            "workloads: {prefill: {key_len: {sweep: [3, 4]}}}, pip");
+}
+
+TEST(Overrides, AddALeafToAMappingThatIsThere) {
+  EXPECT_EQ(set("measure.target", "1%").substr(0, 35), "{measure: {budget: 2s, target: 1%},");
+  EXPECT_NE(set("devices", "[cuda]").find(", devices: [cuda]}"), std::string::npos);
+}
+
+TEST(Overrides, MakeASectionOfDefaults) {
+  EXPECT_NE(set("check.oracle_rows", "all").find(", check: {oracle_rows: all}}"),
+            std::string::npos);
+  EXPECT_NE(set("seeds.mask", "[1, 2]").find(", seeds: {mask: [1, 2]}}"), std::string::npos);
+}
+
+TEST(Overrides, ReachIntoListsByNumber) {
+  EXPECT_NE(set("pipelines.topk.1.local", "128").find("[{top: 5%}, {local: 128}]"),
+            std::string::npos);
+}
+
+TEST(Overrides, ErrorsNameTheSetAndThePart) {
+  EXPECT_EQ(set("workloads.prefil.key_len", "3"),
+            "--set workloads.prefil.key_len: there is no \"prefil\" in \"workloads\"; did you mean "
+            "\"prefill\"?");
+  EXPECT_EQ(set("mesure.budget", "3"),
+            "--set mesure.budget: there is no \"mesure\" in the experiment file; did you mean "
+            "\"measure\"?");
+  EXPECT_EQ(set("measure.budget.x", "3"),
+            "--set measure.budget.x: \"measure.budget\" is 2s, which has no \"x\"");
+  EXPECT_EQ(set("pipelines.topk.2", "3"),
+            "--set pipelines.topk.2: \"2\" names no item of the list \"pipelines.topk\"; its items "
+            "are 0 to 1");
+  EXPECT_EQ(set("measure..budget", "3"),
+            "--set measure..budget: the path has an empty part; write keys joined by dots, such as "
+            "measure.budget");
+  EXPECT_EQ(set("measure.budget", "{a: 1, a: 2}"),
+            "--set measure.budget:1:8: duplicate key \"a\"; it is already on line 1");
+}
+
+}  // namespace
+}  // namespace maskerade
