@@ -86,7 +86,7 @@ TEST(TopK, SpecialValues) {
 TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
   std::mt19937 engine(7);
   std::normal_distribution<float> normal;
-  for (const std::size_t n : {4096U, 5003U, 20000U}) {
+  for (const std::size_t n : {700U, 5003U, 20000U}) {
     std::vector<std::vector<float>> rows;
     std::vector<float> scores(n);
     for (float& score : scores) score = normal(engine);
@@ -106,7 +106,7 @@ TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
     nearly_all[3] = 0xF0F0;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       for (const auto& words : {std::vector<std::uint64_t>{}, excluded, nearly_all}) {
-        for (const std::int64_t count : {1, 7, 100, 2000, static_cast<int>(n) - 1}) {
+        for (const std::int64_t count : {1, 7, 100, 600, static_cast<int>(n) - 1}) {
           const std::vector<std::int32_t> expected = sorted_top_k(rows[row], words, count);
           for_each_target([&](const char* target) {
             EXPECT_EQ(top_k(rows[row], words, count), expected)

@@ -1,0 +1,35 @@
+#include "experiments/cli/commands.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace maskerade {
+
+std::filesystem::path program_folder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
+std::string plugin_path() {
+  const char* path = std::getenv("MASKERADE_PLUGIN_PATH");
+  return path == nullptr ? "" : path;
+}
+
+Catalog find_maskers(const std::vector<std::string>& files) {
+  return load_catalog(program_folder(), plugin_path(), {files.begin(), files.end()});
+}
+
+void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
+  subcommand.add_option("--plugin", files, "Load a masker library; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->take_all();
+}
+
+void print_error(const std::string& message) {
+  std::fflush(stdout);
+  fmt::print(stderr, "maskerade: error: {}\n", message);
+}
+
+}  // namespace maskerade

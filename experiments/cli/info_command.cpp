@@ -1,0 +1,43 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <sstream>
+#include <string>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/measure/machine.hpp"
+#include "framework/base/parallel.hpp"
+
+namespace maskerade {
+namespace {
+
+void print_folder(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  fmt::print("plugins     {}{}\n", folder.string(),
+             std::filesystem::is_directory(folder, ignored) ? "" : " (not there)");
+}
+
+int info() {
+  fmt::print("version     {}\n", program_version());
+  fmt::print("machine     {}\n", machine_name());
+  fmt::print("threads     {}\n", Threads::all_processors().count());
+  print_folder(program_folder() / "plugins");
+  std::istringstream folders(plugin_path());
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (!folder.empty()) print_folder(folder);
+  }
+  fmt::print("maskers     {}\n", find_maskers({}).types().size());
+  fmt::print("devices     cpu; cuda: not in this build\n");
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& program, Command& command) {
+  CLI::App* info_command =
+      program.add_subcommand("info", "Show the version, the machine and where plugins are found");
+  info_command->footer("Example: maskerade info");
+  info_command->callback([&command] { command = [] { return info(); }; });
+}
+
+}  // namespace maskerade

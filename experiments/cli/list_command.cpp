@@ -1,0 +1,112 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "experiments/cli/commands.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/nearest_name.hpp"
+#include "framework/plugin/parameters.hpp"
+
+namespace maskerade {
+namespace {
+
+std::string dependencies_of(const MaskerType& masker) {
+  constexpr std::array<std::pair<std::uint32_t, const char*>, 8> kNames = {
+      {{MASKERADE_DEPENDS_SHAPE, "shape"},
+       {MASKERADE_DEPENDS_HEAD, "head"},
+       {MASKERADE_DEPENDS_BATCH, "batch"},
+       {MASKERADE_DEPENDS_SEED, "seed"},
+       {MASKERADE_DEPENDS_QUERY, "query"},
+       {MASKERADE_DEPENDS_KEY, "key"},
+       {MASKERADE_DEPENDS_VALUE, "value"},
+       {MASKERADE_DEPENDS_ACTIVE, "active"}}};
+  std::string text;
+  for (const auto& [flag, name] : kNames) {
+    if (masker.depends_on(flag)) text += (text.empty() ? "" : ", ") + std::string(name);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+std::string default_of(const maskerade_parameter& parameter) {
+  return parameter.default_value == nullptr ? "required" : parameter.default_value;
+}
+
+// Lines of left-aligned cells; the last column is not padded.
+std::string aligned(const std::vector<std::array<std::string, 5>>& rows) {
+  std::array<std::size_t, 5> widths{};
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    text += " ";
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+      text += fmt::format(" {:<{}} ", row[i], widths[i]);
+    }
+    text += " " + row.back() + "\n";
+  }
+  return text;
+}
+
+std::string describe(const MaskerType& masker) {
+  const maskerade_masker_descriptor& descriptor = masker.descriptor();
+  std::string text = fmt::format("{}: {}\n", descriptor.id, descriptor.summary);
+  if (descriptor.reference != nullptr && descriptor.reference[0] != '\0') {
+    text += fmt::format("  paper       {}\n", descriptor.reference);
+  }
+  text += fmt::format("  depends on  {}\n", dependencies_of(masker));
+  text += fmt::format("  library     {}\n", masker.library().string());
+  if (descriptor.parameter_count == 0) return text + "  takes no parameters\n";
+  std::vector<std::array<std::string, 5>> rows = {
+      {"parameter", "unit", "default", "accepted", "meaning"}};
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    const maskerade_parameter& parameter = descriptor.parameters[i];
+    rows.push_back({parameter.name,
+                    std::string(unit_name(parameter.unit)) +
+                        ((parameter.flags & MASKERADE_LIST) != 0 ? " list" : ""),
+                    default_of(parameter), range_text(parameter),
+                    parameter.doc == nullptr ? "" : parameter.doc});
+  }
+  return text + aligned(rows);
+}
+
+int list(const std::string& id, const std::vector<std::string>& plugins) {
+  const Catalog catalog = find_maskers(plugins);
+  if (!id.empty()) {
+    const std::shared_ptr<const MaskerType> masker = catalog.find(id);
+    if (masker == nullptr) {
+      throw ConfigError(
+          {}, fmt::format("there is no masker \"{}\"{}", id, name_hint(id, catalog.ids())));
+    }
+    fmt::print("{}", describe(*masker));
+    return kExitOk;
+  }
+  for (const auto& masker : catalog.types()) fmt::print("{}\n", describe(*masker));
+  const std::size_t count = catalog.types().size();
+  fmt::print("{} masker{}\n", count, count == 1 ? "" : "s");
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_list_command(CLI::App& program, Command& command) {
+  struct ListArguments {
+    std::string id;
+    std::vector<std::string> plugins;
+  };
+  const auto arguments = std::make_shared<ListArguments>();
+  CLI::App* list_command =
+      program.add_subcommand("list", "Show the maskers found and their parameters");
+  list_command->add_option("MASKER", arguments->id, "Show this one only");
+  add_plugin_option(*list_command, arguments->plugins);
+  list_command->footer("Example: maskerade list oracle_topk");
+  list_command->callback([arguments, &command] {
+    command = [arguments] { return list(arguments->id, arguments->plugins); };
+  });
+}
+
+}  // namespace maskerade

@@ -1,0 +1,69 @@
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/measure/machine.hpp"
+#include "framework/base/error.hpp"
+
+namespace {
+
+int run_program(int argc, char** argv) {
+  using namespace maskerade;
+  CLI::App program(
+      "Research framework for sparse attention: selects keys, attends to them, checks and times "
+      "both.",
+      "maskerade");
+  program.set_version_flag("--version", "maskerade " + program_version());
+  program.require_subcommand(1);
+  program.footer(
+      "Exit codes: 0 fine, 1 a cell or check failed, 2 bad command line, experiment, data or "
+      "plugin, "
+      "3 internal error.");
+  Command command;
+  add_run_command(program, command);
+  add_list_command(program, command);
+  add_info_command(program, command);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    print_error(std::string(error.what()) + "; see maskerade --help");
+    return kExitBadInput;
+  }
+  return command();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace maskerade;
+  try {
+    return run_program(argc, argv);
+  } catch (const ConfigError& error) {
+    print_error(error.what());
+  } catch (const ParameterError& error) {
+    print_error(error.what());
+  } catch (const DataError& error) {
+    print_error(error.what());
+  } catch (const ShapeError& error) {
+    print_error(error.what());
+  } catch (const PluginError& error) {
+    print_error(error.what());
+  } catch (const Error& error) {
+    print_error(std::string(error.what()) + " (internal, at " + error.where().file_name() + ":" +
+                std::to_string(error.where().line()) + ")");
+    return kExitInternal;
+  } catch (const std::bad_alloc&) {
+    print_error("out of memory");
+    return kExitInternal;
+  } catch (const std::exception& error) {
+    print_error(std::string(error.what()) + " (internal)");
+    return kExitInternal;
+  } catch (...) {
+    print_error("an exception of unknown type (internal)");
+    return kExitInternal;
+  }
+  return kExitBadInput;
+}

@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/data/workload.hpp"
+#include "experiments/report/progress.hpp"
+#include "experiments/report/table.hpp"
+#include "experiments/results/json_lines_writer.hpp"
+#include "experiments/run/runner.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/stopwatch.hpp"
+
+namespace maskerade {
+namespace {
+
+struct RunArguments {
+  std::string file;
+  std::string json;
+  bool dry_run = false;
+  int threads = 0;  // 0: all processors
+  std::int64_t chunk_rows = 1024;
+  std::vector<std::string> settings;
+  std::vector<std::string> plugins;
+};
+
+volatile sig_atomic_t interrupted = 0;
+
+// The first Ctrl-C lets the cell in flight finish; the second ends the program.
+void finish_on_interrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+std::vector<Override> overrides_of(const std::vector<std::string>& settings) {
+  std::vector<Override> overrides;
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw ConfigError(
+          {}, "--set " + setting + ": give key=value, for example --set measure.budget=500ms");
+    }
+    overrides.push_back({setting.substr(0, equals), setting.substr(equals + 1)});
+  }
+  return overrides;
+}
+
+// Loads every workload, then lists the cells.
+int print_cells(const Experiment& experiment, const RunOptions& options) {
+  std::vector<bool> is_seeded;
+  for (const PipelineSpec& spec : experiment.pipelines) {
+    is_seeded.push_back(Pipeline(spec.maskers).depends_on_seed());
+  }
+  std::optional<std::size_t> workload;
+  const std::vector<Job> jobs = make_jobs(experiment);
+  for (const Job& job : jobs) {
+    if (workload != job.cell.workload) {
+      workload = job.cell.workload;
+      const Workload loaded = load_workload(experiment.workloads[*workload]);
+      fmt::print("{}: {} {}, {}, {}\n", experiment.workloads[*workload].label,
+                 loaded.shape.to_string(), name_of(loaded.dtype),
+                 loaded.causal ? "causal" : "not causal", loaded.source);
+    }
+    const CellResult described = describe_job(experiment, job, options);
+    fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,
+               described.device, described.kernel,
+               is_seeded[job.cell.pipeline] && described.mask_seed
+                   ? fmt::format(" seed {}", *described.mask_seed)
+                   : "");
+  }
+  fmt::print("{} cells; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",
+             jobs.size());
+  return kExitOk;
+}
+
+int run_cells(const Experiment& experiment, const RunOptions& options, const std::string& json) {
+  std::optional<JsonLinesWriter> writer;
+  if (!json.empty()) writer.emplace(json);
+  Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
+  std::vector<CellResult> block;
+  std::pair<std::size_t, std::size_t> block_of;  // workload, check
+  const auto print_block = [&] {
+    if (block.empty()) return;
+    progress.clear();
+    fmt::print("{}\n", format_block(block));
+    std::fflush(stdout);
+    block.clear();
+  };
+  finish_on_interrupt();
+  const Stopwatch stopwatch;
+  const RunOutcome outcome =
+      run_experiment(experiment, options,
+                     {.on_begin =
+                          [&](const Job& job, const CellResult& begun) {
+                            const std::pair next(job.cell.workload, job.cell.check);
+                            if (block_of != next) print_block();
+                            block_of = next;
+                            progress.begin(begun);
+                          },
+                      .on_finish =
+                          [&](const Job&, const CellResult& finished) {
+                            if (writer) writer->write(finished);
+                            progress.finish(finished);
+                            block.push_back(finished);
+                          },
+                      .is_stopped = [] { return interrupted != 0; }});
+  print_block();
+  progress.clear();
+  fmt::print(
+      "{}{}", format_legend(),
+      format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
+  for (const std::string& problem : outcome.bad_inputs) print_error(problem);
+  if (outcome.was_stopped) {
+    print_error("interrupted; the cells that were finished are kept");
+    return kExitInterrupted;
+  }
+  if (!outcome.bad_inputs.empty()) return kExitBadInput;
+  return outcome.failed > 0 ? kExitFailed : kExitOk;
+}
+
+int run(const RunArguments& arguments) {
+  RunOptions options;
+  if (arguments.threads > 0) options.threads = Threads(arguments.threads);
+  options.chunk_rows = arguments.chunk_rows;
+  const Catalog catalog = find_maskers(arguments.plugins);
+  const Experiment experiment =
+      read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
+  check_pipelines(experiment);
+  return arguments.dry_run ? print_cells(experiment, options)
+                           : run_cells(experiment, options, arguments.json);
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& program, Command& command) {
+  const auto arguments = std::make_shared<RunArguments>();
+  CLI::App* run_command =
+      program.add_subcommand("run", "Run an experiment file and print its table");
+  run_command->add_option("FILE", arguments->file, "The experiment (YAML)")->required();
+  run_command->add_option("--json", arguments->json, "Write one JSON object a cell, line by line")
+      ->type_name("FILE");
+  run_command->add_flag("--dry-run", arguments->dry_run,
+                        "Check everything and list the cells; measure nothing");
+  run_command->add_option("--threads", arguments->threads, "Worker threads [all processors]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096).description(""));
+  run_command
+      ->add_option("--set", arguments->settings,
+                   "Replace a value of the experiment; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+  add_plugin_option(*run_command, arguments->plugins);
+  run_command
+      ->add_option("--chunk-rows", arguments->chunk_rows,
+                   "Query rows selected at once [1024]; changes memory and time, no result")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description(""));
+  run_command->footer(
+      "Example: maskerade run experiments/quickstart.yaml --json results.jsonl --set "
+      "measure.budget=500ms");
+  run_command->callback(
+      [arguments, &command] { command = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace maskerade

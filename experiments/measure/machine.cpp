@@ -1,0 +1,24 @@
+#include "experiments/measure/machine.hpp"
+
+#include <fstream>
+
+#include "attention/cpu/attend.hpp"
+
+namespace maskerade {
+
+std::string machine_name() {
+  std::string model = "unknown processor";
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) {
+      model = line.substr(colon + 2);
+      break;
+    }
+  }
+  return model + ", " + instruction_set();
+}
+
+std::string program_version() { return MASKERADE_VERSION; }
+
+}  // namespace maskerade

@@ -1,0 +1,69 @@
+#include "experiments/measure/statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <vector>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+double quantile_of_sorted(std::span<const double> sorted, double q) {
+  const double place = q * static_cast<double>(sorted.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  const double share = place - static_cast<double>(below);
+  // Rationale: an infinite sample must not turn its neighbour into NaN.
+  if (share == 0) return sorted[below];
+  return sorted[below] + share * (sorted[above] - sorted[below]);
+}
+
+std::vector<double> sorted_copy(std::span<const double> samples) {
+  if (samples.empty()) throw Error("statistics of no samples");
+  std::vector<double> sorted(samples.begin(), samples.end());
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
+}  // namespace
+
+double Summary::relative_half_width() const noexcept {
+  if (repetitions < 2) return std::numeric_limits<double>::infinity();
+  if (hi == lo) return 0;
+  return median > 0 ? (hi - lo) / 2 / median : std::numeric_limits<double>::infinity();
+}
+
+std::int64_t median_interval_rank(std::int64_t n) {
+  const double size = static_cast<double>(n);
+  std::int64_t rank = 1;
+  double below = 0;  // P(Binomial(n, 1/2) < rank + 1)
+  for (std::int64_t k = 0; 2 * k < n; ++k) {
+    // Logarithms, because 2^-n is 0 in double beyond n = 1074.
+    const double value = static_cast<double>(k);
+    below += std::exp(std::lgamma(size + 1) - std::lgamma(value + 1) -
+                      std::lgamma(size - value + 1) - size * std::numbers::ln2);
+    if (below > 0.025) break;
+    rank = k + 1;
+  }
+  return rank;
+}
+
+Summary summarize(std::span<const double> samples) {
+  const std::vector<double> sorted = sorted_copy(samples);
+  const std::int64_t n = static_cast<std::int64_t>(sorted.size());
+  const std::size_t rank = static_cast<std::size_t>(n < 6 ? 1 : median_interval_rank(n));
+  return {.median = quantile_of_sorted(sorted, 0.5),
+          .lo = sorted[rank - 1],
+          .hi = sorted[sorted.size() - rank],
+          .min = sorted.front(),
+          .repetitions = n};
+}
+
+double quantile(std::span<const double> samples, double q) {
+  return quantile_of_sorted(sorted_copy(samples), q);
+}
+
+}  // namespace maskerade

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+namespace maskerade {
+
+// When a cell has been repeated often enough: when the medians of both the sparse total and the
+// dense reference are known to the target after at least kMinimumRepetitions, or when the budget is
+// spent and there is at least one repetition. Warm-up runs are not told to it.
+class StoppingRule {
+ public:
+  static constexpr int kWarmUps = 1;
+  static constexpr std::size_t kMinimumRepetitions = 3;
+
+  // target: relative half-width of the median's 95 % confidence interval. budget_ms: wall time.
+  StoppingRule(double target, double budget_ms) : target_(target), budget_ms_(budget_ms) {}
+
+  void add(double sparse_ms, double dense_ms) {
+    sparse_ms_.push_back(sparse_ms);
+    dense_ms_.push_back(dense_ms);
+  }
+  // elapsed_ms: since the cell began.
+  bool is_done(double elapsed_ms);
+
+  const std::vector<double>& sparse_ms() const noexcept { return sparse_ms_; }
+  const std::vector<double>& dense_ms() const noexcept { return dense_ms_; }
+
+ private:
+  double target_;
+  double budget_ms_;
+  std::vector<double> sparse_ms_;
+  std::vector<double> dense_ms_;
+  std::size_t next_look_ = kMinimumRepetitions;
+};
+
+}  // namespace maskerade

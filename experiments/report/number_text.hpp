@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+namespace maskerade {
+
+// A number with three significant digits: "0.0512", "12.3", "1234", "1.20e-6" below 0.001 or from
+// 100000 on, "0", "inf", "nan".
+std::string number_text(double value);
+
+// A chosen number, as short as it can be written with three significant digits: "1e-5", "0.02".
+std::string short_number_text(double value);
+
+// Milliseconds with three significant digits, but no more than four decimals, so that a column of
+// times stays narrow: "12.3", "0.0123", "0.0012".
+std::string milliseconds_text(double value_ms);
+
+// Breaks text at spaces into lines of at most `width` characters, each after `indent` spaces; every
+// line ends with a line break. Words longer than a line stay whole.
+std::string wrapped(const std::string& text, std::size_t width, std::size_t indent);
+
+}  // namespace maskerade

@@ -1,0 +1,313 @@
+#include "experiments/report/table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "experiments/report/number_text.hpp"
+
+namespace maskerade {
+namespace {
+
+enum Column : std::size_t {
+  kKernel,
+  kDensity,
+  kRecall,
+  kError,
+  kOracle,
+  kSelect,
+  kPlan,
+  kAttend,
+  kTotal,
+  kDense,
+  kSpeedup,
+  kStatus,
+  kColumns
+};
+
+struct ColumnFormat {
+  const char* name;
+  const char* unit;
+  std::size_t width;
+  std::size_t gap;  // before it
+  bool left;
+};
+constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, true},
+                                                          {"density", "share", 7, 1, false},
+                                                          {"recall", "share", 7, 1, false},
+                                                          {"rel L2", "error", 7, 2, false},
+                                                          {"oracle", "error", 7, 1, false},
+                                                          {"select", "ms", 6, 2, false},
+                                                          {"plan", "ms", 6, 1, false},
+                                                          {"attend", "ms", 6, 1, false},
+                                                          {"total", "ms", 6, 1, false},
+                                                          {"dense", "ms", 6, 2, false},
+                                                          {"speedup", "x", 7, 1, false},
+                                                          {"status", "", 6, 2, true}}};
+constexpr std::size_t kIndent = 2;
+
+using Texts = std::array<std::string, kColumns>;
+
+std::string padded(const std::string& text, std::size_t width, bool left) {
+  return left ? fmt::format("{:<{}}", text, width) : fmt::format("{:>{}}", text, width);
+}
+
+// One line: a label in the first column, then the texts. A label too long for its column stands on
+// a line of its own.
+std::string line_of(const std::string& label, std::size_t label_width, const Texts& texts) {
+  std::string line = std::string(kIndent, ' ');
+  if (label.size() > label_width) {
+    line += label + "\n" + std::string(kIndent + label_width, ' ');
+  } else {
+    line += padded(label, label_width, true);
+  }
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    line +=
+        std::string(kFormats[i].gap, ' ') + padded(texts[i], kFormats[i].width, kFormats[i].left);
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line + "\n";
+}
+
+std::size_t room_for_labels() {
+  std::size_t room = kTableWidth - kIndent;
+  for (const ColumnFormat& format : kFormats) room -= format.gap + format.width;
+  return room;
+}
+
+// The numbers of a result, by column; absent where nothing was measured.
+using Numbers = std::array<std::optional<double>, kColumns>;
+
+Numbers numbers_of(const CellResult& result) {
+  Numbers numbers;
+  if (result.counts) numbers[kDensity] = result.counts->density;
+  if (result.fidelity) {
+    numbers[kRecall] = result.fidelity->attention_recall;
+    numbers[kError] = result.fidelity->rel_l2_error;
+  }
+  if (result.oracle) numbers[kOracle] = result.oracle->error;
+  if (result.times) {
+    const StageTimes& times = *result.times;
+    if (times.select) numbers[kSelect] = times.select->median;
+    if (times.plan) numbers[kPlan] = times.plan->median;
+    numbers[kAttend] = times.attend.median;
+    numbers[kTotal] = times.total.median;
+    numbers[kDense] = times.dense.median;
+    numbers[kSpeedup] = times.speedup();
+  }
+  return numbers;
+}
+
+std::string text_of(std::size_t column, double value) {
+  if (column >= kSelect && column <= kDense) return milliseconds_text(value);
+  return number_text(value);
+}
+
+Texts texts_of(const Numbers& numbers, const std::string& absent) {
+  Texts texts;
+  for (std::size_t i = kDensity; i < kStatus; ++i) {
+    texts[i] = numbers[i] ? text_of(i, *numbers[i]) : absent;
+  }
+  return texts;
+}
+
+std::string status_text(const CellResult& result) {
+  switch (result.status) {
+    case CellStatus::kOk:
+      return "ok";
+    case CellStatus::kFailed:
+      return "FAILED";
+    case CellStatus::kUnavailable:
+      return "n/a";
+  }
+  return "";
+}
+
+std::string label_of(const CellResult& result) {
+  return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
+}
+
+std::string kernel_of(const CellResult& result) {
+  return result.kernel_mix.empty() ? result.kernel : result.kernel_mix;
+}
+
+// What stands under a row.
+std::string remarks_of(const CellResult& result) {
+  std::string text;
+  if (!result.reason.empty()) {
+    text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
+                    kIndent + 4);
+  }
+  if (result.counts && result.counts->empty_rows > 0) {
+    text += wrapped(
+        fmt::format("{} rows attend to nothing: their output is 0", result.counts->empty_rows),
+        kTableWidth, kIndent + 4);
+  }
+  if (result.cost && result.cost->index_spans_future) {
+    text += wrapped("its index holds keys that its queries do not see", kTableWidth, kIndent + 4);
+  }
+  return text;
+}
+
+bool differ_in_seed_only(const CellResult& a, const CellResult& b) {
+  return a.pipeline == b.pipeline && a.device == b.device && a.kernel == b.kernel && a.mask_seed &&
+         b.mask_seed && a.mask_seed != b.mask_seed;
+}
+
+// A row of the table: one result, or the successful seeds of one.
+struct Row {
+  std::vector<const CellResult*> results;
+};
+
+std::vector<Row> rows_of(std::span<const CellResult> results) {
+  std::vector<Row> rows;
+  for (const CellResult& result : results) {
+    const auto same = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
+      return result.status == CellStatus::kOk && row.results.front()->status == CellStatus::kOk &&
+             differ_in_seed_only(*row.results.front(), result);
+    });
+    if (same == rows.end()) {
+      rows.push_back({{&result}});
+    } else {
+      same->results.push_back(&result);
+    }
+  }
+  return rows;
+}
+
+// Whether another result of the block has the same names and another seed.
+bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> results) {
+  return std::any_of(results.begin(), results.end(),
+                     [&](const CellResult& other) { return differ_in_seed_only(result, other); });
+}
+
+std::string format_merged(const Row& row, std::size_t label_width) {
+  const double count = static_cast<double>(row.results.size());
+  Numbers mean;
+  Numbers spread;
+  for (std::size_t column = kDensity; column < kStatus; ++column) {
+    double sum = 0;
+    double largest = 0;
+    bool all = true;
+    for (const CellResult* result : row.results) {
+      const std::optional<double> value = numbers_of(*result)[column];
+      all = all && value.has_value();
+      sum += value.value_or(0);
+      largest = std::max(largest, value.value_or(0));
+    }
+    if (!all) continue;
+    if (column == kOracle) {
+      mean[column] = largest;
+      continue;
+    }
+    mean[column] = sum / count;
+    double squares = 0;
+    for (const CellResult* result : row.results) {
+      const double difference = *numbers_of(*result)[column] - *mean[column];
+      squares += difference * difference;
+    }
+    const double deviation = std::sqrt(squares / (count - 1));
+    // Rationale: equal numbers must not show the rounding of their mean.
+    spread[column] = deviation > 1e-12 * std::abs(*mean[column]) ? deviation : 0.0;
+  }
+  const CellResult& first = *row.results.front();
+  Texts texts = texts_of(mean, "-");
+  texts[kKernel] = kernel_of(first);
+  for (const CellResult* result : row.results) {
+    if (kernel_of(*result) != texts[kKernel]) texts[kKernel] = "mixed";
+  }
+  texts[kStatus] = "ok";
+  return line_of(label_of(first), label_width, texts) +
+         line_of(fmt::format("  +- over {} seeds", row.results.size()), label_width,
+                 texts_of(spread, ""));
+}
+
+std::string format_single(const CellResult& result, const std::string& label, std::size_t width) {
+  Texts texts = texts_of(numbers_of(result), "-");
+  texts[kKernel] = kernel_of(result);
+  texts[kStatus] = status_text(result);
+  return line_of(label, width, texts) + remarks_of(result);
+}
+
+std::string heading_of(std::span<const CellResult> results) {
+  const CellResult& first = results.front();
+  std::string workload = first.workload;
+  std::string run = fmt::format("{} thread{}", first.threads, first.threads == 1 ? "" : "s");
+  if (first.facts) {
+    const AttentionShape& shape = first.facts->shape;
+    workload += fmt::format(
+        ": batch {}, heads {} (kv {}), queries {}, keys {}, head_dim {}, {}, {}", shape.batch,
+        shape.query_heads, shape.kv_heads, shape.query_len, shape.key_len, shape.head_dim,
+        name_of(first.facts->dtype), first.facts->causal ? "causal" : "not causal");
+    run = first.facts->source + "; " + run;
+  }
+  const auto checked = std::find_if(results.begin(), results.end(), [](const CellResult& result) {
+    return result.oracle.has_value() && result.facts.has_value();
+  });
+  if (checked == results.end()) {
+    run += "; not compared with the oracle";
+  } else {
+    run += fmt::format("; oracle on {} of {} rows, tolerance {}{}", checked->oracle->rows,
+                       checked->facts->shape.rows(), short_number_text(first.tolerance),
+                       first.tolerance_is_loosened ? " (LOOSENED by the experiment)" : "");
+  }
+  return wrapped(workload, kTableWidth, 0) + wrapped(run, kTableWidth, kIndent);
+}
+
+}  // namespace
+
+std::string format_block(std::span<const CellResult> results) {
+  if (results.empty()) return "";
+  const std::vector<Row> rows = rows_of(results);
+  std::vector<std::string> labels;
+  std::size_t longest = std::string_view("  +- over 3 seeds").size();
+  const std::size_t room = room_for_labels();
+  for (const Row& row : rows) {
+    const CellResult& first = *row.results.front();
+    labels.push_back(label_of(first));
+    if (row.results.size() == 1 && is_one_of_seeds(first, results)) {
+      labels.back() += fmt::format(" seed {}", *first.mask_seed);
+    }
+    longest = std::max(longest, labels.back().size());
+  }
+  const std::size_t width = std::min(longest, room);
+  Texts names;
+  Texts units;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    names[i] = kFormats[i].name;
+    units[i] = kFormats[i].unit;
+  }
+  std::string text =
+      heading_of(results) + line_of("pipeline", width, names) + line_of("", width, units);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    text += rows[i].results.size() > 1 ? format_merged(rows[i], width)
+                                       : format_single(*rows[i].results.front(), labels[i], width);
+  }
+  return text;
+}
+
+std::string format_legend() {
+  return "density: active / visible entries; recall: dense softmax mass on the keys selected for "
+         "certain, mean over rows\n"
+         "rel L2: error of the output against dense; oracle: worst row error of the kernel against "
+         "float64 over the same keys\n"
+         "times: medians; total = prepare + select + plan + attend; dense runs in the same loop, "
+         "its "
+         "plan not counted\n"
+         "speedup: dense / total; FAILED: a check did not hold or the cell ended with an error; "
+         "n/a: cannot run here\n";
+}
+
+std::string format_counts(std::size_t ok,
+                          std::size_t failed,
+                          std::size_t unavailable,
+                          double wall_ms) {
+  return fmt::format("{} ok, {} failed, {} unavailable in {:.1f} s\n", ok, failed, unavailable,
+                     wall_ms / 1000);
+}
+
+}  // namespace maskerade

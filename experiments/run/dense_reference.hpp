@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/attention_inputs.hpp"
+#include "attention/plan.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/measure/oracle_check.hpp"
+#include "framework/base/parallel.hpp"
+
+namespace maskerade {
+
+// Attention over every visible key: what the cells of a workload are compared with and timed
+// beside.
+struct DenseReference {
+  // Attends once, outside any timed region, and compares with the oracle.
+  DenseReference(const AttentionInputs& inputs, const CheckSpec& check, const Threads& threads);
+
+  Mask mask;
+  Plan plan;
+  AttentionOutput output;
+  std::vector<std::int64_t> oracle_rows;
+  OracleError oracle;
+};
+
+}  // namespace maskerade

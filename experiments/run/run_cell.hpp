@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "attention/research_attention.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/data/workload.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "experiments/run/dense_reference.hpp"
+#include "framework/base/parallel.hpp"
+
+namespace maskerade {
+
+// How cells are run.
+struct RunOptions {
+  Threads threads = Threads::all_processors();
+  std::int64_t chunk_rows = 1024;  // query rows of one piece of selection; changes no result
+};
+
+// What a cell is measured against.
+struct CellContext {
+  const AttentionInputs& inputs;
+  DType dtype;
+  const DenseReference& dense;
+  const CheckSpec& check;
+  const MeasureSpec& measure;
+  const RunOptions& options;
+};
+
+// Measures and checks one pipeline. Each repetition runs the dense reference and then prepares,
+// selects, plans and attends anew; nothing is kept from one to the next. Fidelity, the oracle and
+// the check that every repetition selects the same mask stand outside the timed region. Fills
+// `result`; sets it to failed, with the reason, when a check does not hold. Throws what a stage
+// throws.
+void run_cell(const CellContext& context,
+              const ResearchAttention& attention,
+              std::uint64_t mask_seed,
+              CellResult& result);
+
+// The same for the dense reference by itself.
+void run_dense_cell(const CellContext& context, CellResult& result);
+
+// The counts of a mask over the whole problem: entries, tiles and rows of a mask that is broadcast
+// count once for every head and batch entry that they hold for.
+MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape);
+
+}  // namespace maskerade

@@ -1,0 +1,223 @@
+#include "experiments/run/runner.hpp"
+
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "experiments/data/workload.hpp"
+#include "experiments/measure/machine.hpp"
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kDenseName = "dense";
+constexpr const char* kNoCuda = "this build has no CUDA backend";
+
+void fail(CellResult& result, const std::string& reason) {
+  result.status = CellStatus::kFailed;
+  result.reason = reason;
+}
+
+// Runs body; an exception becomes its text. Nothing that a cell does may end the run.
+std::optional<std::string> failure_of(const std::function<void()>& body) {
+  try {
+    body();
+    return std::nullopt;
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception of unknown type";
+  }
+}
+
+// The data of consecutive jobs: loaded when the workload changes, the dense reference made when the
+// workload or the check does.
+class CurrentWorkload {
+ public:
+  CurrentWorkload(const Experiment& experiment, const RunOptions& options)
+      : experiment_(experiment), options_(options) {}
+
+  // Makes the job's workload the current one. A failure is kept, see load_failure. What could not
+  // be read is added to bad_inputs.
+  void load(const Cell& cell, std::vector<std::string>& bad_inputs) {
+    if (loaded_ == cell.workload) return;
+    loaded_ = cell.workload;
+    reference_.reset();
+    reference_check_.reset();
+    workload_.reset();
+    const WorkloadSpec& spec = experiment_.workloads[cell.workload];
+    load_failure_ = failure_of([&] {
+      try {
+        workload_ = std::make_unique<Workload>(load_workload(spec));
+      } catch (const ConfigError& error) {
+        bad_inputs.push_back(error.what());
+        throw;
+      } catch (const DataError& error) {
+        bad_inputs.push_back(error.what());
+        throw;
+      }
+    });
+  }
+
+  const std::optional<std::string>& load_failure() const noexcept { return load_failure_; }
+  // Requires no load_failure.
+  const Workload& workload() const noexcept { return *workload_; }
+
+  // Requires no load_failure. Throws what attending throws.
+  const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
+    if (reference_check_ != check) {
+      reference_check_.reset();
+      reference_.reset();
+      reference_ = std::make_unique<DenseReference>(inputs, experiment_.checks[check].first,
+                                                    options_.threads);
+      reference_check_ = check;
+    }
+    return *reference_;
+  }
+
+ private:
+  const Experiment& experiment_;
+  const RunOptions& options_;
+  std::optional<std::size_t> loaded_;
+  std::optional<std::string> load_failure_;
+  std::unique_ptr<Workload> workload_;
+  std::optional<std::size_t> reference_check_;
+  std::unique_ptr<DenseReference> reference_;
+};
+
+void run_job(const Experiment& experiment,
+             const Job& job,
+             const RunOptions& options,
+             CurrentWorkload& current,
+             CellResult& result) {
+  if (current.load_failure()) return fail(result, *current.load_failure());
+  if (job.cell.device != "cpu") {
+    result.status = CellStatus::kUnavailable;
+    result.reason = kNoCuda;
+    return;
+  }
+  const auto& [check, measure] = experiment.checks[job.cell.check];
+  const std::optional<std::string> failure = failure_of([&] {
+    const AttentionInputs inputs = current.workload().inputs();
+    const DenseReference& dense = current.reference(inputs, job.cell.check);
+    const CellContext context{inputs, current.workload().dtype, dense, check, measure, options};
+    result.dense_kernel = name_of(dense.plan.kernel);
+    if (job.is_dense_reference) {
+      run_dense_cell(context, result);
+    } else {
+      const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
+      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel),
+               job.cell.mask_seed, result);
+    }
+  });
+  if (failure) fail(result, *failure);
+}
+
+}  // namespace
+
+std::vector<Job> make_jobs(const Experiment& experiment) {
+  std::vector<Job> jobs;
+  std::optional<std::pair<std::size_t, std::size_t>> block;
+  for (const Cell& cell : make_grid(experiment)) {
+    if (block != std::pair(cell.workload, cell.check)) {
+      block = {cell.workload, cell.check};
+      for (const std::string& device : experiment.devices) {
+        Job dense{.cell = cell, .is_dense_reference = true};
+        dense.cell.device = device;
+        dense.cell.kernel = Kernel::kDense;
+        jobs.push_back(dense);
+      }
+    }
+    jobs.push_back({.cell = cell});
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].cell.number = i;
+  return jobs;
+}
+
+void check_pipelines(const Experiment& experiment) {
+  for (const PipelineSpec& spec : experiment.pipelines) {
+    if (spec.name == kDenseName) {
+      throw ConfigError(spec.position,
+                        "pipeline \"dense\" has the name of the dense reference, which is always "
+                        "run; choose another name, or leave it out");
+    }
+    try {
+      const Pipeline pipeline(spec.maskers);
+    } catch (const Error& error) {
+      throw ConfigError(spec.position, "pipeline \"" + spec.name + "\": " + error.what());
+    }
+  }
+}
+
+CellResult describe_job(const Experiment& experiment, const Job& job, const RunOptions& options) {
+  const WorkloadSpec& workload = experiment.workloads[job.cell.workload];
+  const CheckSpec& check = experiment.checks[job.cell.check].first;
+  CellResult result;
+  result.experiment = experiment.name;
+  result.workload = workload.label;
+  result.cell = static_cast<std::int64_t>(job.cell.number);
+  result.device = job.cell.device;
+  result.kernel = job.cell.kernel ? name_of(*job.cell.kernel) : "auto";
+  if (const auto* source = std::get_if<SafetensorsSource>(&workload.source)) {
+    result.file = source->file.string();
+  }
+  if (const auto* source = std::get_if<GaussianSource>(&workload.source)) {
+    result.seed = source->seed;
+  }
+  result.threads = options.threads.count();
+  result.tolerance = check.tolerance.value_or(kFloat32Tolerance);
+  result.tolerance_is_loosened = result.tolerance > kFloat32Tolerance;
+  result.machine = machine_name();
+  result.program_version = program_version();
+  if (job.is_dense_reference) {
+    result.pipeline = kDenseName;
+    return result;
+  }
+  const PipelineSpec& pipeline = experiment.pipelines[job.cell.pipeline];
+  result.pipeline = pipeline.label;
+  result.mask_seed = job.cell.mask_seed;
+  std::map<std::string, int> uses;
+  for (const MaskerUse& use : pipeline.maskers) {
+    std::string id = use.type->id();
+    const int count = ++uses[id];
+    if (count > 1) id += "#" + std::to_string(count);
+    result.params.emplace_back(id, use.arguments->resolved());
+  }
+  return result;
+}
+
+RunOutcome run_experiment(const Experiment& experiment,
+                          const RunOptions& options,
+                          const RunListener& listener) {
+  RunOutcome outcome;
+  CurrentWorkload current(experiment, options);
+  for (const Job& job : make_jobs(experiment)) {
+    if (listener.is_stopped && listener.is_stopped()) {
+      outcome.was_stopped = true;
+      break;
+    }
+    CellResult result = describe_job(experiment, job, options);
+    if (listener.on_begin) listener.on_begin(job, result);
+    current.load(job.cell, outcome.bad_inputs);
+    if (!current.load_failure()) {
+      const Workload& workload = current.workload();
+      result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
+                                   workload.layer};
+    }
+    run_job(experiment, job, options, current, result);
+    if (result.status == CellStatus::kOk) ++outcome.ok;
+    if (result.status == CellStatus::kFailed) ++outcome.failed;
+    if (result.status == CellStatus::kUnavailable) ++outcome.unavailable;
+    if (listener.on_finish) listener.on_finish(job, result);
+  }
+  return outcome;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "experiments/config/experiment.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "experiments/run/run_cell.hpp"
+
+namespace maskerade {
+
+// One row to be: a cell of the grid, or the dense reference of a workload on a device.
+struct Job {
+  Cell cell;  // number: of the job, from 0; pipeline and mask_seed mean nothing for the reference
+  bool is_dense_reference = false;
+};
+
+// The grid's cells in order; before the first one of each (workload, check, device), the dense
+// reference.
+std::vector<Job> make_jobs(const Experiment& experiment);
+
+// Throws ConfigError at the position of the first pipeline that cannot be run: its maskers are in
+// an order that the sampling rules forbid, or it has the name of the dense reference.
+void check_pipelines(const Experiment& experiment);
+
+// What a runner tells while it runs. Any may be empty.
+struct RunListener {
+  // Before a job; the result holds what is known by then: names and parameters.
+  std::function<void(const Job& job, const CellResult& begun)> on_begin;
+  std::function<void(const Job& job, const CellResult& finished)> on_finish;
+  // Asked before each job: whether to stop.
+  std::function<bool()> is_stopped;
+};
+
+// How a run went.
+struct RunOutcome {
+  std::size_t ok = 0;
+  std::size_t failed = 0;
+  std::size_t unavailable = 0;
+  std::vector<std::string> bad_inputs;  // what is wrong with workloads that could not be loaded
+  bool was_stopped = false;
+};
+
+// Runs every job. One that fails is recorded with its reason, and the rest goes on; the jobs of a
+// workload that cannot be loaded all fail. Throws only what the listener throws.
+RunOutcome run_experiment(const Experiment& experiment,
+                          const RunOptions& options,
+                          const RunListener& listener);
+
+// The names, parameters and constants of a job's result, before it is run.
+CellResult describe_job(const Experiment& experiment, const Job& job, const RunOptions& options);
+
+}  // namespace maskerade

@@ -1,0 +1,243 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace maskerade {
+namespace {
+
+struct Finished {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+// The program in a folder of its own.
+class Program : public testing::Test {
+ protected:
+  Program() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("maskerade_program_") + test->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~Program() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+  std::string read(const std::string& name) const {
+    std::ostringstream text;
+    text << std::ifstream(folder_ / name).rdbuf();
+    return text.str();
+  }
+  Finished run(const std::string& arguments, const std::string& environment = "") const {
+    const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" +
+                                MASKERADE_TEST_PROGRAM + "' " + arguments + " >out.txt 2>err.txt";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"), read("err.txt")};
+  }
+  // Starts the program without waiting for it.
+  pid_t start(const std::vector<std::string>& arguments) const {
+    std::vector<char*> argv = {const_cast<char*>(MASKERADE_TEST_PROGRAM)};
+    for (const std::string& argument : arguments) {
+      argv.push_back(const_cast<char*>(argument.c_str()));
+    }
+    argv.push_back(nullptr);
+    const std::string out = (folder_ / "out.txt").string();
+    const std::string err = (folder_ / "err.txt").string();
+    const pid_t child = fork();
+    if (child == 0) {
+      if (chdir(folder_.c_str()) == 0 && std::freopen(out.c_str(), "w", stdout) != nullptr &&
+          std::freopen(err.c_str(), "w", stderr) != nullptr) {
+        execv(argv[0], argv.data());
+      }
+      _exit(127);
+    }
+    return child;
+  }
+  // Waits, at most 30 s, until a file holds a whole line.
+  void await_line(const std::string& name) const {
+    for (int i = 0; i < 3000 && read(name).find('\n') == std::string::npos; ++i) usleep(10'000);
+  }
+  static int wait_for(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  std::vector<nlohmann::json> json_lines(const std::string& name) const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream stream(read(name));
+    for (std::string line; std::getline(stream, line);)
+      lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  std::filesystem::path folder_;
+};
+
+constexpr const char* kTiny = R"(name: tiny
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 4, kv_heads: 2, query_len: 32,
+           key_len: 80, head_dim: 16, dtype: float16, causal: true}
+pipelines:
+  streaming: [{sink: 4}, {local: 8}]
+  topk: [{sink: 4}, {oracle_topk: {budget: {sweep: [5%, 100%]}}}]
+measure: {target: 20%, budget: 20ms}
+)";
+
+TEST_F(Program, RunsAnExperimentAndWritesTableAndJson) {
+  write("tiny.yaml", kTiny);
+  const Finished finished = run("run tiny.yaml --json results.jsonl --threads 2");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  for (const char* text : {"streaming", "topk budget=5%", "topk budget=100%", "density", "speedup",
+                           "4 ok, 0 failed, 0 unavailable"}) {
+    EXPECT_NE(finished.out.find(text), std::string::npos) << text << "\n" << finished.out;
+  }
+  EXPECT_NE(finished.err.find("[4/4] workload: topk budget=100%: ok"), std::string::npos)
+      << finished.err;
+  const std::vector<nlohmann::json> cells = json_lines("results.jsonl");
+  ASSERT_EQ(cells.size(), 4U);
+  EXPECT_EQ(cells[0].at("pipeline"), "dense");
+  const nlohmann::json& cell = cells[2];
+  EXPECT_EQ(cell.at("experiment"), "tiny");
+  EXPECT_EQ(cell.at("pipeline"), "topk budget=5%");
+  EXPECT_EQ(cell.at("params").at("oracle_topk").at("budget"), "5%");
+  EXPECT_EQ(cell.at("threads"), 2);
+  EXPECT_EQ(cell.at("program_version"), MASKERADE_TEST_VERSION);
+  EXPECT_GT(cell.at("keys_scored"), 0);
+  EXPECT_LT(cell.at("oracle_error"), 1e-5);
+  for (const std::string stage : {"prepare", "select", "plan", "attend", "total", "dense"}) {
+    const double median = cell.at(stage + "_ms");
+    EXPECT_LE(cell.at(stage + "_ms_lo"), median);
+    EXPECT_GE(cell.at(stage + "_ms_hi"), median);
+    EXPECT_LE(cell.at(stage + "_ms_min"), median);
+  }
+  // Every visible key selected: nothing is lost.
+  EXPECT_NEAR(cells[3].at("attention_recall"), 1, 1e-5);
+  EXPECT_LT(cells[3].at("rel_l2_error"), 1e-5);
+  EXPECT_EQ(cells[3].at("density"), 1);
+}
+
+TEST_F(Program, ExitsWith1WhenACellFailsAndRunsTheRest) {
+  write("tiny.yaml", kTiny);
+  const Finished finished = run("run tiny.yaml --json results.jsonl --set check.tolerance=1e-30");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.out.find("FAILED"), std::string::npos);
+  EXPECT_NE(finished.out.find("0 ok, 4 failed"), std::string::npos) << finished.out;
+  EXPECT_EQ(json_lines("results.jsonl").size(), 4U);
+}
+
+TEST_F(Program, ExitsWith0WhenCellsAreUnavailable) {
+  write("tiny.yaml", kTiny);
+  const Finished finished = run("run tiny.yaml --set 'devices=[cuda]'");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("unavailable: this build has no CUDA backend"), std::string::npos);
+  EXPECT_NE(finished.out.find("0 ok, 0 failed, 4 unavailable"), std::string::npos);
+}
+
+TEST_F(Program, DryRunListsTheCellsAndMeasuresNothing) {
+  write("tiny.yaml", kTiny);
+  const Finished finished = run("run tiny.yaml --dry-run --json results.jsonl");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("workload: (1, 4, 2, 32, 80, 16) float16, causal, gaussian seed 1"),
+            std::string::npos)
+      << finished.out;
+  EXPECT_NE(finished.out.find("4 cells"), std::string::npos);
+  EXPECT_EQ(finished.out.find("speedup"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "results.jsonl"));
+}
+
+TEST_F(Program, ExitsWith2ForWhatAUserGotWrong) {
+  write("tiny.yaml", kTiny);
+  write("unknown.yaml", std::string(kTiny) + "mesure: {}\n");
+  write("data.yaml",
+        "name: data\nworkload: {source: {kind: safetensors, file: none.safetensors}}\n"
+        "pipelines: {p: [sink]}\n");
+  for (const std::string arguments :
+       {"", "fly", "run", "run nowhere.yaml", "run unknown.yaml", "run data.yaml",
+        "run data.yaml --dry-run", "run tiny.yaml --no-such-option", "run tiny.yaml --threads 0",
+        "run tiny.yaml --threads many", "run tiny.yaml --chunk-rows 0",
+        "run tiny.yaml --set nonsense", "run tiny.yaml --set workload.query_heads=5",
+        "run tiny.yaml --set pipelines.dense=[sink]", "run tiny.yaml --plugin tiny.yaml",
+        "run tiny.yaml --json nowhere/results.jsonl", "list snk"}) {
+    const Finished finished = run(arguments);
+    EXPECT_EQ(finished.exit_code, 2) << arguments << "\n" << finished.out << finished.err;
+    EXPECT_NE(finished.err.find("maskerade: error: "), std::string::npos) << arguments;
+    EXPECT_EQ(finished.err.find("internal"), std::string::npos) << finished.err;
+  }
+}
+
+TEST_F(Program, ListsMaskersAndTheirParameters) {
+  const Finished all = run("list");
+  EXPECT_EQ(all.exit_code, 0) << all.err;
+  for (const char* text : {"sink: ", "local: ", "oracle_topk: "}) {
+    EXPECT_NE(all.out.find(text), std::string::npos) << text;
+  }
+  const Finished one = run("list local");
+  EXPECT_EQ(one.exit_code, 0) << one.err;
+  for (const char* text : {"arXiv:2004.05150", "depends on  shape", "local.so", "window", "tokens",
+                           "512", ">= 0", "keys, the query's own included"}) {
+    EXPECT_NE(one.out.find(text), std::string::npos) << text << "\n" << one.out;
+  }
+  EXPECT_EQ(one.out.find("sink"), std::string::npos);
+  EXPECT_NE(run("list snk").err.find("there is no masker \"snk\"; did you mean \"sink\"?"),
+            std::string::npos);
+}
+
+TEST_F(Program, TellsAboutItselfAndItsPlugins) {
+  EXPECT_EQ(run("--version").out, "maskerade " MASKERADE_TEST_VERSION "\n");
+  const Finished info = run("info", "MASKERADE_PLUGIN_PATH=" + folder_.string());
+  EXPECT_EQ(info.exit_code, 0) << info.err;
+  EXPECT_NE(info.out.find(MASKERADE_TEST_VERSION), std::string::npos);
+  EXPECT_NE(info.out.find(folder_.string()), std::string::npos);
+  EXPECT_NE(info.out.find("cuda: not in this build"), std::string::npos);
+  EXPECT_EQ(run("--help").exit_code, 0);
+  EXPECT_NE(run("run --help").out.find("Example: maskerade run"), std::string::npos);
+}
+
+constexpr const char* kLong = R"(name: long
+seeds: {mask: [0]}
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 1, kv_heads: 1, query_len: 64,
+           key_len: 64, head_dim: 8}
+pipelines: {p: [{sink: {sweep: [1, 2, 3, 4, 5, 6, 7, 8]}}]}
+measure: {target: 0.0001%, budget: 1s}
+)";
+
+TEST_F(Program, KeepsFinishedCellsWhenKilled) {
+  write("long.yaml", kLong);
+  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl"});
+  await_line("results.jsonl");
+  kill(child, SIGKILL);
+  wait_for(child);
+  const std::vector<nlohmann::json> cells = json_lines("results.jsonl");
+  ASSERT_GE(cells.size(), 1U);
+  EXPECT_LT(cells.size(), 9U);
+  EXPECT_EQ(cells[0].at("pipeline"), "dense");
+}
+
+TEST_F(Program, ShowsFinishedCellsWhenInterrupted) {
+  write("long.yaml", kLong);
+  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl"});
+  await_line("results.jsonl");
+  kill(child, SIGINT);
+  EXPECT_EQ(wait_for(child), 130);
+  EXPECT_LT(json_lines("results.jsonl").size(), 9U);
+  EXPECT_NE(read("out.txt").find("dense"), std::string::npos);
+  EXPECT_NE(read("out.txt").find("0 failed"), std::string::npos);
+  EXPECT_NE(read("err.txt").find("interrupted; the cells that were finished are kept"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace maskerade

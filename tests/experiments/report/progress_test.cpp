@@ -1,0 +1,60 @@
+#include "experiments/report/progress.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tests/experiments/results/example_result.hpp"
+
+namespace maskerade {
+namespace {
+
+// What a function writes to a stream.
+template <typename Write>
+std::string written_by(Write&& write) {
+  std::FILE* file = std::tmpfile();
+  write(file);
+  std::rewind(file);
+  std::string text;
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  std::fclose(file);
+  return text;
+}
+
+TEST(Progress, WritesALineForEachCellWhenPiped) {
+  const std::string text = written_by([](std::FILE* file) {
+    Progress progress(file, false, 2);
+    CellResult result = example_result();
+    progress.begin(result);
+    progress.finish(result);
+    result.status = CellStatus::kUnavailable;
+    result.device = "cuda";
+    result.reason = "this build has no CUDA backend";
+    result.times.reset();
+    progress.begin(result);
+    progress.finish(result);
+    progress.clear();
+  });
+  EXPECT_EQ(text,
+            "[1/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense\n"
+            "[2/2] prefill: topk budget=5% (cuda): unavailable: this build has no CUDA backend\n");
+}
+
+TEST(Progress, RewritesOneLineOnATerminal) {
+  const std::string text = written_by([](std::FILE* file) {
+    Progress progress(file, true, 2);
+    progress.begin(example_result());
+    progress.finish(example_result());
+    progress.begin(example_result());
+    progress.clear();
+  });
+  EXPECT_EQ(text.find('\n'), std::string::npos);
+  EXPECT_TRUE(text.starts_with("\r\x1b[K[1/2] prefill: topk budget=5%\r\x1b[K[2/2] prefill"))
+      << text;
+  EXPECT_NE(text.find("s left"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\r\x1b[K"));
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,148 @@
+#include "experiments/report/table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/experiments/results/example_result.hpp"
+
+namespace maskerade {
+namespace {
+
+CellResult dense_result() {
+  CellResult result = example_result();
+  result.pipeline = "dense";
+  result.kernel = "dense";
+  result.kernel_mix = "dense";
+  result.mask_seed.reset();
+  result.params.clear();
+  result.counts->density = 1;
+  result.times =
+      StageTimes{.attend = summary_of(100), .total = summary_of(100), .dense = summary_of(100)};
+  result.fidelity = Fidelity{.attention_recall = 1};
+  return result;
+}
+
+CellResult failed_result() {
+  CellResult result = example_result();
+  result.pipeline = "broken";
+  result.status = CellStatus::kFailed;
+  result.reason = "plugins/pq_cache.so: no codebook for this layer";
+  result.kernel_mix.clear();
+  result.counts.reset();
+  result.cost.reset();
+  result.times.reset();
+  result.fidelity.reset();
+  result.oracle.reset();
+  return result;
+}
+
+CellResult seeded_result(std::uint64_t seed, double density, double recall) {
+  CellResult result = example_result();
+  result.pipeline = "sampled";
+  result.mask_seed = seed;
+  result.counts->density = density;
+  result.fidelity->attention_recall = recall;
+  return result;
+}
+
+std::size_t longest_line(const std::string& text) {
+  std::istringstream lines(text);
+  std::size_t longest = 0;
+  for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+  return longest;
+}
+
+TEST(Table, ShowsResultsReasonsAndSeeds) {
+  CellResult cuda = failed_result();
+  cuda.pipeline = "topk budget=5%";
+  cuda.device = "cuda";
+  cuda.status = CellStatus::kUnavailable;
+  cuda.reason = "this build has no CUDA backend";
+  CellResult empty = example_result();
+  empty.pipeline = "empty";
+  empty.counts->empty_rows = 12;
+  EXPECT_EQ(
+      format_block(std::vector<CellResult>{dense_result(), example_result(), failed_result(), cuda,
+                                           empty, seeded_result(0, 0.1, 0.8),
+                                           seeded_result(1, 0.2, 0.9), seeded_result(2, 0.3, 0.7)}),
+      R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
+  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  status
+                                  share   share    error   error      ms     ms     ms     ms      ms       x
+  dense                  dense     1.00    1.00        0 1.25e-6       -      -    100    100     100    1.00  ok
+  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
+  broken                 auto         -       -        -       -       -      -      -      -       -       -  FAILED
+      failed: plugins/pq_cache.so: no codebook for this layer
+  topk budget=5% (cuda)  auto         -       -        -       -       -      -      -      -       -       -  n/a
+      unavailable: this build has no CUDA backend
+  empty                  tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
+      12 rows attend to nothing: their output is 0
+  sampled                tiles    0.200   0.800   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
+    +- over 3 seeds               0.100   0.100        0               0      0      0      0       0       0
+)");
+}
+
+TEST(Table, ShowsFailedSeedsApart) {
+  CellResult failed = failed_result();
+  failed.pipeline = "sampled";
+  failed.mask_seed = 1;
+  const std::string table = format_block(
+      std::vector<CellResult>{seeded_result(0, 0.1, 0.8), failed, seeded_result(2, 0.3, 0.7)});
+  EXPECT_NE(table.find("+- over 2 seeds"), std::string::npos) << table;
+  EXPECT_NE(table.find("sampled seed 1"), std::string::npos) << table;
+}
+
+TEST(Table, NamesTheSeedOfTheOnlySuccessfulOne) {
+  CellResult failed = failed_result();
+  failed.pipeline = "sampled";
+  failed.mask_seed = 1;
+  const std::string table =
+      format_block(std::vector<CellResult>{seeded_result(0, 0.1, 0.8), failed});
+  EXPECT_NE(table.find("sampled seed 0"), std::string::npos) << table;
+  EXPECT_EQ(table.find("+-"), std::string::npos) << table;
+}
+
+TEST(Table, SaysThatTheToleranceIsLoosened) {
+  CellResult result = example_result();
+  result.tolerance = 0.01;
+  result.tolerance_is_loosened = true;
+  const std::string table = format_block(std::vector<CellResult>{result});
+  EXPECT_NE(table.find("tolerance 0.01 (LOOSENED by the experiment)"), std::string::npos) << table;
+}
+
+TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
+  CellResult result = example_result();
+  result.pipeline = "a pipeline with a label that is much longer than its column can be, budget=5%";
+  result.reason =
+      "one reason that goes on and on and on, far beyond what fits on a single line of "
+      "the table, and then ends";
+  result.status = CellStatus::kFailed;
+  result.workload = "a workload with many sizes that were swept: key_len=4096 head_dim=128";
+  result.counts->density = 0.00123456;
+  result.fidelity->attention_recall = 1.23456e-7;
+  result.fidelity->rel_l2_error = 12345.678;
+  result.times->attend = summary_of(99999.9);
+  result.times->select = summary_of(0.00123);
+  const std::string table = format_block(std::vector<CellResult>{result, dense_result()});
+  EXPECT_LE(longest_line(table), kTableWidth) << table;
+}
+
+TEST(Table, OfNothingIsEmpty) { EXPECT_EQ(format_block({}), ""); }
+
+TEST(Legend, ExplainsTheColumnsInFewLines) {
+  EXPECT_LE(longest_line(format_legend()), kTableWidth);
+  for (const char* column :
+       {"density", "recall", "rel L2", "oracle", "total", "dense", "speedup"}) {
+    EXPECT_NE(format_legend().find(column), std::string::npos) << column;
+  }
+}
+
+TEST(Counts, EndTheReport) {
+  EXPECT_EQ(format_counts(6, 1, 2, 12345), "6 ok, 1 failed, 2 unavailable in 12.3 s\n");
+}
+
+}  // namespace
+}  // namespace maskerade

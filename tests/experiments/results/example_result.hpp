@@ -1,0 +1,78 @@
+#pragma once
+
+#include "experiments/results/cell_result.hpp"
+
+namespace maskerade {
+
+inline Summary summary_of(double median) {
+  return {.median = median,
+          .lo = 0.5 * median,
+          .hi = 1.5 * median,
+          .min = 0.25 * median,
+          .repetitions = 7};
+}
+
+// A successful cell with everything measured, in round numbers.
+inline CellResult example_result() {
+  CellResult result;
+  result.experiment = "methods";
+  result.workload = "prefill";
+  result.cell = 3;
+  result.pipeline = "topk budget=5%";
+  result.device = "cpu";
+  result.kernel = "auto";
+  result.kernel_mix = "tiles";
+  result.facts = WorkloadFacts{.shape = {.batch = 1,
+                                         .query_heads = 8,
+                                         .kv_heads = 2,
+                                         .query_len = 2048,
+                                         .key_len = 2048,
+                                         .head_dim = 64},
+                               .dtype = DType::kBFloat16,
+                               .causal = true,
+                               .source = "gaussian seed 1",
+                               .layer = 0};
+  result.seed = 1;
+  result.mask_seed = 0;
+  result.threads = 2;
+  result.params = {{"sink", {{"tokens", "128"}}},
+                   {"oracle_topk", {{"budget", "5%"}, {"counts", "extra"}}}};
+  result.counts = MaskCounts{.active_entries = 1000,
+                             .sampled_entries = 10,
+                             .visible_entries = 10000,
+                             .tiles_full = 1,
+                             .tiles_partial = 2,
+                             .tiles_empty = 3,
+                             .empty_rows = 0,
+                             .density = 0.1,
+                             .density_p5 = 0.05,
+                             .density_p95 = 0.25};
+  result.cost = CostFacts{.keys_scored = 500,
+                          .select_bytes_read = 64000,
+                          .index_bytes = 0,
+                          .index_spans_future = false,
+                          .kv_bytes_touched = 128000};
+  result.times = StageTimes{.prepare = summary_of(0.5),
+                            .select = summary_of(10),
+                            .select_by_masker = {{"sink", 0.25}, {"oracle_topk", 9.75}},
+                            .plan = summary_of(0.0125),
+                            .attend = summary_of(14.5),
+                            .total = summary_of(25.0125),
+                            .dense = summary_of(100.05),
+                            .repetitions = 7};
+  result.dense_kernel = "dense";
+  result.fidelity = Fidelity{.rel_l2_error = 0.0321,
+                             .rel_l2_error_median_head = 0.03,
+                             .rel_l2_error_p95_head = 0.04,
+                             .rel_l2_error_max_head = 0.05,
+                             .attention_recall = 0.875,
+                             .sampled_share = 0.0625,
+                             .lse_error = 0.125};
+  result.oracle = OracleFacts{.rows = 256, .error = 1.25e-6, .dense_error = 1e-6};
+  result.tolerance = 1e-5;
+  result.machine = "some processor, AVX2";
+  result.program_version = "0.1.0";
+  return result;
+}
+
+}  // namespace maskerade

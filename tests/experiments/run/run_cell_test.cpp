@@ -1,0 +1,160 @@
+#include "experiments/run/run_cell.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "test_experiment.hpp"
+
+namespace maskerade {
+namespace {
+
+// 2 heads on 1 kv head, 4 queries of 8 keys; `pipelines` are lines of YAML.
+std::string small(const std::string& pipelines, const std::string& check = "{oracle_rows: all}") {
+  return "name: small\n"
+         "workload: {source: {kind: gaussian, seed: 3}, batch: 2, query_heads: 2, kv_heads: 1,\n"
+         "           query_len: 4, key_len: 8, head_dim: 8, dtype: float32, causal: true}\n"
+         "check: " +
+         check +
+         "\n"
+         "measure: {target: 50%, budget: 20ms}\n"
+         "pipelines:\n" +
+         pipelines;
+}
+
+TEST(RunCell, MeasuresChecksAndCounts) {
+  const Ran ran = run_all(experiment_of(small("  all: [{sink: 100%}]\n  last: [{local: 2}]\n")));
+  const CellResult& all = ran.find("all");
+  EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;
+  EXPECT_EQ(all.counts->density, 1);
+  EXPECT_NEAR(all.fidelity->rel_l2_error, 0, 1e-6);
+  EXPECT_NEAR(all.fidelity->attention_recall, 1, 1e-6);
+  EXPECT_EQ(all.oracle->rows, 16);
+  EXPECT_LT(all.oracle->error, 1e-5);
+
+  const CellResult& last = ran.find("last");
+  EXPECT_EQ(last.status, CellStatus::kOk) << last.reason;
+  // 2 batch entries, 2 heads, 4 rows that see 5, 6, 7, 8 keys; local's mask is broadcast.
+  EXPECT_EQ(last.counts->active_entries, 2 * 2 * 4 * 2);
+  EXPECT_EQ(last.counts->visible_entries, 2 * 2 * (5 + 6 + 7 + 8));
+  EXPECT_DOUBLE_EQ(last.counts->density, 8.0 / 26.0);
+  EXPECT_EQ(last.counts->tiles_partial, 4);
+  EXPECT_EQ(last.counts->empty_rows, 0);
+  EXPECT_GT(last.fidelity->rel_l2_error, 0.01);
+  EXPECT_GT(last.fidelity->attention_recall, 0.0);
+  EXPECT_LT(last.fidelity->attention_recall, 1.0);
+  EXPECT_GT(last.cost->kv_bytes_touched, 0);
+}
+
+TEST(RunCell, TotalIsTheSumOfTheStagesMedians) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{sink: 1}, {local: 2}]\n"))).find("p");
+  const StageTimes& times = *result.times;
+  EXPECT_DOUBLE_EQ(times.total.median, times.prepare->median + times.select->median +
+                                           times.plan->median + times.attend.median);
+  EXPECT_LE(times.total.lo, times.total.median);
+  EXPECT_GE(times.total.hi, times.total.median);
+  EXPECT_DOUBLE_EQ(times.speedup(), times.dense.median / times.total.median);
+  EXPECT_EQ(times.repetitions, times.attend.repetitions);
+  EXPECT_EQ(times.repetitions, times.dense.repetitions);
+  ASSERT_EQ(times.select_by_masker.size(), 2U);
+  EXPECT_EQ(times.select_by_masker[0].first, "sink");
+  EXPECT_EQ(times.select_by_masker[1].first, "local");
+}
+
+TEST(RunCell, NamesTheSecondUseOfAMaskerApart) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{local: 1}, {sink: 1}, {local: 3}]\n"))).find("p");
+  ASSERT_EQ(result.params.size(), 3U);
+  EXPECT_EQ(result.params[0].first, "local");
+  EXPECT_EQ(result.params[2].first, "local#2");
+  ASSERT_EQ(result.params[2].second.size(), 1U);
+  EXPECT_EQ(result.params[2].second[0], std::pair(std::string("window"), std::string("3")));
+  EXPECT_EQ(result.times->select_by_masker[2].first, "local#2");
+}
+
+TEST(RunCell, CountsEmptyRowsAndGivesThemNoRecall) {
+  const CellResult result = run_all(experiment_of(small("  p: []\n"))).find("p");
+  EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+  EXPECT_EQ(result.counts->empty_rows, 16);
+  EXPECT_EQ(result.fidelity->attention_recall, 0);
+  EXPECT_EQ(result.fidelity->rel_l2_error, 1);
+  EXPECT_TRUE(std::isnan(result.fidelity->lse_error));
+}
+
+TEST(RunCell, TellsSampledEntriesApart) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{unreliable: samples}]\n"))).find("p");
+  EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+  EXPECT_GT(result.counts->sampled_entries, 0);
+  EXPECT_EQ(result.counts->sampled_entries, result.counts->active_entries);
+  EXPECT_EQ(result.fidelity->attention_recall, 0);
+  EXPECT_GT(result.fidelity->sampled_share, 0.2);
+  EXPECT_LT(result.fidelity->sampled_share, 0.8);
+}
+
+TEST(RunCell, FailsWhenTheOracleErrorExceedsTheTolerance) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: all, tolerance: 1e-15}")))
+          .find("p");
+  EXPECT_EQ(result.status, CellStatus::kFailed);
+  EXPECT_NE(result.reason.find("differs from the float64 oracle by"), std::string::npos)
+      << result.reason;
+  EXPECT_NE(result.reason.find("the tolerance is 1e-15"), std::string::npos) << result.reason;
+  // With the numbers.
+  EXPECT_TRUE(result.times.has_value());
+  EXPECT_GT(result.oracle->error, 1e-15);
+  EXPECT_FALSE(result.tolerance_is_loosened);
+}
+
+TEST(RunCell, SaysWhenTheToleranceIsLoosened) {
+  const Experiment experiment =
+      experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: 4, tolerance: 0.01}"));
+  const CellResult result = run_all(experiment).find("p");
+  EXPECT_TRUE(result.tolerance_is_loosened);
+  EXPECT_EQ(result.tolerance, 0.01);
+  EXPECT_EQ(result.oracle->rows, 4);
+}
+
+TEST(RunCell, ComparesNothingWithTheOracleWhenAskedNotTo) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: 0}"))).find("p");
+  EXPECT_EQ(result.status, CellStatus::kOk);
+  EXPECT_FALSE(result.oracle.has_value());
+}
+
+TEST(RunCell, FailsWhenRepetitionsSelectDifferently) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{unreliable: flickers}]\n")), {.threads = Threads(1)})
+          .find("p");
+  EXPECT_EQ(result.status, CellStatus::kFailed);
+  EXPECT_NE(result.reason.find("the selection differs between repetitions"), std::string::npos)
+      << result.reason;
+}
+
+TEST(RunCell, FailsWhenAMaskerWritesToTheInputs) {
+  const CellResult result =
+      run_all(experiment_of(small("  p: [{unreliable: writes}]\n")), {.threads = Threads(1)})
+          .find("p");
+  EXPECT_EQ(result.status, CellStatus::kFailed);
+  EXPECT_NE(result.reason.find("something wrote to q, k or v"), std::string::npos) << result.reason;
+}
+
+TEST(CountWholeProblem, MultipliesBroadcastCopies) {
+  const Visibility visibility = Visibility::all(70, 130);
+  const AttentionShape shape{
+      .batch = 3, .query_heads = 8, .kv_heads = 2, .query_len = 70, .key_len = 130, .head_dim = 4};
+  const MaskCounts whole = count_whole_problem(Mask::full(visibility, {3, 8}), shape);
+  EXPECT_EQ(whole.active_entries, 3 * 8 * 70 * 130);
+  for (const MaskExtent extent : {MaskExtent{1, 1}, MaskExtent{3, 2}, MaskExtent{1, 8}}) {
+    const MaskCounts counts = count_whole_problem(Mask::full(visibility, extent), shape);
+    EXPECT_EQ(counts.active_entries, whole.active_entries);
+    EXPECT_EQ(counts.visible_entries, whole.visible_entries);
+    EXPECT_EQ(counts.tiles_full, whole.tiles_full);
+    EXPECT_EQ(counts.density, 1);
+  }
+  EXPECT_EQ(count_whole_problem(Mask::empty(visibility), shape).empty_rows, 3 * 8 * 70);
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,154 @@
+#include "experiments/run/runner.hpp"
+
+#include <gtest/gtest.h>
+
+#include "framework/base/error.hpp"
+#include "test_experiment.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kTwoWorkloads = R"(
+name: two
+seeds: {mask: [5, 6]}
+workloads:
+  prefill: {source: {kind: gaussian, seed: 1}, query_heads: 2, kv_heads: 2, query_len: 8,
+            key_len: 8, head_dim: 4, dtype: float16, causal: true}
+  decode: {source: {kind: gaussian, seed: 2}, query_heads: 4, kv_heads: 2, query_len: 1,
+           key_len: 70, head_dim: 4, dtype: bfloat16}
+pipelines:
+  streaming: [{sink: 2}, {local: 3}]
+  broken: [{sink: 2}, {unreliable: throws}]
+  sampled: [{unreliable: samples}]
+measure: {target: 50%, budget: 10ms}
+)";
+
+TEST(Jobs, RunTheDenseReferenceFirstForEachWorkloadAndDevice) {
+  Experiment experiment = experiment_of(kTwoWorkloads);
+  experiment.devices = {"cpu", "cuda"};
+  const std::vector<Job> jobs = make_jobs(experiment);
+  // Per workload and device: dense, streaming once, broken and sampled with two seeds.
+  ASSERT_EQ(jobs.size(), 2U * 2U * (1 + 1 + 2 + 2));
+  EXPECT_TRUE(jobs[0].is_dense_reference);
+  EXPECT_EQ(jobs[0].cell.device, "cpu");
+  EXPECT_TRUE(jobs[1].is_dense_reference);
+  EXPECT_EQ(jobs[1].cell.device, "cuda");
+  EXPECT_FALSE(jobs[2].is_dense_reference);
+  EXPECT_TRUE(jobs[12].is_dense_reference);
+  EXPECT_EQ(jobs[12].cell.workload, 1U);
+  for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(jobs[i].cell.number, i);
+}
+
+TEST(Runner, RecordsAFailedCellAndGoesOn) {
+  const Ran ran = run_all(experiment_of(kTwoWorkloads));
+  EXPECT_EQ(ran.results.size(), 12U);
+  EXPECT_EQ(ran.outcome.failed, 4U);
+  EXPECT_EQ(ran.outcome.ok, 8U);
+  EXPECT_EQ(ran.outcome.unavailable, 0U);
+  EXPECT_FALSE(ran.outcome.was_stopped);
+  const CellResult& broken = ran.find("broken");
+  EXPECT_EQ(broken.status, CellStatus::kFailed);
+  EXPECT_NE(broken.reason.find("no codebook for this layer"), std::string::npos) << broken.reason;
+  EXPECT_NE(broken.reason.find("unreliable"), std::string::npos) << broken.reason;
+  EXPECT_EQ(broken.mask_seed, 5U);
+  EXPECT_TRUE(broken.facts.has_value());
+  EXPECT_FALSE(broken.times.has_value());
+  EXPECT_EQ(ran.results.back().status, CellStatus::kOk) << ran.results.back().reason;
+}
+
+TEST(Runner, DescribesTheWorkload) {
+  const Ran ran = run_all(experiment_of(kTwoWorkloads));
+  const CellResult& dense = ran.find("dense");
+  EXPECT_EQ(dense.experiment, "two");
+  EXPECT_EQ(dense.workload, "prefill");
+  EXPECT_EQ(dense.facts->shape.key_len, 8);
+  EXPECT_EQ(dense.facts->dtype, DType::kFloat16);
+  EXPECT_TRUE(dense.facts->causal);
+  EXPECT_EQ(dense.seed, 1U);
+  EXPECT_FALSE(dense.mask_seed.has_value());
+  EXPECT_EQ(dense.threads, 2);
+  EXPECT_EQ(dense.kernel, "dense");
+  EXPECT_EQ(dense.kernel_mix, "dense");
+  EXPECT_EQ(dense.times->speedup(), 1);
+  EXPECT_FALSE(dense.times->select.has_value());
+  EXPECT_EQ(dense.fidelity->rel_l2_error, 0);
+  EXPECT_FALSE(dense.machine.empty());
+}
+
+TEST(Runner, MarksCudaCellsUnavailable) {
+  Experiment experiment = experiment_of(kTwoWorkloads);
+  experiment.devices = {"cuda"};
+  const Ran ran = run_all(experiment);
+  EXPECT_EQ(ran.outcome.unavailable, ran.results.size());
+  EXPECT_EQ(ran.outcome.failed, 0U);
+  const CellResult& result = ran.find("streaming", "cuda");
+  EXPECT_EQ(result.status, CellStatus::kUnavailable);
+  EXPECT_EQ(result.reason, "this build has no CUDA backend");
+  EXPECT_FALSE(result.times.has_value());
+}
+
+TEST(Runner, FailsTheCellsOfAWorkloadThatCannotBeLoadedAndGoesOn) {
+  Experiment experiment = experiment_of(kTwoWorkloads);
+  experiment.workloads[0].source = SafetensorsSource{.file = "/nowhere/qkv.safetensors"};
+  const Ran ran = run_all(experiment);
+  ASSERT_EQ(ran.outcome.bad_inputs.size(), 1U);
+  EXPECT_NE(ran.outcome.bad_inputs[0].find("/nowhere/qkv.safetensors"), std::string::npos);
+  EXPECT_EQ(ran.results[1].status, CellStatus::kFailed);
+  EXPECT_EQ(ran.results[1].reason, ran.outcome.bad_inputs[0]);
+  EXPECT_FALSE(ran.results[1].facts.has_value());
+  EXPECT_EQ(ran.results[6].workload, "decode");
+  EXPECT_EQ(ran.results[6].status, CellStatus::kOk) << ran.results[6].reason;
+}
+
+TEST(Runner, StopsBetweenCells) {
+  const Experiment experiment = experiment_of(kTwoWorkloads);
+  int finished = 0;
+  const RunOutcome outcome =
+      run_experiment(experiment, {.threads = Threads(1)},
+                     {.on_begin = {},
+                      .on_finish = [&](const Job&, const CellResult&) { ++finished; },
+                      .is_stopped = [&] { return finished == 2; }});
+  EXPECT_EQ(finished, 2);
+  EXPECT_TRUE(outcome.was_stopped);
+}
+
+TEST(Runner, SeedsAndChunksGiveTheSameResultsOnAnyThreadCount) {
+  const Experiment experiment = experiment_of(kTwoWorkloads);
+  const Ran one = run_all(experiment, {.threads = Threads(1), .chunk_rows = 1024});
+  const Ran two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
+  ASSERT_EQ(one.results.size(), two.results.size());
+  for (std::size_t i = 0; i < one.results.size(); ++i) {
+    if (!one.results[i].counts) continue;
+    EXPECT_EQ(one.results[i].counts->active_entries, two.results[i].counts->active_entries);
+    EXPECT_EQ(one.results[i].fidelity->rel_l2_error, two.results[i].fidelity->rel_l2_error);
+    EXPECT_EQ(one.results[i].fidelity->attention_recall, two.results[i].fidelity->attention_recall);
+  }
+  EXPECT_NE(one.results[4].fidelity->rel_l2_error, one.results[5].fidelity->rel_l2_error)
+      << "two mask seeds drew the same keys";
+}
+
+TEST(CheckPipelines, RefusesTheNameOfTheReference) {
+  Experiment experiment = experiment_of(kTwoWorkloads);
+  EXPECT_NO_THROW(check_pipelines(experiment));
+  experiment.pipelines[1].name = "dense";
+  try {
+    check_pipelines(experiment);
+    FAIL() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.position().line, experiment.pipelines[1].position.line);
+    EXPECT_NE(std::string(error.what()).find("choose another name"), std::string::npos);
+  }
+}
+
+TEST(CheckPipelines, RefusesAForbiddenOrderAtItsPosition) {
+  Experiment experiment = experiment_of(kTwoWorkloads);
+  const auto reads_active = test_catalog().find("oracle_topk");
+  experiment.pipelines[2].maskers.push_back(
+      {reads_active,
+       std::make_shared<const Arguments>(bind_arguments(
+           reads_active->descriptor(), {{.name = "", .values = {"1"}, .is_list = false}}))});
+  EXPECT_THROW(check_pipelines(experiment), ConfigError);
+}
+
+}  // namespace
+}  // namespace maskerade
