@@ -47,8 +47,7 @@ struct StageTimes {
   std::vector<std::pair<std::string, double>> select_by_masker = {};  // medians, in list order
   std::optional<Summary> plan = {};
   Summary attend;
-  Summary
-      total;  // median: the sum of the stages' medians; the rest: of the sums of each repetition
+  Summary total;  // of the sums that the stages make in each repetition
   Summary dense;
   std::int64_t repetitions = 0;
 

@@ -99,11 +99,6 @@ StageTimes summarize_stages(const Samples& samples, const CellResult& result) {
                    .total = summarize(samples.total),
                    .dense = summarize(samples.dense),
                    .repetitions = static_cast<std::int64_t>(samples.total.size())};
-  // The sum that a reader of the stages makes; the interval is widened where it does not hold it.
-  times.total.median =
-      times.prepare->median + times.select->median + times.plan->median + times.attend.median;
-  times.total.lo = std::min(times.total.lo, times.total.median);
-  times.total.hi = std::max(times.total.hi, times.total.median);
   for (std::size_t i = 0; i < samples.select_by_masker.size(); ++i) {
     times.select_by_masker.emplace_back(result.params.at(i).first,
                                         summarize(samples.select_by_masker[i]).median);

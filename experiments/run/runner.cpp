@@ -1,5 +1,7 @@
 #include "experiments/run/runner.hpp"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <map>
 #include <memory>
@@ -187,7 +189,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   for (const MaskerUse& use : pipeline.maskers) {
     std::string id = use.type->id();
     const int count = ++uses[id];
-    if (count > 1) id += "#" + std::to_string(count);
+    if (count > 1) id += fmt::format("#{}", count);
     result.params.emplace_back(id, use.arguments->resolved());
   }
   return result;

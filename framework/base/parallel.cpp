@@ -1,55 +1,153 @@
 #include "framework/base/parallel.hpp"
 
-#include <omp.h>
+#include <sched.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <exception>
 #include <limits>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "framework/base/error.hpp"
 
 namespace maskerade {
+namespace {
+
+using Body = std::function<void(std::int64_t item, int worker)>;
+
+// One call of for_each: items are handed out one by one.
+class Loop {
+ public:
+  Loop(std::int64_t items, const Body& body) : items_(items), body_(body) {}
+
+  // Runs items until none is left or one has failed.
+  void work(int worker) {
+    while (!failed_.load(std::memory_order_relaxed)) {
+      const std::int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
+      if (item >= items_) return;
+      try {
+        body_(item, worker);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (item < error_item_) {
+          error_item_ = item;
+          error_ = std::current_exception();
+        }
+        failed_.store(true, std::memory_order_relaxed);
+      }
+    }
+  }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const std::int64_t items_;
+  const Body& body_;
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  std::exception_ptr error_;
+  std::int64_t error_item_ = std::numeric_limits<std::int64_t>::max();
+};
+
+}  // namespace
+
+// Workers that wait for loops. Rationale: OpenMP's loops end with a barrier of all threads, so on a
+// busy machine a loop of microseconds waits a scheduler's slice for a thread that was never needed.
+// Here a loop ends as soon as its items are done; a worker that wakes too late finds it closed.
+class Threads::Pool {
+ public:
+  explicit Pool(int workers) {
+    for (int worker = 1; worker <= workers; ++worker) {
+      workers_.emplace_back([this, worker](const std::stop_token& stop) { serve(stop, worker); });
+    }
+  }
+  ~Pool() {
+    for (std::jthread& worker : workers_) worker.request_stop();
+    opened_.fetch_add(1);
+    const std::lock_guard lock(mutex_);
+    wake_.notify_all();
+  }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // Runs the loop with all workers and the calling thread; false when the pool is busy.
+  bool run(Loop& loop) {
+    if (busy_.test_and_set(std::memory_order_acquire)) return false;
+    {
+      const std::lock_guard lock(mutex_);
+      loop_ = &loop;
+      opened_.fetch_add(1);
+    }
+    wake_.notify_all();
+    loop.work(0);
+    std::unique_lock lock(mutex_);
+    loop_ = nullptr;
+    left_.wait(lock, [this] { return inside_ == 0; });
+    busy_.clear(std::memory_order_release);
+    return true;
+  }
+
+ private:
+  void serve(const std::stop_token& stop, int worker) {
+    std::uint64_t seen = 0;
+    while (!stop.stop_requested()) {
+      // Loops often follow each other closely: look for a moment before sleeping, which costs more
+      // to wake from than a small loop takes.
+      for (int look = 0; look < kLooks && opened_.load() == seen; ++look) pause();
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return opened_.load() != seen; });
+      seen = opened_.load();
+      if (loop_ == nullptr) continue;
+      Loop& loop = *loop_;
+      ++inside_;
+      lock.unlock();
+      loop.work(worker);
+      lock.lock();
+      if (--inside_ == 0) left_.notify_one();
+    }
+  }
+
+  static void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  static constexpr int kLooks = 1000;  // about 20 to 60 microseconds
+
+  std::atomic_flag busy_;  // set while a loop runs
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable left_;
+  Loop* loop_ = nullptr;  // the open loop
+  int inside_ = 0;        // workers in it
+  std::atomic<std::uint64_t> opened_{0};
+  std::vector<std::jthread> workers_;  // last: joined before the rest goes
+};
 
 Threads::Threads(int count) : count_(count) {
   if (count < 1) {
     throw Error("the number of threads must be at least 1, not " + std::to_string(count));
   }
+  if (count > 1) pool_ = std::make_shared<Pool>(count - 1);
 }
 
-Threads Threads::all_processors() { return Threads(omp_get_num_procs()); }
+Threads Threads::all_processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return Threads(1);
+  return Threads(CPU_COUNT(&allowed));
+}
 
-void Threads::for_each(std::int64_t items,
-                       const std::function<void(std::int64_t item, int worker)>& body) const {
-  if (count_ == 1 || items <= 1) {
-    for (std::int64_t item = 0; item < items; ++item) body(item, 0);
-    return;
-  }
-  std::atomic<std::int64_t> next{0};
-  std::atomic<bool> failed{false};
-  std::mutex mutex;
-  std::exception_ptr error;
-  std::int64_t error_item = std::numeric_limits<std::int64_t>::max();
-#pragma omp parallel num_threads(count_)
-  {
-    const int worker = omp_get_thread_num();
-    while (!failed.load(std::memory_order_relaxed)) {
-      const std::int64_t item = next.fetch_add(1, std::memory_order_relaxed);
-      if (item >= items) break;
-      try {
-        body(item, worker);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (item < error_item) {
-          error_item = item;
-          error = std::current_exception();
-        }
-        failed.store(true, std::memory_order_relaxed);
-      }
-    }
-  }
-  if (error) std::rethrow_exception(error);
+void Threads::for_each(std::int64_t items, const Body& body) const {
+  Loop loop(items, body);
+  if (pool_ == nullptr || items <= 1 || !pool_->run(loop)) loop.work(0);
+  loop.rethrow();
 }
 
 }  // namespace maskerade

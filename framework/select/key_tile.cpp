@@ -16,7 +16,7 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 
 // Components that are transposed at a time: those of kLanes keys fit the first-level cache.
-constexpr std::int64_t kChunk = 64;
+constexpr std::int64_t kChunk = 128;
 
 #if HWY_NATIVE_FMA
 

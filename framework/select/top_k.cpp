@@ -82,9 +82,10 @@ HWY_EXPORT(collect_at_least);
 
 namespace {
 
-constexpr std::int64_t kSamples = 1024;
-// Below this the sample costs more than it saves.
-constexpr std::int64_t kSampledFrom = 4 * kSamples;
+// A quarter of the scores is sampled, up to so many.
+constexpr std::int64_t kMostSamples = 1024;
+// Below this many scores the sample costs more than it saves.
+constexpr std::int64_t kSampledFrom = 512;
 
 // An unsigned number that orders as the score does: NaN as -infinity, -0 as 0.
 std::uint32_t order_of(float score) {
@@ -130,10 +131,11 @@ float likely_threshold(std::span<const float> scores,
   const auto n = static_cast<std::int64_t>(scores.size());
   sample.clear();
   std::uint32_t scatter = 1;
-  for (std::int64_t s = 0; s < kSamples; ++s) {
+  const std::int64_t samples = std::min(kMostSamples, n / 4);
+  for (std::int64_t s = 0; s < samples; ++s) {
     scatter = scatter * 1664525U + 1013904223U;
-    const std::int64_t begin = s * n / kSamples;
-    const std::int64_t width = (s + 1) * n / kSamples - begin;
+    const std::int64_t begin = s * n / samples;
+    const std::int64_t width = (s + 1) * n / samples - begin;
     const std::int64_t i = begin + ((static_cast<std::int64_t>(scatter >> 8) * width) >> 24);
     if (!is_excluded(excluded, i)) sample.push_back(order_of(scores[static_cast<std::size_t>(i)]));
   }

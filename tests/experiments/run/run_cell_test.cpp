@@ -46,12 +46,12 @@ TEST(RunCell, MeasuresChecksAndCounts) {
   EXPECT_GT(last.cost->kv_bytes_touched, 0);
 }
 
-TEST(RunCell, TotalIsTheSumOfTheStagesMedians) {
+TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{sink: 1}, {local: 2}]\n"))).find("p");
   const StageTimes& times = *result.times;
-  EXPECT_DOUBLE_EQ(times.total.median, times.prepare->median + times.select->median +
-                                           times.plan->median + times.attend.median);
+  EXPECT_GE(times.total.min, times.prepare->min + times.select->min + times.plan->min +
+                                 times.attend.min);
   EXPECT_LE(times.total.lo, times.total.median);
   EXPECT_GE(times.total.hi, times.total.median);
   EXPECT_DOUBLE_EQ(times.speedup(), times.dense.median / times.total.median);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "framework/base/error.hpp"
@@ -47,6 +48,35 @@ TEST(Threads, LoopsGoOnAfterAFailure) {
   std::atomic<int> done{0};
   threads.for_each(10, [&](std::int64_t, int) { ++done; });
   EXPECT_EQ(done, 10);
+}
+
+TEST(Threads, ALoopInsideALoopRunsOnItsThreadAlone) {
+  const Threads threads(3);
+  std::atomic<int> done{0};
+  std::atomic<bool> alone{true};
+  threads.for_each(20, [&](std::int64_t, int) {
+    const auto self = std::this_thread::get_id();
+    threads.for_each(5, [&](std::int64_t, int worker) {
+      ++done;
+      if (worker != 0 || std::this_thread::get_id() != self) alone = false;
+    });
+  });
+  EXPECT_EQ(done, 100);
+  EXPECT_TRUE(alone);
+}
+
+TEST(Threads, CopiesShareThePoolAndSeveralThreadsMayUseIt) {
+  const Threads threads(2);
+  std::atomic<int> done{0};
+  {
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 3; ++caller) {
+      callers.emplace_back([copy = threads, &done] {
+        for (int loop = 0; loop < 200; ++loop) copy.for_each(7, [&](std::int64_t, int) { ++done; });
+      });
+    }
+  }
+  EXPECT_EQ(done, 3 * 200 * 7);
 }
 
 TEST(Threads, CountsMustBePositive) {

@@ -198,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
               "failed: key 0 has probability 0.5, but the masker's descriptor does not declare "
               "MASKERADE_TRAIT_SAMPLES"},
         Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
-    [](const testing::TestParamInfo<Fault>& info) { return std::string(info.param.how); });
+    [](const testing::TestParamInfo<Fault>& fault) { return std::string(fault.param.how); });
 
 TEST(Pipeline, RefusesInputsThatDoNotFitTheirShape) {
   const TestProblem problem = small_causal();
