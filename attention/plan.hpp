@@ -30,11 +30,12 @@ struct PlannedSample {
 
 // Up to 64 keys that a row block attends to.
 struct KeyBlock {
-  std::int64_t first_key = 0;    // contiguous: keys first_key ... first_key + count - 1
-  std::int64_t list_offset = -1; // >= 0: gathered; keys are key_list[list_offset ... + count)
+  std::int64_t first_key = 0;     // contiguous: keys first_key ... first_key + count - 1
+  std::int64_t list_offset = -1;  // >= 0: gathered; keys are key_list[list_offset ... + count)
   std::int32_t count = 0;
-  std::int64_t bits_offset = -1; // >= 0: bits[bits_offset + row] are the active columns of each row;
-                                 //       -1: all columns of all rows are active
+  std::int64_t bits_offset =
+      -1;  // >= 0: bits[bits_offset + row] are the active columns of each row;
+           //       -1: all columns of all rows are active
   std::int64_t samples_begin = 0;  // in samples; sampled columns are also set in the bits
   std::int64_t samples_end = 0;
 };
@@ -50,6 +51,8 @@ struct RowBlock {
   std::int32_t queries = 0;
   std::int64_t blocks_begin = 0;  // in key_blocks
   std::int64_t blocks_end = 0;
+
+  std::int64_t rows() const noexcept { return std::int64_t{heads} * queries; }
 };
 
 // A mask made ready for the CPU kernels: what to read, in which order. At decode the query heads of
@@ -69,7 +72,10 @@ struct Plan {
 };
 
 // The plan of a mask for a kernel. The mask's extent must fit the shape (ShapeError otherwise).
-Plan make_plan(const Mask& mask, const AttentionShape& shape, Kernel kernel, const Threads& threads);
+Plan make_plan(const Mask& mask,
+               const AttentionShape& shape,
+               Kernel kernel,
+               const Threads& threads);
 
 // The kernel that is likely fastest for a mask: rows where the tiles that it touches are mostly
 // empty, dense where nearly every visible tile is touched, tiles otherwise.

@@ -224,7 +224,7 @@ class Attention {
   void load_queries(const RowBlock& rows, Scratch& scratch) const {
     const std::int64_t dim = inputs_.shape.head_dim;
     const auto scale = static_cast<float>(inputs_.scale * std::numbers::log2e);
-    for (std::int64_t r = 0; r < rows.heads * rows.queries; ++r) {
+    for (std::int64_t r = 0; r < rows.rows(); ++r) {
       float* target = scratch.queries.get() + r * dim;
       const void* source = inputs_.q.row(rows.batch, rows.first_head + r / rows.queries,
                                          rows.first_query + r % rows.queries);
@@ -284,7 +284,7 @@ class Attention {
 
   void run_task(const Task& task, Scratch& scratch) {
     const RowBlock& rows = row_block(task.row_block);
-    const int count = rows.heads * rows.queries;
+    const auto count = static_cast<int>(rows.rows());
     if (task.blocks_begin < task.blocks_end) {
       load_queries(rows, scratch);
       std::fill_n(scratch.out.get(), count * value_dim_, 0.0F);
@@ -353,7 +353,7 @@ class Attention {
   void merge_parts(const RowBlock& rows, std::int64_t first, std::int64_t parts) {
     const std::int64_t dim = inputs_.shape.head_dim;
     std::vector<double> sums(static_cast<std::size_t>(dim));
-    for (std::int64_t r = 0; r < rows.heads * rows.queries; ++r) {
+    for (std::int64_t r = 0; r < rows.rows(); ++r) {
       float top = kNoKeys;
       for (std::int64_t p = first; p < first + parts; ++p) top = std::max(top, part_lse(p, r));
       const std::int64_t row = output_row(rows, r);

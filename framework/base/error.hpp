@@ -7,17 +7,27 @@
 
 namespace maskerade {
 
+#if defined(__cpp_lib_source_location)
+using SourceLocation = std::source_location;
+#else
+// Compilers without std::source_location (clang before 16 over libstdc++) lose the throwing line.
+struct SourceLocation {
+  static constexpr SourceLocation current() { return {}; }
+  constexpr const char* file_name() const { return ""; }
+  constexpr unsigned line() const { return 0; }
+};
+#endif
+
 // The one channel for errors. what() says what is wrong, where, and what would be right; where() is
 // the throwing line of our code, for internal errors.
 class Error : public std::runtime_error {
  public:
-  explicit Error(const std::string& message,
-                 std::source_location where = std::source_location::current())
+  explicit Error(const std::string& message, SourceLocation where = SourceLocation::current())
       : std::runtime_error(message), where_(where) {}
-  const std::source_location& where() const noexcept { return where_; }
+  const SourceLocation& where() const noexcept { return where_; }
 
  private:
-  std::source_location where_;
+  SourceLocation where_;
 };
 
 // A place in a user's text. Lines and columns count from 1; 0 means unknown.
@@ -39,7 +49,7 @@ class ConfigError : public Error {
  public:
   ConfigError(TextPosition position,
               const std::string& message,
-              std::source_location where = std::source_location::current())
+              SourceLocation where = SourceLocation::current())
       : Error((position.file.empty() ? "" : position.to_string() + ": ") + message, where),
         position_(std::move(position)) {}
   const TextPosition& position() const noexcept { return position_; }
@@ -54,7 +64,7 @@ class ParameterError : public Error {
  public:
   ParameterError(std::string parameter,
                  const std::string& message,
-                 std::source_location where = std::source_location::current())
+                 SourceLocation where = SourceLocation::current())
       : Error(message, where), parameter_(std::move(parameter)) {}
   // The name as given; empty when a required parameter is missing.
   const std::string& parameter() const noexcept { return parameter_; }
@@ -68,7 +78,7 @@ class PluginError : public Error {
  public:
   PluginError(const std::string& library,
               const std::string& message,
-              std::source_location where = std::source_location::current())
+              SourceLocation where = SourceLocation::current())
       : Error(library + ": " + message, where) {}
 };
 
@@ -84,7 +94,7 @@ class DataError : public Error {
   DataError(const std::string& file,
             const std::string& tensor,
             const std::string& message,
-            std::source_location where = std::source_location::current())
+            SourceLocation where = SourceLocation::current())
       : Error(file + (tensor.empty() ? "" : ": tensor \"" + tensor + "\"") + ": " + message,
               where) {}
 };

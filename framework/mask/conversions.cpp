@@ -55,12 +55,7 @@ Mask build_by_rows(const Visibility& visibility, MaskExtent extent, Fill&& fill)
         fill(builder, row, slice * query_len + first + row);
       }
       const TileRow tile_row = builder.finish();
-      assembler.append({.any = tile_row.any,
-                        .full = tile_row.full,
-                        .partial = tile_row.partial,
-                        .sampled_counts = tile_row.sampled_counts,
-                        .sampled_keys = tile_row.sampled_keys,
-                        .sampled_probabilities = tile_row.sampled_probabilities});
+      assembler.append(tile_row);
     }
   }
   return std::move(assembler).take();

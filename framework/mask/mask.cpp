@@ -71,12 +71,7 @@ Mask Mask::from_tile_rows(const Visibility& visibility,
   }
   assembler.reserve(partial_words, sampled);
   for (const TileRow& tile_row : tile_rows) {
-    assembler.append({.any = tile_row.any,
-                      .full = tile_row.full,
-                      .partial = tile_row.partial,
-                      .sampled_counts = tile_row.sampled_counts,
-                      .sampled_keys = tile_row.sampled_keys,
-                      .sampled_probabilities = tile_row.sampled_probabilities});
+    assembler.append(tile_row);
   }
   return std::move(assembler).take();
 }

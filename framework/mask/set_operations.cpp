@@ -126,22 +126,22 @@ class Combination {
     detail::MaskAssembler assembler(a_.visibility(), extent_);
     reserve(assembler);
     const bool with_sampled = a_.has_sampled() || b_.has_sampled();
-    for_each_tile_row(extent_, a_.tile_row_count(),
-                      [&](std::int64_t b, std::int64_t h, std::int64_t index) {
-                        const TileRowView view_a = broadcast_tile_row(a_, extent_, b, h, index);
-                        const TileRowView view_b = broadcast_tile_row(b_, extent_, b, h, index);
-                        combine_bits(view_a, view_b);
-                        counts_.clear();
-                        keys_.clear();
-                        probabilities_.clear();
-                        if (with_sampled) combine_sampled(view_a, view_b, b, h);
-                        assembler.append({.any = any_,
-                                          .full = full_,
-                                          .partial = {partial_.data(), partial_words_},
-                                          .sampled_counts = counts_,
-                                          .sampled_keys = keys_,
-                                          .sampled_probabilities = probabilities_});
-                      });
+    for_each_tile_row(
+        extent_, a_.tile_row_count(), [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+          const TileRowView view_a = broadcast_tile_row(a_, extent_, b, h, index);
+          const TileRowView view_b = broadcast_tile_row(b_, extent_, b, h, index);
+          combine_bits(view_a, view_b);
+          counts_.clear();
+          keys_.clear();
+          probabilities_.clear();
+          if (with_sampled) combine_sampled(view_a, view_b, b, h);
+          assembler.append(detail::TileRowParts{.any = any_,
+                                                .full = full_,
+                                                .partial = {partial_.data(), partial_words_},
+                                                .sampled_counts = counts_,
+                                                .sampled_keys = keys_,
+                                                .sampled_probabilities = probabilities_});
+        });
     return std::move(assembler).take();
   }
 
@@ -341,13 +341,7 @@ Mask support_of(const Mask& mask) {
             builder.add_key(row, key);
           }
         }
-        const TileRow tile_row = builder.finish();
-        assembler.append({.any = tile_row.any,
-                          .full = tile_row.full,
-                          .partial = tile_row.partial,
-                          .sampled_counts = {},
-                          .sampled_keys = {},
-                          .sampled_probabilities = {}});
+        assembler.append(builder.finish());
       });
   return std::move(assembler).take();
 }

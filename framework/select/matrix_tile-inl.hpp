@@ -66,7 +66,7 @@ struct StoreProducts {
   float* target;
   std::int64_t stride;
   HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
-    hn::StoreU(sum, FloatTag(), target + row * stride + vector * kLanes);
+    hn::StoreU(sum, FloatTag(), target + row * stride + std::int64_t{vector} * kLanes);
   }
 };
 
@@ -77,7 +77,7 @@ struct AddToScaled {
   const float* scale;
   HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
     const FloatTag d;
-    float* at = target + row * stride + vector * kLanes;
+    float* at = target + row * stride + std::int64_t{vector} * kLanes;
     hn::StoreU(hn::MulAdd(hn::LoadU(d, at), hn::Set(d, scale[row]), sum), d, at);
   }
 };
@@ -104,7 +104,7 @@ HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
     const float* HWY_RESTRICT row = b(i) + offset;
     FloatVector right[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, row + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, row + std::int64_t{v} * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const FloatVector left = hn::Set(d, a[r * a_stride + i]);

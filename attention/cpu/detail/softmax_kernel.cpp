@@ -54,7 +54,7 @@ HWY_INLINE void softmax_row(
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   auto highest = hn::Set(d, kNone);
   for (int b = 0; b < blocks; ++b) {
-    float* block = scores + b * 64;
+    float* block = scores + std::int64_t{b} * 64;
     if (words[b] == ~std::uint64_t{0}) {
       // Two chains: a maximum takes longer than it takes to start the next.
       auto other = hn::LoadU(d, block + kLanes);

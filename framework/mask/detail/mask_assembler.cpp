@@ -74,6 +74,15 @@ void MaskAssembler::append(const TileRowParts& parts) {
   ++next_;
 }
 
+void MaskAssembler::append(const TileRow& tile_row) {
+  append(TileRowParts{.any = tile_row.any,
+                      .full = tile_row.full,
+                      .partial = tile_row.partial,
+                      .sampled_counts = tile_row.sampled_counts,
+                      .sampled_keys = tile_row.sampled_keys,
+                      .sampled_probabilities = tile_row.sampled_probabilities});
+}
+
 void MaskAssembler::append_sampled(const TileRowParts& parts, std::int64_t first_row, int rows) {
   std::vector<std::int64_t>& offsets = mask_.sampled_offsets_;
   if (offsets.empty()) {

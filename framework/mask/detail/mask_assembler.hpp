@@ -4,6 +4,7 @@
 #include <span>
 
 #include "framework/mask/mask.hpp"
+#include "framework/mask/tile_row_builder.hpp"
 
 namespace maskerade::detail {
 
@@ -26,6 +27,7 @@ class MaskAssembler {
   void reserve(std::int64_t partial_words, std::int64_t sampled_entries);
   // Throws ShapeError when the parts do not fit each other or the tile row.
   void append(const TileRowParts& parts);
+  void append(const TileRow& tile_row);
   // A tile row of another mask of the same lengths.
   void append_copy(
       const Mask& source, std::int64_t b, std::int64_t h, std::int64_t tile_row, bool with_sampled);
