@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "attention/plan.hpp"
 #include "framework/pipeline/pipeline.hpp"
 

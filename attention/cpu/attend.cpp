@@ -335,17 +335,23 @@ class Attention {
     for (int r = 0; r < count; ++r) {
       const std::int64_t row = task.part < 0 ? output_row(rows, r) : task.part * kMaxRows + r;
       float* out = (task.part < 0 ? output_.out.data() : part_out_.data()) + row * dim;
-      float& lse = (task.part < 0 ? output_.lse : part_lse_)[static_cast<std::size_t>(row)];
+      const auto store_lse = [&](double lse) {
+        if (task.part < 0) {
+          output_.lse[static_cast<std::size_t>(row)] = static_cast<float>(lse);
+        } else {
+          part_lse_[static_cast<std::size_t>(row)] = lse;
+        }
+      };
       const float* sums = scratch.out.get() + r * value_dim_;
       if (scratch.state.top[r] == kNoKeys) {
         std::fill_n(out, dim, 0.0F);
-        lse = kNoKeys;
+        store_lse(kNoKeys);
         continue;
       }
       const double sum = scratch.state.sum[r];
       const auto share = static_cast<float>(1.0 / sum);
       for (std::int64_t d = 0; d < dim; ++d) out[d] = sums[d] * share;
-      lse = static_cast<float>(scratch.state.top[r] * std::numbers::ln2 + std::log(sum));
+      store_lse(scratch.state.top[r] * std::numbers::ln2 + std::log(sum));
     }
   }
 
@@ -354,7 +360,7 @@ class Attention {
     const std::int64_t dim = inputs_.shape.head_dim;
     std::vector<double> sums(static_cast<std::size_t>(dim));
     for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      float top = kNoKeys;
+      double top = kNoKeys;
       for (std::int64_t p = first; p < first + parts; ++p) top = std::max(top, part_lse(p, r));
       const std::int64_t row = output_row(rows, r);
       float* out = output_.out.data() + row * dim;
@@ -367,7 +373,7 @@ class Attention {
       double sum = 0;
       for (std::int64_t p = first; p < first + parts; ++p) {
         if (part_lse(p, r) == kNoKeys) continue;
-        const double weight = std::exp(static_cast<double>(part_lse(p, r)) - top);
+        const double weight = std::exp(part_lse(p, r) - top);
         const float* part = part_out_.data() + (p * kMaxRows + r) * dim;
         sum += weight;
         for (std::int64_t d = 0; d < dim; ++d)
@@ -380,7 +386,7 @@ class Attention {
     }
   }
 
-  float part_lse(std::int64_t part, std::int64_t r) const {
+  double part_lse(std::int64_t part, std::int64_t r) const {
     return part_lse_[static_cast<std::size_t>(part * kMaxRows + r)];
   }
 
@@ -392,8 +398,8 @@ class Attention {
   bool values_in_place_ = false;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   PackedTiles packed_;
-  std::vector<float> part_out_;  // [parts][64][head_dim]
-  std::vector<float> part_lse_;  // [parts][64]
+  std::vector<float> part_out_;   // [parts][64][head_dim]
+  std::vector<double> part_lse_;  // [parts][64]; float32 would round the weights of the parts
 };
 
 }  // namespace

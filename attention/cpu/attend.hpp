@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "attention/plan.hpp"
 #include "framework/base/parallel.hpp"
 

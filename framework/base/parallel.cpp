@@ -8,6 +8,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -62,15 +63,14 @@ class Loop {
 class Threads::Pool {
  public:
   explicit Pool(int workers) {
-    for (int worker = 1; worker <= workers; ++worker) {
-      workers_.emplace_back([this, worker](const std::stop_token& stop) { serve(stop, worker); });
+    try {
+      for (int worker = 1; worker <= workers; ++worker) {
+        workers_.emplace_back([this, worker](const std::stop_token& stop) { serve(stop, worker); });
+      }
+    } catch (const std::system_error& error) {
+      throw Error("cannot start " + std::to_string(workers + 1) +
+                  " threads; ask for fewer. The system says: " + error.what());
     }
-  }
-  ~Pool() {
-    for (std::jthread& worker : workers_) worker.request_stop();
-    opened_.fetch_add(1);
-    const std::lock_guard lock(mutex_);
-    wake_.notify_all();
   }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -100,7 +100,7 @@ class Threads::Pool {
       // to wake from than a small loop takes.
       for (int look = 0; look < kLooks && opened_.load() == seen; ++look) pause();
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return opened_.load() != seen; });
+      wake_.wait(lock, stop, [&] { return opened_.load() != seen; });
       seen = opened_.load();
       if (loop_ == nullptr) continue;
       Loop& loop = *loop_;
@@ -122,12 +122,12 @@ class Threads::Pool {
 
   std::atomic_flag busy_;  // set while a loop runs
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable_any wake_;  // wakes for a stop, too
   std::condition_variable left_;
   Loop* loop_ = nullptr;  // the open loop
   int inside_ = 0;        // workers in it
   std::atomic<std::uint64_t> opened_{0};
-  std::vector<std::jthread> workers_;  // last: joined before the rest goes
+  std::vector<std::jthread> workers_;  // last: stopped and joined before the rest goes
 };
 
 Threads::Threads(int count) : count_(count) {

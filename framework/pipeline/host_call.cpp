@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
@@ -13,6 +15,7 @@
 namespace maskerade {
 namespace {
 
+constexpr std::uint32_t kProducts = MASKERADE_DEPENDS_QUERY | MASKERADE_DEPENDS_KEY;
 constexpr std::int64_t kMostRowsTogether = 64;
 constexpr std::int64_t kMostScoresTogether = 2'000'000;  // 8 MB of float32 per thread
 
@@ -82,6 +85,7 @@ struct HostServices {
         .active_count =
             [](const maskerade_call* call, std::int64_t row) {
               return guarded(call, [&](HostCall& host) {
+                host.require_declared(MASKERADE_DEPENDS_ACTIVE, "active_count");
                 const HostCall::Place at = host.place(row);
                 return at.builder->active_count(at.row);
               });
@@ -90,6 +94,7 @@ struct HostServices {
             [](const maskerade_call* call, std::int64_t row, std::int32_t* keys,
                float* probabilities, std::size_t capacity) {
               return guarded(call, [&](HostCall& host) {
+                host.require_declared(MASKERADE_DEPENDS_ACTIVE, "sampled_entries");
                 const HostCall::Place at = host.place(row);
                 const auto entries = at.builder->sampled(at.row);
                 for (std::size_t i = 0; i < std::min(capacity, entries.size()); ++i) {
@@ -138,6 +143,7 @@ struct HostServices {
             [](const maskerade_call* call, std::int64_t row, std::uint32_t purpose,
                std::int64_t key) {
               return guarded(call, [&](HostCall& host) {
+                host.require_declared(MASKERADE_DEPENDS_SEED, "uniform");
                 const HostCall::Place at = host.place(row);
                 return host.random(at.head, purpose)
                     .uniform(static_cast<std::uint64_t>(call->positions[at.query]),
@@ -200,9 +206,10 @@ void HostCall::start(const CallRows& rows, const Mask& previous) {
   call_.query_begin = rows.query_begin;
   call_.query_end = rows.query_end;
   call_.kv_head = inputs.shape.kv_head_of(rows.head_begin);
-  call_.q = matrix_of(inputs.q, rows.batch);
-  call_.k = matrix_of(inputs.k, rows.batch);
-  if (context_.sees_values) call_.v = matrix_of(inputs.v, rows.batch);
+  const auto declared = [&](std::uint32_t flag) { return (context_.depends_on & flag) != 0; };
+  if (declared(MASKERADE_DEPENDS_QUERY)) call_.q = matrix_of(inputs.q, rows.batch);
+  if (declared(MASKERADE_DEPENDS_KEY)) call_.k = matrix_of(inputs.k, rows.batch);
+  if (declared(MASKERADE_DEPENDS_VALUE)) call_.v = matrix_of(inputs.v, rows.batch);
   if (!context_.indexes.empty()) {
     call_.indexes = context_.indexes.data() + rows.batch * inputs.shape.kv_heads;
   }
@@ -240,6 +247,20 @@ HostCall::Place HostCall::place(std::int64_t row) const {
           call_.head_begin + head, call_.query_begin + query};
 }
 
+void HostCall::require_declared(std::uint32_t flags, const char* service) const {
+  constexpr std::array<std::pair<std::uint32_t, const char*>, 4> kNames = {
+      {{MASKERADE_DEPENDS_SEED, "MASKERADE_DEPENDS_SEED"},
+       {MASKERADE_DEPENDS_QUERY, "MASKERADE_DEPENDS_QUERY"},
+       {MASKERADE_DEPENDS_KEY, "MASKERADE_DEPENDS_KEY"},
+       {MASKERADE_DEPENDS_ACTIVE, "MASKERADE_DEPENDS_ACTIVE"}}};
+  for (const auto& [flag, name] : kNames) {
+    if ((flags & ~context_.depends_on & flag) != 0) {
+      throw Error(
+          fmt::format("it calls {}, but its descriptor does not declare {}", service, name));
+    }
+  }
+}
+
 void HostCall::add_range(std::int64_t row_begin,
                          std::int64_t row_end,
                          std::int64_t key_begin,
@@ -274,6 +295,7 @@ void HostCall::add_keys(std::int64_t row,
 void HostCall::active_bits(std::int64_t row,
                            std::int64_t first_key,
                            std::span<std::uint64_t> words) const {
+  require_declared(MASKERADE_DEPENDS_ACTIVE, "active_bits");
   if (first_key % kTileKeys != 0) {
     throw Error(fmt::format("first_key is {}, not a multiple of {}", first_key, kTileKeys));
   }
@@ -287,6 +309,7 @@ void HostCall::active_bits(std::int64_t row,
 }
 
 void HostCall::score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores) {
+  require_declared(kProducts, "score_range");
   require_key_range(begin, end, call_.shape.key_len);
   const Place at = place(row);
   const AttentionInputs& inputs = *context_.inputs;
@@ -305,6 +328,7 @@ void HostCall::score_range(std::int64_t row, std::int64_t begin, std::int64_t en
 }
 
 void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores) {
+  require_declared(kProducts, "score_keys");
   const Place at = place(row);
   const AttentionInputs& inputs = *context_.inputs;
   const std::int64_t dim = inputs.shape.head_dim;
@@ -344,6 +368,7 @@ void HostCall::add_top_scores(std::int64_t row,
                               std::int64_t key_begin,
                               std::int64_t key_end,
                               std::int64_t count) {
+  require_declared(MASKERADE_DEPENDS_ACTIVE, "add_top_scores");
   require_key_range(key_begin, key_end, call_.shape.key_len);
   const Place at = place(row);
   if (key_begin == 0) return add_top(at, {scores, static_cast<std::size_t>(key_end)}, count);
@@ -367,6 +392,7 @@ void HostCall::add_top_scores(std::int64_t row,
 void HostCall::add_top_products(std::int64_t row_begin,
                                 std::int64_t row_end,
                                 const std::int64_t* counts) {
+  require_declared(kProducts | MASKERADE_DEPENDS_ACTIVE, "add_top_products");
   const AttentionInputs& inputs = *context_.inputs;
   const std::int64_t dim = inputs.shape.head_dim;
   const std::int64_t stride = (inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
@@ -420,6 +446,7 @@ std::size_t HostCall::draw(std::int64_t row,
                            std::size_t count,
                            std::int32_t* keys,
                            std::size_t* population) {
+  require_declared(MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_ACTIVE, "draw");
   require_key_range(key_begin, key_end, call_.shape.key_len);
   const Place at = place(row);
   const RandomField field = random(at.head, purpose);

@@ -18,9 +18,9 @@ namespace maskerade {
 struct MaskerContext {
   const AttentionInputs* inputs = nullptr;
   std::uint64_t seed = 0;
-  std::uint32_t place = 0;  // of the masker in the pipeline
+  std::uint32_t place = 0;       // of the masker in the pipeline
+  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
   bool may_sample = false;
-  bool sees_values = false;
   std::span<const void* const> indexes;  // [batch * kv_heads], or empty
 };
 
@@ -65,6 +65,9 @@ class HostCall {
     std::int64_t query;
   };
   Place place(std::int64_t row) const;  // throws Error when there is no such row
+  // Throws Error unless the masker declares all of `flags`. Rationale: broadcasting, seeds and the
+  // order rules follow from what is declared; an undeclared look would make numbers silently wrong.
+  void require_declared(std::uint32_t flags, const char* service) const;
 
   void add_range(std::int64_t row_begin,
                  std::int64_t row_end,

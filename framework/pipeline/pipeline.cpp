@@ -8,6 +8,7 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/mask/set_operations.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 #include "framework/pipeline/host_call.hpp"
 
@@ -44,15 +45,17 @@ class Instance {
                        "MASKERADE_HEADS_ value",
                        grain_.query_block, grain_.heads));
     }
+    owned_ = true;
   }
   Instance(Instance&& other) noexcept
       : use_(std::move(other.use_)),
-        masker_(std::exchange(other.masker_, nullptr)),
+        owned_(std::exchange(other.owned_, false)),
+        masker_(other.masker_),
         grain_(other.grain_),
         indexes_(std::move(other.indexes_)) {}
   Instance& operator=(Instance&&) = delete;
   ~Instance() {
-    if (masker_ == nullptr) return;
+    if (!owned_) return;
     for (const void* index : indexes_) {
       if (index != nullptr) extension()->destroy(masker_, const_cast<void*>(index));
     }
@@ -88,6 +91,7 @@ class Instance {
       if (extension()->build(masker_, &span, &index, error.data(), error.size()) != MASKERADE_OK) {
         fail("cannot build its index", error.data());
       }
+      if (index == nullptr) fail("cannot build its index", "it gave NULL");
       indexes_[static_cast<std::size_t>(item)] = index;
     });
   }
@@ -114,6 +118,7 @@ class Instance {
   }
 
   MaskerUse use_;
+  bool owned_ = false;  // not moved from; a stateless masker's instance may be NULL
   void* masker_ = nullptr;
   maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
   std::vector<const void*> indexes_;
@@ -125,7 +130,9 @@ std::vector<std::int64_t> chunk_borders(const Visibility& visibility,
                                         std::int64_t query_block,
                                         std::int64_t chunk_rows) {
   const std::int64_t height = std::min(kTileRows, visibility.query_len());
-  const auto unit = [&](std::int64_t query) { return visibility.position(query) / query_block; };
+  const auto unit = [&](std::int64_t query) {
+    return maskerade_block_of(visibility.position(query), query_block);
+  };
   std::vector<std::int64_t> borders = {0};
   for (std::int64_t query = height; query < visibility.query_len(); query += height) {
     if (query - borders.back() >= chunk_rows && unit(query) != unit(query - 1)) {
@@ -197,7 +204,8 @@ Mask run_masker(const Instance& instance,
 }
 
 // A sampler's probabilities are those of the keys that were inactive when it drew. A masker that
-// reads what is active and comes later would choose by the draw's outcome and bias the estimate.
+// reads what is active and comes later would choose by the draw's outcome and bias the estimate; a
+// second sampler over the same keys would count their mass twice.
 void check_order(const std::vector<MaskerUse>& maskers) {
   const MaskerUse* sampler = nullptr;
   for (const MaskerUse& use : maskers) {
@@ -207,7 +215,14 @@ void check_order(const std::vector<MaskerUse>& maskers) {
                       "\"{1}\": the estimate would be biased; put \"{0}\" before it",
                       use.type->id(), sampler->type->id()));
     }
-    if ((use.type->descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0) sampler = &use;
+    if ((use.type->descriptor().traits & MASKERADE_TRAIT_SAMPLES) == 0) continue;
+    if (sampler != nullptr) {
+      throw Error(
+          fmt::format("the sampler \"{}\" cannot follow the sampler \"{}\": together they "
+                      "would count the mass of the keys that they draw from twice; keep one",
+                      use.type->id(), sampler->type->id()));
+    }
+    sampler = &use;
   }
 }
 
@@ -225,7 +240,23 @@ PreparedPipeline::PreparedPipeline(PreparedPipeline&&) noexcept = default;
 PreparedPipeline& PreparedPipeline::operator=(PreparedPipeline&&) noexcept = default;
 
 Selection PreparedPipeline::select(const Threads& threads) const {
-  Selection selection{Mask::empty(state_->inputs.visibility), {}};
+  return select(threads, Mask::empty(state_->inputs.visibility));
+}
+
+Selection PreparedPipeline::select(const Threads& threads, const Mask& previous) const {
+  const AttentionShape& shape = state_->inputs.shape;
+  const MaskExtent extent = previous.extent();
+  if (!(previous.visibility() == state_->inputs.visibility) ||
+      (extent.batch != 1 && extent.batch != shape.batch) ||
+      (extent.heads != 1 && extent.heads != shape.kv_heads && extent.heads != shape.query_heads)) {
+    throw ShapeError(fmt::format(
+        "the previous mask, batch {}, heads {}, {} x {}, does not fit a problem of shape {}",
+        extent.batch, extent.heads, previous.query_len(), previous.key_len(), shape.to_string()));
+  }
+  // Maskers run over one head for all, or over every query head.
+  const std::int64_t heads = extent.heads == 1 ? 1 : shape.query_heads;
+  Selection selection{heads == extent.heads ? previous : broadcast(previous, {extent.batch, heads}),
+                      {}};
   for (const Instance& instance : state_->instances) {
     const Stopwatch watch;
     MaskerReport report{.id = instance.type().id()};
@@ -233,8 +264,8 @@ Selection PreparedPipeline::select(const Threads& threads) const {
         .inputs = &state_->inputs,
         .seed = state_->options.seed,
         .place = static_cast<std::uint32_t>(selection.maskers.size()),
+        .depends_on = instance.type().descriptor().depends_on,
         .may_sample = (instance.type().descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0,
-        .sees_values = instance.type().depends_on(MASKERADE_DEPENDS_VALUE),
         .indexes = instance.indexes()};
     selection.mask =
         run_masker(instance, context, selection.mask, state_->options.chunk_rows, threads, report);

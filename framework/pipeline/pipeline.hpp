@@ -51,6 +51,10 @@ class PreparedPipeline {
   // The mask is the same for any thread count and chunk size. An empty pipeline selects nothing.
   // Throws PluginError with the masker's own text when one fails.
   Selection select(const Threads& threads) const;
+  // The same, from a mask that is there already. Throws ShapeError when its visibility or extent
+  // is not that of the inputs. It may hold sampled entries: whoever gives it vouches that the
+  // maskers do not bias what they estimate.
+  Selection select(const Threads& threads, const Mask& previous) const;
 
  private:
   friend class Pipeline;

@@ -133,6 +133,9 @@ class Check {
             fmt::format("its index extension says struct_size {}, not "
                         "sizeof(maskerade_index_extension), {}",
                         extension->struct_size, sizeof(maskerade_index_extension)));
+    require(
+        type.depends_on(MASKERADE_DEPENDS_KEY),
+        "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of keys");
     require(extension->build != nullptr && extension->append != nullptr &&
                 extension->truncate != nullptr && extension->size_bytes != nullptr &&
                 extension->destroy != nullptr,
@@ -168,7 +171,9 @@ const maskerade_index_extension* MaskerType::index_extension() const noexcept {
 const MaskerType& Catalog::load(const std::filesystem::path& library) {
   const Check check(library);
   check.file();
-  const std::filesystem::path path = std::filesystem::canonical(library);
+  std::error_code status;
+  const std::filesystem::path path = std::filesystem::canonical(library, status);
+  check.require(!status, "its path cannot be resolved: " + status.message());
   for (const auto& type : types_) {
     if (type->library() == path) return *type;
   }
@@ -196,8 +201,11 @@ void Catalog::load_folder(const std::filesystem::path& folder, bool required) {
                       "is not a folder; correct or unset MASKERADE_PLUGIN_PATH, which names it");
   }
   std::vector<std::filesystem::path> libraries;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder, status)) {
     if (entry.path().extension() == ".so") libraries.push_back(entry.path());
+  }
+  if (status) {
+    throw PluginError(folder.string(), "cannot be listed: " + status.message());
   }
   std::sort(libraries.begin(), libraries.end());
   for (const auto& library : libraries) load(library);

@@ -96,6 +96,7 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
   }
   if (const auto share = parse_percentage(amount)) {
     if (*share > kWhole) refuse(parameter, fmt::format("is {}; at most 100% can be taken", text));
+    if (*share == 0 && parameter.minimum > 0) check_range(parameter, 0, text);
     value.integer = *share;
     value.number = static_cast<double>(*share) / kWhole;
     return value;

@@ -24,6 +24,13 @@ struct GivenParameter {
 // owns what view() points to.
 class Arguments {
  public:
+  Arguments() = default;
+  Arguments(Arguments&&) = default;
+  Arguments& operator=(Arguments&&) = default;
+  // A copy would point into the original.
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+
   const std::vector<maskerade_argument>& view() const noexcept { return arguments_; }
   // Name and value of every parameter, as a user would write them.
   const std::vector<std::pair<std::string, std::string>>& resolved() const noexcept {

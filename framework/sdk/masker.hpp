@@ -376,12 +376,14 @@ class BlockRow {
       : call_(&call), block_(block), query_begin_(query_begin), query_end_(query_end) {}
 
   const maskerade_call& call() const { return *call_; }
-  std::int64_t number() const { return call_->positions[query_begin_] / block_; }
+  std::int64_t number() const { return maskerade_block_of(call_->positions[query_begin_], block_); }
   std::int64_t query_begin() const { return query_begin_; }  // in the problem
   std::int64_t query_end() const { return query_end_; }
   std::int64_t key_blocks() const { return (call_->shape.key_len + block_ - 1) / block_; }
   std::int64_t visible_blocks() const {
-    return (call_->visible_ends[query_end_ - 1] + block_ - 1) / block_;
+    const std::int64_t end =
+        *std::max_element(call_->visible_ends + query_begin_, call_->visible_ends + query_end_);
+    return (end + block_ - 1) / block_;
   }
 
   void add_block(std::int64_t key_block) const {
@@ -417,9 +419,11 @@ class BlockMasker : public Masker {
   void select(const maskerade_call& call) const final {
     std::int64_t begin = call.query_begin;
     while (begin < call.query_end) {
-      const std::int64_t number = call.positions[begin] / grain_.query_block;
+      const auto block_of = [&](std::int64_t query) {
+        return maskerade_block_of(call.positions[query], grain_.query_block);
+      };
       std::int64_t end = begin + 1;
-      while (end < call.query_end && call.positions[end] / grain_.query_block == number) ++end;
+      while (end < call.query_end && block_of(end) == block_of(begin)) ++end;
       select_block_row(BlockRow(call, grain_.query_block, begin, end));
       begin = end;
     }
@@ -488,7 +492,11 @@ const maskerade_index_extension* index_extension() {
         });
       },
       [](const void* masker, const void* index) {
-        return static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
+        std::size_t bytes = 0;
+        guarded(nullptr, 0, [&] {
+          bytes = static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
+        });
+        return bytes;
       },
       [](const void*, void* index) { delete static_cast<Index*>(index); }};
   return &extension;
@@ -498,9 +506,14 @@ const maskerade_index_extension* index_extension() {
 template <typename Type>
 class Exported {
  public:
-  static const maskerade_masker_descriptor* descriptor() {
-    static const Exported exported;
-    return &exported.descriptor_;
+  // NULL when describe() throws; the loader reports it.
+  static const maskerade_masker_descriptor* descriptor() noexcept {
+    try {
+      static const Exported exported;
+      return &exported.descriptor_;
+    } catch (...) {
+      return nullptr;
+    }
   }
 
  private:

@@ -69,8 +69,9 @@ typedef struct maskerade_parameter {
   uint32_t flags;             /* MASKERADE_MINIMUM_EXCLUDED, ... */
   const char* name;           /* snake_case, unique in the table */
   const char* default_value;  /* as a user would write it; NULL: the parameter is required */
-  double minimum;             /* smallest and largest accepted number (a share for percentages); */
-  double maximum;             /*   ignored for MASKERADE_UNIT_CHOICE and MASKERADE_UNIT_FILE */
+  double minimum;             /* smallest and largest accepted number; ignored for choices and */
+  double maximum;             /*   files. Of tokens they bound counts; a percentage may be 0% to
+                                   100%, without 0% when the minimum is above 0 */
   const char* const* choices; /* NULL-terminated, for MASKERADE_UNIT_CHOICE; else NULL */
   const char* doc;            /* one line */
 } maskerade_parameter;
@@ -144,8 +145,16 @@ enum {
   MASKERADE_HEADS_ALL = 2    /* all query heads */
 };
 
+/* The block of tokens that a position lies in: position / block, rounded down. Positions are
+ * negative for queries before the first key, which see all keys when the attention is not causal.
+ */
+static inline int64_t maskerade_block_of(int64_t position, int64_t block) {
+  return position >= 0 ? position / block : -((block - 1 - position) / block);
+}
+
 /* What select() must see together. The host cuts the work at unit borders and nowhere else: queries
- * belong to one unit when position / query_block is equal, and a call gets whole units. */
+ * that follow each other belong to one unit while maskerade_block_of(position, query_block) stays
+ * the same, and a call gets whole units. */
 typedef struct maskerade_grain {
   int64_t query_block; /* in tokens of absolute position; 1: every row by itself */
   uint32_t heads;      /* MASKERADE_HEADS_* */
@@ -172,17 +181,20 @@ typedef struct maskerade_call {
   int64_t key_begin, key_end;  /* the keys present here; selections outside are ignored */
   const int64_t* positions;    /* [query_len] absolute position of every query */
   const int64_t* visible_ends; /* [query_len] the visible keys of query i are 0 ... ends[i] - 1 */
-  maskerade_matrix q;          /* [query_heads, query_len, head_dim] */
-  maskerade_matrix k;          /* [kv_heads, key_len, head_dim] */
-  maskerade_matrix v;          /* as k; data is NULL unless the descriptor declares it */
+  maskerade_matrix q; /* [query_heads, query_len, head_dim]; data is NULL unless declared */
+  maskerade_matrix k; /* [kv_heads, key_len, head_dim]; likewise */
+  maskerade_matrix v; /* as k */
   const void* const*
       indexes; /* [kv_heads] this batch entry's indexes; NULL without the extension */
   const maskerade_services* services;
   void* host; /* the host's own */
 } maskerade_call;
 
-/* What the host does for a masker. All functions: [any thread], each call on its own thread; valid
- * until select() returns. A failure is remembered by the host even if the masker ignores it. */
+/* What the host does for a masker. All functions: [one thread] per call, the one that select() runs
+ * on, until it returns. A failure is remembered by the host even if the masker ignores it. A
+ * service that looks at something refuses unless the descriptor's depends_on declares it: scores
+ * QUERY and KEY, random numbers SEED, and what tells which keys are active (top-k and draws leave
+ * those out) ACTIVE. */
 struct maskerade_services {
   uint32_t struct_size;
 
@@ -278,7 +290,7 @@ struct maskerade_services {
 
   /* 64-byte aligned memory until select() returns; NULL when there is none. Not cleared. */
   void* (*scratch)(const maskerade_call* call, size_t bytes);
-  /* Widens `count` values of dtype to float32. */
+  /* Widens `count` values of dtype (MASKERADE_FLOAT32, ...) to float32. [any thread] */
   void (*to_float)(uint32_t dtype, const void* source, size_t count, float* target);
   /* Adds to what the result reports. The host counts its own scoring; a masker adds what it reads
    * and scores by itself. */
@@ -375,7 +387,8 @@ typedef struct maskerade_masker_descriptor {
   const maskerade_parameter* parameters; /* the first is the one that {masker: value} sets */
   size_t parameter_count;
 
-  /* Makes an instance; destroy() frees it. Arguments and info live only for the call. [any thread]
+  /* Makes an instance, NULL for a masker without state; destroy() gets it back, NULL included, once
+   * for every create() that did not fail. Arguments and info live only for the call. [any thread]
    */
   int32_t (*create)(const maskerade_create_info* info,
                     void** masker,

@@ -107,6 +107,33 @@ TEST(Pipeline, MasksAreTheSameForAnyThreadCountAndChunkSize) {
   }
 }
 
+TEST(Pipeline, TheMaskerInPlainCSelectsADilatedWindow) {
+  const TestProblem problem = small_causal();
+  const auto dilated = [&](const char* window) {
+    return run({use("dilated_window", {{"window", {window}}, {"dilation", {"3"}}})}, problem, {}, 2)
+        .mask;
+  };
+  const Mask mask = dilated("5");
+  EXPECT_EQ(mask.extent(), (MaskExtent{1, 1}));  // shape alone: one copy
+  for_each_entry(mask, [&](std::int64_t i, std::int64_t k, float probability) {
+    const std::int64_t distance = kSmall.key_len - kSmall.query_len + i - k;
+    EXPECT_EQ(probability > 0, distance >= 0 && distance % 3 == 0 && distance / 3 < 5) << i << k;
+  });
+  EXPECT_EQ(dilated("5"), dilated("2.5%"));  // of 200 keys
+  EXPECT_EQ(count(dilated("0")).active_entries, 0);
+  EXPECT_EQ(dilated("1000"), dilated("67"));  // wider than the sequence
+  EXPECT_EQ(run({use("dilated_window", {{"window", {"9"}}, {"dilation", {"1"}}})}, problem).mask,
+            run({use("local", {{"", {"9"}}})}, problem).mask);
+}
+
+TEST(Pipeline, TheMaskerInPlainCSkipsQueriesBeforeTheFirstKey) {
+  const AttentionShape more_queries{1, 1, 1, 6, 4, 8};  // positions -2 ... 3
+  const TestProblem problem(more_queries, Visibility::all(6, 4));
+  const Mask mask =
+      run({use("dilated_window", {{"window", {"2"}}, {"dilation", {"2"}}})}, problem).mask;
+  EXPECT_EQ(count(mask).active_entries, 6);  // none, none, {0}, {1}, {2, 0}, {3, 1}
+}
+
 TEST(Pipeline, MaskersAddToWhatIsActive) {
   const TestProblem problem = small_causal();
   const Mask first = run({use("strided")}, problem).mask;
@@ -162,8 +189,47 @@ TEST(Pipeline, AMaskerThatReadsWhatIsActiveCannotFollowASampler) {
                  "\"oracle_topk\" reads which keys are active and cannot follow the sampler "
                  "\"sampler\": the estimate would be biased; put \"oracle_topk\" before it");
   }
+  // The second sampler here reads nothing: it is refused all the same.
+  try {
+    Pipeline({use("sampler", {{"", {"5"}}}), use("poisson")});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "the sampler \"poisson\" cannot follow the sampler \"sampler\": together they would "
+        "count the mass of the keys that they draw from twice; keep one");
+  }
   EXPECT_THROW(Pipeline({use("sampler", {{"", {"5"}}}), use("sampler", {{"", {"5"}}})}), Error);
   EXPECT_NO_THROW(Pipeline({use("sampler", {{"", {"5"}}}), use("sink")}));
+}
+
+TEST(Sampler, UniformNumbersAreTheRowsOwnAndFollowTheSeed) {
+  const TestProblem problem = small_causal();
+  const auto drawn = [&](std::uint64_t seed) {
+    return run({use("poisson")}, problem, {.seed = seed}).mask;
+  };
+  const Mask mask = drawn(1);
+  EXPECT_EQ(mask.extent(), (MaskExtent{2, 4}));
+  EXPECT_NEAR(density(mask), 0.25, 0.01);  // 108,000 coins: 0.01 is eight standard deviations
+  EXPECT_EQ(mask, drawn(1));
+  EXPECT_FALSE(mask == drawn(2));
+  const auto heads_differ = [&](std::int64_t key) {
+    return (mask.probability(0, 0, 129, key) > 0) != (mask.probability(0, 1, 129, key) > 0);
+  };
+  int different = 0;
+  for (std::int64_t key = 0; key < 200; ++key) different += heads_differ(key) ? 1 : 0;
+  EXPECT_GT(different, 20);
+}
+
+// 200 queries over 64 keys, all visible: positions begin at -136.
+TEST(Pipeline, BlocksOfNegativePositionsAreWholeAndSeparate) {
+  const AttentionShape shape{1, 2, 1, 200, 64, 4};
+  const TestProblem problem(shape, Visibility::all(shape.query_len, shape.key_len));
+  const Mask mask = run({use("diagonal_blocks")}, problem, {.chunk_rows = 1}, 2).mask;
+  for_each_entry(mask, [&](std::int64_t i, std::int64_t k, float probability) {
+    const std::int64_t position = i - 136;
+    EXPECT_EQ(probability > 0, position >= 0 && position / 48 == k / 48) << i << " " << k;
+  });
 }
 
 struct Fault {
@@ -197,6 +263,18 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"probability",
               "failed: key 0 has probability 0.5, but the masker's descriptor does not declare "
               "MASKERADE_TRAIT_SAMPLES"},
+        Fault{"reads_active",
+              "failed: it calls active_count, but its descriptor does not declare "
+              "MASKERADE_DEPENDS_ACTIVE"},
+        Fault{"draws",
+              "failed: it calls uniform, but its descriptor does not declare "
+              "MASKERADE_DEPENDS_SEED"},
+        Fault{"scores",
+              "failed: it calls score_range, but its descriptor does not declare "
+              "MASKERADE_DEPENDS_QUERY"},
+        Fault{"ranks",
+              "failed: it calls add_top_scores, but its descriptor does not declare "
+              "MASKERADE_DEPENDS_ACTIVE"},
         Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
     [](const testing::TestParamInfo<Fault>& fault) { return std::string(fault.param.how); });
 

@@ -128,8 +128,12 @@ INSTANTIATE_TEST_SUITE_P(
             "parameter \"second\": its own default is refused: \"second\" is 0.02, a bare number: "
             "write 2% for that share of key_len, or a whole number of tokens"},
         Refused{"parameter_choices", "parameter \"second\": has no choices; list at least one"},
+        Refused{
+            "index_without_key",
+            "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of "
+            "keys"},
         Refused{"half_index", "a function of its index extension is NULL; all five are needed"}),
-    [](const testing::TestParamInfo<Refused>& info) { return std::string(info.param.variant); });
+    [](const testing::TestParamInfo<Refused>& refused) { return std::string(refused.param.variant); });
 
 TEST(Catalog, RefusesASecondMaskerOfTheSameId) {
   Catalog catalog;

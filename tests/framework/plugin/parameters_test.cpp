@@ -77,7 +77,7 @@ std::string refusal(const std::string& name, const std::string& value) {
 TEST(Tokens, PercentagesAreExactAndFloored) {
   const maskerade_value share = value_of("budget", "29%");
   EXPECT_EQ(maskerade_tokens_of(&share, 100, 7), 29);  // 0.29 * 100 is 28.999... in float64
-  for (std::int64_t percent = 0; percent <= 100; ++percent) {
+  for (std::int64_t percent = 1; percent <= 100; ++percent) {
     const maskerade_value value = value_of("budget", std::to_string(percent) + "%");
     for (const std::int64_t key_len : {1, 7, 99, 100, 32768, 131072}) {
       EXPECT_EQ(maskerade_tokens_of(&value, key_len, 0), percent * key_len / 100);
@@ -114,6 +114,7 @@ TEST(Tokens, RefusesWhatIsNoAmount) {
       "\"budget\" is \"1.2345678%\"; it takes a whole number of tokens (128) or a percentage of "
       "key_len with at most six decimals (2%, 12.5%)");
   EXPECT_EQ(refusal("budget", "101%"), "\"budget\" is 101%; at most 100% can be taken");
+  EXPECT_EQ(refusal("budget", "0%"), "\"budget\" is 0%; it must be >= 1");
   EXPECT_EQ(refusal("budget", "0"), "\"budget\" is 0; it must be >= 1");
   EXPECT_EQ(refusal("budget", "-3"), "\"budget\" is -3; it must be >= 1");
   EXPECT_NE(refusal("budget", "012"), "(accepted)");

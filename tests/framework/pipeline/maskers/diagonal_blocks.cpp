@@ -18,7 +18,9 @@ class DiagonalBlocks final : public sdk::BlockMasker {
 
   void select_block_row(const sdk::BlockRow& row) const override {
     const maskerade_call& call = row.call();
-    const auto block_of = [&](std::int64_t query) { return call.positions[query] / kBlock; };
+    const auto block_of = [&](std::int64_t query) {
+      return maskerade_block_of(call.positions[query], kBlock);
+    };
     const bool cut_before =
         row.query_begin() > 0 && block_of(row.query_begin() - 1) == row.number();
     const bool cut_after =
