@@ -1,0 +1,231 @@
+// The program golden_test over small folders of cases made here.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/experiments/data/safetensors_for_test.hpp"
+
+namespace maskerade {
+namespace {
+
+using Json = nlohmann::json;
+
+struct Finished {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class GoldenProgram : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_.path() / name, std::ios::binary) << text;
+  }
+  std::string read(const std::string& name) const {
+    std::ostringstream text;
+    text << std::ifstream(folder_.path() / name).rdbuf();
+    return text.str();
+  }
+  void write_manifest(const std::vector<Json>& cases) const {
+    write("manifest.json", Json{{"format_version", 1}, {"cases", cases}}.dump());
+  }
+  Finished run(const std::string& arguments = "") const {
+    const std::string folder = folder_.path().string();
+    const std::string command = "MASKERADE_GOLDEN_DIR='" + folder + "' '" + MASKERADE_TEST_GOLDEN +
+                                "' " + arguments + " >'" + folder + "/out.txt' 2>'" + folder +
+                                "/err.txt'";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"),
+            folder_.shorten(read("err.txt"))};
+  }
+
+  // Tensors of float32 by name, in a file of the case's own.
+  struct Values {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    std::vector<float> values;
+  };
+  Json add_case(Json golden, const std::vector<Values>& tensors) const {
+    Json header = Json::object();
+    std::string data;
+    for (const Values& tensor : tensors) {
+      // Integers are stored as such where the names say so.
+      const bool integers = tensor.name == "count" || tensor.name == "row_idx";
+      std::string bytes;
+      if (integers) {
+        for (const float value : tensor.values) {
+          const auto whole = static_cast<std::int64_t>(value);
+          bytes.append(reinterpret_cast<const char*>(&whole), sizeof(whole));
+        }
+      } else {
+        bytes = bytes_of(DType::kFloat32, tensor.values);
+      }
+      header[tensor.name] = {{"dtype", integers ? "I64" : "F32"},
+                             {"shape", tensor.shape},
+                             {"data_offsets", {data.size(), data.size() + bytes.size()}}};
+      data += bytes;
+    }
+    folder_.write(header.dump(), data);
+    const auto file = golden.at("case").get<std::string>() + ".safetensors";
+    std::filesystem::rename(folder_.file(), folder_.path() / file);
+    golden["file"] = file;
+    return golden;
+  }
+  static Json mask_op(const std::string& op) {
+    return {{"case", op},        {"family", "mask_ops"},
+            {"op", op},          {"batch", 1},
+            {"query_heads", 1},  {"query_len", 1},
+            {"key_len", 3},      {"tolerance", {{"rtol", 0.0}, {"atol", 0.0}}},
+            {"hub_agrees", true}};
+  }
+  // Four equal keys, one query.
+  static Json masker(const std::string& name, const std::string& size, int keys) {
+    return {
+        {"case", name},
+        {"family", "maskers"},
+        {"maskers", {{{"name", name}, {"params", {{size, 0.5}}}, {"resolved", {{size, keys}}}}}},
+        {"batch", 1},
+        {"query_heads", 1},
+        {"kv_heads", 1},
+        {"query_len", 1},
+        {"key_len", 4},
+        {"head_dim", 1},
+        {"scale", 1.0},
+        {"tolerance", {{"mask", "exact"}, {"weights_atol", 1e-6}}}};
+  }
+  static std::vector<Values> tensors_of_masker(const std::vector<float>& expected) {
+    return {{"q", {1, 1, 1, 1}, {1}},
+            {"k", {1, 1, 4, 1}, {1, 1, 1, 1}},
+            {"v", {1, 1, 4, 1}, {1, 2, 3, 4}},
+            {"expected_exact", {1, 1, 1, 4}, expected}};
+  }
+
+  DataFolder folder_;
+};
+
+TEST_F(GoldenProgram, MissingManifestIsBadInput) {
+  const Finished finished = run();
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_EQ(finished.err,
+            "golden_test: manifest.json: there is no such file; MASKERADE_GOLDEN_DIR must name a "
+            "folder of golden cases\n");
+}
+
+TEST_F(GoldenProgram, MalformedManifestIsBadInput) {
+  const auto error_of = [&](const std::string& manifest) {
+    write("manifest.json", manifest);
+    const Finished finished = run();
+    EXPECT_EQ(finished.exit_code, 2);
+    return finished.err;
+  };
+  EXPECT_NE(error_of("{").find("manifest.json: this is not valid JSON"), std::string::npos);
+  EXPECT_EQ(error_of("[]"), "golden_test: manifest.json: the manifest has no list \"cases\"\n");
+  EXPECT_EQ(error_of(R"({"format_version": 1, "cases": []})"),
+            "golden_test: manifest.json: the manifest lists no case\n");
+  EXPECT_EQ(error_of(R"({"format_version": 2, "cases": [{}]})"),
+            "golden_test: manifest.json: the manifest's format_version is not 1, the one that is "
+            "known\n");
+  EXPECT_EQ(error_of(R"({"format_version": 1, "cases": [{}]})"),
+            "golden_test: manifest.json: case number 0 has no field \"case\"\n");
+  EXPECT_EQ(error_of(R"({"format_version": 1, "cases": [{"case": "a", "file": "f"}]})"),
+            "golden_test: manifest.json: case \"a\" has no field \"family\"\n");
+}
+
+TEST_F(GoldenProgram, UnknownArgumentIsBadInput) { EXPECT_EQ(run("--nothing").exit_code, 2); }
+
+TEST_F(GoldenProgram, FailingCaseIsListedWithItsFirstMismatch) {
+  write_manifest({add_case(mask_op("apply_mask"), {{"x", {1, 1, 1, 3}, {2, 4, 6}},
+                                                   {"w", {1, 1, 1, 3}, {0, 0.5, 1}},
+                                                   {"expected_exact", {1, 1, 1, 3}, {0, 2, 7}}})});
+  const Finished finished = run();
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.out.find("FAILED apply_mask (apply_mask.safetensors): apply_mask at "
+                              "[0, 0, 0, 2]: 6, expected 7; 1 of 3 differ\n"
+                              "golden_test: 0 passed, 1 failed, 0 not covered\n"),
+            std::string::npos)
+      << finished.out;
+}
+
+TEST_F(GoldenProgram, UnreadableCaseFailsAlone) {
+  Json missing = mask_op("density");
+  missing["file"] = "nowhere.safetensors";
+  write_manifest(
+      {missing, add_case(masker("sink", "sink_size", 2), tensors_of_masker({1, 1, 0, 0}))});
+  const Finished finished = run();
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.out.find("golden_test: 1 passed, 1 failed, 0 not covered\n"),
+            std::string::npos)
+      << finished.out;
+}
+
+TEST_F(GoldenProgram, UnbuiltMaskersAreNotCoveredAndNeverPassed) {
+  write_manifest({add_case(masker("no_such_masker", "size", 2), tensors_of_masker({1, 1, 0, 0}))});
+  const Finished finished = run();
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_NE(finished.out.find("not covered, 1 cases: no_such_masker is not built\n"
+                              "golden_test: 0 passed, 0 failed, 1 not covered\n"),
+            std::string::npos)
+      << finished.out;
+  EXPECT_EQ(run("--require-all").exit_code, 1);
+}
+
+TEST_F(GoldenProgram, EveryAcceptableAnswerToATiePasses) {
+  // The stored answer prefers the higher keys; ours takes the lower ones.
+  std::vector<Values> tensors = tensors_of_masker({0, 0, 1, 1});
+  tensors.push_back({"must", {1, 1, 1, 4}, {0, 0, 0, 0}});
+  tensors.push_back({"may", {1, 1, 1, 4}, {1, 1, 1, 1}});
+  tensors.push_back({"count", {1, 1, 1}, {2}});
+  const Json golden = masker("oracle_topk", "heavy_size", 2);
+  write_manifest({add_case(golden, tensors)});
+  EXPECT_EQ(run().exit_code, 0);
+  tensors.back().values = {3};
+  write_manifest({add_case(golden, tensors)});
+  EXPECT_EQ(run().exit_code, 1);
+  tensors.back().values = {2};
+  tensors[5].values = {0, 1, 1, 1};
+  write_manifest({add_case(golden, tensors)});
+  EXPECT_EQ(run().exit_code, 1);
+}
+
+TEST_F(GoldenProgram, HiddenKeysOfTheStoredMaskAreDropped) {
+  Json golden = masker("sink", "sink_size", 2);
+  golden["causal"] = true;
+  golden["query_len"] = 4;
+  write_manifest({add_case(
+      golden,
+      {{"q", {1, 1, 4, 1}, {1, 1, 1, 1}},
+       {"k", {1, 1, 4, 1}, {1, 1, 1, 1}},
+       {"v", {1, 1, 4, 1}, {1, 2, 3, 4}},
+       {"expected_exact", {1, 1, 4, 4}, {1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0}}})});
+  EXPECT_EQ(run().exit_code, 0);
+}
+
+TEST_F(GoldenProgram, DuplicatesAreRefusedAndTheLastCounts) {
+  Json golden = mask_op("from_row_wise");
+  golden["edge"] = "duplicates";
+  const auto tensors = [](std::vector<float> keys) {
+    return std::vector<Values>{{"row_idx", {1, 1, 1, 2}, std::move(keys)},
+                               {"row_data", {1, 1, 1, 2}, {0.5, 0.25}},
+                               {"expected_exact", {1, 1, 1, 3}, {0, 0.25, 0}}};
+  };
+  write_manifest({add_case(golden, tensors({1, 1}))});
+  EXPECT_EQ(run().exit_code, 0);
+  write_manifest({add_case(golden, tensors({-1, 1}))});
+  EXPECT_EQ(run().exit_code, 1);
+}
+
+TEST_F(GoldenProgram, SizeOfZeroMayBeRefusedOrTakeNothing) {
+  Json golden = masker("sink", "sink_size", 0);
+  golden["edge"] = "zero_size";
+  write_manifest({add_case(golden, tensors_of_masker({0, 0, 0, 0}))});
+  EXPECT_EQ(run().exit_code, 0);
+}
+
+}  // namespace
+}  // namespace maskerade
