@@ -7,10 +7,10 @@
 #include "experiments/measure/machine.hpp"
 #include "framework/base/error.hpp"
 
+namespace maskerade {
 namespace {
 
 int run_program(int argc, char** argv) {
-  using namespace maskerade;
   CLI::App program(
       "Research framework for sparse attention: selects keys, attends to them, checks and times "
       "both.",
@@ -35,10 +35,8 @@ int run_program(int argc, char** argv) {
   return command();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  using namespace maskerade;
+// Runs the program; every exception becomes a message and an exit code.
+int guarded_run(int argc, char** argv) {
   try {
     return run_program(argc, argv);
   } catch (const ConfigError& error) {
@@ -67,3 +65,8 @@ int main(int argc, char** argv) {
   }
   return kExitBadInput;
 }
+
+}  // namespace
+}  // namespace maskerade
+
+int main(int argc, char** argv) { return maskerade::guarded_run(argc, argv); }

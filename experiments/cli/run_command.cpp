@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "experiments/cli/commands.hpp"
+#include "experiments/cli/run_outputs.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
 #include "experiments/report/progress.hpp"
 #include "experiments/report/table.hpp"
-#include "experiments/results/json_lines_writer.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
@@ -25,7 +25,7 @@ namespace {
 
 struct RunArguments {
   std::string file;
-  std::string json;
+  OutputPaths outputs;
   bool dry_run = false;
   int threads = 0;  // 0: all processors
   std::int64_t chunk_rows = 1024;
@@ -84,9 +84,8 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
   return kExitOk;
 }
 
-int run_cells(const Experiment& experiment, const RunOptions& options, const std::string& json) {
-  std::optional<JsonLinesWriter> writer;
-  if (!json.empty()) writer.emplace(json);
+int run_cells(const Experiment& experiment, const RunOptions& options, const OutputPaths& paths) {
+  RunOutputs outputs(paths);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
   std::vector<CellResult> block;
   std::pair<std::size_t, std::size_t> block_of;  // workload, check
@@ -99,30 +98,43 @@ int run_cells(const Experiment& experiment, const RunOptions& options, const std
   };
   finish_on_interrupt();
   const Stopwatch stopwatch;
-  const RunOutcome outcome =
-      run_experiment(experiment, options,
-                     {.on_begin =
-                          [&](const Job& job, const CellResult& begun) {
-                            const std::pair next(job.cell.workload, job.cell.check);
-                            if (block_of != next) print_block();
-                            block_of = next;
-                            progress.begin(begun);
-                          },
-                      .on_finish =
-                          [&](const Job&, const CellResult& finished) {
-                            if (writer) writer->write(finished);
-                            progress.finish(finished);
-                            block.push_back(finished);
-                          },
-                      .is_stopped = [] { return interrupted != 0; }});
+  RunListener listener;
+  listener.on_begin = [&](const Job& job, const CellResult& begun) {
+    const std::pair next(job.cell.workload, job.cell.check);
+    if (block_of != next) print_block();
+    block_of = next;
+    progress.begin(begun);
+  };
+  listener.on_finish = [&](const Job&, const CellResult& finished) {
+    outputs.write(finished);
+    progress.finish(finished);
+    block.push_back(finished);
+  };
+  listener.is_stopped = [] { return interrupted != 0; };
+  if (outputs.store()) {
+    listener.find_finished = [&](const std::string& key) {
+      return outputs.store()->find_finished(key);
+    };
+  }
+  listener.on_keep = [&](const Job&, const CellResult& kept) {
+    outputs.keep(kept);
+    progress.keep(kept);
+    block.push_back(kept);
+  };
+  const RunOutcome outcome = run_experiment(experiment, options, listener);
   print_block();
   progress.clear();
   fmt::print(
       "{}{}", format_legend(),
       format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
+  if (outputs.store()) {
+    fmt::print("results in {}{}\n", outputs.store()->file().string(),
+               outcome.kept > 0 ? fmt::format("; {} kept from an earlier run", outcome.kept) : "");
+  }
   for (const std::string& problem : outcome.bad_inputs) print_error(problem);
   if (outcome.was_stopped) {
-    print_error("interrupted; the cells that were finished are kept");
+    print_error(std::string("interrupted; the cells that were finished are kept") +
+                (outputs.store() ? "; --resume runs the rest" : ""));
     return kExitInterrupted;
   }
   if (!outcome.bad_inputs.empty()) return kExitBadInput;
@@ -138,7 +150,7 @@ int run(const RunArguments& arguments) {
       read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
   check_pipelines(experiment);
   return arguments.dry_run ? print_cells(experiment, options)
-                           : run_cells(experiment, options, arguments.json);
+                           : run_cells(experiment, options, arguments.outputs);
 }
 
 }  // namespace
@@ -148,7 +160,16 @@ void add_run_command(CLI::App& program, Command& command) {
   CLI::App* run_command =
       program.add_subcommand("run", "Run an experiment file and print its table");
   run_command->add_option("FILE", arguments->file, "The experiment (YAML)")->required();
-  run_command->add_option("--json", arguments->json, "Write one JSON object a cell, line by line")
+  run_command
+      ->add_option("--out", arguments->outputs.folder,
+                   "Keep the results in DIR/results.sqlite; DIR is made when it is missing")
+      ->type_name("DIR");
+  run_command->add_flag("--resume", arguments->outputs.resumes,
+                        "Keep the cells that --out already holds, ok or failed, and run the rest");
+  run_command
+      ->add_option("--json", arguments->outputs.json, "Write one JSON object a cell, line by line")
+      ->type_name("FILE");
+  run_command->add_option("--csv", arguments->outputs.csv, "Write the same keys as a CSV table")
       ->type_name("FILE");
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check everything and list the cells; measure nothing");
@@ -168,8 +189,8 @@ void add_run_command(CLI::App& program, Command& command) {
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description(""));
   run_command->footer(
-      "Example: maskerade run experiments/quickstart.yaml --json results.jsonl --set "
-      "measure.budget=500ms");
+      "Example: maskerade run experiments/quickstart.yaml --out results/quickstart --csv "
+      "cells.csv");
   run_command->callback(
       [arguments, &command] { command = [arguments] { return run(*arguments); }; });
 }

@@ -36,10 +36,13 @@ Squares squares_of(std::span<const float> sparse, std::span<const float> dense) 
   return squares;
 }
 
-// exp(part - whole) in [0, 1]; 0 for a part without keys.
+// exp(part - whole) in [0, 1]; 0 for a part without keys; NaN stays NaN.
 double share_of(float part, float whole) {
-  return std::min(1.0, std::exp(static_cast<double>(part) - whole));
+  const double share = std::exp(static_cast<double>(part) - whole);
+  return share > 1 ? 1 : share;
 }
+
+bool has_keys(float lse) { return lse != -std::numeric_limits<float>::infinity(); }
 
 std::vector<float> lse_over(const AttentionInputs& inputs,
                             const Mask& mask,
@@ -72,6 +75,7 @@ Fidelity compare_outputs(const AttentionShape& shape,
     whole.difference += squares.difference;
     whole.reference += squares.reference;
     by_head.push_back(squares.relative_error());
+    fidelity.heads.push_back({.rel_l2_error = by_head.back()});
   }
   fidelity.rel_l2_error = whole.relative_error();
   fidelity.rel_l2_error_median_head = quantile(by_head, 0.5);
@@ -83,15 +87,26 @@ Fidelity compare_outputs(const AttentionShape& shape,
   double lse_error = 0;
   std::size_t rows_with_keys = 0;
   std::size_t rows_with_both = 0;
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (!std::isfinite(dense.lse[row])) continue;
-    ++rows_with_keys;
-    const double bits = share_of(mass.bits[row], dense.lse[row]);
-    recall += bits;
-    sampled += std::max(0.0, share_of(mass.support[row], dense.lse[row]) - bits);
-    if (!std::isfinite(sparse.lse[row])) continue;
-    ++rows_with_both;
-    lse_error += std::abs(static_cast<double>(sparse.lse[row]) - dense.lse[row]);
+  const std::size_t query_len = static_cast<std::size_t>(shape.query_len);
+  for (std::size_t head = 0; head < heads; ++head) {
+    double head_recall = 0;
+    std::size_t head_rows = 0;
+    for (std::size_t row = head * query_len; row < (head + 1) * query_len; ++row) {
+      if (!has_keys(dense.lse[row])) continue;
+      ++head_rows;
+      const double bits = share_of(mass.bits[row], dense.lse[row]);
+      head_recall += bits;
+      const double apart = share_of(mass.support[row], dense.lse[row]) - bits;
+      sampled += apart < 0 ? 0 : apart;
+      if (!has_keys(sparse.lse[row])) continue;
+      ++rows_with_both;
+      lse_error += std::abs(static_cast<double>(sparse.lse[row]) - dense.lse[row]);
+    }
+    recall += head_recall;
+    rows_with_keys += head_rows;
+    if (head_rows > 0) {
+      fidelity.heads[head].attention_recall = head_recall / static_cast<double>(head_rows);
+    }
   }
   if (rows_with_keys > 0) {
     fidelity.attention_recall = recall / static_cast<double>(rows_with_keys);

@@ -1,12 +1,19 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 
 namespace maskerade {
+
+// Fidelity of one (batch, query head).
+struct HeadFidelity {
+  double rel_l2_error = 0;
+  double attention_recall = 0;
+};
 
 // How close a sparse attention is to the dense one on the same inputs.
 struct Fidelity {
@@ -19,6 +26,7 @@ struct Fidelity {
       0;                     // mean over rows: share of the dense softmax mass on keys with p = 1
   double sampled_share = 0;  // the same for keys with p < 1, unweighted
   double lse_error = 0;      // mean abs(lse - dense lse) over rows where both are finite
+  std::vector<HeadFidelity> heads;  // [batch, query_heads]
 };
 
 // Natural logarithms of the softmax mass of parts of a mask, [batch, query_heads, query_len].

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -14,6 +16,12 @@ namespace {
 
 constexpr std::uint32_t kOraclePurpose = 0x6f72616b;
 constexpr std::uint64_t kOracleSeed = 1;
+
+double lse_error(double oracle, float lse) {
+  if (oracle == lse) return 0;  // -infinity too: rows without active keys
+  const double error = std::abs(lse - oracle) / std::max(1.0, std::abs(oracle));
+  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+}
 
 }  // namespace
 
@@ -57,7 +65,8 @@ OracleError compare_with_oracle(const AttentionInputs& inputs,
     const OracleRow oracle = oracle_row(inputs, mask, head / shape.query_heads,
                                         head % shape.query_heads, row % shape.query_len);
     errors[static_cast<std::size_t>(item)] =
-        row_error(oracle, output.out.data() + row * shape.head_dim);
+        std::max(row_error(oracle, output.out.data() + row * shape.head_dim),
+                 lse_error(oracle.lse, output.lse[static_cast<std::size_t>(row)]));
   });
   OracleError worst;
   for (std::size_t i = 0; i < errors.size(); ++i) {

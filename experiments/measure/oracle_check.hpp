@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 
@@ -17,7 +17,9 @@ namespace maskerade {
 // that a larger sample holds every smaller one.
 std::vector<std::int64_t> oracle_sample(const AttentionShape& shape, std::int64_t count);
 
-// The largest row_error over some rows, and where it is.
+// The largest error over some rows, and where it is. A row's error is the larger of row_error and
+// the error of its lse, |lse - oracle| / max(1, |oracle|); infinite where only one of them has
+// keys.
 struct OracleError {
   double worst = 0;
   std::int64_t row = 0;  // numbered as in oracle_sample

@@ -16,14 +16,19 @@ double quantile_of_sorted(std::span<const double> sorted, double q) {
   const std::size_t below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   const double share = place - static_cast<double>(below);
-  // Rationale: an infinite sample must not turn its neighbour into NaN.
-  if (share == 0) return sorted[below];
+  // Rationale: infinite samples must not turn into NaN by being subtracted.
+  if (share == 0 || sorted[below] == sorted[above]) return sorted[below];
   return sorted[below] + share * (sorted[above] - sorted[below]);
 }
 
 std::vector<double> sorted_copy(std::span<const double> samples) {
   if (samples.empty()) throw Error("statistics of no samples");
   std::vector<double> sorted(samples.begin(), samples.end());
+  // A statistic of something undefined is undefined, all of it.
+  if (std::any_of(sorted.begin(), sorted.end(), [](double sample) { return std::isnan(sample); })) {
+    std::fill(sorted.begin(), sorted.end(), std::numeric_limits<double>::quiet_NaN());
+    return sorted;
+  }
   std::sort(sorted.begin(), sorted.end());
   return sorted;
 }

@@ -28,14 +28,22 @@ std::string progress_line(std::size_t done, std::size_t total, const CellResult&
   return line;
 }
 
+std::string time_left_text(double milliseconds) {
+  const double seconds = milliseconds / 1000;
+  if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 99.5 * 60) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
 void Progress::begin(const CellResult& begun) {
+  stopwatch_ = Stopwatch();
   if (!is_terminal_) return;
   std::string line =
       fmt::format("[{}/{}] {}: {}", done_ + 1, total_, begun.workload, begun.pipeline);
-  if (done_ > 0) {
+  if (finished_ > 0) {
     const double left_ms =
-        stopwatch_.elapsed_ms() / static_cast<double>(done_) * static_cast<double>(total_ - done_);
-    line += fmt::format(", about {:.0f} s left", left_ms / 1000);
+        finished_ms_ / static_cast<double>(finished_) * static_cast<double>(total_ - done_);
+    line += fmt::format(", about {} left", time_left_text(left_ms));
   }
   // Rationale: a line that wraps cannot be rewritten.
   const std::size_t width = terminal_width(stream_);
@@ -44,8 +52,17 @@ void Progress::begin(const CellResult& begun) {
   std::fflush(stream_);
 }
 
+void Progress::keep(const CellResult& kept) {
+  ++done_;
+  if (is_terminal_) return;
+  fmt::print(stream_, "{}, kept from an earlier run\n", progress_line(done_, total_, kept));
+  std::fflush(stream_);
+}
+
 void Progress::finish(const CellResult& finished) {
   ++done_;
+  ++finished_;
+  finished_ms_ += stopwatch_.elapsed_ms();
   if (is_terminal_) return;
   fmt::print(stream_, "{}\n", progress_line(done_, total_, finished));
   std::fflush(stream_);

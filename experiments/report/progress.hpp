@@ -18,6 +18,8 @@ class Progress {
 
   void begin(const CellResult& begun);
   void finish(const CellResult& finished);
+  // For a cell that was begun and then found among the results of an earlier run.
+  void keep(const CellResult& kept);
   // Removes the line, for other output to take its place.
   void clear();
 
@@ -25,11 +27,16 @@ class Progress {
   std::FILE* stream_;
   bool is_terminal_;
   std::size_t total_;
-  std::size_t done_ = 0;
-  Stopwatch stopwatch_;
+  std::size_t done_ = 0;  // finished and kept
+  std::size_t finished_ = 0;
+  double finished_ms_ = 0;  // what the finished cells took
+  Stopwatch stopwatch_;     // of the cell in flight
 };
 
 // "[3/12] prefill: topk budget=5%: ok, total 1.23 ms, 3.40x dense"
 std::string progress_line(std::size_t done, std::size_t total, const CellResult& result);
+
+// A time that is left, in whole units: "8 s", "3 min", "2.5 h".
+std::string time_left_text(double milliseconds);
 
 }  // namespace maskerade

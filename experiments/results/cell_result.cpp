@@ -14,4 +14,11 @@ std::string_view name_of(CellStatus status) noexcept {
   return "";
 }
 
+std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept {
+  for (const CellStatus status : {CellStatus::kOk, CellStatus::kFailed, CellStatus::kUnavailable}) {
+    if (name_of(status) == name) return status;
+  }
+  return std::nullopt;
+}
+
 }  // namespace maskerade

@@ -21,6 +21,7 @@ enum class CellStatus {
   kUnavailable,  // this build or machine cannot run it
 };
 std::string_view name_of(CellStatus status) noexcept;  // "ok", "failed", "unavailable"
+std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept;
 
 // What a cell ran on.
 struct WorkloadFacts {
@@ -38,6 +39,9 @@ struct CostFacts {
   std::int64_t index_bytes = 0;
   bool index_spans_future = false;  // a masker's index held keys that its queries do not see
   std::int64_t kv_bytes_touched = 0;
+  // select_bytes_read + kv_bytes_touched + the bytes of q, out and lse, once each: what one
+  // selection and one attention must move. An index counts when selecting reads it.
+  std::int64_t total_bytes = 0;
 };
 
 // The timed stages, in milliseconds. The dense reference has none but attend.
@@ -61,8 +65,21 @@ struct OracleFacts {
   double dense_error = 0;
 };
 
+// One (batch, query head) of a cell.
+struct HeadResult {
+  std::int64_t batch = 0;
+  std::int64_t head = 0;
+  double density = 0;  // active / visible entries; 0 when nothing is visible
+  double recall = 0;   // attention_recall over this head's rows
+  double rel_l2_error = 0;
+};
+
+// Names and values, in order.
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+
 // One row of the results. What was not measured is absent.
 struct CellResult {
+  std::string key;  // what the cell is known by in a ResultStore, see CellKeys; empty: none
   std::string experiment;
   std::string workload;   // label
   std::int64_t cell = 0;  // number of the row in the experiment, from 0
@@ -73,22 +90,29 @@ struct CellResult {
   std::string kernel;      // as asked for: "auto" or a kernel's name
   std::string kernel_mix;  // the kernel that ran; empty when none did
   std::optional<WorkloadFacts> facts;
-  std::optional<std::string> file;         // of the data
-  std::optional<std::uint64_t> seed;       // of generated data
+  std::optional<std::string> file;    // of the data; of the queries where q, k, v have one each
+  std::optional<std::uint64_t> seed;  // of generated data
   std::optional<std::uint64_t> mask_seed;  // absent for the dense reference
   int threads = 1;
+  std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
-  std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>> params;
+  std::vector<std::pair<std::string, NamedTexts>> params;
   std::optional<MaskCounts> counts;  // over the whole problem: broadcast copies counted
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
+  bool cached = false;  // whether a repetition reused what an earlier one had made
   std::string dense_kernel;
   std::optional<Fidelity> fidelity;
   std::optional<OracleFacts> oracle;
   double tolerance = 0;                // of the oracle errors
   bool tolerance_is_loosened = false;  // beyond the default of the kernel's arithmetic
+  // The peak resident set of the process over the cell's repetitions, warm-up included: the data
+  // and the dense reference are in it. Absent where the system does not tell.
+  std::optional<std::int64_t> peak_bytes;
+  std::vector<HeadResult> heads;  // [batch, query_heads]; empty when not measured
   std::string machine;
   std::string program_version;
+  NamedTexts plugins;  // masker id and SHA-256 of its library, in order of first use
 };
 
 }  // namespace maskerade

@@ -1,37 +1,9 @@
 #include "experiments/results/json_lines_writer.hpp"
 
-#include <cerrno>
-#include <system_error>
-
 #include "experiments/results/cell_json.hpp"
-#include "framework/base/error.hpp"
 
 namespace maskerade {
-namespace {
 
-std::string last_system_error() {
-  return errno == 0 ? "unknown cause" : std::generic_category().message(errno);
-}
-
-}  // namespace
-
-JsonLinesWriter::JsonLinesWriter(const std::filesystem::path& file) : file_(file) {
-  errno = 0;
-  stream_.open(file, std::ios::binary | std::ios::trunc);
-  if (!stream_) {
-    throw ConfigError({.file = file.string()},
-                      "cannot be written (" + last_system_error() +
-                          "); name a file in a folder that exists and is writable");
-  }
-}
-
-void JsonLinesWriter::write(const CellResult& result) {
-  errno = 0;
-  stream_ << to_json_line(result) + "\n" << std::flush;
-  if (!stream_) {
-    throw ConfigError({.file = file_.string()},
-                      "a result could not be written (" + last_system_error() + ")");
-  }
-}
+void JsonLinesWriter::write(const CellResult& result) { file_.append(to_json_line(result) + "\n"); }
 
 }  // namespace maskerade

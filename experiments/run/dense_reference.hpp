@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "attention/attention_inputs.hpp"
+#include "attention/attention_output.hpp"
 #include "attention/plan.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/measure/oracle_check.hpp"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -11,7 +12,9 @@
 
 #include "attention/cpu/attend.hpp"
 #include "experiments/measure/fidelity.hpp"
+#include "experiments/measure/peak_memory.hpp"
 #include "experiments/measure/stopping_rule.hpp"
+#include "experiments/run/head_densities.hpp"
 #include "framework/base/stopwatch.hpp"
 
 namespace maskerade {
@@ -59,10 +62,12 @@ void require_tolerance(std::string_view kernel,
                    kernel, error.worst, describe_row(shape, error.row), result.tolerance));
 }
 
-// One interleaved repetition: the dense reference, then the four stages.
+// One interleaved repetition: the dense reference and the four stages, in turn first, because what
+// comes second finds K and V in the cache.
 std::optional<Made> repeat(const CellContext& context,
                            const ResearchAttention& attention,
                            const PipelineOptions& options,
+                           bool is_dense_first,
                            AttentionOutput& dense,
                            AttentionOutput& sparse,
                            Samples& samples) {
@@ -71,13 +76,17 @@ std::optional<Made> repeat(const CellContext& context,
   std::optional<PreparedPipeline> prepared;
   std::optional<Selection> selection;
   std::optional<Plan> plan;
-  samples.dense.push_back(time_ms([&] { attend(inputs, context.dense.plan, threads, dense); }));
+  const auto run_dense = [&] {
+    samples.dense.push_back(time_ms([&] { attend(inputs, context.dense.plan, threads, dense); }));
+  };
+  if (is_dense_first) run_dense();
   const double prepare_ms =
       time_ms([&] { prepared.emplace(attention.prepare(inputs, options, threads)); });
   const double select_ms = time_ms([&] { selection.emplace(prepared->select(threads)); });
   const double plan_ms =
       time_ms([&] { plan.emplace(attention.plan(selection->mask, inputs.shape, threads)); });
   const double attend_ms = time_ms([&] { attend(inputs, *plan, threads, sparse); });
+  if (!is_dense_first) run_dense();
   samples.prepare.push_back(prepare_ms);
   samples.select.push_back(select_ms);
   samples.plan.push_back(plan_ms);
@@ -106,6 +115,13 @@ StageTimes summarize_stages(const Samples& samples, const CellResult& result) {
   return times;
 }
 
+// Bytes of q, out and lse, once each.
+std::int64_t row_bytes(const AttentionShape& shape, DType dtype) {
+  const auto float_bytes = static_cast<std::int64_t>(sizeof(float));
+  return shape.rows() *
+         (shape.head_dim * (static_cast<std::int64_t>(size_of(dtype)) + float_bytes) + float_bytes);
+}
+
 CostFacts cost_of(const Made& made, DType dtype) {
   CostFacts cost;
   for (const MaskerReport& masker : made.selection.maskers) {
@@ -115,7 +131,25 @@ CostFacts cost_of(const Made& made, DType dtype) {
     cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
   }
   cost.kv_bytes_touched = made.plan.kv_bytes_touched(dtype);
+  cost.total_bytes =
+      cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(made.plan.shape, dtype);
   return cost;
+}
+
+std::vector<HeadResult> heads_of(const Mask& mask,
+                                 const AttentionShape& shape,
+                                 const Fidelity& fidelity) {
+  const std::vector<double> densities = head_densities(mask, shape);
+  std::vector<HeadResult> heads;
+  for (std::size_t i = 0; i < fidelity.heads.size(); ++i) {
+    const auto number = static_cast<std::int64_t>(i);
+    heads.push_back({.batch = number / shape.query_heads,
+                     .head = number % shape.query_heads,
+                     .density = densities[i],
+                     .recall = fidelity.heads[i].attention_recall,
+                     .rel_l2_error = fidelity.heads[i].rel_l2_error});
+  }
+  return heads;
 }
 
 // The checks that every cell has in common, and the oracle's numbers.
@@ -125,7 +159,8 @@ void check_against_dense(const CellContext& context,
                          std::string_view kernel,
                          CellResult& result) {
   const AttentionShape& shape = context.inputs.shape;
-  if (!same_floats(dense.out, context.dense.output.out)) {
+  if (!same_floats(dense.out, context.dense.output.out) ||
+      !same_floats(dense.lse, context.dense.output.lse)) {
     fail(result, "the dense reference changed while the cell ran: something wrote to q, k or v");
   }
   if (context.dense.oracle_rows.empty()) return;
@@ -157,6 +192,7 @@ void run_cell(const CellContext& context,
   const AttentionInputs& inputs = context.inputs;
   const Threads& threads = context.options.threads;
   const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
+  const PeakMemory peak;
   const Stopwatch cell;
   StoppingRule rule(context.measure.target, context.measure.budget_ms);
   AttentionOutput dense;
@@ -166,21 +202,30 @@ void run_cell(const CellContext& context,
   bool same_mask = true;
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) {
     Samples unused;
-    made = repeat(context, attention, options, dense, sparse, unused);
+    made = repeat(context, attention, options, true, dense, sparse, unused);
   }
   while (!rule.is_done(cell.elapsed_ms())) {
-    std::optional<Made> next = repeat(context, attention, options, dense, sparse, samples);
+    const bool is_dense_first = samples.total.size() % 2 == 1;
+    std::optional<Made> next =
+        repeat(context, attention, options, is_dense_first, dense, sparse, samples);
     rule.add(samples.total.back(), samples.dense.back());
     same_mask = same_mask && next->selection.mask == made->selection.mask;
     made = std::move(next);
   }
 
+  result.peak_bytes = peak.bytes();
+  // Once more after all selections: what any of them wrote to q, k or v shows.
+  attend(inputs, context.dense.plan, threads, dense);
   const Mask& mask = made->selection.mask;
   result.kernel_mix = name_of(made->plan.kernel);
   result.counts = count_whole_problem(mask, inputs.shape);
   result.cost = cost_of(*made, context.dtype);
   result.times = summarize_stages(samples, result);
   result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
+  result.heads = heads_of(mask, inputs.shape, *result.fidelity);
+  if (std::isnan(result.fidelity->rel_l2_error) || std::isnan(result.fidelity->attention_recall)) {
+    fail(result, fmt::format("the output of the {} kernel holds NaN", result.kernel_mix));
+  }
   if (!same_mask) {
     fail(result,
          "the selection differs between repetitions with the same seed: a masker depends on "
@@ -192,6 +237,7 @@ void run_cell(const CellContext& context,
 }
 
 void run_dense_cell(const CellContext& context, CellResult& result) {
+  const PeakMemory peak;
   const Stopwatch cell;
   StoppingRule rule(context.measure.target, context.measure.budget_ms);
   AttentionOutput output;
@@ -203,14 +249,18 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
         [&] { attend(context.inputs, context.dense.plan, context.options.threads, output); });
     rule.add(ms, ms);
   }
+  result.peak_bytes = peak.bytes();
   const Summary summary = summarize(rule.dense_ms());
   result.kernel_mix = name_of(context.dense.plan.kernel);
   result.counts = count_whole_problem(context.dense.mask, context.inputs.shape);
-  result.cost = CostFacts{.kv_bytes_touched = context.dense.plan.kv_bytes_touched(context.dtype)};
+  const std::int64_t kv_bytes = context.dense.plan.kv_bytes_touched(context.dtype);
+  result.cost = CostFacts{.kv_bytes_touched = kv_bytes,
+                          .total_bytes = kv_bytes + row_bytes(context.inputs.shape, context.dtype)};
   result.times = StageTimes{
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
   result.fidelity =
       compare_outputs(context.inputs.shape, output, context.dense.output, {output.lse, output.lse});
+  result.heads = heads_of(context.dense.mask, context.inputs.shape, *result.fidelity);
   check_against_dense(context, output, context.dense.oracle, result.kernel_mix, result);
 }
 

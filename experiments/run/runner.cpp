@@ -10,8 +10,10 @@
 #include <utility>
 #include <variant>
 
+#include "experiments/data/fingerprint.hpp"
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
+#include "experiments/run/cell_keys.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -54,6 +56,7 @@ class CurrentWorkload {
     reference_.reset();
     reference_check_.reset();
     workload_.reset();
+    fingerprint_.clear();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
       try {
@@ -71,6 +74,14 @@ class CurrentWorkload {
   const std::optional<std::string>& load_failure() const noexcept { return load_failure_; }
   // Requires no load_failure.
   const Workload& workload() const noexcept { return *workload_; }
+
+  // Of the workload's data. Requires no load_failure.
+  const std::string& fingerprint() {
+    if (fingerprint_.empty()) {
+      fingerprint_ = data_fingerprint(workload_->inputs(), options_.threads);
+    }
+    return fingerprint_;
+  }
 
   // Requires no load_failure. Throws what attending throws.
   const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
@@ -90,6 +101,7 @@ class CurrentWorkload {
   std::optional<std::size_t> loaded_;
   std::optional<std::string> load_failure_;
   std::unique_ptr<Workload> workload_;
+  std::string fingerprint_;  // empty: not made yet
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
 };
@@ -109,7 +121,7 @@ void run_job(const Experiment& experiment,
   const std::optional<std::string> failure = failure_of([&] {
     const AttentionInputs inputs = current.workload().inputs();
     const DenseReference& dense = current.reference(inputs, job.cell.check);
-    const CellContext context{inputs, current.workload().dtype, dense, check, measure, options};
+    const CellContext context{inputs, current.workload().dtype, dense, measure, options};
     result.dense_kernel = name_of(dense.plan.kernel);
     if (job.is_dense_reference) {
       run_dense_cell(context, result);
@@ -170,10 +182,23 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   if (const auto* source = std::get_if<SafetensorsSource>(&workload.source)) {
     result.file = source->file.string();
   }
+  if (const auto* source = std::get_if<NpySource>(&workload.source)) {
+    result.file = source->query.string();
+  }
   if (const auto* source = std::get_if<GaussianSource>(&workload.source)) {
     result.seed = source->seed;
   }
+  if (const auto* source = std::get_if<StructuredSource>(&workload.source)) {
+    result.seed = source->seed;
+  }
+  if (const auto* source = std::get_if<StructuredSource>(&workload.source)) {
+    result.seed = source->seed;
+  }
+  if (const auto* source = std::get_if<NpySource>(&workload.source)) {
+    result.file = source->query.string();
+  }
   result.threads = options.threads.count();
+  result.chunk_rows = options.chunk_rows;
   result.tolerance = check.tolerance.value_or(kFloat32Tolerance);
   result.tolerance_is_loosened = result.tolerance > kFloat32Tolerance;
   result.machine = machine_name();
@@ -199,13 +224,20 @@ RunOutcome run_experiment(const Experiment& experiment,
                           const RunOptions& options,
                           const RunListener& listener) {
   RunOutcome outcome;
+  CellKeys keys(experiment);
   CurrentWorkload current(experiment, options);
+  const auto count = [&](const CellResult& result) {
+    if (result.status == CellStatus::kOk) ++outcome.ok;
+    if (result.status == CellStatus::kFailed) ++outcome.failed;
+    if (result.status == CellStatus::kUnavailable) ++outcome.unavailable;
+  };
   for (const Job& job : make_jobs(experiment)) {
     if (listener.is_stopped && listener.is_stopped()) {
       outcome.was_stopped = true;
       break;
     }
     CellResult result = describe_job(experiment, job, options);
+    result.plugins = keys.plugins_of(job);
     if (listener.on_begin) listener.on_begin(job, result);
     current.load(job.cell, outcome.bad_inputs);
     if (!current.load_failure()) {
@@ -213,10 +245,18 @@ RunOutcome run_experiment(const Experiment& experiment,
       result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
                                    workload.layer};
     }
+    if (listener.find_finished) {
+      result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());
+      if (std::optional<CellResult> kept = listener.find_finished(result.key)) {
+        kept->cell = result.cell;
+        ++outcome.kept;
+        count(*kept);
+        if (listener.on_keep) listener.on_keep(job, *kept);
+        continue;
+      }
+    }
     run_job(experiment, job, options, current, result);
-    if (result.status == CellStatus::kOk) ++outcome.ok;
-    if (result.status == CellStatus::kFailed) ++outcome.failed;
-    if (result.status == CellStatus::kUnavailable) ++outcome.unavailable;
+    count(result);
     if (listener.on_finish) listener.on_finish(job, result);
   }
   return outcome;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,11 @@ struct RunListener {
   std::function<void(const Job& job, const CellResult& finished)> on_finish;
   // Asked before each job: whether to stop.
   std::function<bool()> is_stopped;
+  // Asked before a job is run, after on_begin: its finished result of an earlier run, which then
+  // stands for it. Results have keys only when this is given.
+  std::function<std::optional<CellResult>(const std::string& key)> find_finished;
+  // In the place of on_finish, for a job that was found; the result has the job's number.
+  std::function<void(const Job& job, const CellResult& kept)> on_keep;
 };
 
 // How a run went.
@@ -39,12 +45,14 @@ struct RunOutcome {
   std::size_t ok = 0;
   std::size_t failed = 0;
   std::size_t unavailable = 0;
+  std::size_t kept = 0;                 // of these, how many were found and not run
   std::vector<std::string> bad_inputs;  // what is wrong with workloads that could not be loaded
   bool was_stopped = false;
 };
 
 // Runs every job. One that fails is recorded with its reason, and the rest goes on; the jobs of a
-// workload that cannot be loaded all fail. Throws only what the listener throws.
+// workload that cannot be loaded all fail. Throws what the listener throws, and DataError, before
+// the first job, when a library or a file that a parameter names cannot be read.
 RunOutcome run_experiment(const Experiment& experiment,
                           const RunOptions& options,
                           const RunListener& listener);

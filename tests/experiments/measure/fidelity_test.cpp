@@ -27,6 +27,9 @@ TEST(CompareOutputs, GivesTheErrorsOfAHandCalculatedCase) {
   EXPECT_DOUBLE_EQ(fidelity.rel_l2_error_median_head, 0.5);  // of 0 and 1
   EXPECT_DOUBLE_EQ(fidelity.rel_l2_error_p95_head, 0.95);
   EXPECT_DOUBLE_EQ(fidelity.rel_l2_error_max_head, 1);
+  ASSERT_EQ(fidelity.heads.size(), 2U);
+  EXPECT_EQ(fidelity.heads[0].rel_l2_error, 0);
+  EXPECT_DOUBLE_EQ(fidelity.heads[1].rel_l2_error, 1);
   EXPECT_EQ(fidelity.attention_recall, 1);
   EXPECT_EQ(fidelity.sampled_share, 0);
   EXPECT_EQ(fidelity.lse_error, 0);
@@ -38,6 +41,8 @@ TEST(CompareOutputs, RecallIsTheShareOfTheSoftmaxMass) {
   const AttentionOutput sparse{{1, 1, 1, 1}, {half, 0, half, -kInfinity}};
   const Fidelity fidelity = compare_outputs(kTwoHeads, sparse, dense, {sparse.lse, sparse.lse});
   EXPECT_NEAR(fidelity.attention_recall, (0.5 + 1 + 0.5 + 0) / 4, 1e-7);
+  EXPECT_NEAR(fidelity.heads[0].attention_recall, (0.5 + 1) / 2, 1e-7);
+  EXPECT_NEAR(fidelity.heads[1].attention_recall, (0.5 + 0) / 2, 1e-7);
   EXPECT_EQ(fidelity.sampled_share, 0);
   // The row without keys is not part of the lse error.
   EXPECT_NEAR(fidelity.lse_error, 2 * std::log(2.0) / 3, 1e-7);
@@ -49,6 +54,17 @@ TEST(CompareOutputs, SharesStayWithinOneDespiteRounding) {
   const Fidelity fidelity = compare_outputs(kTwoHeads, dense, dense, {above, dense.lse});
   EXPECT_EQ(fidelity.attention_recall, 1);
   EXPECT_EQ(fidelity.sampled_share, 0);
+}
+
+TEST(CompareOutputs, NothingUndefinedPassesAsAGoodNumber) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const AttentionOutput dense{{1, 1, 1, 1}, {0, 0, 0, 0}};
+  const AttentionOutput sparse{{nan, 1, 1, 1}, {nan, 0, 0, 0}};
+  const Fidelity fidelity = compare_outputs(kTwoHeads, sparse, dense, {sparse.lse, sparse.lse});
+  EXPECT_TRUE(std::isnan(fidelity.rel_l2_error));
+  EXPECT_TRUE(std::isnan(fidelity.rel_l2_error_max_head));
+  EXPECT_TRUE(std::isnan(fidelity.attention_recall));
+  EXPECT_TRUE(std::isnan(fidelity.lse_error));
 }
 
 TEST(CompareOutputs, ErrorAgainstAZeroOutputIsInfinite) {

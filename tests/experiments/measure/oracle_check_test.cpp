@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -84,6 +85,15 @@ TEST_F(OracleCheck, FindsAPlantedErrorAndItsRow) {
   const OracleError error = check(-1);
   EXPECT_GT(error.worst, 0.05);
   EXPECT_EQ(error.row, 17);
+}
+
+TEST_F(OracleCheck, FindsAWrongLseBesideARightOutput) {
+  output_.lse[11] += 1e-3F;
+  const OracleError error = check(-1);
+  EXPECT_NEAR(error.worst, 1e-3 / std::log(9.0), 1e-6);
+  EXPECT_EQ(error.row, 11);
+  output_.lse[11] = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(check(-1).worst, std::numeric_limits<double>::infinity());
 }
 
 TEST_F(OracleCheck, FindsNaN) {

@@ -110,6 +110,14 @@ TEST(Quantile, IsLinearBetweenOrderStatistics) {
   EXPECT_EQ(quantile(std::vector<double>{6}, 0.95), 6);
 }
 
+TEST(Quantile, OfInfinitiesOrNaNIsNoFiniteNumber) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> two_infinite = {1, 2, infinity, infinity};
+  EXPECT_EQ(quantile(two_infinite, 0.95), infinity);
+  const std::vector<double> undefined = {3, std::nan(""), 1};
+  for (const double q : {0.0, 0.5, 1.0}) EXPECT_TRUE(std::isnan(quantile(undefined, q)));
+}
+
 TEST(Quantile, InfinityDoesNotSpreadToItsNeighbours) {
   const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(quantile(std::vector<double>{1, 2, infinity}, 0.5), 2);

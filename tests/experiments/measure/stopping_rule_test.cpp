@@ -5,10 +5,10 @@
 namespace maskerade {
 namespace {
 
-TEST(StoppingRule, RepeatsAtLeastThreeTimesWithinTheBudget) {
+TEST(StoppingRule, RepeatsAtLeastSixTimesWithinTheBudget) {
   StoppingRule rule(0.02, 1000);
   EXPECT_FALSE(rule.is_done(0));
-  for (int repetition = 0; repetition < 2; ++repetition) {
+  for (int repetition = 0; repetition < 5; ++repetition) {
     rule.add(10, 20);
     EXPECT_FALSE(rule.is_done(1));
   }
@@ -50,7 +50,7 @@ TEST(StoppingRule, StopsOnceTheMediansAreKnown) {
     rule.add(repetitions % 7 == 1 ? 50 : 10, 20);
     ++repetitions;
   } while (!rule.is_done(1) && repetitions < 1000);
-  EXPECT_GT(repetitions, 3);
+  EXPECT_GT(repetitions, 6);
   EXPECT_LT(repetitions, 40);
 }
 

@@ -41,6 +41,38 @@ TEST(Progress, WritesALineForEachCellWhenPiped) {
             "[2/2] prefill: topk budget=5% (cuda): unavailable: this build has no CUDA backend\n");
 }
 
+TEST(Progress, TellsACellThatWasKept) {
+  const std::string text = written_by([](std::FILE* file) {
+    Progress progress(file, false, 2);
+    progress.begin(example_result());
+    progress.keep(example_result());
+    progress.begin(example_result());
+    progress.finish(example_result());
+  });
+  EXPECT_EQ(text,
+            "[1/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense, kept from an earlier "
+            "run\n"
+            "[2/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense\n");
+}
+
+TEST(Progress, EstimatesTheTimeLeftFromCellsThatWereRun) {
+  const std::string text = written_by([](std::FILE* file) {
+    Progress progress(file, true, 3);
+    progress.begin(example_result());
+    progress.keep(example_result());
+    progress.begin(example_result());
+  });
+  EXPECT_EQ(text.find("left"), std::string::npos) << text;
+}
+
+TEST(Progress, GivesTheTimeLeftInWholeUnits) {
+  EXPECT_EQ(time_left_text(0), "0 s");
+  EXPECT_EQ(time_left_text(99'400), "99 s");
+  EXPECT_EQ(time_left_text(99'600), "2 min");
+  EXPECT_EQ(time_left_text(90 * 60'000), "90 min");
+  EXPECT_EQ(time_left_text(150 * 60'000), "2.5 h");
+}
+
 TEST(Progress, RewritesOneLineOnATerminal) {
   const std::string text = written_by([](std::FILE* file) {
     Progress progress(file, true, 2);

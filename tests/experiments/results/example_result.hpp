@@ -35,6 +35,7 @@ inline CellResult example_result() {
   result.seed = 1;
   result.mask_seed = 0;
   result.threads = 2;
+  result.chunk_rows = 1024;
   result.params = {{"sink", {{"tokens", "128"}}},
                    {"oracle_topk", {{"budget", "5%"}, {"counts", "extra"}}}};
   result.counts = MaskCounts{.active_entries = 1000,
@@ -51,7 +52,8 @@ inline CellResult example_result() {
                           .select_bytes_read = 64000,
                           .index_bytes = 0,
                           .index_spans_future = false,
-                          .kv_bytes_touched = 128000};
+                          .kv_bytes_touched = 128000,
+                          .total_bytes = 256000};
   result.times = StageTimes{.prepare = summary_of(0.5),
                             .select = summary_of(10),
                             .select_by_masker = {{"sink", 0.25}, {"oracle_topk", 9.75}},
@@ -67,11 +69,14 @@ inline CellResult example_result() {
                              .rel_l2_error_max_head = 0.05,
                              .attention_recall = 0.875,
                              .sampled_share = 0.0625,
-                             .lse_error = 0.125};
+                             .lse_error = 0.125,
+                             .heads = {}};
   result.oracle = OracleFacts{.rows = 256, .error = 1.25e-6, .dense_error = 1e-6};
   result.tolerance = 1e-5;
+  result.peak_bytes = 4096;
   result.machine = "some processor, AVX2";
   result.program_version = "0.1.0";
+  result.plugins = {{"sink", "00ff"}, {"oracle_topk", "ff00"}};
   return result;
 }
 

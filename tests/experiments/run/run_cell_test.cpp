@@ -50,8 +50,8 @@ TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{sink: 1}, {local: 2}]\n"))).find("p");
   const StageTimes& times = *result.times;
-  EXPECT_GE(times.total.min, times.prepare->min + times.select->min + times.plan->min +
-                                 times.attend.min);
+  EXPECT_GE(times.total.min,
+            times.prepare->min + times.select->min + times.plan->min + times.attend.min);
   EXPECT_LE(times.total.lo, times.total.median);
   EXPECT_GE(times.total.hi, times.total.median);
   EXPECT_DOUBLE_EQ(times.speedup(), times.dense.median / times.total.median);

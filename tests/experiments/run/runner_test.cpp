@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+
 #include "framework/base/error.hpp"
 #include "test_experiment.hpp"
 
@@ -110,6 +113,64 @@ TEST(Runner, StopsBetweenCells) {
                       .is_stopped = [&] { return finished == 2; }});
   EXPECT_EQ(finished, 2);
   EXPECT_TRUE(outcome.was_stopped);
+}
+
+TEST(Runner, RunsNoCellThatIsFinished) {
+  const Experiment experiment = experiment_of(kTwoWorkloads);
+  std::map<std::string, CellResult> store;
+  std::vector<std::int64_t> ran;
+  std::vector<std::int64_t> kept;
+  RunListener listener;
+  listener.on_finish = [&](const Job&, const CellResult& result) {
+    ran.push_back(result.cell);
+    if (result.cell % 2 == 0) store.emplace(result.key, result);
+  };
+  listener.on_keep = [&](const Job& job, const CellResult& result) {
+    kept.push_back(result.cell);
+    EXPECT_EQ(result.cell, static_cast<std::int64_t>(job.cell.number));
+  };
+  listener.find_finished = [&](const std::string& key) -> std::optional<CellResult> {
+    const auto found = store.find(key);
+    if (found == store.end()) return std::nullopt;
+    CellResult result = found->second;
+    result.cell = 999;  // of an earlier grid
+    return result;
+  };
+  const RunOutcome first = run_experiment(experiment, {.threads = Threads(1)}, listener);
+  EXPECT_EQ(first.kept, 0U);
+  EXPECT_EQ(store.size(), 6U);
+  ran.clear();
+  const RunOutcome second = run_experiment(experiment, {.threads = Threads(1)}, listener);
+  EXPECT_EQ(second.kept, 6U);
+  EXPECT_EQ(second.ok, first.ok);
+  EXPECT_EQ(second.failed, first.failed);
+  EXPECT_EQ(ran, (std::vector<std::int64_t>{1, 3, 5, 7, 9, 11}));
+  EXPECT_EQ(kept, (std::vector<std::int64_t>{0, 2, 4, 6, 8, 10}));
+}
+
+TEST(Runner, RecordsHeadsBytesAndLibraries) {
+  const Ran ran = run_all(experiment_of(kTwoWorkloads));
+  const CellResult& result = ran.find("streaming");
+  EXPECT_FALSE(result.cached);
+  EXPECT_TRUE(result.key.empty());  // nobody asked for keys
+  ASSERT_EQ(result.plugins.size(), 2U);
+  EXPECT_EQ(result.plugins[0].first, "sink");
+  EXPECT_EQ(result.plugins[0].second.size(), 64U);
+  // 2 heads of 8 queries: q is float16, out and lse float32, head_dim 4.
+  EXPECT_EQ(
+      result.cost->total_bytes,
+      result.cost->select_bytes_read + result.cost->kv_bytes_touched + 2 * 8 * (4 * 2 + 4 * 4 + 4));
+  ASSERT_EQ(result.heads.size(), 2U);
+  EXPECT_EQ(result.heads[1].head, 1);
+  EXPECT_EQ(result.heads[1].density, result.counts->density);  // one mask for all heads
+  EXPECT_NEAR((result.heads[0].recall + result.heads[1].recall) / 2,
+              result.fidelity->attention_recall, 1e-12);
+  const CellResult& dense = ran.find("dense");
+  ASSERT_EQ(dense.heads.size(), 2U);
+  EXPECT_EQ(dense.heads[0].density, 1);
+  EXPECT_EQ(dense.heads[0].rel_l2_error, 0);
+  EXPECT_TRUE(dense.plugins.empty());
+  EXPECT_NE(result.peak_bytes, 0);  // absent where the system does not tell
 }
 
 TEST(Runner, SeedsAndChunksGiveTheSameResultsOnAnyThreadCount) {

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "experiments/results/cell_result.hpp"
+#include "experiments/results/record_file.hpp"
+
+namespace maskerade {
+
+// A table as comma-separated values (RFC 4180: lines end with CR LF; fields with a comma, a quote
+// or a line break are quoted, quotes doubled). The columns are those of the JSON output; nested
+// ones hold JSON text. An empty field was not measured; numbers may be NaN, inf and -inf.
+std::string csv_header();
+std::string to_csv_line(const CellResult& result);
+
+// A CSV file: the header, then a line a cell.
+class CsvWriter {
+ public:
+  // Replaces the file and writes the header. Throws ConfigError when it cannot be written.
+  explicit CsvWriter(const std::filesystem::path& file);
+  // Throws ConfigError when the line cannot be written.
+  void write(const CellResult& result);
+
+ private:
+  RecordFile file_;
+};
+
+}  // namespace maskerade

@@ -1,0 +1,185 @@
+#include "experiments/results/detail/sqlite.hpp"
+
+#include <sqlite3.h>
+
+#include <limits>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade::detail {
+namespace {
+
+constexpr int kBusyTimeoutMs = 10'000;
+
+[[noreturn]] void fail(sqlite3* database, int status, const std::filesystem::path& file) {
+  const TextPosition position{.file = file.string()};
+  const std::string detail =
+      database == nullptr ? sqlite3_errstr(status) : sqlite3_errmsg(database);
+  switch (status & 0xff) {
+    case SQLITE_NOTADB:
+      refuse_no_database(file);
+    case SQLITE_CORRUPT:
+      throw ConfigError(position, "is a damaged results database (" + detail +
+                                      "); name another folder with --out, or move the file away");
+    case SQLITE_CANTOPEN:
+      throw ConfigError(position,
+                        "cannot be opened for writing; name another folder with --out, one that "
+                        "can be written");
+    case SQLITE_READONLY:
+      throw ConfigError(position,
+                        "is read-only; make it and its folder writable, or name another folder "
+                        "with --out");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw ConfigError(position,
+                        "is locked by another program; close it there, or name another folder with "
+                        "--out");
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      throw ConfigError(position, "a result could not be written (" + detail + ")");
+    default:
+      throw ConfigError(position, "the database cannot be used (" + detail + ")");
+  }
+}
+
+}  // namespace
+
+void refuse_no_database(const std::filesystem::path& file) {
+  throw ConfigError({.file = file.string()},
+                    "is not a results database; name another folder with --out, or move the file "
+                    "away");
+}
+
+Statement::Statement(sqlite3* database, const std::filesystem::path& file, const std::string& sql)
+    : statement_(nullptr, sqlite3_finalize), database_(database), file_(&file) {
+  sqlite3_stmt* statement = nullptr;
+  const int status =
+      sqlite3_prepare_v2(database, sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr);
+  statement_.reset(statement);
+  if (status != SQLITE_OK) fail(database, status, file);
+}
+
+void Statement::bind(int parameter, const ColumnValue& value) {
+  sqlite3_stmt* statement = statement_.get();
+  const auto bind_text = [&](const std::string& text) {
+    return sqlite3_bind_text64(statement, parameter, text.data(), text.size(), SQLITE_TRANSIENT,
+                               SQLITE_UTF8);
+  };
+  struct Binder {
+    sqlite3_stmt* statement;
+    int parameter;
+    decltype(bind_text)& text;
+
+    int operator()(std::monostate) const { return sqlite3_bind_null(statement, parameter); }
+    int operator()(bool held) const { return sqlite3_bind_int64(statement, parameter, held); }
+    int operator()(std::int64_t held) const {
+      return sqlite3_bind_int64(statement, parameter, held);
+    }
+    int operator()(std::uint64_t held) const {
+      // Rationale: SQLite's integers are signed; it would turn larger ones into floating point.
+      return held > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())
+                 ? text(std::to_string(held))
+                 : sqlite3_bind_int64(statement, parameter, static_cast<std::int64_t>(held));
+    }
+    int operator()(double held) const { return sqlite3_bind_double(statement, parameter, held); }
+    int operator()(const std::string& held) const { return text(held); }
+  };
+  const int status = std::visit(Binder{statement, parameter, bind_text}, value);
+  if (status != SQLITE_OK) fail(database_, status, *file_);
+}
+
+bool Statement::step() {
+  const int status = sqlite3_step(statement_.get());
+  if (status == SQLITE_ROW) return true;
+  if (status == SQLITE_DONE) return false;
+  fail(database_, status, *file_);
+}
+
+void Statement::run() {
+  while (step()) {
+  }
+  reset();
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+}
+
+ColumnValue Statement::value(int column, ColumnType type) const {
+  sqlite3_stmt* statement = statement_.get();
+  const int stored = sqlite3_column_type(statement, column);
+  if (stored == SQLITE_NULL) return {};
+  switch (type) {
+    case ColumnType::kBoolean:
+      return sqlite3_column_int64(statement, column) != 0;
+    case ColumnType::kInteger:
+      return integer(column);
+    case ColumnType::kUnsigned:
+      return stored == SQLITE_INTEGER ? static_cast<std::uint64_t>(integer(column))
+                                      : std::stoull(text(column));
+    case ColumnType::kReal:
+      return sqlite3_column_double(statement, column);
+    case ColumnType::kText:
+    case ColumnType::kJson:
+      return text(column);
+  }
+  return {};
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+  const auto* text = sqlite3_column_text(statement_.get(), column);
+  const auto bytes = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column));
+  return text == nullptr ? "" : std::string(reinterpret_cast<const char*>(text), bytes);
+}
+
+Database::Database(const std::filesystem::path& file)
+    : file_(std::make_unique<const std::filesystem::path>(file)),
+      database_(nullptr, sqlite3_close_v2) {
+  sqlite3* database = nullptr;
+  const int status =
+      sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  database_.reset(database);
+  if (status != SQLITE_OK) fail(database, status, file);
+  sqlite3_extended_result_codes(database, 1);
+  sqlite3_busy_timeout(database, kBusyTimeoutMs);
+}
+
+bool Database::is_read_only() const { return sqlite3_db_readonly(database_.get(), "main") == 1; }
+
+void Database::run(const std::string& sql) {
+  const int status = sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr);
+  if (status != SQLITE_OK) fail(database_.get(), status, *file_);
+}
+
+std::int64_t Database::integer(const std::string& sql) {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+Statement Database::prepare(const std::string& sql) const {
+  return Statement(database_.get(), *file_, sql);
+}
+
+Transaction::Transaction(Database& database) : database_(database) {
+  database_.run("BEGIN IMMEDIATE");
+}
+
+Transaction::~Transaction() {
+  if (!is_open_) return;
+  try {
+    database_.run("ROLLBACK");
+  } catch (const Error&) {  // closing the connection rolls back
+  }
+}
+
+void Transaction::commit() {
+  database_.run("COMMIT");
+  is_open_ = false;
+}
+
+}  // namespace maskerade::detail

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "experiments/results/cell_result.hpp"
+
+namespace maskerade {
+
+// The results of one output folder: FOLDER/results.sqlite, in write-ahead mode, so that it may be
+// read while a run writes. Tables: `cells`, one row a cell, the columns of cell_columns() after the
+// cell's key; `heads`, one row per (cell, layer, batch, query head); `steps`, one row per step of a
+// decode trace. A cell is committed with its heads, whole or not at all.
+class ResultStore {
+ public:
+  // Of the tables; a file of another format is refused.
+  static constexpr std::int64_t kFormat = 1;
+
+  // Opens the folder's results for writing, by this process alone; makes the folder and the file
+  // when they are missing. Throws ConfigError, and changes nothing, when the folder cannot be made
+  // or written, is in use by another run, or holds a file of that name that is not a database, not
+  // one of results, or one of another format.
+  explicit ResultStore(const std::filesystem::path& folder);
+  ~ResultStore();
+  ResultStore(ResultStore&&) noexcept;
+  ResultStore& operator=(ResultStore&&) noexcept;
+
+  const std::filesystem::path& file() const noexcept;
+  std::int64_t cell_count() const;
+
+  // The finished cell of that key, without its heads. Finished are successful and failed cells; not
+  // those that were unavailable or whose data could not be loaded: these are to be tried again.
+  std::optional<CellResult> find_finished(const std::string& key) const;
+
+  // Writes a cell in the place of one with its key. Once its data is there, forgets those of its
+  // names whose data could not be loaded. Throws ConfigError when it cannot be written.
+  void write(const CellResult& result);
+  // Gives the cell of that key another number. Throws as write().
+  void renumber(const std::string& key, std::int64_t cell);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace maskerade

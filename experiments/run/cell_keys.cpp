@@ -1,0 +1,94 @@
+#include "experiments/run/cell_keys.hpp"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "experiments/run/runner.hpp"
+#include "framework/base/sha256.hpp"
+
+namespace maskerade {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The files that one masker's parameters name.
+std::vector<std::string> files_of(const MaskerUse& use, std::size_t parameter) {
+  std::vector<std::string> files;
+  if (use.type->descriptor().parameters[parameter].unit != MASKERADE_UNIT_FILE) return files;
+  const maskerade_argument& argument = use.arguments->view()[parameter];
+  for (std::size_t i = 0; i < argument.count; ++i) files.emplace_back(argument.values[i].text);
+  return files;
+}
+
+}  // namespace
+
+CellKeys::CellKeys(const Experiment& experiment) : experiment_(experiment) {
+  const auto hash = [&](const std::string& file) {
+    if (!hashes_.contains(file)) hashes_.emplace(file, sha256_of_file(file));
+  };
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const MaskerUse& use : pipeline.maskers) {
+      hash(use.type->library().string());
+      for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
+        for (const std::string& file : files_of(use, i)) hash(file);
+      }
+    }
+  }
+}
+
+NamedTexts CellKeys::plugins_of(const Job& job) const {
+  NamedTexts plugins;
+  if (job.is_dense_reference) return plugins;
+  std::set<std::string> seen;
+  for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
+    if (!seen.insert(use.type->id()).second) continue;
+    plugins.emplace_back(use.type->id(), hashes_.at(use.type->library().string()));
+  }
+  return plugins;
+}
+
+std::string CellKeys::next_key(const Job& job,
+                               const CellResult& described,
+                               const std::string& fingerprint) {
+  Json json;
+  json["experiment"] = described.experiment;
+  json["workload"] = described.workload;
+  json["pipeline"] = described.pipeline;
+  json["is_dense_reference"] = job.is_dense_reference;
+  if (described.facts) json["source"] = described.facts->source;
+  json["data"] = fingerprint;
+  Json maskers = Json::array();
+  if (!job.is_dense_reference) {
+    for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
+      Json parameters = Json::object();
+      for (std::size_t i = 0; i < use.arguments->resolved().size(); ++i) {
+        const auto& [name, value] = use.arguments->resolved()[i];
+        // Rationale: what a file holds counts, not where it lies.
+        Json hashes = Json::array();
+        for (const std::string& file : files_of(use, i)) hashes.push_back(hashes_.at(file));
+        parameters[name] = hashes.empty() ? Json(value) : hashes;
+      }
+      maskers.push_back({{"id", use.type->id()},
+                         {"library", hashes_.at(use.type->library().string())},
+                         {"parameters", parameters}});
+    }
+    json["mask_seed"] = job.cell.mask_seed;
+  }
+  json["maskers"] = maskers;
+  json["device"] = described.device;
+  json["kernel"] = described.kernel;
+  const auto& [check, measure] = experiment_.checks[job.cell.check];
+  json["oracle_rows"] = check.oracle_rows;
+  json["tolerance"] = described.tolerance;
+  json["target"] = measure.target;
+  json["budget_ms"] = measure.budget_ms;
+  json["machine"] = described.machine;
+  json["threads"] = described.threads;
+  json["chunk_rows"] = described.chunk_rows;
+  json["program_version"] = described.program_version;
+  std::string key = sha256_hex(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const int earlier = uses_[key]++;
+  return earlier == 0 ? key : sha256_hex(key + " " + std::to_string(earlier));
+}
+
+}  // namespace maskerade

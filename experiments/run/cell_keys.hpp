@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "experiments/config/experiment.hpp"
+#include "experiments/results/cell_result.hpp"
+
+namespace maskerade {
+
+struct Job;
+
+// What a job's result is known by: everything that it is a function of.
+class CellKeys {
+ public:
+  // Hashes the libraries and the files that the experiment's pipelines use, each once. Throws
+  // DataError when one cannot be read.
+  explicit CellKeys(const Experiment& experiment);
+
+  // Masker ids and the SHA-256 of their libraries, in order of first use; none for the reference.
+  NamedTexts plugins_of(const Job& job) const;
+
+  // SHA-256 of the resolved cell: names, data, pipeline with libraries, parameters and the files
+  // that they name, device, kernel, seeds, check, measure, machine, threads, program version.
+  // `described` is the job's result before it is run, with the facts of its workload; fingerprint
+  // is that of its data, "" when this could not be loaded. A second call with the same resolved
+  // cell gives another key, the same in every run.
+  std::string next_key(const Job& job, const CellResult& described, const std::string& fingerprint);
+
+ private:
+  const Experiment& experiment_;
+  std::map<std::string, std::string> hashes_;  // by file
+  std::map<std::string, int> uses_;            // by key
+};
+
+}  // namespace maskerade

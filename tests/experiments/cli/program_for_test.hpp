@@ -1,0 +1,101 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace maskerade {
+
+struct Finished {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+// The program in a folder of its own.
+class Program : public testing::Test {
+ protected:
+  Program() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("maskerade_program_") + test->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~Program() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+  std::string read(const std::string& name) const {
+    std::ostringstream text;
+    text << std::ifstream(folder_ / name).rdbuf();
+    return text.str();
+  }
+  Finished run(const std::string& arguments, const std::string& environment = "") const {
+    const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" +
+                                MASKERADE_TEST_PROGRAM + "' " + arguments + " >out.txt 2>err.txt";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"), read("err.txt")};
+  }
+  // Starts the program without waiting for it.
+  pid_t start(const std::vector<std::string>& arguments) const {
+    std::vector<char*> argv = {const_cast<char*>(MASKERADE_TEST_PROGRAM)};
+    for (const std::string& argument : arguments) {
+      argv.push_back(const_cast<char*>(argument.c_str()));
+    }
+    argv.push_back(nullptr);
+    const std::string out = (folder_ / "out.txt").string();
+    const std::string err = (folder_ / "err.txt").string();
+    const pid_t child = fork();
+    if (child == 0) {
+      if (chdir(folder_.c_str()) == 0 && std::freopen(out.c_str(), "w", stdout) != nullptr &&
+          std::freopen(err.c_str(), "w", stderr) != nullptr) {
+        execv(argv[0], argv.data());
+      }
+      _exit(127);
+    }
+    return child;
+  }
+  // Waits, at most 30 s, until a file holds a whole line.
+  void await_line(const std::string& name) const {
+    for (int i = 0; i < 3000 && read(name).find('\n') == std::string::npos; ++i) usleep(10'000);
+  }
+  static int wait_for(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  std::vector<nlohmann::json> json_lines(const std::string& name) const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream stream(read(name));
+    for (std::string line; std::getline(stream, line);)
+      lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  std::filesystem::path folder_;
+};
+
+// Four cells that take milliseconds.
+inline constexpr const char* kTiny = R"(name: tiny
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 4, kv_heads: 2, query_len: 32,
+           key_len: 80, head_dim: 16, dtype: float16, causal: true}
+pipelines:
+  streaming: [{sink: 4}, {local: 8}]
+  topk: [{sink: 4}, {oracle_topk: {budget: {sweep: [5%, 100%]}}}]
+measure: {target: 20%, budget: 20ms}
+)";
+
+}  // namespace maskerade

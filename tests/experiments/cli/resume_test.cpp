@@ -1,0 +1,207 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/experiments/cli/program_for_test.hpp"
+
+namespace maskerade {
+namespace {
+
+// The output folder `out` of a program run.
+class Output : public Program {
+ protected:
+  std::filesystem::path database() const { return folder_ / "out" / "results.sqlite"; }
+  // What a statement's first column gives.
+  std::vector<std::string> query(const std::string& sql) const {
+    sqlite3* opened = nullptr;
+    std::vector<std::string> rows;
+    if (sqlite3_open(database().c_str(), &opened) != SQLITE_OK) {
+      ADD_FAILURE() << "there is no database";
+      sqlite3_close(opened);
+      return rows;
+    }
+    sqlite3_busy_timeout(opened, 10'000);
+    const auto add = [](void* to, int, char** values, char**) {
+      static_cast<std::vector<std::string>*>(to)->emplace_back(values[0] == nullptr ? ""
+                                                                                    : values[0]);
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(opened, sql.c_str(), add, &rows, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(opened);
+    sqlite3_close(opened);
+    return rows;
+  }
+  void expect_refused(const std::string& arguments, const std::string& text) const {
+    const Finished finished = run(arguments);
+    EXPECT_EQ(finished.exit_code, 2) << arguments;
+    EXPECT_EQ(finished.err, "maskerade: error: " + text + "\n");
+  }
+};
+
+TEST_F(Output, HoldsTheCellsThatTheExportsHold) {
+  write("tiny.yaml", kTiny);
+  const Finished finished = run("run tiny.yaml --out out --json cells.jsonl --csv cells.csv");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("results in out/results.sqlite\n"), std::string::npos);
+  EXPECT_EQ(query("SELECT pipeline FROM cells ORDER BY cell"),
+            (std::vector<std::string>{"dense", "streaming", "topk budget=5%", "topk budget=100%"}));
+  EXPECT_EQ(query("SELECT count(*) FROM heads"), std::vector<std::string>{"16"});
+  EXPECT_EQ(query("SELECT count(*) FROM steps"), std::vector<std::string>{"0"});
+  const std::vector<nlohmann::json> cells = json_lines("cells.jsonl");
+  ASSERT_EQ(cells.size(), 4U);
+  EXPECT_EQ(
+      query("SELECT total_ms = " + cells[2].at("total_ms").dump() + " FROM cells WHERE cell = 2"),
+      std::vector<std::string>{"1"});
+  EXPECT_EQ(cells[2].at("plugins").at("sink").get<std::string>().size(), 64U);
+  const std::string csv = read("cells.csv");
+  EXPECT_TRUE(csv.starts_with("experiment,workload,cell,pipeline,status,")) << csv;
+  EXPECT_NE(csv.find("\r\ntiny,workload,3,topk budget=100%,ok,"), std::string::npos);
+}
+
+TEST_F(Output, ResumeRunsNothingTwiceAndExportsAll) {
+  write("tiny.yaml", kTiny);
+  ASSERT_EQ(run("run tiny.yaml --out out --json first.jsonl").exit_code, 0);
+  const Finished finished = run("run tiny.yaml --out out --resume --json second.jsonl");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(read("second.jsonl"), read("first.jsonl"));
+  EXPECT_NE(finished.out.find("topk budget=100%"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.out.find("; 4 kept from an earlier run"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.err.find("[4/4] workload: topk budget=100%: ok"), std::string::npos);
+  EXPECT_NE(finished.err.find(", kept from an earlier run"), std::string::npos);
+}
+
+TEST_F(Output, ResumeRunsWhatIsNewAndGivesTheRestItsNumbers) {
+  write("tiny.yaml", kTiny);
+  ASSERT_EQ(run("run tiny.yaml --out out").exit_code, 0);
+  write("tiny.yaml", std::string(kTiny).replace(std::string(kTiny).find("  topk"), 0,
+                                                "  recent: [{local: 8}]\n"));
+  const Finished finished = run("run tiny.yaml --out out --resume");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("; 4 kept"), std::string::npos) << finished.out;
+  EXPECT_EQ(query("SELECT pipeline FROM cells ORDER BY cell"),
+            (std::vector<std::string>{"dense", "streaming", "recent", "topk budget=5%",
+                                      "topk budget=100%"}));
+}
+
+TEST_F(Output, ResumeKeepsFailedCells) {
+  write("tiny.yaml", kTiny);
+  const std::string arguments = "run tiny.yaml --out out --set check.tolerance=1e-30";
+  EXPECT_EQ(run(arguments).exit_code, 1);
+  const Finished finished = run(arguments + " --resume");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.out.find("; 4 kept"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.out.find("differs from the float64 oracle"), std::string::npos);
+}
+
+TEST_F(Output, ResumeTriesAgainWhatWasUnavailable) {
+  write("tiny.yaml", kTiny);
+  EXPECT_EQ(run("run tiny.yaml --out out --set 'devices=[cuda]'").exit_code, 0);
+  const Finished finished = run("run tiny.yaml --out out --resume --set 'devices=[cuda]'");
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_EQ(finished.out.find("kept"), std::string::npos) << finished.out;
+  EXPECT_EQ(query("SELECT count(*) FROM cells WHERE status = 'unavailable'")[0], "4");
+}
+
+TEST_F(Output, ResumeTriesAgainWhatHadNoData) {
+  write("late.yaml",
+        "name: late\nworkload: {source: {kind: safetensors, file: late.safetensors}}\n"
+        "pipelines: {p: [{sink: 1}]}\nmeasure: {target: 50%, budget: 10ms}\n");
+  const std::string header = R"({"q":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[0,32]},)"
+                             R"("k":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[32,64]},)"
+                             R"("v":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[64,96]}})";
+  std::string whole(8, '\0');
+  whole[0] = static_cast<char>(header.size());
+  ASSERT_LT(header.size(), 256U);
+  whole += header + std::string(96, '\x3f');
+  write("late.safetensors", whole.substr(0, whole.size() - 1));
+  EXPECT_EQ(run("run late.yaml --out out").exit_code, 2);
+  EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"failed", "failed"}));
+  write("late.safetensors", whole);
+  const Finished finished = run("run late.yaml --out out --resume");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"ok", "ok"}));
+}
+
+TEST_F(Output, RefusesToMixWithAnEarlierRun) {
+  write("tiny.yaml", kTiny);
+  ASSERT_EQ(run("run tiny.yaml --out out --json cells.jsonl").exit_code, 0);
+  const std::string cells = read("cells.jsonl");
+  expect_refused("run tiny.yaml --out out --json cells.jsonl",
+                 "out/results.sqlite: holds 4 cells of an earlier run; add --resume to keep them "
+                 "and run what is missing, or name another folder with --out");
+  EXPECT_EQ(read("cells.jsonl"), cells);
+}
+
+TEST_F(Output, RefusesWhatItCannotWriteTo) {
+  write("tiny.yaml", kTiny);
+  write("file", "in the way\n");
+  expect_refused("run tiny.yaml --out file",
+                 "file: cannot be used as the output folder (Not a directory); name another one "
+                 "with --out");
+  expect_refused(
+      "run tiny.yaml --out /proc/self",
+      "/proc/self/results.sqlite: cannot be opened for writing; name another folder with "
+      "--out, one that can be written");
+  expect_refused("run tiny.yaml --resume",
+                 "--resume: name the folder of the earlier run with --out");
+  expect_refused("run tiny.yaml --json x --csv x",
+                 "x: is named by both --json and --csv; name two files");
+  std::filesystem::create_directories(folder_ / "out");
+  write("out/results.sqlite", "name: tiny\n");
+  expect_refused(
+      "run tiny.yaml --out out --resume",
+      "out/results.sqlite: is not a results database; name another folder with --out, or "
+      "move the file away");
+  EXPECT_EQ(read("out/results.sqlite"), "name: tiny\n");
+  std::filesystem::remove(database());
+  ASSERT_EQ(run("run tiny.yaml --out out").exit_code, 0);
+  query("PRAGMA user_version = 2");
+  expect_refused("run tiny.yaml --out out --resume",
+                 "out/results.sqlite: holds results in format 2; this version of the program reads "
+                 "and writes format 1; name another folder with --out, or move the file away");
+}
+
+// 13 cells of about 30 ms.
+constexpr const char* kThirteen = R"(name: thirteen
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 2, kv_heads: 1, query_len: 64,
+           key_len: 64, head_dim: 8}
+pipelines: {p: [{sink: {sweep: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}}]}
+measure: {target: 0.0001%, budget: 30ms}
+)";
+
+TEST_F(Output, HoldsEveryCellOnceHoweverOftenTheRunWasKilled) {
+  write("thirteen.yaml", kThirteen);
+  std::size_t cells = 0;
+  for (const useconds_t moment_us : {15'000U, 45'000U, 70'000U, 110'000U, 160'000U}) {
+    const pid_t child = start({"run", "thirteen.yaml", "--out", "out", "--resume"});
+    usleep(moment_us);
+    kill(child, SIGKILL);
+    wait_for(child);
+    if (!std::filesystem::exists(database())) continue;
+    // Whole cells only, and none that was there is lost.
+    if (query("SELECT name FROM sqlite_master WHERE name = 'cells'").empty()) continue;
+    const std::size_t now = query("SELECT key FROM cells").size();
+    EXPECT_GE(now, cells);
+    cells = now;
+    EXPECT_EQ(query("SELECT key FROM heads GROUP BY key HAVING count(*) = 2").size(), cells);
+  }
+  const Finished finished = run("run thirteen.yaml --out out --resume");
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("13 ok, 0 failed, 0 unavailable"), std::string::npos) << finished.out;
+  std::vector<std::string> numbers;
+  for (int i = 0; i < 13; ++i) numbers.push_back(std::to_string(i));
+  EXPECT_EQ(query("SELECT cell FROM cells ORDER BY cell"), numbers);
+  EXPECT_EQ(query("SELECT DISTINCT pipeline FROM cells").size(), 13U);
+  EXPECT_EQ(query("PRAGMA integrity_check"), std::vector<std::string>{"ok"});
+}
+
+}  // namespace
+}  // namespace maskerade

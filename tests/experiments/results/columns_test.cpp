@@ -1,0 +1,107 @@
+#include "experiments/results/columns.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "experiments/results/cell_json.hpp"
+#include "experiments/results/result_store.hpp"
+#include "framework/base/error.hpp"
+#include "tests/experiments/results/example_result.hpp"
+
+namespace maskerade {
+namespace {
+
+CellResult restored(const CellResult& result) {
+  std::vector<ColumnValue> values;
+  for (const Column& column : cell_columns()) values.push_back(column.get(result));
+  return result_of(values);
+}
+
+TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
+  std::string names;
+  for (const Column& column : cell_columns()) names += column.name + " ";
+  // Another list of names needs another ResultStore::kFormat here.
+  EXPECT_EQ(ResultStore::kFormat, 1);
+  EXPECT_EQ(
+      names,
+      "experiment workload cell pipeline status reason device kernel kernel_mix dtype batch "
+      "query_heads kv_heads query_len key_len head_dim causal source file layer seed mask_seed "
+      "threads chunk_rows params density density_p5 density_p95 visible_entries "
+      "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
+      "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
+      "total_bytes prepare_ms prepare_ms_lo prepare_ms_hi prepare_ms_min select_ms "
+      "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
+      "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "
+      "total_ms_lo total_ms_hi total_ms_min dense_ms dense_ms_lo dense_ms_hi dense_ms_min "
+      "dense_kernel speedup repetitions cached rel_l2_error rel_l2_error_median_head "
+      "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "
+      "oracle_error dense_oracle_error oracle_rows tolerance tolerance_is_loosened "
+      "peak_bytes machine program_version plugins ");
+}
+
+TEST(CellColumns, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const Column& column : cell_columns()) EXPECT_TRUE(names.insert(column.name).second);
+}
+
+TEST(CellColumns, GiveAWholeResultBack) {
+  const CellResult result = example_result();
+  const CellResult back = restored(result);
+  EXPECT_EQ(to_json_line(back), to_json_line(result));
+  EXPECT_EQ(back.params, result.params);
+  EXPECT_EQ(back.times->prepare->repetitions, 7);
+  EXPECT_EQ(back.counts->visible_entries, 10000);
+}
+
+// Any parts measured or not, any numbers in them.
+RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
+  CellResult result = example_result();
+  const auto number = [] {
+    return *rc::gen::elementOf(std::vector<double>{0, -0.0, 1.5, 1e-300, -1e300, 0.1,
+                                                   std::numeric_limits<double>::infinity(),
+                                                   std::numeric_limits<double>::quiet_NaN()});
+  };
+  const auto is_absent = [] { return *rc::gen::arbitrary<bool>(); };
+  result.status = *rc::gen::element(CellStatus::kOk, CellStatus::kFailed, CellStatus::kUnavailable);
+  result.reason = *rc::gen::string<std::string>();
+  result.fidelity->lse_error = number();
+  result.oracle->error = number();
+  result.times->prepare->hi = number();
+  result.counts->density = number();
+  result.mask_seed = *rc::gen::arbitrary<std::uint64_t>();
+  if (is_absent()) result.facts.reset();
+  if (is_absent()) result.counts.reset();
+  if (is_absent()) result.cost.reset();
+  if (is_absent()) result.fidelity.reset();
+  if (is_absent()) result.oracle.reset();
+  if (is_absent()) result.times->prepare.reset();
+  if (is_absent()) result.times.reset();
+  if (is_absent()) result.mask_seed.reset();
+  if (is_absent()) result.peak_bytes.reset();
+  RC_ASSERT(to_json_line(restored(result)) == to_json_line(result));
+}
+
+TEST(CellColumns, ReadANullInAMeasuredPartAsNaN) {
+  CellResult result = example_result();
+  std::vector<ColumnValue> values;
+  for (const Column& column : cell_columns()) {
+    values.push_back(column.name == "lse_error" ? ColumnValue() : column.get(result));
+  }
+  EXPECT_TRUE(std::isnan(result_of(values).fidelity->lse_error));
+}
+
+TEST(CellColumns, RefuseAValueOfAnotherType) {
+  std::vector<ColumnValue> values(cell_columns().size());
+  values[2] = std::string("three");  // cell
+  EXPECT_THROW(result_of(values), Error);
+  values[2] = {};
+  values[4] = std::string("splendid");  // status
+  EXPECT_THROW(result_of(values), Error);
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,277 @@
+#include "experiments/results/result_store.hpp"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+
+#include "experiments/results/cell_json.hpp"
+#include "framework/base/error.hpp"
+#include "tests/experiments/results/example_result.hpp"
+
+namespace maskerade {
+namespace {
+
+class Store : public testing::Test {
+ protected:
+  Store() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("maskerade_store_") + test->name());
+    std::filesystem::remove_all(folder_);
+  }
+  ~Store() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path file() const { return folder_ / "results.sqlite"; }
+  // What a statement's first column gives, a row a line.
+  std::string query(const std::string& sql) const {
+    sqlite3* database = nullptr;
+    std::string text;
+    EXPECT_EQ(sqlite3_open(file().c_str(), &database), SQLITE_OK);
+    const auto add = [](void* to, int, char** values, char**) {
+      *static_cast<std::string*>(to) +=
+          std::string(values[0] == nullptr ? "NULL" : values[0]) + "\n";
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), add, &text, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
+    sqlite3_close(database);
+    return text;
+  }
+  std::string bytes() const {
+    std::ostringstream text;
+    text << std::ifstream(file(), std::ios::binary).rdbuf();
+    return text.str();
+  }
+  // Expects that the folder is refused with this text, and that the file stays as it is.
+  void expect_refused(const std::string& text) const {
+    const std::string before = bytes();
+    try {
+      const ResultStore store(folder_);
+      ADD_FAILURE() << "opened";
+    } catch (const ConfigError& error) {
+      EXPECT_EQ(error.what(), text);
+    }
+    EXPECT_TRUE(bytes() == before) << "the file has changed";
+  }
+  static CellResult cell(const std::string& key) {
+    CellResult result = example_result();
+    result.key = key;
+    return result;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(Store, GivesBackWhatWasWritten) {
+  const CellResult result = cell("k");
+  {
+    ResultStore store(folder_ / "deeper");
+    EXPECT_EQ(store.cell_count(), 0);
+    store.write(result);
+  }
+  const ResultStore store(folder_ / "deeper");
+  EXPECT_EQ(store.cell_count(), 1);
+  EXPECT_FALSE(store.find_finished("another").has_value());
+  const std::optional<CellResult> found = store.find_finished("k");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(to_json_line(*found), to_json_line(result));
+  EXPECT_EQ(found->key, "k");
+}
+
+TEST_F(Store, HasTablesThatSqlCanRead) {
+  CellResult result = cell("k");
+  result.heads = {{.batch = 0, .head = 0, .density = 0.5, .recall = 0.25, .rel_l2_error = 2},
+                  {.batch = 0, .head = 1, .density = 0.75, .recall = 1, .rel_l2_error = 0}};
+  result.facts->layer = 5;
+  result.mask_seed = std::numeric_limits<std::uint64_t>::max();
+  ResultStore store(folder_);
+  store.write(result);
+  // While the store is open.
+  EXPECT_EQ(query("SELECT pipeline FROM cells WHERE total_ms > 25"), "topk budget=5%\n");
+  EXPECT_EQ(query("SELECT params ->> '$.sink.tokens' FROM cells"), "128\n");
+  EXPECT_EQ(query("SELECT mask_seed FROM cells"), "18446744073709551615\n");
+  EXPECT_EQ(query("SELECT heads.layer || ' ' || head || ' ' || recall FROM heads JOIN cells USING "
+                  "(key) ORDER BY head"),
+            "5 0 0.25\n5 1 1.0\n");
+  EXPECT_EQ(query("SELECT count(*) FROM steps"), "0\n");
+  EXPECT_EQ(query("PRAGMA journal_mode"), "wal\n");
+  EXPECT_EQ(store.find_finished("k")->mask_seed, result.mask_seed);
+}
+
+TEST_F(Store, ReplacesACellWithItsHeads) {
+  CellResult result = cell("k");
+  result.heads = {{.head = 0}, {.head = 1}};
+  ResultStore store(folder_);
+  store.write(result);
+  result.heads.pop_back();
+  result.reason = "again";
+  store.write(result);
+  EXPECT_EQ(store.cell_count(), 1);
+  EXPECT_EQ(store.find_finished("k")->reason, "again");
+  EXPECT_EQ(query("SELECT count(*) FROM heads"), "1\n");
+}
+
+TEST_F(Store, KeepsFailedCellsAndTriesUnavailableOnesAgain) {
+  ResultStore store(folder_);
+  CellResult failed = cell("failed");
+  failed.status = CellStatus::kFailed;
+  failed.times.reset();
+  store.write(failed);
+  CellResult unavailable = cell("unavailable");
+  unavailable.status = CellStatus::kUnavailable;
+  store.write(unavailable);
+  EXPECT_TRUE(store.find_finished("failed").has_value());
+  EXPECT_FALSE(store.find_finished("unavailable").has_value());
+}
+
+TEST_F(Store, ForgetsACellWithoutDataWhenItsDataIsThere) {
+  ResultStore store(folder_);
+  CellResult without = cell("without");
+  without.status = CellStatus::kFailed;
+  without.facts.reset();
+  store.write(without);
+  EXPECT_FALSE(store.find_finished("without").has_value());
+  CellResult other = cell("other");
+  other.pipeline = "another";
+  store.write(other);
+  EXPECT_EQ(store.cell_count(), 2);
+  store.write(cell("with"));
+  EXPECT_EQ(query("SELECT key FROM cells ORDER BY key"), "other\nwith\n");
+}
+
+TEST_F(Store, GivesACellAnotherNumber) {
+  ResultStore store(folder_);
+  store.write(cell("k"));
+  store.renumber("k", 17);
+  store.renumber("nobody", 18);
+  EXPECT_EQ(store.find_finished("k")->cell, 17);
+  EXPECT_EQ(store.cell_count(), 1);
+}
+
+TEST_F(Store, NamesACellThatCannotBeRead) {
+  ResultStore store(folder_);
+  store.write(cell("k"));
+  query("UPDATE cells SET status = 'splendid'");
+  try {
+    store.find_finished("k");
+    FAIL() << "read";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.what(),
+              file().string() +
+                  ": cell k cannot be read (a value is not of its column's type); "
+                  "delete it from the table cells, or name another folder with --out");
+  }
+}
+
+TEST_F(Store, TakesADatabaseThatWasLeftBeforeItsTablesWereMade) {
+  std::filesystem::create_directories(folder_);
+  std::ofstream(file()).flush();
+  ResultStore store(folder_);
+  store.write(cell("k"));
+  EXPECT_EQ(store.cell_count(), 1);
+}
+
+TEST_F(Store, RefusesAFolderThatAnotherRunUses) {
+  const ResultStore store(folder_);
+  expect_refused(folder_.string() +
+                 ": another run writes its results there; wait for it to end, or name another "
+                 "folder with --out");
+}
+
+TEST_F(Store, RefusesADatabaseOfAnotherFormat) {
+  { const ResultStore store(folder_); }
+  query("PRAGMA user_version = 7");
+  expect_refused(file().string() +
+                 ": holds results in format 7; this version of the program reads and writes format "
+                 "1; name another folder with --out, or move the file away");
+}
+
+TEST_F(Store, RefusesADatabaseOfAnotherProgram) {
+  std::filesystem::create_directories(folder_);
+  query("CREATE TABLE cells (key TEXT)");
+  expect_refused(file().string() +
+                 ": is a database of another program; name another folder with --out, or move the "
+                 "file away");
+}
+
+TEST_F(Store, RefusesAFileThatIsNoDatabase) {
+  std::filesystem::create_directories(folder_);
+  for (const std::string& content : {std::string("x"), std::string("name: methods\n"),
+                                     std::string(100'000, 'x'), std::string(1024, '\0')}) {
+    std::ofstream(file(), std::ios::binary) << content;
+    expect_refused(file().string() +
+                   ": is not a results database; name another folder with --out, or move the file "
+                   "away");
+  }
+}
+
+TEST_F(Store, RefusesADamagedDatabase) {
+  {
+    ResultStore store(folder_);
+    for (int i = 0; i < 100; ++i) store.write(cell(std::to_string(i)));
+  }
+  std::filesystem::resize_file(file(), 5000);
+  const std::string before = bytes();
+  try {
+    ResultStore store(folder_);
+    store.write(cell("k"));
+    FAIL() << "written";
+  } catch (const ConfigError& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with(file().string() + ": is a damaged results"))
+        << error.what();
+  }
+}
+
+TEST_F(Store, RefusesAFileInTheWayOfTheFolder) {
+  std::ofstream(folder_) << "a file";
+  expect_refused(folder_.string() +
+                 ": cannot be used as the output folder (Not a directory); name another one with "
+                 "--out");
+  std::filesystem::path below = folder_ / "below";
+  try {
+    const ResultStore store(below);
+    FAIL() << "opened";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.what(), below.string() +
+                                ": cannot be used as the output folder (Not a directory); name "
+                                "another one with --out");
+  }
+}
+
+TEST_F(Store, RefusesAFolderInTheWayOfTheFile) {
+  std::filesystem::create_directories(file());
+  expect_refused(file().string() +
+                 ": cannot be opened for writing; name another folder with --out, one that can be "
+                 "written");
+}
+
+TEST_F(Store, RefusesAFolderThatCannotBeWritten) {
+  // /proc takes no new files, not even from root.
+  try {
+    const ResultStore store("/proc/self");
+    FAIL() << "opened";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "/proc/self/results.sqlite: cannot be opened for writing; name another folder with "
+        "--out, one that can be written");
+  }
+}
+
+TEST_F(Store, RefusesAReadOnlyFile) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write read-only files";
+  { const ResultStore store(folder_); }
+  std::filesystem::permissions(file(), std::filesystem::perms::owner_read);
+  expect_refused(file().string() +
+                 ": is read-only; make it and its folder writable, or name another folder with "
+                 "--out");
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,139 @@
+#include "experiments/run/cell_keys.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <set>
+
+#include "experiments/data/fingerprint.hpp"
+#include "experiments/data/workload.hpp"
+#include "framework/base/sha256.hpp"
+#include "test_experiment.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kSmall = R"(
+name: small
+seeds: {mask: [5]}
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 2, kv_heads: 2, query_len: 8,
+           key_len: 8, head_dim: 4, dtype: float16, causal: true}
+pipelines: {p: [{sink: 2}, {local: 3}, {unreliable: samples}]}
+check: {oracle_rows: 4}
+measure: {target: 50%, budget: 10ms}
+)";
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) throw Error("there is no " + from);
+  return text.replace(at, from.size(), to);
+}
+
+// The keys of all jobs, in order.
+std::vector<std::string> keys_of(const std::string& yaml,
+                                 const RunOptions& options = {.threads = Threads(2)},
+                                 const std::function<void(CellResult&)>& change = {}) {
+  const Experiment experiment = experiment_of(yaml);
+  CellKeys keys(experiment);
+  std::vector<std::string> all;
+  for (const Job& job : make_jobs(experiment)) {
+    const Workload workload = load_workload(experiment.workloads[job.cell.workload]);
+    CellResult result = describe_job(experiment, job, options);
+    result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
+                                 workload.layer};
+    if (change) change(result);
+    all.push_back(keys.next_key(job, result, data_fingerprint(workload.inputs(), options.threads)));
+  }
+  return all;
+}
+
+TEST(CellKeys, AreTheSameInEveryRunAndDifferByCell) {
+  const std::vector<std::string> keys = keys_of(kSmall);
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[0].size(), 64U);
+  EXPECT_NE(keys[0], keys[1]);
+  EXPECT_EQ(keys, keys_of(kSmall));
+}
+
+TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
+  std::set<std::string> seen = {keys_of(kSmall)[1]};
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"name: small", "name: other"},
+           {"[5]", "[6]"},
+           {"seed: 1", "seed: 2"},
+           {"key_len: 8", "key_len: 9"},
+           {"float16", "bfloat16"},
+           {"causal: true", "causal: false"},
+           {"causal: true", "causal: true, scale: 0.25"},
+           {"{p:", "{q:"},
+           {"{sink: 2}, {local: 3}", "{local: 3}, {sink: 2}"},
+           {"{sink: 2}", "{sink: 3}"},
+           {"{sink: 2}", "{sink: 25%}"},
+           {"oracle_rows: 4", "oracle_rows: 5"},
+           {"oracle_rows: 4", "oracle_rows: 4, tolerance: 1e-3"},
+           {"50%", "60%"},
+           {"10ms", "11ms"},
+           {"check:", "kernels: [rows]\ncheck:"},
+           {"check:", "devices: [cuda]\ncheck:"}}) {
+    EXPECT_TRUE(seen.insert(keys_of(replaced(kSmall, from, to))[1]).second) << to;
+  }
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, {.threads = Threads(1)})[1]).second);
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, {.threads = Threads(2), .chunk_rows = 7})[1]).second);
+  const RunOptions options{.threads = Threads(2)};
+  const auto on_another_machine = [](CellResult& result) { result.machine = "another"; };
+  const auto by_another_version = [](CellResult& result) { result.program_version = "9.9.9"; };
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, on_another_machine)[1]).second);
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_another_version)[1]).second);
+}
+
+TEST(CellKeys, AreTheSameWhereverTheCellStandsInTheGrid) {
+  const std::string more = replaced(kSmall, "{p:", "{before: [{sink: 1}], p:");
+  EXPECT_EQ(keys_of(more)[2], keys_of(kSmall)[1]);
+}
+
+TEST(CellKeys, TellRepeatedCellsApart) {
+  const Experiment experiment = experiment_of(kSmall);
+  const Job job = make_jobs(experiment)[1];
+  const auto three_keys = [&] {
+    CellKeys keys(experiment);
+    const CellResult result = describe_job(experiment, job, {.threads = Threads(1)});
+    std::vector<std::string> all;
+    for (int i = 0; i < 3; ++i) all.push_back(keys.next_key(job, result, "data"));
+    return all;
+  };
+  const std::vector<std::string> keys = three_keys();
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), 3U);
+  EXPECT_EQ(keys, three_keys());
+}
+
+TEST(CellKeys, DependOnWhatAFileHoldsAndNotOnWhereItLies) {
+  const std::filesystem::path folder = testing::TempDir();
+  const auto keys_with = [&](const std::string& name, const std::string& content) {
+    const std::filesystem::path file = folder / name;
+    std::ofstream(file) << content;
+    const std::string yaml = replaced(kSmall, "{sink: 2}", "{from_file: '" + file.string() + "'}");
+    const std::string key = keys_of(yaml)[1];
+    std::filesystem::remove(file);
+    return key;
+  };
+  const std::string key = keys_with("cell_keys_a.txt", "1");
+  EXPECT_EQ(keys_with("cell_keys_b.txt", "1"), key);
+  EXPECT_NE(keys_with("cell_keys_a.txt", "2"), key);
+}
+
+TEST(CellKeys, NameTheHashesOfTheLibraries) {
+  const Experiment experiment = experiment_of(kSmall);
+  const CellKeys keys(experiment);
+  const std::vector<Job> jobs = make_jobs(experiment);
+  EXPECT_TRUE(keys.plugins_of(jobs[0]).empty());
+  const NamedTexts plugins = keys.plugins_of(jobs[1]);
+  ASSERT_EQ(plugins.size(), 3U);
+  EXPECT_EQ(plugins[2].first, "unreliable");
+  EXPECT_EQ(plugins[2].second,
+            sha256_of_file(std::filesystem::path(MASKERADE_TEST_PLUGINS) / "unreliable.so"));
+}
+
+}  // namespace
+}  // namespace maskerade
