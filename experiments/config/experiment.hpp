@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "attention/plan.hpp"
+#include "experiments/data/tensor_layout.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
@@ -21,21 +22,50 @@ struct GaussianSource {
   std::uint64_t seed = 0;
 };
 
-// q, k, v of one safetensors file.
+// q, k, v with the traits of real attention: see experiments/data/structured.hpp.
+struct StructuredSource {
+  std::uint64_t seed = 0;
+  std::int64_t rank = 8;       // directions that the content of the keys of a head spans
+  double contrast = 2;         // standard deviation of a query's content logits, in nats
+  std::int64_t sinks = 4;      // the first keys, which draw every query
+  double sink_mass = 0.2;      // the share of softmax mass that they aim at
+  std::int64_t window = 64;    // tokens around a query that are near
+  double local_mass = 0.25;    // the share of softmax mass that the near keys aim at
+  double hitters = 0.01;       // share of the keys that every query of a group favours
+  double hitter_mass = 0.15;   // the share of softmax mass that they aim at
+  double rope_base = 500'000;  // of the rotary position embedding
+};
+
+// q, k, v of one safetensors file, of one layer.
 struct SafetensorsSource {
   std::filesystem::path file;  // absolute
   std::string query = "q";     // tensor names
   std::string key = "k";
   std::string value = "v";
+  std::optional<std::string> query_positions = {};  // default: the tensor or metadata of that name
+  TensorLayout layout = TensorLayout::kBhld;
+  std::optional<std::int64_t> layer = {};  // default: what the metadata says, or 0
 };
 
-// One workload after sweeps and file patterns are expanded. Sizes that are not given come from the
-// data file; a gaussian source needs them all.
+// q, k, v of one npy file each. Files are absolute.
+struct NpySource {
+  std::filesystem::path query;
+  std::filesystem::path key;
+  std::filesystem::path value;
+  std::optional<std::filesystem::path> query_positions = {};
+  TensorLayout layout = TensorLayout::kBhld;
+  std::optional<std::int64_t> layer = {};  // default: 0
+};
+
+using WorkloadSource = std::variant<GaussianSource, StructuredSource, SafetensorsSource, NpySource>;
+
+// One workload after sweeps, file patterns and layers are expanded. Sizes that are not given come
+// from the data file; a generated source needs them all.
 struct WorkloadSpec {
   std::string name;   // the key under `workloads:`, or "workload"
   std::string label;  // the name and what distinguishes this variant: "prefill key_len=4096"
   TextPosition position;
-  std::variant<GaussianSource, SafetensorsSource> source;
+  WorkloadSource source;
   std::optional<std::int64_t> batch;
   std::optional<std::int64_t> query_heads;
   std::optional<std::int64_t> kv_heads;
@@ -45,6 +75,9 @@ struct WorkloadSpec {
   std::optional<DType> dtype;
   std::optional<bool> causal;
   std::optional<double> scale;
+  // Query rows to draw from the query_len of the source, which keep their positions; default: all.
+  std::optional<std::int64_t> queries;
+  std::uint64_t query_seed = 0;  // of that draw
 };
 
 // One pipeline after lets and sweeps are expanded, its parameters validated against the catalog.
@@ -103,7 +136,8 @@ Experiment read_experiment(const std::filesystem::path& file,
                            const Catalog& catalog);
 
 // The product workloads x checks x pipelines x devices x kernels x seeds, workloads outermost so
-// that data is loaded once. Pipelines without random maskers get one seed only.
+// that data is loaded once. Pipelines without random maskers get one seed only. Throws ConfigError
+// above a million cells.
 std::vector<Cell> make_grid(const Experiment& experiment);
 
 }  // namespace maskerade

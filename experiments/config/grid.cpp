@@ -1,9 +1,13 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "experiments/config/experiment.hpp"
 
 namespace maskerade {
 namespace {
+
+constexpr std::size_t kMaxCells = 1'000'000;
 
 bool draws_random_numbers(const PipelineSpec& pipeline) {
   return std::any_of(pipeline.maskers.begin(), pipeline.maskers.end(), [](const MaskerUse& use) {
@@ -24,6 +28,12 @@ std::vector<Cell> make_grid(const Experiment& experiment) {
         for (const std::string& device : experiment.devices) {
           for (const std::optional<Kernel>& kernel : experiment.kernels) {
             for (std::size_t seed = 0; seed < seeds; ++seed) {
+              if (cells.size() == kMaxCells) {
+                throw ConfigError({experiment.file.string(), 0, 0},
+                                  fmt::format("the experiment has more than {} cells; sweep less, "
+                                              "or split it into several files",
+                                              kMaxCells));
+              }
               cells.push_back({.number = cells.size(),
                                .workload = workload,
                                .pipeline = pipeline,

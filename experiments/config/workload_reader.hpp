@@ -9,7 +9,8 @@
 
 namespace maskerade {
 
-// Reads one workload: its sweeps and its file pattern give one spec each, sweeps outermost.
+// Reads one workload: its sweeps, its file pattern and its layers give one spec each, sweeps
+// outermost.
 // Relative files start at `folder`, which is absolute. Throws ConfigError.
 std::vector<WorkloadSpec> read_workload(const std::string& name,
                                         const TextPosition& position,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "framework/tensor/dtype.hpp"
 #include "framework/tensor/tensor.hpp"
@@ -19,5 +20,14 @@ Tensor gaussian_tensor(std::uint64_t seed,
                        std::int64_t heads,
                        std::int64_t length,
                        std::int64_t dim);
+
+// The listed rows of that tensor: [batch, heads, rows.size(), dim].
+Tensor gaussian_rows(std::uint64_t seed,
+                     GaussianTensor tensor,
+                     DType dtype,
+                     std::int64_t batch,
+                     std::int64_t heads,
+                     std::span<const std::int64_t> rows,
+                     std::int64_t dim);
 
 }  // namespace maskerade

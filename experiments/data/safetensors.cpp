@@ -1,24 +1,20 @@
 #include "experiments/data/safetensors.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
 
+#include "experiments/data/mapped_file.hpp"
+#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 
@@ -60,35 +56,6 @@ std::optional<DType> storage_type(std::string_view dtype) {
   if (dtype == "F16") return DType::kFloat16;
   if (dtype == "BF16") return DType::kBFloat16;
   return std::nullopt;
-}
-
-struct Mapping {
-  std::shared_ptr<const std::byte> bytes;
-  std::uint64_t size = 0;
-};
-
-Mapping map_file(const std::string& file) {
-  const auto refuse = [&](const std::string& what) -> DataError {
-    return DataError(file, "", fmt::format("{} ({})", what, std::strerror(errno)));
-  };
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw refuse("the file cannot be opened");
-  const std::shared_ptr<void> closer(nullptr, [descriptor](void*) { ::close(descriptor); });
-  struct stat status {};
-  if (::fstat(descriptor, &status) != 0) throw refuse("the file cannot be read");
-  if (!S_ISREG(status.st_mode)) throw DataError(file, "", "this is no regular file");
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size < kLengthBytes) {
-    throw DataError(file, "",
-                    fmt::format("the file has {} bytes; a safetensors file begins with 8 bytes of "
-                                "header length",
-                                size));
-  }
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (address == MAP_FAILED) throw refuse("the file cannot be mapped into memory");
-  return {{static_cast<const std::byte*>(address),
-           [address, size](const std::byte*) { ::munmap(address, size); }},
-          size};
 }
 
 // The header as JSON; duplicate keys, which the JSON library would drop, are refused.
@@ -246,7 +213,13 @@ std::map<std::string, std::string> read_metadata(const std::string& file, const 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   SafetensorsFile file;
   file.file_ = path.string();
-  const Mapping mapping = map_file(file.file_);
+  const MappedFile mapping = map_file(file.file_);
+  if (mapping.size < kLengthBytes) {
+    throw DataError(file.file_, "",
+                    fmt::format("the file has {} bytes; a safetensors file begins with 8 bytes of "
+                                "header length",
+                                mapping.size));
+  }
   std::uint64_t header_bytes = 0;
   for (std::size_t i = 0; i < kLengthBytes; ++i) {
     header_bytes |= std::to_integer<std::uint64_t>(mapping.bytes.get()[i]) << (8 * i);
@@ -274,53 +247,67 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   return file;
 }
 
-Tensor SafetensorsFile::tensor(const std::string& name) const {
+bool SafetensorsFile::contains(const std::string& name) const noexcept {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const SafetensorsEntry& entry) { return entry.name == name; });
+}
+
+std::span<const std::byte> SafetensorsFile::bytes(const SafetensorsEntry& entry) const noexcept {
+  return {data_.get() + entry.begin_bytes,
+          static_cast<std::size_t>(entry.end_bytes - entry.begin_bytes)};
+}
+
+const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
   const auto found =
       std::find_if(entries_.begin(), entries_.end(),
                    [&](const SafetensorsEntry& entry) { return entry.name == name; });
   if (found == entries_.end()) {
+    constexpr std::size_t kListed = 24;
     std::vector<std::string> names;
     for (const SafetensorsEntry& entry : entries_) names.push_back(entry.name);
+    const auto listed = std::span(names).first(std::min(names.size(), kListed));
     // Names of one or two letters are all near each other.
     const std::string nearest = name.size() < 3 ? "" : nearest_name(name, names);
-    throw DataError(file_, name,
-                    fmt::format("there is no such tensor; the file has: {}{}",
-                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
-                                nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
+    throw DataError(
+        file_, name,
+        fmt::format(
+            "there is no such tensor; the file has: {}{}{}",
+            names.empty() ? "none" : fmt::format("{}", fmt::join(listed, ", ")),
+            names.size() > kListed ? fmt::format(" and {} more", names.size() - kListed) : "",
+            nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
   }
-  const SafetensorsEntry& entry = *found;
+  return *found;
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name, TensorLayout layout) const {
+  const SafetensorsEntry& entry = this->entry(name);
   const std::optional<DType> dtype = storage_type(entry.dtype);
   if (!dtype) {
     throw DataError(file_, name,
                     fmt::format("its type is {}; it must be F32, F16 or BF16", entry.dtype));
   }
-  const bool has_empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
-  if ((entry.shape.size() != 3 && entry.shape.size() != 4) || has_empty) {
+  if (!is_attention_shape(entry.shape)) {
     throw DataError(file_, name,
-                    fmt::format("its shape is [{}]; it must be [batch, heads, length, head_dim] or "
-                                "[heads, length, head_dim], each at least 1",
-                                fmt::join(entry.shape, ", ")));
+                    fmt::format("its shape is [{}]; it must be {}, each at least 1",
+                                fmt::join(entry.shape, ", "), axes_of(layout)));
   }
-  const std::size_t axis = entry.shape.size() - 3;  // of heads
-  TensorView view{.data = data_.get() + entry.begin_bytes,
-                  .dtype = *dtype,
-                  .batch = axis == 0 ? 1 : entry.shape[0],
-                  .heads = entry.shape[axis],
-                  .length = entry.shape[axis + 1],
-                  .dim = entry.shape[axis + 2]};
-  view.row_stride = view.dim;
-  view.head_stride = view.length * view.dim;
-  view.batch_stride = view.heads * view.head_stride;
+  TensorView view = view_of_layout(data_.get() + entry.begin_bytes, *dtype, entry.shape, layout);
   if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(*dtype) == 0) {
     return Tensor(view, data_);
   }
-  constexpr std::align_val_t kAlignment{64};
   const std::size_t bytes = entry.end_bytes - entry.begin_bytes;
-  std::shared_ptr<void> copy(::operator new(bytes, kAlignment),
-                             [](void* pointer) { ::operator delete(pointer, kAlignment); });
+  std::shared_ptr<std::byte> copy = aligned_bytes(bytes);
   std::memcpy(copy.get(), view.data, bytes);
   view.data = copy.get();
   return Tensor(view, std::move(copy));
+}
+
+std::vector<std::int64_t> SafetensorsFile::integers(const std::string& name) const {
+  const SafetensorsEntry& entry = this->entry(name);
+  if (entry.dtype != "I64" && entry.dtype != "I32") {
+    throw DataError(file_, name, fmt::format("its type is {}; it must be I64 or I32", entry.dtype));
+  }
+  return load_integers(bytes(entry), entry.dtype == "I64" ? 8 : 4);
 }
 
 }  // namespace maskerade

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "experiments/data/tensor_layout.hpp"
 #include "framework/tensor/tensor.hpp"
 
 namespace maskerade {
@@ -33,10 +36,22 @@ class SafetensorsFile {
   // The texts of the header's `__metadata__`.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
 
-  // A tensor [batch, heads, length, dim], or [heads, length, dim] as batch 1, of F32, F16 or BF16.
+  // A tensor [batch, heads, length, dim] of F32, F16 or BF16 whose axes lie in the file as `layout`
+  // says, with or without the batch axis.
   // It lies in the mapped file unless its data is not aligned to its elements: then it is a copy.
   // Throws DataError when there is none of that name, or on another shape or type.
-  Tensor tensor(const std::string& name) const;
+  Tensor tensor(const std::string& name, TensorLayout layout = TensorLayout::kBhld) const;
+  // The values of a tensor of I64 or I32 of any shape, the last axis fastest. Throws DataError when
+  // there is none of that name, or on another type.
+  std::vector<std::int64_t> integers(const std::string& name) const;
+
+  // Whether there is a tensor of that name.
+  bool contains(const std::string& name) const noexcept;
+  // The header's entry of a tensor. Throws DataError when there is none of that name.
+  const SafetensorsEntry& entry(const std::string& name) const;
+  // The bytes of an entry of this file, little-endian and row-major, as they lie in the mapped
+  // file: not aligned. They live as long as this object or a copy.
+  std::span<const std::byte> bytes(const SafetensorsEntry& entry) const noexcept;
 
  private:
   SafetensorsFile() = default;

@@ -1,0 +1,102 @@
+#include "experiments/data/detail/check_tensors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <utility>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+std::string shape_text(const TensorView& tensor) {
+  return fmt::format("[{}, {}, {}, {}]", tensor.batch, tensor.heads, tensor.length, tensor.dim);
+}
+
+// A stored number is NaN or infinite when the bits of its exponent are all ones.
+template <typename Word>
+std::int64_t find_not_finite(const void* data, std::int64_t count, Word exponent) {
+  const auto* words = static_cast<const Word*>(data);
+  constexpr std::int64_t kBlock = 4096;
+  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
+    const std::int64_t end = std::min(begin + kBlock, count);
+    bool found = false;
+    for (std::int64_t i = begin; i < end; ++i) found |= (words[i] & exponent) == exponent;
+    if (!found) continue;
+    for (std::int64_t i = begin; i < end; ++i) {
+      if ((words[i] & exponent) == exponent) return i;
+    }
+  }
+  return -1;
+}
+
+std::int64_t find_not_finite(const TensorView& tensor) {
+  const std::int64_t count = tensor.batch * tensor.batch_stride;
+  switch (tensor.dtype) {
+    case DType::kFloat32:
+      return find_not_finite<std::uint32_t>(tensor.data, count, 0x7F800000U);
+    case DType::kFloat16:
+      return find_not_finite<std::uint16_t>(tensor.data, count, 0x7C00U);
+    case DType::kBFloat16:
+      return find_not_finite<std::uint16_t>(tensor.data, count, 0x7F80U);
+  }
+  return -1;
+}
+
+}  // namespace
+
+std::string LoadedTensor::short_name() const {
+  return name.empty() ? std::filesystem::path(file).filename().string() : name;
+}
+
+void check_tensors_fit(const LoadedTensor& q, const LoadedTensor& k, const LoadedTensor& v) {
+  const TensorView& q_view = q.tensor.view();
+  const TensorView& k_view = k.tensor.view();
+  const TensorView& v_view = v.tensor.view();
+  const std::string shapes = fmt::format("{} is {}, {} is {}", q.short_name(), shape_text(q_view),
+                                         k.short_name(), shape_text(k_view));
+  if (k_view.batch != v_view.batch || k_view.heads != v_view.heads ||
+      k_view.length != v_view.length || k_view.dim != v_view.dim) {
+    throw DataError(v.file, v.name,
+                    fmt::format("its shape is {}, that of {} is {}; keys and values must have the "
+                                "same shape",
+                                shape_text(v_view), k.short_name(), shape_text(k_view)));
+  }
+  if (q_view.batch != k_view.batch || q_view.dim != k_view.dim) {
+    throw DataError(
+        q.file, q.name,
+        fmt::format("{}; queries and keys must have the same batch and head_dim", shapes));
+  }
+  if (q_view.heads % k_view.heads != 0) {
+    throw DataError(q.file, q.name,
+                    fmt::format("{}; the query heads must be a multiple of the key heads", shapes));
+  }
+  for (const LoadedTensor* other : {&k, &v}) {
+    const DType dtype = other->tensor.view().dtype;
+    if (dtype == q_view.dtype) continue;
+    throw DataError(other->file, other->name,
+                    fmt::format("its type is {}, that of {} is {}; all three must be the same",
+                                name_of(dtype), q.short_name(), name_of(q_view.dtype)));
+  }
+}
+
+void check_finite(const LoadedTensor& tensor) {
+  const TensorView& view = tensor.tensor.view();
+  const std::int64_t index = find_not_finite(view);
+  if (index < 0) return;
+  const bool heads_first = tensor.layout == TensorLayout::kBhld;
+  const std::int64_t inner = heads_first ? view.length : view.heads;
+  const std::int64_t outer = heads_first ? view.heads : view.length;
+  const std::int64_t row = index / view.dim;
+  const float value = load_float(view.dtype, view.data, static_cast<std::size_t>(index));
+  throw DataError(tensor.file, tensor.name,
+                  fmt::format("element [{}, {}, {}, {}] is {}; q, k and v must be finite",
+                              row / inner / outer, row / inner % outer, row % inner,
+                              index % view.dim, std::isnan(value) ? "NaN" : "infinite"));
+}
+
+}  // namespace maskerade

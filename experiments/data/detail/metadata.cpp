@@ -1,0 +1,95 @@
+#include "experiments/data/detail/metadata.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <string_view>
+#include <system_error>
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+template <typename Number>
+std::optional<Number> parse(std::string_view text) {
+  Number value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(' ');
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+std::optional<std::vector<std::int64_t>> parse_list(std::string_view text) {
+  text = trim(text);
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return std::nullopt;
+  text = text.substr(1, text.size() - 2);
+  std::vector<std::int64_t> values;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const auto value = parse<std::int64_t>(trim(text.substr(0, comma)));
+    if (!value) return std::nullopt;
+    values.push_back(*value);
+    if (comma == std::string_view::npos) return values;
+    text = text.substr(comma + 1);
+  }
+}
+
+}  // namespace
+
+std::optional<bool> Metadata::causal() const {
+  const std::string* text = find("causal");
+  if (text == nullptr) return std::nullopt;
+  if (*text != "true" && *text != "false") refuse("causal", *text, "true or false");
+  return *text == "true";
+}
+
+std::optional<float> Metadata::scale() const {
+  const std::string* text = find("scale");
+  if (text == nullptr) return std::nullopt;
+  const std::optional<double> value = parse<double>(*text);
+  const float scale = value && std::abs(*value) <= std::numeric_limits<float>::max()
+                          ? static_cast<float>(*value)
+                          : 0.0F;
+  if (!std::isfinite(scale) || scale <= 0) refuse("scale", *text, "a number above 0");
+  return scale;
+}
+
+std::optional<std::int64_t> Metadata::layer() const {
+  const std::string* text = find("layer");
+  if (text == nullptr) return std::nullopt;
+  const std::optional<std::int64_t> value = parse<std::int64_t>(*text);
+  if (!value || *value < 0 || *value > std::numeric_limits<std::int32_t>::max()) {
+    refuse("layer", *text, "a whole number from 0");
+  }
+  return value;
+}
+
+std::optional<std::vector<std::int64_t>> Metadata::query_positions() const {
+  const std::string* text = find("query_positions");
+  if (text == nullptr) return std::nullopt;
+  std::optional<std::vector<std::int64_t>> values = parse_list(*text);
+  if (!values) refuse("query_positions", *text, "a list of whole numbers: [0, 17, 511]");
+  return values;
+}
+
+const std::string* Metadata::find(const std::string& key) const {
+  const auto found = texts_.find(key);
+  return found == texts_.end() ? nullptr : &found->second;
+}
+
+void Metadata::refuse(const char* key, const std::string& text, const char* form) const {
+  constexpr std::size_t kShown = 60;
+  throw DataError(file_, "",
+                  fmt::format("__metadata__ \"{}\" is \"{}\"; it must be {}", key,
+                              text.size() > kShown ? text.substr(0, kShown) + "..." : text, form));
+}
+
+}  // namespace maskerade

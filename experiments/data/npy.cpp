@@ -1,0 +1,293 @@
+#include "experiments/data/npy.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "experiments/data/mapped_file.hpp"
+#include "experiments/data/owned_tensor.hpp"
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::size_t kMaxAxes = 64;  // NumPy's own limit
+
+struct Header {
+  std::string descr;
+  bool fortran_order = false;
+  std::vector<std::int64_t> shape;
+};
+
+// Reads the dictionary {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: exactly these
+// keys in any order, strings without escapes.
+class HeaderParser {
+ public:
+  HeaderParser(const std::string& file, std::string_view text) : file_(file), text_(text) {}
+
+  Header parse() {
+    Header header;
+    std::array<bool, 3> seen{};
+    expect('{');
+    while (!accept('}')) {
+      const std::string key = parse_string("a key in quotes");
+      expect(':');
+      const std::size_t index = key == "descr"           ? 0
+                                : key == "fortran_order" ? 1
+                                : key == "shape"         ? 2
+                                                         : 3;
+      if (index == 3) {
+        refuse(
+            fmt::format("the header has the key '{}'; its keys are descr, fortran_order and "
+                        "shape",
+                        printable(key)));
+      }
+      if (std::exchange(seen[index], true)) refuse(fmt::format("the header has '{}' twice", key));
+      if (index == 0) header.descr = parse_descr();
+      if (index == 1) header.fortran_order = parse_bool();
+      if (index == 2) header.shape = parse_shape();
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
+    }
+    skip_space();
+    if (at_ != text_.size()) fail("the end of the header");
+    constexpr std::array<const char*, 3> kKeys = {"descr", "fortran_order", "shape"};
+    for (std::size_t i = 0; i < kKeys.size(); ++i) {
+      if (!seen[i]) refuse(fmt::format("the header has no '{}'", kKeys[i]));
+    }
+    return header;
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& message) const {
+    throw DataError(file_, "", message);
+  }
+  [[noreturn]] void fail(const std::string& expected) const {
+    refuse(fmt::format("the header is no dictionary that NumPy writes: at byte {} there must be {}",
+                       at_, expected));
+  }
+
+  static std::string printable(std::string_view text) {
+    std::string shown;
+    for (const char c : text.substr(0, 40)) shown += c >= ' ' && c <= '~' ? c : '?';
+    return shown;
+  }
+
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
+  }
+  bool accept(char c) {
+    skip_space();
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    if (!accept(c)) fail(fmt::format("'{}'", c));
+  }
+  bool accept_word(std::string_view word) {
+    skip_space();
+    if (!text_.substr(at_).starts_with(word)) return false;
+    at_ += word.size();
+    return true;
+  }
+
+  std::string parse_string(const std::string& what) {
+    skip_space();
+    if (at_ >= text_.size() || (text_[at_] != '\'' && text_[at_] != '"')) fail(what);
+    const std::size_t end = text_.find(text_[at_], at_ + 1);
+    if (end == std::string_view::npos) fail(what);
+    const std::string_view inside = text_.substr(at_ + 1, end - at_ - 1);
+    if (inside.find('\\') != std::string_view::npos) fail(what);
+    at_ = end + 1;
+    return std::string(inside);
+  }
+
+  std::string parse_descr() {
+    skip_space();
+    if (at_ < text_.size() && text_[at_] == '[') {
+      refuse("the array is one of records; it must be one of <f4 or <f2 numbers");
+    }
+    return parse_string("an element type in quotes, such as '<f4'");
+  }
+
+  bool parse_bool() {
+    if (accept_word("True")) return true;
+    if (accept_word("False")) return false;
+    fail("True or False");
+  }
+
+  std::vector<std::int64_t> parse_shape() {
+    std::vector<std::int64_t> shape;
+    expect('(');
+    while (!accept(')')) {
+      if (shape.size() == kMaxAxes) {
+        refuse(fmt::format("the header's shape has more than {} axes", kMaxAxes));
+      }
+      shape.push_back(parse_size());
+      if (!accept(',')) {
+        expect(')');
+        break;
+      }
+    }
+    return shape;
+  }
+
+  std::int64_t parse_size() {
+    skip_space();
+    std::int64_t size = 0;
+    const char* begin = text_.data() + at_;
+    const auto [end, status] = std::from_chars(begin, text_.data() + text_.size(), size);
+    if (status != std::errc{} || size < 0) fail("a size: a whole number from 0");
+    at_ += static_cast<std::size_t>(end - begin);
+    return size;
+  }
+
+  const std::string& file_;
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+// The bytes of one element. Throws DataError unless the type is a little-endian float or integer.
+std::uint64_t element_bytes(const std::string& file, const std::string& descr) {
+  constexpr std::string_view kUse = "use <f4 or <f2, or a safetensors file";
+  if (descr.size() > 1 && descr[0] == '>') {
+    throw DataError(file, "",
+                    fmt::format("its type {} is big-endian; only little-endian arrays are read: "
+                                "save x.astype(x.dtype.newbyteorder('<'))",
+                                descr));
+  }
+  if (descr == "|V2" || descr == "<V2" || descr == "bfloat16") {
+    throw DataError(file, "",
+                    fmt::format("its type is {}: npy has no bfloat16; store bfloat16 in a "
+                                "safetensors file, or save float32 or float16",
+                                descr));
+  }
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kTypes = {
+      {{"<f4", 4}, {"<f2", 2}, {"<f8", 8}, {"<i4", 4}, {"<i8", 8}}};
+  for (const auto& [name, bytes] : kTypes) {
+    if (name == descr) return bytes;
+  }
+  std::string shown;
+  for (const char c : descr.substr(0, 40)) shown += c >= ' ' && c <= '~' ? c : '?';
+  throw DataError(file, "", fmt::format("its type '{}' is not read; {}", shown, kUse));
+}
+
+// Begin and end of the header's text.
+std::pair<std::uint64_t, std::uint64_t> find_header(const std::string& file,
+                                                    const MappedFile& mapping) {
+  const auto byte = [&](std::uint64_t i) {
+    return std::to_integer<std::uint64_t>(mapping.bytes.get()[i]);
+  };
+  const std::size_t known = std::min<std::uint64_t>(mapping.size, kMagic.size());
+  if (known == 0 || std::memcmp(mapping.bytes.get(), kMagic.data(), known) != 0) {
+    throw DataError(file, "",
+                    "this is no npy file: it does not begin with the magic \\x93NUMPY (an .npz "
+                    "file is an archive of npy files: unpack it)");
+  }
+  constexpr std::uint64_t kShortest = 10;  // magic, version, a length of 2 bytes
+  if (mapping.size < kShortest) {
+    throw DataError(file, "",
+                    fmt::format("the file has {} bytes; an npy file begins with at least {}: "
+                                "magic, version and header length",
+                                mapping.size, kShortest));
+  }
+  const std::uint64_t major = byte(6);
+  const std::uint64_t minor = byte(7);
+  if (major < 1 || major > 3 || minor != 0) {
+    throw DataError(file, "",
+                    fmt::format("its format version is {}.{}; versions 1.0, 2.0 and 3.0 are read",
+                                major, minor));
+  }
+  const std::uint64_t length_bytes = major == 1 ? 2 : 4;
+  const std::uint64_t begin = 8 + length_bytes;
+  if (mapping.size < begin) {
+    throw DataError(file, "",
+                    fmt::format("the file has {} bytes; a version {}.0 file begins with at least "
+                                "{}: magic, version and header length",
+                                mapping.size, major, begin));
+  }
+  std::uint64_t length = 0;
+  for (std::uint64_t i = 0; i < length_bytes; ++i) length |= byte(8 + i) << (8 * i);
+  if (length > mapping.size - begin) {
+    throw DataError(file, "",
+                    fmt::format("the header is to have {} bytes, but {} follow in the file: it is "
+                                "cut, or no npy file",
+                                length, mapping.size - begin));
+  }
+  return {begin, begin + length};
+}
+
+}  // namespace
+
+NpyFile NpyFile::open(const std::filesystem::path& path) {
+  NpyFile file;
+  file.file_ = path.string();
+  const MappedFile mapping = map_file(file.file_);
+  const auto [begin, end] = find_header(file.file_, mapping);
+  const auto* text = reinterpret_cast<const char*>(mapping.bytes.get()) + begin;
+  Header header = HeaderParser(file.file_, {text, static_cast<std::size_t>(end - begin)}).parse();
+  std::uint64_t bytes = element_bytes(file.file_, header.descr);
+  if (header.fortran_order) {
+    throw DataError(file.file_, "",
+                    "the array is in Fortran order; save it in C order: numpy.save(file, "
+                    "numpy.ascontiguousarray(x))");
+  }
+  const bool overflows =
+      std::any_of(header.shape.begin(), header.shape.end(), [&](std::int64_t size) {
+        return __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes);
+      });
+  const std::uint64_t stored = mapping.size - end;
+  if (overflows || bytes != stored) {
+    throw DataError(file.file_, "",
+                    fmt::format("shape ({}) of {} takes {} bytes, but {} follow the header",
+                                fmt::join(header.shape, ", "), header.descr,
+                                overflows ? "too many" : std::to_string(bytes), stored));
+  }
+  file.descr_ = std::move(header.descr);
+  file.shape_ = std::move(header.shape);
+  file.data_bytes_ = bytes;
+  file.data_ = {mapping.bytes, mapping.bytes.get() + end};
+  return file;
+}
+
+Tensor NpyFile::tensor(TensorLayout layout) const {
+  if (descr_ != "<f4" && descr_ != "<f2") {
+    throw DataError(file_, "", fmt::format("its type is {}; it must be <f4 or <f2", descr_));
+  }
+  if (!is_attention_shape(shape_)) {
+    throw DataError(file_, "",
+                    fmt::format("its shape is ({}); it must be {}, each at least 1",
+                                fmt::join(shape_, ", "), axes_of(layout)));
+  }
+  const DType dtype = descr_ == "<f4" ? DType::kFloat32 : DType::kFloat16;
+  TensorView view = view_of_layout(data_.get(), dtype, shape_, layout);
+  if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(dtype) == 0) {
+    return Tensor(view, data_);
+  }
+  std::shared_ptr<std::byte> copy = aligned_bytes(data_bytes_);
+  std::memcpy(copy.get(), view.data, data_bytes_);
+  view.data = copy.get();
+  return Tensor(view, std::move(copy));
+}
+
+std::vector<std::int64_t> NpyFile::integers() const {
+  if (descr_ != "<i8" && descr_ != "<i4") {
+    throw DataError(file_, "", fmt::format("its type is {}; it must be <i8 or <i4", descr_));
+  }
+  return load_integers({data_.get(), static_cast<std::size_t>(data_bytes_)},
+                       descr_ == "<i8" ? 8 : 4);
+}
+
+}  // namespace maskerade

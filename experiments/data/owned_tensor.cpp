@@ -1,0 +1,43 @@
+#include "experiments/data/owned_tensor.hpp"
+
+#include <new>
+
+namespace maskerade {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+}  // namespace
+
+std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes) {
+  return {static_cast<std::byte*>(::operator new(bytes, kAlignment)),
+          [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
+}
+
+void OwnedTensor::store_row(std::int64_t b,
+                            std::int64_t h,
+                            std::int64_t i,
+                            const float* values) const noexcept {
+  const std::int64_t element = b * view.batch_stride + h * view.head_stride + i * view.row_stride;
+  convert_from_float(view.dtype, values, static_cast<std::size_t>(view.dim),
+                     memory.get() + static_cast<std::size_t>(element) * size_of(view.dtype));
+}
+
+OwnedTensor new_tensor(
+    DType dtype, std::int64_t batch, std::int64_t heads, std::int64_t length, std::int64_t dim) {
+  OwnedTensor tensor;
+  tensor.memory =
+      aligned_bytes(static_cast<std::size_t>(batch * heads * length * dim) * size_of(dtype));
+  tensor.view = {.data = tensor.memory.get(),
+                 .dtype = dtype,
+                 .batch = batch,
+                 .heads = heads,
+                 .length = length,
+                 .dim = dim,
+                 .batch_stride = heads * length * dim,
+                 .head_stride = length * dim,
+                 .row_stride = dim};
+  return tensor;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,357 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "experiments/data/gaussian.hpp"
+#include "experiments/data/query_sample.hpp"
+#include "experiments/data/workload.hpp"
+#include "framework/base/error.hpp"
+#include "tests/experiments/data/npy_for_test.hpp"
+#include "tests/experiments/data/workload_for_test.hpp"
+
+namespace maskerade {
+namespace {
+
+using Positions = std::vector<std::int64_t>;
+
+// The float32 values of a gaussian tensor, in a layout.
+std::vector<float> values_of(GaussianTensor tensor,
+                             std::int64_t heads,
+                             std::int64_t length,
+                             TensorLayout layout) {
+  const Tensor numbers = gaussian_tensor(3, tensor, DType::kFloat32, 2, heads, length, 8);
+  const std::int64_t outer = layout == TensorLayout::kBhld ? heads : length;
+  const std::int64_t inner = layout == TensorLayout::kBhld ? length : heads;
+  std::vector<float> values;
+  std::vector<float> row(8);
+  for (std::int64_t b = 0; b < 2; ++b) {
+    for (std::int64_t i = 0; i < outer; ++i) {
+      for (std::int64_t j = 0; j < inner; ++j) {
+        numbers.view().load_row(b, layout == TensorLayout::kBhld ? i : j,
+                                layout == TensorLayout::kBhld ? j : i, row.data());
+        values.insert(values.end(), row.begin(), row.end());
+      }
+    }
+  }
+  return values;
+}
+
+TensorText tensor_text(const std::string& name,
+                       GaussianTensor tensor,
+                       std::int64_t heads,
+                       std::int64_t length,
+                       TensorLayout layout) {
+  const std::vector<std::int64_t> shape = layout == TensorLayout::kBhld
+                                              ? std::vector<std::int64_t>{2, heads, length, 8}
+                                              : std::vector<std::int64_t>{2, length, heads, 8};
+  return {name, shape, DType::kFloat32, values_of(tensor, heads, length, layout)};
+}
+
+// q [2, 4, 6, 8], k and v [2, 2, 9, 8] in x.safetensors.
+void write_problem(const DataFolder& folder,
+                   TensorLayout layout = TensorLayout::kBhld,
+                   const std::string& metadata = R"("__metadata__":{"causal":"true"})") {
+  write_tensors(folder,
+                {tensor_text("q", GaussianTensor::kQuery, 4, 6, layout),
+                 tensor_text("k", GaussianTensor::kKey, 2, 9, layout),
+                 tensor_text("v", GaussianTensor::kValue, 2, 9, layout)},
+                metadata);
+}
+
+// The same numbers in q.npy, k.npy and v.npy.
+WorkloadSpec write_npy_problem(const DataFolder& folder,
+                               TensorLayout layout = TensorLayout::kBhld) {
+  const auto write = [&](const std::string& name, GaussianTensor tensor, std::int64_t heads,
+                         std::int64_t length) {
+    const TensorText text = tensor_text(name, tensor, heads, length, layout);
+    std::string shape;
+    for (const std::int64_t size : text.shape) shape += std::to_string(size) + ", ";
+    write_file(folder.path() / (name + ".npy"), npy_start(npy_header("<f4", "(" + shape + ")")) +
+                                                    bytes_of(DType::kFloat32, text.values));
+  };
+  write("q", GaussianTensor::kQuery, 4, 6);
+  write("k", GaussianTensor::kKey, 2, 9);
+  write("v", GaussianTensor::kValue, 2, 9);
+  WorkloadSpec spec = file_spec(folder);
+  spec.source = NpySource{.query = folder.path() / "q.npy",
+                          .key = folder.path() / "k.npy",
+                          .value = folder.path() / "v.npy",
+                          .layout = layout};
+  spec.causal = true;
+  return spec;
+}
+
+// A number in a row of q, wherever it lies.
+float query_number(const Workload& workload, std::int64_t b, std::int64_t h, std::int64_t i) {
+  std::vector<float> row(static_cast<std::size_t>(workload.shape.head_dim));
+  workload.q.view().load_row(b, h, i, row.data());
+  return row[3];
+}
+
+TEST(WorkloadSources, LayoutsAndFormatsGiveTheSameData) {
+  const DataFolder folder;
+  write_problem(folder);
+  const Workload plain = load_workload(file_spec(folder));
+  EXPECT_EQ(plain.shape.to_string(), "(2, 4, 2, 6, 9, 8)");
+  EXPECT_EQ(plain.fingerprint.size(), 64U);
+
+  const DataFolder turned;
+  write_problem(turned, TensorLayout::kBlhd);
+  WorkloadSpec spec = file_spec(turned);
+  std::get<SafetensorsSource>(spec.source).layout = TensorLayout::kBlhd;
+  const Workload heads_last = load_workload(spec);
+  EXPECT_EQ(heads_last.shape, plain.shape);
+  EXPECT_EQ(heads_last.q.view().row_stride, 4 * 8);
+  EXPECT_EQ(query_number(heads_last, 1, 2, 5), query_number(plain, 1, 2, 5));
+  EXPECT_EQ(heads_last.fingerprint, plain.fingerprint);
+
+  const Workload npy = load_workload(write_npy_problem(folder));
+  EXPECT_EQ(npy.shape, plain.shape);
+  EXPECT_EQ(npy.source, "q.npy");
+  EXPECT_TRUE(npy.causal);
+  EXPECT_EQ(npy.fingerprint, plain.fingerprint);
+  EXPECT_EQ(load_workload(write_npy_problem(turned, TensorLayout::kBlhd)).fingerprint,
+            plain.fingerprint);
+}
+
+TEST(WorkloadSources, AFingerprintIsThatOfWhatAttentionIsComputedFrom) {
+  const DataFolder folder;
+  write_problem(folder);
+  const WorkloadSpec base = file_spec(folder);
+  const std::string fingerprint = load_workload(base).fingerprint;
+  EXPECT_EQ(load_workload(base).fingerprint, fingerprint);
+  WorkloadSpec spec = base;
+  spec.causal = false;
+  EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
+  spec = base;
+  spec.scale = 0.5;
+  EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
+  spec = base;
+  spec.queries = 3;
+  EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
+  spec = base;
+  std::get<SafetensorsSource>(spec.source).layer = 1;
+  EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
+  std::get<SafetensorsSource>(spec.source).layer = 0;
+  EXPECT_EQ(load_workload(spec).fingerprint, fingerprint);
+}
+
+TEST(WorkloadSources, SampledQueriesKeepTheirPositions) {
+  const DataFolder folder;
+  write_problem(folder);
+  const Workload all = load_workload(file_spec(folder));
+  const std::vector<std::int64_t> rows = sample_query_rows(5, 6, 3);
+  for (WorkloadSpec spec : {file_spec(folder), write_npy_problem(folder)}) {
+    spec.queries = 3;
+    spec.query_seed = 5;
+    const Workload sampled = load_workload(spec);
+    EXPECT_EQ(sampled.shape.query_len, 3);
+    EXPECT_NO_THROW(sampled.inputs().validate());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto row = static_cast<std::int64_t>(i);
+      // Query i of 6 stands at position 9 - 6 + i.
+      EXPECT_EQ(sampled.query_positions[i], 3 + rows[i]);
+      EXPECT_EQ(sampled.inputs().visibility.end(row), all.inputs().visibility.end(rows[i]));
+      EXPECT_EQ(query_number(sampled, 1, 3, row), query_number(all, 1, 3, rows[i]));
+    }
+  }
+}
+
+TEST(WorkloadSources, GeneratedSourcesSampleTheSameRows) {
+  for (const WorkloadSource& source :
+       {WorkloadSource(GaussianSource{.seed = 2}), WorkloadSource(StructuredSource{.seed = 2})}) {
+    WorkloadSpec spec;
+    spec.source = source;
+    spec.query_heads = 4;
+    spec.kv_heads = 2;
+    spec.query_len = 40;
+    spec.key_len = 100;
+    spec.head_dim = 16;
+    spec.causal = true;
+    const Workload all = load_workload(spec);
+    EXPECT_TRUE(all.query_positions.empty());
+    spec.queries = 7;
+    const Workload sampled = load_workload(spec);
+    const std::vector<std::int64_t> rows = sample_query_rows(0, 40, 7);
+    ASSERT_EQ(sampled.shape.query_len, 7);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(sampled.query_positions[i], 60 + rows[i]);
+      EXPECT_EQ(query_number(sampled, 0, 3, static_cast<std::int64_t>(i)),
+                query_number(all, 0, 3, rows[i]));
+    }
+    spec.queries = 40;
+    EXPECT_EQ(load_workload(spec).fingerprint, all.fingerprint);
+  }
+}
+
+TEST(WorkloadSources, StructuredNamesItself) {
+  WorkloadSpec spec;
+  spec.name = "w";
+  spec.position = {"x.yaml", 2, 1};
+  spec.source = StructuredSource{.seed = 9};
+  spec.query_heads = 1;
+  spec.query_len = 2;
+  spec.key_len = 2;
+  spec.head_dim = 16;
+  EXPECT_EQ(load_workload(spec).source, "structured seed 9");
+  const DataFolder folder;
+  spec.head_dim = 15;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:2:1: workload \"w\": head_dim is 15; a structured source needs an even one of "
+            "at least 16");
+  spec.head_dim.reset();
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:2:1: workload \"w\" has no head_dim; a structured source takes its sizes from "
+            "the experiment file");
+}
+
+TEST(WorkloadSources, QueriesBeforeTheFirstKeyCannotBeSampled) {
+  WorkloadSpec spec;
+  spec.name = "w";
+  spec.position = {"x.yaml", 2, 1};
+  spec.source = GaussianSource{};
+  spec.query_heads = 1;
+  spec.query_len = 5;
+  spec.key_len = 3;
+  spec.head_dim = 8;
+  const DataFolder folder;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  spec.queries = 2;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:2:1: workload \"w\" samples queries with query_len 5 above key_len 3; sampled "
+            "queries need positions among the keys");
+}
+
+std::string integer_bytes(const std::vector<std::int64_t>& values) {
+  std::string bytes(values.size() * sizeof(std::int64_t), '\0');
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+// q [1, 1, 3, 1], k and v [1, 1, 9, 1] of ones, and an integer tensor.
+void write_with_positions(const DataFolder& folder,
+                          const std::string& name,
+                          const std::vector<std::int64_t>& positions,
+                          const std::string& type = "I64",
+                          const std::string& metadata = "") {
+  const std::string bytes = integer_bytes(positions);
+  const std::size_t count = positions.size() * (type == "I32" ? 2 : 1);
+  folder.write("{" + metadata +
+                   R"("q":{"dtype":"F16","shape":[1,3,1],"data_offsets":[0,6]},)"
+                   R"("k":{"dtype":"F16","shape":[1,9,1],"data_offsets":[6,24]},)"
+                   R"("v":{"dtype":"F16","shape":[1,9,1],"data_offsets":[24,42]},)"
+                   R"(")" +
+                   name + R"(":{"dtype":")" + type + R"(","shape":[)" + std::to_string(count) +
+                   R"(],"data_offsets":[42,)" + std::to_string(42 + bytes.size()) + "]}}",
+               bytes_of(DType::kFloat16, std::vector<float>(21, 1.0F)) + bytes);
+}
+
+TEST(WorkloadSources, QueryPositionsAreFoundByTheirName) {
+  const DataFolder folder;
+  write_with_positions(folder, "query_positions", {0, 4, 8}, "I64",
+                       R"("__metadata__":{"causal":"true"},)");
+  WorkloadSpec spec = file_spec(folder);
+  Workload workload = load_workload(spec);
+  EXPECT_EQ(workload.query_positions, (Positions{0, 4, 8}));
+  EXPECT_EQ(workload.inputs().visibility.ends(), (Positions{1, 5, 9}));
+  spec.queries = 2;
+  workload = load_workload(spec);
+  for (const std::int64_t position : workload.query_positions) EXPECT_EQ(position % 4, 0);
+  EXPECT_EQ(workload.query_positions.size(), 2U);
+
+  write_with_positions(folder, "where", {8, 1, 1});
+  spec = file_spec(folder);
+  EXPECT_TRUE(load_workload(spec).query_positions.empty());
+  std::get<SafetensorsSource>(spec.source).query_positions = "where";
+  EXPECT_EQ(load_workload(spec).query_positions, (Positions{8, 1, 1}));
+}
+
+TEST(WorkloadSources, QueryPositionsMayStandInTheMetadata) {
+  const DataFolder folder;
+  write_with_positions(folder, "other", {0}, "I64",
+                       R"("__metadata__":{"query_positions":"[2, 3,7 ]"},)");
+  EXPECT_EQ(load_workload(file_spec(folder)).query_positions, (Positions{2, 3, 7}));
+  for (const std::string text : {"", "2, 3, 7", "[]", "[2, 3", "[2, x]", "[2.0]", "[2,]"}) {
+    write_with_positions(folder, "other", {0}, "I64",
+                         R"("__metadata__":{"query_positions":")" + text + "\"},");
+    EXPECT_EQ(load_error(folder, file_spec(folder)),
+              "x.safetensors: __metadata__ \"query_positions\" is \"" + text +
+                  "\"; it must be a list of whole numbers: [0, 17, 511]");
+  }
+}
+
+TEST(WorkloadSources, BadQueryPositionsAreRefused) {
+  const DataFolder folder;
+  const auto error = [&](const std::vector<std::int64_t>& positions,
+                         const std::string& type = "I64") {
+    write_with_positions(folder, "query_positions", positions, type);
+    return load_error(folder, file_spec(folder));
+  };
+  EXPECT_EQ(error({0, 4}),
+            "x.safetensors: tensor \"query_positions\": its shape is [2]; query_positions must be "
+            "[3], one number per query");
+  EXPECT_EQ(error({0, 4, 9}),
+            "x.safetensors: tensor \"query_positions\": query_positions[2] is 9; with key_len 9 it "
+            "must be between 0 and 8");
+  EXPECT_EQ(error({0, -4, 8}),
+            "x.safetensors: tensor \"query_positions\": query_positions[1] is -4; with key_len 9 "
+            "it must be between 0 and 8");
+  EXPECT_EQ(error({0, 4, 8}, "F64"),
+            "x.safetensors: tensor \"query_positions\": its type is F64; it must be I64 or I32");
+  WorkloadSpec spec = file_spec(folder);
+  std::get<SafetensorsSource>(spec.source).query_positions = "qp";
+  EXPECT_EQ(load_error(folder, spec),
+            "x.safetensors: tensor \"qp\": there is no such tensor; the file has: k, q, "
+            "query_positions, v");
+}
+
+TEST(WorkloadSources, NarrowPositionsAreRead) {
+  const DataFolder folder;
+  // Two 32-bit numbers in one of 64 bits; the file has 3 queries.
+  write_with_positions(folder, "query_positions", {(std::int64_t{4} << 32) + 1}, "I32");
+  EXPECT_EQ(load_error(folder, file_spec(folder)),
+            "x.safetensors: tensor \"query_positions\": its shape is [2]; query_positions must be "
+            "[3], one number per query");
+}
+
+TEST(WorkloadSources, NpyErrorsNameTheFile) {
+  const DataFolder folder;
+  WorkloadSpec spec = write_npy_problem(folder);
+  auto& source = std::get<NpySource>(spec.source);
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+
+  write_file(folder.path() / "p.npy",
+             npy_start(npy_header("<i8", "(6,)")) + integer_bytes({0, 1, 2, 3, 4, 9}));
+  source.query_positions = folder.path() / "p.npy";
+  EXPECT_EQ(load_error(folder, spec),
+            "p.npy: query_positions[5] is 9; with key_len 9 it must be between 0 and 8");
+  write_file(folder.path() / "p.npy",
+             npy_start(npy_header("<i8", "(6,)")) + integer_bytes({0, 1, 2, 3, 4, 8}));
+  EXPECT_EQ(load_workload(spec).query_positions, (Positions{0, 1, 2, 3, 4, 8}));
+  source.query_positions.reset();
+
+  source.value = folder.path() / "q.npy";
+  EXPECT_EQ(load_error(folder, spec),
+            "q.npy: its shape is [2, 4, 6, 8], that of k.npy is [2, 2, 9, 8]; keys and values must "
+            "have the same shape");
+  source.value = folder.path() / "v.npy";
+  std::vector<float> values = values_of(GaussianTensor::kKey, 2, 9, TensorLayout::kBhld);
+  values[((1 * 2 + 1) * 9 + 7) * 8 + 3] = std::numeric_limits<float>::quiet_NaN();
+  write_file(folder.path() / "k.npy",
+             npy_start(npy_header("<f4", "(2, 2, 9, 8)")) + bytes_of(DType::kFloat32, values));
+  EXPECT_EQ(load_error(folder, spec),
+            "k.npy: element [1, 1, 7, 3] is NaN; q, k and v must be finite");
+  // In the other layout the same file has 9 heads of 2 keys; the index is the file's.
+  source.query = folder.path() / "k.npy";
+  source.value = folder.path() / "k.npy";
+  source.layout = TensorLayout::kBlhd;
+  spec.causal = false;
+  EXPECT_EQ(load_error(folder, spec),
+            "k.npy: element [1, 1, 7, 3] is NaN; q, k and v must be finite");
+}
+
+}  // namespace
+}  // namespace maskerade
