@@ -11,6 +11,7 @@ namespace {
 using Path = std::vector<std::string>;
 
 constexpr std::size_t kMaxVariants = 100'000;
+constexpr std::size_t kMaxVariantValues = 2'000'000;
 constexpr std::size_t kMaxLabelValue = 40;
 
 Path child(const Path& path, const std::string& key) {
@@ -19,29 +20,68 @@ Path child(const Path& path, const std::string& key) {
   return longer;
 }
 
-// Multiplies the variants so far by the options of one more value; append adds the value's node.
-template <typename Append>
-std::vector<Variant> product(const std::vector<Variant>& variants,
-                             const std::vector<Variant>& options,
-                             const TextPosition& position,
-                             const Append& append) {
-  if (variants.size() > kMaxVariants / options.size()) {
+std::size_t count_values(const YamlNode& node) {
+  std::size_t count = 1;
+  for (const YamlNode& item : node.items) count += count_values(item);
+  for (const YamlEntry& entry : node.entries) count += count_values(entry.value);
+  return count;
+}
+
+void check_variants(std::size_t count, const TextPosition& position) {
+  if (count > kMaxVariants) {
     throw ConfigError(position,
                       fmt::format("the sweeps up to here multiply to {} variants; the limit is {}",
-                                  variants.size() * options.size(), kMaxVariants));
+                                  count, kMaxVariants));
   }
-  std::vector<Variant> result;
-  result.reserve(variants.size() * options.size());
-  for (const Variant& variant : variants) {
-    for (const Variant& option : options) {
-      Variant combined = variant;
-      append(combined.node, option.node);
-      combined.swept.insert(combined.swept.end(), option.swept.begin(), option.swept.end());
-      result.push_back(std::move(combined));
+}
+
+// The variants of a list or a mapping, multiplied value by value.
+class Product {
+ public:
+  // One variant: a list or a mapping without values.
+  explicit Product(YamlNode empty) : variants_{{.node = std::move(empty)}} {}
+
+  // Multiplies by the options of one more value; append(variant node, option node) adds it. Throws
+  // ConfigError above what can be held in memory.
+  template <typename Append>
+  void multiply(const std::vector<Variant>& options,
+                const TextPosition& position,
+                const Append& append) {
+    count(options, position);
+    const auto combine = [&](Variant& variant, const Variant& option) {
+      append(variant.node, option.node);
+      variant.swept.insert(variant.swept.end(), option.swept.begin(), option.swept.end());
+    };
+    if (options.size() == 1) {
+      for (Variant& variant : variants_) combine(variant, options.front());
+      return;
+    }
+    std::vector<Variant> result;
+    result.reserve(variants_.size() * options.size());
+    for (const Variant& variant : variants_) {
+      for (const Variant& option : options) combine(result.emplace_back(variant), option);
+    }
+    variants_ = std::move(result);
+  }
+
+  std::vector<Variant> take() { return std::move(variants_); }
+
+ private:
+  void count(const std::vector<Variant>& options, const TextPosition& position) {
+    check_variants(variants_.size() * options.size(), position);
+    values_ *= options.size();
+    for (const Variant& option : options) values_ += count_values(option.node) * variants_.size();
+    if (variants_.size() * options.size() > 1 && values_ > kMaxVariantValues) {
+      throw ConfigError(
+          position, fmt::format("the variants of the sweeps up to here hold {} values; the limit "
+                                "is {}, so sweep less, or split the experiment",
+                                values_, kMaxVariantValues));
     }
   }
-  return result;
-}
+
+  std::vector<Variant> variants_;
+  std::size_t values_ = 1;  // in all variants
+};
 
 std::vector<Variant> expand(const YamlNode& node, const Path& path);
 
@@ -88,6 +128,7 @@ std::vector<Variant> expand_sweep(const YamlNode& node, const Path& path) {
       record_choice(option, choice, path, i);
       result.push_back(std::move(option));
     }
+    check_variants(result.size(), choice.position);
   }
   return result;
 }
@@ -113,18 +154,17 @@ std::vector<Variant> expand_zip(const YamlEntry& zip, const Path& path) {
   }
   std::vector<Variant> result;
   for (std::size_t i = 0; i < length; ++i) {
-    std::vector<Variant> step{
-        {.node = {.kind = YamlNode::Kind::kMapping, .position = zip.value.position}}};
+    Product step({.kind = YamlNode::Kind::kMapping, .position = zip.value.position});
     for (const YamlEntry& entry : zip.value.entries) {
       const YamlNode& value = entry.value.items[i];
       std::vector<Variant> options = expand(value, child(path, entry.key));
       for (Variant& option : options) record_choice(option, value, child(path, entry.key), i);
-      step = product(step, options, value.position, [&](YamlNode& mapping, const YamlNode& chosen) {
+      step.multiply(options, value.position, [&](YamlNode& mapping, const YamlNode& chosen) {
         mapping.entries.push_back({entry.key, entry.key_position, chosen});
       });
     }
-    result.insert(result.end(), std::make_move_iterator(step.begin()),
-                  std::make_move_iterator(step.end()));
+    for (Variant& variant : step.take()) result.push_back(std::move(variant));
+    check_variants(result.size(), zip.value.position);
   }
   return result;
 }
@@ -132,7 +172,7 @@ std::vector<Variant> expand_zip(const YamlEntry& zip, const Path& path) {
 std::vector<Variant> expand_mapping(const YamlNode& node, const Path& path) {
   YamlNode empty = node;
   empty.entries.clear();
-  std::vector<Variant> variants{{.node = std::move(empty)}};
+  Product product(std::move(empty));
   for (const YamlEntry& entry : node.entries) {
     if (entry.key == "zip") {
       const std::vector<Variant> options = expand_zip(entry, path);
@@ -143,32 +183,29 @@ std::vector<Variant> expand_mapping(const YamlNode& node, const Path& path) {
                                         other->key_position.line));
         }
       }
-      variants = product(variants, options, entry.key_position,
-                         [](YamlNode& mapping, const YamlNode& zipped) {
-                           mapping.entries.insert(mapping.entries.end(), zipped.entries.begin(),
-                                                  zipped.entries.end());
-                         });
+      product.multiply(options, entry.key_position, [](YamlNode& mapping, const YamlNode& zipped) {
+        mapping.entries.insert(mapping.entries.end(), zipped.entries.begin(), zipped.entries.end());
+      });
     } else {
-      variants = product(variants, expand(entry.value, child(path, entry.key)), entry.key_position,
-                         [&](YamlNode& mapping, const YamlNode& value) {
-                           mapping.entries.push_back({entry.key, entry.key_position, value});
-                         });
+      product.multiply(expand(entry.value, child(path, entry.key)), entry.key_position,
+                       [&](YamlNode& mapping, const YamlNode& value) {
+                         mapping.entries.push_back({entry.key, entry.key_position, value});
+                       });
     }
   }
-  return variants;
+  return product.take();
 }
 
 std::vector<Variant> expand(const YamlNode& node, const Path& path) {
   if (node.is_list()) {
     YamlNode empty = node;
     empty.items.clear();
-    std::vector<Variant> variants{{.node = std::move(empty)}};
+    Product product(std::move(empty));
     for (const YamlNode& item : node.items) {
-      variants =
-          product(variants, expand(item, path), item.position,
-                  [](YamlNode& list, const YamlNode& value) { list.items.push_back(value); });
+      product.multiply(expand(item, path), item.position,
+                       [](YamlNode& list, const YamlNode& value) { list.items.push_back(value); });
     }
-    return variants;
+    return product.take();
   }
   if (node.is_mapping()) {
     return node.find("sweep") != nullptr ? expand_sweep(node, path) : expand_mapping(node, path);

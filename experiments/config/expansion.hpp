@@ -23,7 +23,8 @@ struct Variant {
 // the text, the first sweep outermost. A tree without any gives itself. A sweep stands for a value
 // and may hold others; a zip stands among the entries of a mapping and gives several keys their
 // values in step. Throws ConfigError on a sweep of the wrong form, an empty one, a value listed
-// twice, zipped lists of different lengths, or a product above 100,000.
+// twice, zipped lists of different lengths, or a product above 100,000
+// variants or two million values.
 std::vector<Variant> expand_sweeps(const YamlNode& node);
 
 // Whether node is `{sweep: ...}`.

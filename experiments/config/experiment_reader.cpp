@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/expansion.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/config/overrides.hpp"
@@ -13,6 +14,8 @@
 
 namespace maskerade {
 namespace {
+
+constexpr std::size_t kMaxChecks = 100'000;
 
 constexpr const char* kNameExample = "\n  name: my-first-experiment";
 constexpr const char* kWorkloadExample =
@@ -100,8 +103,7 @@ std::vector<std::optional<Kernel>> read_kernels(const YamlNode& root) {
   const YamlEntry* section = root.find("kernels");
   if (section == nullptr) return {std::nullopt};
   std::vector<std::optional<Kernel>> kernels;
-  for (const std::string& name :
-       read_names(*section, "kernel", {"auto", "dense", "tiles", "rows"})) {
+  for (const std::string& name : read_names(*section, "kernel", accepted_choices("kernels"))) {
     kernels.push_back(parse_kernel(name));
   }
   return kernels;
@@ -110,7 +112,7 @@ std::vector<std::optional<Kernel>> read_kernels(const YamlNode& root) {
 std::vector<std::uint64_t> read_mask_seeds(const YamlNode& root) {
   const YamlEntry* section = root.find("seeds");
   if (section == nullptr) return {0};
-  require_keys(section->value, "seeds", {"mask"});
+  require_keys(section->value, "seeds", accepted_keys("seeds"));
   const YamlEntry* mask = section->value.find("mask");
   if (mask == nullptr) return {0};
   if (!mask->value.is_list()) return {read_seed(mask->value, "seeds.mask")};
@@ -130,7 +132,7 @@ std::vector<std::uint64_t> read_mask_seeds(const YamlNode& root) {
 }
 
 CheckSpec read_check(const YamlNode& node) {
-  require_keys(node, "check", {"oracle_rows", "tolerance"});
+  require_keys(node, "check", accepted_keys("check"));
   CheckSpec spec;
   if (const YamlEntry* rows = node.find("oracle_rows")) {
     const bool all = rows->value.is_scalar() && rows->value.text == "all";
@@ -145,7 +147,7 @@ CheckSpec read_check(const YamlNode& node) {
 }
 
 MeasureSpec read_measure(const YamlNode& node) {
-  require_keys(node, "measure", {"target", "budget"});
+  require_keys(node, "measure", accepted_keys("measure"));
   MeasureSpec spec;
   if (const YamlEntry* target = node.find("target")) {
     spec.target = read_share(target->value, "measure.target");
@@ -163,9 +165,16 @@ std::vector<Variant> expand_section(const YamlNode& root, const std::string& key
 }
 
 std::vector<std::pair<CheckSpec, MeasureSpec>> read_checks(const YamlNode& root) {
+  const std::vector<Variant> check_variants = expand_section(root, "check");
+  const std::vector<Variant> measure_variants = expand_section(root, "measure");
+  if (check_variants.size() > kMaxChecks / measure_variants.size()) {
+    throw ConfigError(root.find("check")->key_position,
+                      fmt::format("check and measure multiply to {} variants; the limit is {}",
+                                  check_variants.size() * measure_variants.size(), kMaxChecks));
+  }
   std::vector<std::pair<CheckSpec, MeasureSpec>> checks;
-  for (const Variant& check : expand_section(root, "check")) {
-    for (const Variant& measure : expand_section(root, "measure")) {
+  for (const Variant& check : check_variants) {
+    for (const Variant& measure : measure_variants) {
       checks.emplace_back(read_check(check.node), read_measure(measure.node));
     }
   }
@@ -184,9 +193,7 @@ Experiment read_experiment(const std::filesystem::path& file,
                                   kNameExample, kWorkloadExample, kPipelinesExample));
   }
   for (const Override& override : overrides) root = apply_override(root, override);
-  require_keys(root, "the experiment file",
-               {"name", "seeds", "workload", "workloads", "let", "pipelines", "devices", "kernels",
-                "check", "measure"});
+  require_keys(root, "the experiment file", accepted_keys("experiment"));
 
   Experiment experiment;
   experiment.file = file;
@@ -200,8 +207,9 @@ Experiment read_experiment(const std::filesystem::path& file,
   experiment.pipelines =
       read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value, {catalog, folder});
   const YamlEntry* devices = root.find("devices");
-  experiment.devices = devices == nullptr ? std::vector<std::string>{"cpu"}
-                                          : read_names(*devices, "device", {"cpu", "cuda"});
+  experiment.devices = devices == nullptr
+                           ? std::vector<std::string>{"cpu"}
+                           : read_names(*devices, "device", accepted_choices("devices"));
   experiment.kernels = read_kernels(root);
   experiment.checks = read_checks(root);
   return experiment;

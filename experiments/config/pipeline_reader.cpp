@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/expansion.hpp"
 #include "experiments/config/scalars.hpp"
 #include "framework/base/nearest_name.hpp"
@@ -247,7 +248,7 @@ class MaskerReader {
                                     "{{share: 5%, of: visible}}",
                                     what));
     }
-    const std::string population = read_choice(of->value, "of", {"visible", "keys"});
+    const std::string population = read_choice(of->value, "of", accepted_choices("of"));
     const std::string text = read_text(share->value, what + " share");
     if (!text.ends_with('%')) {
       throw ConfigError(

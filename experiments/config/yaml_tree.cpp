@@ -289,8 +289,15 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& exception) {
-    throw ConfigError(builder.position_of(exception.mark),
-                      fmt::format("this is not valid YAML ({})", exception.msg));
+    // A brace ends a plain text inside {...}, at a place that says little.
+    const bool has_layer_mark = text.find("{layer}") != std::string::npos;
+    throw ConfigError(
+        builder.position_of(exception.mark),
+        fmt::format("this is not valid YAML{} ({})",
+                    has_layer_mark ? "; a text with {layer} needs quotes inside {...}: "
+                                     "\"layers.{layer}.q\""
+                                   : "",
+                    exception.msg));
   }
   return builder.take_root();
 }

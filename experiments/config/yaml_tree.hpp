@@ -17,11 +17,11 @@ struct YamlNode {
   enum class Kind { kEmpty, kScalar, kList, kMapping };
 
   Kind kind = Kind::kEmpty;
-  TextPosition position;             // of an empty mapping value: that of its key
-  std::string text = {};             // of a scalar; of a list that replaces a let-name: that name
-  bool quoted = false;               // the scalar was written in quotes, or as a block of text
-  std::vector<YamlNode> items = {};  // of a list
-  std::vector<YamlEntry> entries = {};  // of a mapping, in the order of the text; no key twice
+  TextPosition position;           // of an empty mapping value: that of its key
+  std::string text = {};           // of a scalar; of a list that replaces a let-name: that name
+  bool quoted = false;             // the scalar was written in quotes, or as a block of text
+  std::vector<YamlNode> items;     // of a list
+  std::vector<YamlEntry> entries;  // of a mapping, in the order of the text; no key twice
 
   bool is_empty() const noexcept { return kind == Kind::kEmpty; }
   bool is_scalar() const noexcept { return kind == Kind::kScalar; }

@@ -10,7 +10,6 @@
 #include <utility>
 #include <variant>
 
-#include "experiments/data/fingerprint.hpp"
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
@@ -56,7 +55,6 @@ class CurrentWorkload {
     reference_.reset();
     reference_check_.reset();
     workload_.reset();
-    fingerprint_.clear();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
       try {
@@ -76,12 +74,7 @@ class CurrentWorkload {
   const Workload& workload() const noexcept { return *workload_; }
 
   // Of the workload's data. Requires no load_failure.
-  const std::string& fingerprint() {
-    if (fingerprint_.empty()) {
-      fingerprint_ = data_fingerprint(workload_->inputs(), options_.threads);
-    }
-    return fingerprint_;
-  }
+  const std::string& fingerprint() const noexcept { return workload_->fingerprint; }
 
   // Requires no load_failure. Throws what attending throws.
   const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
@@ -101,7 +94,6 @@ class CurrentWorkload {
   std::optional<std::size_t> loaded_;
   std::optional<std::string> load_failure_;
   std::unique_ptr<Workload> workload_;
-  std::string fingerprint_;  // empty: not made yet
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
 };

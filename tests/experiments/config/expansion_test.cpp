@@ -104,6 +104,32 @@ TEST(Expansion, TheProductIsBounded) {
   }
   EXPECT_NE(expand_error(text + "z: 1}").find("multiply to 1000000 variants; the limit is 100000"),
             std::string::npos);
+  std::string sum = "a: {sweep: [0";  // 11 choices of 10,000 variants each
+  for (int i = 0; i < 11; ++i) {
+    sum += ", {i" + std::to_string(i) + ": 0";
+    for (int k = 0; k < 4; ++k) {
+      sum += ", k" + std::to_string(k) + ": {sweep: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}";
+    }
+    sum += "}";
+  }
+  EXPECT_NE(expand_error(sum + "]}").find("multiply to 100001 variants; the limit is 100000"),
+            std::string::npos);
+}
+
+TEST(Expansion, TheValuesOfAllVariantsAreBounded) {
+  std::string text = "{";
+  for (int i = 0; i < 12; ++i) text += "k" + std::to_string(i) + ": {sweep: [0, 1]}, ";
+  text += "list: [0";
+  for (int i = 1; i < 1000; ++i) text += ", " + std::to_string(i);
+  EXPECT_EQ(expand_error(text + "]}"),
+            "x.yaml:1:256: the variants of the sweeps up to here hold 4153344 values; the limit is "
+            "2000000, so sweep less, or split the experiment");
+}
+
+TEST(Expansion, ALongListWithoutSweepsIsNoProduct) {
+  std::string text = "[0";
+  for (int i = 1; i < 50'000; ++i) text += ", " + std::to_string(i);
+  EXPECT_EQ(expand_sweeps(parse_yaml(text + "]", "x.yaml")).size(), 1U);
 }
 
 RC_GTEST_PROP(Expansion, TheProductHasEveryCombinationOnce, ()) {

@@ -149,7 +149,8 @@ TEST(ExperimentErrors, Workloads) {
        "x.yaml:2:45: scale is 0; it must be a number above 0, such as 0.125 or 1e-5"},
       {workload("3\n"),
        "x.yaml:2:11: workload \"workload\" is 3; it must be a mapping of: source, batch, "
-       "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale"},
+       "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale, queries, "
+       "query_seed"},
       {"name: t\nworkloads: {sweep: [1]}\npipelines: {p: [plain]}\n",
        "x.yaml:2:13: sweep stands inside a workload, not for the workloads"},
       {workload("{source: {kind: gaussian}, batch: {sweep: []}, " + std::string(kSizes)),
@@ -327,6 +328,31 @@ TEST(ExperimentErrors, CheckAndMeasure) {
       {section("measure: {budget: 0ms}\n"), "x.yaml:4:19: measure.budget is 0ms" + time},
       {section("measure: {budget: 1h}\n"), "x.yaml:4:19: measure.budget is 1h" + time},
   });
+}
+
+TEST(ExperimentErrors, GridsThatNobodyCanRun) {
+  const auto sweep = [](int count, const std::string& unit) {
+    std::string text = "{sweep: [1" + unit;
+    for (int i = 2; i <= count; ++i) text += ", " + std::to_string(i) + unit;
+    return text + "]}";
+  };
+  expect_errors(
+      {{section("check: {oracle_rows: " + sweep(317, "") +
+                "}\nmeasure: {budget: " + sweep(316, "ms") + "}\n"),
+        "x.yaml:4:1: check and measure multiply to 100172 variants; the limit is 100000"}});
+  const ExperimentFolder folder;
+  const Experiment experiment =
+      folder.read(pipelines("pipelines: {p: [{window_all: " + sweep(1001, "") +
+                            "}]}\nmeasure: {budget: " + sweep(1000, "ms") + "}\n"));
+  try {
+    make_grid(experiment);
+    ADD_FAILURE() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_TRUE(std::string(error.what())
+                    .ends_with("x.yaml: the experiment has more than 1000000 cells; sweep less, or "
+                               "split it into several files"))
+        << error.what();
+  }
 }
 
 TEST(ExperimentErrors, OverridesNameTheirKey) {

@@ -1,0 +1,60 @@
+#include "experiments/config/accepted_keys.hpp"
+
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+const std::vector<std::string>& names_of(const std::vector<AcceptedNames>& all,
+                                         std::string_view place) {
+  for (const AcceptedNames& accepted : all) {
+    if (accepted.place == place) return accepted.names;
+  }
+  throw Error("no accepted names are listed for \"" + std::string(place) + "\"");
+}
+
+}  // namespace
+
+const std::vector<AcceptedNames>& all_accepted_keys() {
+  static const std::vector<AcceptedNames> kAll = {
+      {"experiment",
+       {"name", "seeds", "workload", "workloads", "let", "pipelines", "devices", "kernels", "check",
+        "measure"}},
+      {"workload",
+       {"source", "batch", "query_heads", "kv_heads", "query_len", "key_len", "head_dim", "dtype",
+        "causal", "scale", "queries", "query_seed"}},
+      {"source gaussian", {"kind", "seed"}},
+      {"source structured",
+       {"kind", "seed", "rank", "contrast", "sinks", "sink_mass", "window", "local_mass", "hitters",
+        "hitter_mass", "rope_base"}},
+      {"source safetensors",
+       {"kind", "file", "query", "key", "value", "layers", "layout", "query_positions"}},
+      {"source npy", {"kind", "query", "key", "value", "layers", "layout", "query_positions"}},
+      {"seeds", {"mask"}},
+      {"check", {"oracle_rows", "tolerance"}},
+      {"measure", {"target", "budget"}},
+  };
+  return kAll;
+}
+
+const std::vector<AcceptedNames>& all_accepted_choices() {
+  static const std::vector<AcceptedNames> kAll = {
+      {"kind", {"gaussian", "structured", "safetensors", "npy"}},
+      {"layout", {"bhld", "blhd"}},
+      {"dtype", {"float32", "float16", "bfloat16"}},
+      {"devices", {"cpu", "cuda"}},
+      {"kernels", {"auto", "dense", "tiles", "rows"}},
+      {"of", {"visible", "keys"}},
+  };
+  return kAll;
+}
+
+const std::vector<std::string>& accepted_keys(std::string_view place) {
+  return names_of(all_accepted_keys(), place);
+}
+
+const std::vector<std::string>& accepted_choices(std::string_view place) {
+  return names_of(all_accepted_choices(), place);
+}
+
+}  // namespace maskerade

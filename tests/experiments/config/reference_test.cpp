@@ -1,0 +1,169 @@
+// experiments/README.md against the reader, and the experiments in every README.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "experiments/config/accepted_keys.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/results/columns.hpp"
+#include "tests/experiments/config/markdown_for_test.hpp"
+
+namespace maskerade {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kSource = SOURCE_FOLDER;
+const fs::path kReference = kSource / "experiments/README.md";
+
+struct DocumentedKey {
+  std::string place;
+  std::string key;
+  std::string text;     // the whole row
+  std::string example;  // "causal: true"
+};
+
+std::vector<DocumentedKey> documented_keys() {
+  std::vector<DocumentedKey> keys;
+  for (const TableRow& row : table_rows(kReference)) {
+    if (row.heading.empty() || row.cells.front() == "key") continue;
+    std::string text;
+    for (const std::string& cell : row.cells) text += cell + " ";
+    const std::vector<std::string> names = code_spans(row.cells.front());
+    const std::vector<std::string> examples = code_spans(row.cells.back());
+    EXPECT_EQ(row.cells.size(), 5U) << text;
+    EXPECT_EQ(names.size(), 1U) << text;
+    EXPECT_EQ(examples.size(), 1U) << text;
+    if (names.size() == 1 && examples.size() == 1) {
+      keys.push_back({row.heading, names[0], text, examples[0]});
+    }
+  }
+  return keys;
+}
+
+// Folders with what the examples name: the data beside the experiments, and captured arrays.
+class Reference : public testing::Test {
+ protected:
+  Reference() {
+    std::string name = (fs::temp_directory_path() / "maskerade_XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
+    folder_ = name;
+    fs::create_directory_symlink(kSource / "experiments/data", folder_ / "data");
+    fs::create_directory(folder_ / "captured");
+    for (const char* file : {"q_3.npy", "k_3.npy", "v_3.npy", "positions.npy"}) {
+      std::ofstream(folder_ / "captured" / file) << "";
+    }
+    catalog_.load_folder(PLUGINS, true);
+  }
+  ~Reference() override { fs::remove_all(folder_); }
+
+  // "" or the error that reading gives.
+  std::string read(const std::string& text, const std::vector<Override>& overrides = {}) const {
+    std::ofstream(folder_ / "x.yaml") << text;
+    try {
+      make_grid(read_experiment(folder_ / "x.yaml", overrides, catalog_));
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  fs::path folder_;
+  Catalog catalog_;
+};
+
+TEST_F(Reference, HasATableOfExactlyTheAcceptedKeys) {
+  std::map<std::string, std::set<std::string>> documented;
+  for (const DocumentedKey& key : documented_keys()) {
+    EXPECT_TRUE(documented[key.place].insert(key.key).second) << key.place << ": " << key.key;
+  }
+  std::map<std::string, std::set<std::string>> accepted;
+  for (const AcceptedNames& keys : all_accepted_keys()) {
+    accepted[keys.place] = {keys.names.begin(), keys.names.end()};
+  }
+  for (const auto& [place, keys] : accepted) EXPECT_EQ(documented[place], keys) << place;
+  for (const auto& [place, keys] : documented) EXPECT_TRUE(accepted.contains(place)) << place;
+}
+
+TEST_F(Reference, NamesEveryChoice) {
+  for (const AcceptedNames& choices : all_accepted_choices()) {
+    if (choices.place == "of") continue;  // no key of its own: part of a tokens value
+    std::set<std::string> named;
+    for (const DocumentedKey& key : documented_keys()) {
+      if (key.key != choices.place) continue;
+      const std::vector<std::string> spans = code_spans(key.text);
+      named.insert(spans.begin(), spans.end());
+    }
+    for (const std::string& choice : choices.names) {
+      EXPECT_TRUE(named.contains(choice)) << choices.place << ": " << choice;
+    }
+  }
+}
+
+TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
+  const std::string sizes = "query_heads: 2, query_len: 64, key_len: 64, head_dim: 32";
+  std::map<std::string, std::vector<Override>> examples;  // by place
+  for (const DocumentedKey& key : documented_keys()) {
+    ASSERT_TRUE(key.example.starts_with(key.key + ": ")) << key.example;
+    examples[key.place].push_back({key.key, key.example.substr(key.key.size() + 2)});
+  }
+  for (const auto& [place, overrides] : examples) {
+    std::string workload = "workload: {source: {kind: gaussian}, " + sizes + "}\n";
+    std::vector<Override> placed = overrides;
+    std::string prefix = place == "experiment" ? "" : place + ".";
+    if (place.starts_with("source ")) {
+      prefix = "workload.source.";
+      const std::string kind = place.substr(place.find(' ') + 1);
+      const bool is_generated = kind == "gaussian" || kind == "structured";
+      workload = "workload: {source: {}" + (is_generated ? ", " + sizes : "") + "}\n";
+    } else if (place == "experiment") {  // one of workload and workloads
+      workload.clear();
+      std::erase_if(placed, [](const Override& override) { return override.key == "workload"; });
+      EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
+      placed = overrides;
+      std::erase_if(placed, [](const Override& override) { return override.key == "workloads"; });
+    }
+    for (Override& override : placed) override.key = prefix + override.key;
+    EXPECT_EQ(read("name: x\n" + workload + "pipelines: {p: [sink]}\n", placed), "") << place;
+  }
+}
+
+TEST_F(Reference, EveryExperimentInAReadmeIsRead) {
+  std::vector<fs::path> files = {kSource / "README.md"};
+  for (const char* part : {"attention", "experiments", "framework", "maskers", "plugins"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kSource / part)) {
+      if (entry.path().extension() == ".md") files.push_back(entry.path());
+    }
+  }
+  std::size_t count = 0;
+  for (const fs::path& file : files) {
+    for (const std::string& block : code_blocks(file, "yaml")) {
+      EXPECT_EQ(read(block), "") << file << "\n" << block;
+      ++count;
+    }
+  }
+  EXPECT_GE(count, 4U);
+}
+
+TEST_F(Reference, NamesEveryColumnOfTheResults) {
+  std::set<std::string> named;
+  for (const TableRow& row : table_rows(kReference)) {
+    for (const std::string& span : code_spans(row.cells.front())) named.insert(span);
+  }
+  for (const Column& column : cell_columns()) {
+    std::string name = column.name;
+    for (const std::string suffix : {"_ms_lo", "_ms_hi", "_ms_min"}) {
+      if (name.ends_with(suffix)) name.resize(name.size() - suffix.size() + 3);
+    }
+    EXPECT_TRUE(named.contains(name)) << column.name;
+  }
+}
+
+}  // namespace
+}  // namespace maskerade

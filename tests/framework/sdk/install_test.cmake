@@ -1,0 +1,60 @@
+# cmake -D BUILD=... -D SOURCE=... -D FOLDER=... -D GENERATOR=... -D C_COMPILER=... -D CXX_COMPILER=...
+#       -P install_test.cmake
+# Installs the build into FOLDER, which is made anew, and follows a plugin author from there.
+set(prefix ${FOLDER}/prefix)
+set(program ${prefix}/bin/maskerade)
+
+# run(COMMAND ...): ends the test when the command fails. A macro, so that OUTPUT_VARIABLE arrives.
+macro(run)
+  execute_process(${ARGN} COMMAND_ERROR_IS_FATAL ANY)
+endmacro()
+
+# expect(TEXT OUTPUT): TEXT stands in OUTPUT.
+function(expect text output)
+  string(FIND "${output}" "${text}" place)
+  if(place EQUAL -1)
+    message(FATAL_ERROR "expected \"${text}\" in:\n${output}")
+  endif()
+endfunction()
+
+# Builds SOURCE as a masker my_band in a project of LANGUAGE alone, and loads it with the installed
+# program in two ways.
+function(build_and_load language source)
+  get_filename_component(extension ${source} EXT)
+  file(READ ${source} text)
+  string(REGEX REPLACE "my_masker|dilated_window" my_band text "${text}")
+  set(copy ${FOLDER}/${language})
+  file(COPY ${SOURCE}/tests/framework/sdk/outside/CMakeLists.txt DESTINATION ${copy})
+  file(WRITE ${copy}/my_band${extension} "${text}")
+  run(COMMAND ${CMAKE_COMMAND} -S ${copy} -B ${copy}/build -G ${GENERATOR}
+      -D CMAKE_PREFIX_PATH=${prefix} -D LANGUAGE=${language} -D MASKER_SOURCE=my_band${extension}
+      -D CMAKE_C_COMPILER=${C_COMPILER} -D CMAKE_CXX_COMPILER=${CXX_COMPILER}
+      --no-warn-unused-cli)
+  run(COMMAND ${CMAKE_COMMAND} --build ${copy}/build)
+  run(COMMAND ${program} list my_band --plugin ${copy}/build/my_band.so OUTPUT_VARIABLE named)
+  expect("my_band: " "${named}")
+  expect("${copy}/build/my_band.so" "${named}")
+  run(COMMAND ${CMAKE_COMMAND} -E env MASKERADE_PLUGIN_PATH=${copy}/build ${program} list my_band
+      OUTPUT_VARIABLE found)
+  expect("${copy}/build/my_band.so" "${found}")
+endfunction()
+
+file(REMOVE_RECURSE ${FOLDER})
+run(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET)
+
+# The built-in maskers lie beside the installed program.
+run(COMMAND ${program} list sink OUTPUT_VARIABLE sink)
+expect("${prefix}/bin/plugins/sink.so" "${sink}")
+
+build_and_load(CXX ${SOURCE}/plugins/template/my_masker.cpp)
+build_and_load(C ${SOURCE}/plugins/dilated_window/dilated_window.c)
+
+# An experiment uses the plugin.
+file(WRITE ${FOLDER}/band.yaml
+     "name: band
+workload: {source: {kind: gaussian}, query_heads: 1, query_len: 8, key_len: 512, head_dim: 16}
+pipelines: {band: [{sink: 1}, {my_band: 32}]}
+measure: {budget: 1ms}
+")
+run(COMMAND ${program} run ${FOLDER}/band.yaml --plugin ${FOLDER}/CXX/build/my_band.so)
+file(REMOVE_RECURSE ${FOLDER})
