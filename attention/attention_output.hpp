@@ -9,7 +9,8 @@ namespace maskerade {
 // What attention gives, float32 whatever the storage of the inputs.
 struct AttentionOutput {
   std::vector<float> out;  // [batch, query_heads, query_len, head_dim]
-  std::vector<float> lse;  // [batch, query_heads, query_len] natural log; -inf for rows without keys
+  std::vector<float>
+      lse;  // [batch, query_heads, query_len] natural log; -inf for rows without keys
 
   // Sizes the arrays for a shape.
   void resize(const AttentionShape& shape) {

@@ -4,9 +4,9 @@
 #include <numeric>
 #include <vector>
 
-#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/base/philox.hpp"
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
 namespace {

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "experiments/data/mapped_file.hpp"
-#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/error.hpp"
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
 namespace {

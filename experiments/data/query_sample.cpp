@@ -5,8 +5,8 @@
 #include <numeric>
 #include <utility>
 
-#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/philox.hpp"
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
 namespace {

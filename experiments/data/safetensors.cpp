@@ -14,9 +14,9 @@
 #include <utility>
 
 #include "experiments/data/mapped_file.hpp"
-#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "experiments/data/owned_tensor.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/philox.hpp"
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
 namespace {

@@ -115,7 +115,6 @@ void score(const float* queries,
   }
 }
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();

@@ -157,7 +157,6 @@ HWY_INLINE void multiply_columns(const float* a,
   }
 }
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();

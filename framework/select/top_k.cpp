@@ -70,7 +70,6 @@ void collect_at_least(const float* scores,
   indices.insert(indices.end(), found_here, end);
 }
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();

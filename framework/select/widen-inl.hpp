@@ -46,7 +46,6 @@ HWY_INLINE void widen(DType dtype, const void* source, std::int64_t count, float
                    static_cast<std::size_t>(count - i), target + i);
 }
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();

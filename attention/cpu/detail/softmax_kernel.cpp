@@ -158,7 +158,6 @@ void widen_all(DType dtype, const void* source, std::int64_t count, float* targe
 int lanes_of_target() { return kLanes; }
 std::int64_t this_target() { return HWY_TARGET; }
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();

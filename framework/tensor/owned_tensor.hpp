@@ -3,12 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include "framework/tensor/tensor.hpp"
 
 namespace maskerade {
 
-// 64-byte aligned memory, not cleared.
+inline constexpr std::align_val_t kTensorAlignment{64};
+
+// kTensorAlignment-aligned memory, not cleared.
 std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes);
 
 // A contiguous tensor that is being filled.

@@ -1,17 +1,9 @@
-#include "experiments/data/owned_tensor.hpp"
-
-#include <new>
+#include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
-namespace {
-
-constexpr std::align_val_t kAlignment{64};
-
-}  // namespace
-
 std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes) {
-  return {static_cast<std::byte*>(::operator new(bytes, kAlignment)),
-          [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
+  return {static_cast<std::byte*>(::operator new(bytes, kTensorAlignment)),
+          [](std::byte* pointer) { ::operator delete(pointer, kTensorAlignment); }};
 }
 
 void OwnedTensor::store_row(std::int64_t b,
