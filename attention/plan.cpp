@@ -38,7 +38,7 @@ void check_fit(const Mask& mask, const AttentionShape& shape) {
 // Heads of a group that are stacked as rows.
 std::int64_t stacked_heads(const AttentionShape& shape, const Mask& mask, Kernel kernel) {
   const std::int64_t room =
-      kernel == Kernel::kRows ? detail::kMaxRows : detail::kMaxRows / mask.tile_height();
+      kernel == Kernel::kRows ? kMaxRows : kMaxRows / mask.tile_height();
   return std::clamp<std::int64_t>(room, 1, shape.group_size());
 }
 

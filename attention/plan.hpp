@@ -40,7 +40,9 @@ struct KeyBlock {
   std::int64_t samples_end = 0;
 };
 
-// Up to 64 query rows that read one kv head, and the key blocks that they attend to. Rows are
+inline constexpr std::int64_t kMaxRows = 64;  // of a row block
+
+// Up to kMaxRows query rows that read one kv head, and the key blocks that they attend to. Rows are
 // (head, query): head = first_head + r / queries, query = first_query + r % queries.
 struct RowBlock {
   std::int64_t batch = 0;

@@ -20,7 +20,6 @@ namespace {
 using detail::kScoreStride;
 using detail::kStepBlocks;
 
-constexpr std::int64_t kMaxRows = 64;
 constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 // Key blocks are split among tasks until there are about this many, but not below kSplitBlocks.
 constexpr std::int64_t kSplitTasks = 128;

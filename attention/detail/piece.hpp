@@ -9,8 +9,6 @@
 
 namespace maskerade::detail {
 
-inline constexpr std::int64_t kMaxRows = 64;  // of a row block
-
 // Bits 0 ... count - 1; none for count <= 0.
 inline std::uint64_t low_bits(std::int64_t count) {
   if (count >= 64) return ~std::uint64_t{0};

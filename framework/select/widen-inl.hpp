@@ -1,6 +1,6 @@
 // Per-target code of Highway: include it only from sources that Highway compiles once per target.
 
-// NOLINTNEXTLINE: Highway's guard lets each target include the file once.
+// Not #pragma once: Highway's guard lets each target include the file once.
 #if defined(MASKERADE_SELECT_WIDEN_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SELECT_WIDEN_INL
 #undef MASKERADE_SELECT_WIDEN_INL

@@ -264,10 +264,33 @@ TEST_F(Store, RefusesAFolderThatCannotBeWritten) {
   }
 }
 
+// Root may write read-only files: gives its rights up while it lives.
+class WithoutRootRights {
+ public:
+  WithoutRootRights() {
+    if (was_root_) {
+      EXPECT_EQ(setresuid(kNobody, kNobody, 0), 0);
+    }
+  }
+  ~WithoutRootRights() {
+    if (was_root_) {
+      EXPECT_EQ(setresuid(0, 0, 0), 0);
+    }
+  }
+  WithoutRootRights(const WithoutRootRights&) = delete;
+  WithoutRootRights& operator=(const WithoutRootRights&) = delete;
+
+ private:
+  static constexpr uid_t kNobody = 65534;
+  const bool was_root_ = geteuid() == 0;
+};
+
 TEST_F(Store, RefusesAReadOnlyFile) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write read-only files";
   { const ResultStore store(folder_); }
-  std::filesystem::permissions(file(), std::filesystem::perms::owner_read);
+  // Readable by anyone, in a folder that anyone may write to: the file alone refuses.
+  std::filesystem::permissions(folder_, std::filesystem::perms::all);
+  std::filesystem::permissions(file(), static_cast<std::filesystem::perms>(0444));
+  const WithoutRootRights without_root_rights;
   expect_refused(file().string() +
                  ": is read-only; make it and its folder writable, or name another folder with "
                  "--out");
