@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "attention/plan.hpp"
-#include "experiments/data/tensor_layout.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
 #include "framework/tensor/dtype.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 

@@ -13,8 +13,8 @@
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/scalars.hpp"
-#include "experiments/data/safetensors.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/tensor_files/safetensors.hpp"
 
 namespace maskerade {
 namespace {

@@ -35,7 +35,7 @@ void require_key_range(std::int64_t begin, std::int64_t end, std::int64_t key_le
 // The C functions: each finds the HostCall, and turns an exception into a remembered failure.
 struct HostServices {
   static HostCall& host_of(const maskerade_call* call) {
-    return *static_cast<HostCall*>(call->host);
+    return *static_cast<HostCall*>(call->self);
   }
 
   template <typename Body>
@@ -163,10 +163,6 @@ struct HostServices {
               return guarded(call,
                              [&](HostCall& host) { return host.scratch_.allocate(bytes, 64); });
             },
-        .to_float =
-            [](std::uint32_t dtype, const void* source, std::size_t count, float* target) {
-              convert_to_float(static_cast<DType>(dtype), source, count, target);
-            },
         .count_work =
             [](const maskerade_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
               host_of(call).keys_scored_ += keys_scored;
@@ -195,7 +191,8 @@ HostCall::HostCall(const MaskerContext& context)
   call_.positions = inputs.visibility.positions().data();
   call_.visible_ends = inputs.visibility.ends().data();
   call_.services = HostServices::table();
-  call_.host = this;
+  call_.host = context.host;
+  call_.self = this;
 }
 
 void HostCall::start(const CallRows& rows, const Mask& previous) {

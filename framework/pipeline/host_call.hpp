@@ -21,6 +21,7 @@ struct MaskerContext {
   std::uint32_t place = 0;       // of the masker in the pipeline
   std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
   bool may_sample = false;
+  const maskerade_host* host = nullptr;  // the instance's
   std::span<const void* const> indexes;  // [batch * kv_heads], or empty
 };
 

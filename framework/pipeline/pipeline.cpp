@@ -11,6 +11,7 @@
 #include "framework/mask/set_operations.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 #include "framework/pipeline/host_call.hpp"
+#include "framework/pipeline/masker_host.hpp"
 
 namespace maskerade {
 namespace {
@@ -23,7 +24,13 @@ constexpr std::uint32_t kContent = MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_QU
 // A masker instance and its indexes; freed by the library that made them.
 class Instance {
  public:
-  Instance(MaskerUse use, const AttentionInputs& inputs) : use_(std::move(use)) {
+  Instance(MaskerUse use, const AttentionInputs& inputs, std::uint64_t seed, std::uint32_t place)
+      : use_(std::move(use)),
+        host_(std::make_unique<MaskerHost>(
+            MaskerPlace{.seed = seed,
+                        .place = place,
+                        .layer = inputs.layer,
+                        .depends_on = use_.type->descriptor().depends_on})) {
     const AttentionShape& shape = inputs.shape;
     maskerade_create_info info{};
     info.struct_size = sizeof(info);
@@ -33,6 +40,7 @@ class Instance {
     info.layer = inputs.layer;
     info.arguments = use_.arguments->view().data();
     info.argument_count = use_.arguments->view().size();
+    info.host = host_->c_host();
     std::array<char, kErrorBytes> error{};
     if (use_.type->descriptor().create(&info, &masker_, &grain_, error.data(), error.size()) !=
         MASKERADE_OK) {
@@ -49,6 +57,7 @@ class Instance {
   }
   Instance(Instance&& other) noexcept
       : use_(std::move(other.use_)),
+        host_(std::move(other.host_)),
         owned_(std::exchange(other.owned_, false)),
         masker_(other.masker_),
         grain_(other.grain_),
@@ -64,11 +73,12 @@ class Instance {
 
   const MaskerType& type() const { return *use_.type; }
   const maskerade_grain& grain() const { return grain_; }
+  const maskerade_host* host() const { return host_->c_host(); }
   const std::vector<const void*>& indexes() const { return indexes_; }
   const maskerade_index_extension* extension() const { return use_.type->index_extension(); }
 
   // One index per (batch, kv head).
-  void build_indexes(const AttentionInputs& inputs, std::uint64_t seed, const Threads& threads) {
+  void build_indexes(const AttentionInputs& inputs, const Threads& threads) {
     if (extension() == nullptr) return;
     indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
     const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
@@ -85,7 +95,7 @@ class Instance {
       span.key_end = inputs.shape.key_len;
       span.head_dim = inputs.shape.head_dim;
       span.layer = inputs.layer;
-      span.seed = seed;
+      span.host = host();
       std::array<char, kErrorBytes> error{};
       void* index = nullptr;
       if (extension()->build(masker_, &span, &index, error.data(), error.size()) != MASKERADE_OK) {
@@ -118,6 +128,7 @@ class Instance {
   }
 
   MaskerUse use_;
+  std::unique_ptr<MaskerHost> host_;
   bool owned_ = false;  // not moved from; a stateless masker's instance may be NULL
   void* masker_ = nullptr;
   maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
@@ -266,6 +277,7 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
         .place = static_cast<std::uint32_t>(selection.maskers.size()),
         .depends_on = instance.type().descriptor().depends_on,
         .may_sample = (instance.type().descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0,
+        .host = instance.host(),
         .indexes = instance.indexes()};
     selection.mask =
         run_masker(instance, context, selection.mask, state_->options.chunk_rows, threads, report);
@@ -297,8 +309,9 @@ PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
   auto state =
       std::make_unique<PreparedPipeline::State>(PreparedPipeline::State{inputs, options, {}});
   for (const MaskerUse& use : maskers_) {
-    state->instances.emplace_back(use, inputs);
-    state->instances.back().build_indexes(inputs, options.seed, threads);
+    const auto place = static_cast<std::uint32_t>(state->instances.size());
+    state->instances.emplace_back(use, inputs, options.seed, place);
+    state->instances.back().build_indexes(inputs, threads);
   }
   return PreparedPipeline(std::move(state));
 }

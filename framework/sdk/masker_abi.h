@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define MASKERADE_ABI_MAJOR 0u
-#define MASKERADE_ABI_MINOR 1u
+#define MASKERADE_ABI_MINOR 2u
 
 /* The name of the exported function, as a string. */
 #define MASKERADE_ENTRY_SYMBOL "maskerade_masker_entry"
@@ -136,6 +136,70 @@ typedef struct maskerade_matrix {
   int64_t row_stride;
 } maskerade_matrix;
 
+/* ---- The host: what a masker may use for as long as it lives -----------------------------------
+ */
+
+enum { MASKERADE_TENSOR_FLOAT32 = 0, MASKERADE_TENSOR_INT64 = 1, MASKERADE_TENSOR_UINT8 = 2 };
+
+/* A tensor of a file: row-major, the last axis fastest. Lives as long as the instance that read it.
+ */
+typedef struct maskerade_tensor {
+  uint32_t struct_size;
+  uint32_t type;        /* MASKERADE_TENSOR_*: floats of any width, whole numbers, bytes */
+  const void* data;     /* float, int64_t or uint8_t */
+  size_t rank;          /* 0: a single number */
+  const int64_t* shape; /* [rank] */
+} maskerade_tensor;
+
+typedef struct maskerade_host maskerade_host;
+
+/* Handed to create(), to the functions of an index and, as part of the call, to select(). Lives as
+ * long as the instance. All functions: [any thread]. What is random here is keyed by (seed, the
+ * masker's place in the pipeline, layer, purpose, index): the same for every batch and head. */
+struct maskerade_host {
+  uint32_t struct_size;
+  void* self; /* the host's own */
+
+  /* Reads a tensor of a safetensors, npy (name "") or JSON file (a key of the top-level object).
+   * tensor->struct_size is set by the caller. */
+  int32_t (*read_tensor)(const maskerade_host* host,
+                         const char* file,
+                         const char* name,
+                         maskerade_tensor* tensor,
+                         char* error,
+                         size_t error_size);
+  /* 1 when the file has a tensor of that name, else 0, also when it cannot be read. */
+  int32_t (*has_tensor)(const maskerade_host* host, const char* file, const char* name);
+
+  /* Uniform numbers in [0, 1) and standard normal ones: numbers first ... first + count - 1 of the
+   * sequence of that purpose. Fail unless the descriptor declares MASKERADE_DEPENDS_SEED. */
+  int32_t (*uniforms)(
+      const maskerade_host* host, uint32_t purpose, uint64_t first, size_t count, double* numbers);
+  int32_t (*normals)(
+      const maskerade_host* host, uint32_t purpose, uint64_t first, size_t count, float* numbers);
+
+  /* Widens `count` values of dtype (MASKERADE_FLOAT32, ...) to float32. */
+  void (*to_float)(uint32_t dtype, const void* source, size_t count, float* target);
+  /* products[i * count + j] = sum over d < dim of vectors[i * dim + d] * rows[j * row_stride + d],
+   * i < vector_count, j < count, in float32 and in the order of the host's scores (see Scoring).
+   */
+  void (*multiply_rows)(const float* vectors,
+                        size_t vector_count,
+                        const float* rows,
+                        int64_t row_stride,
+                        size_t count,
+                        size_t dim,
+                        float* products);
+  /* matches[j] = the number of equal bits of signature[words] and of signatures[j * words ...]. */
+  void (*match_bits)(const uint64_t* signature,
+                     const uint64_t* signatures,
+                     size_t words,
+                     size_t count,
+                     float* matches);
+  /* weights[j] = exp(scale * (scores[j] - top)) in float64; 0 for a score of -infinity. */
+  void (*exponentials)(const float* scores, size_t count, double scale, float top, double* weights);
+};
+
 /* ---- Grain: the unit of one select() call -----------------------------------------------------
  */
 
@@ -187,7 +251,8 @@ typedef struct maskerade_call {
   const void* const*
       indexes; /* [kv_heads] this batch entry's indexes; NULL without the extension */
   const maskerade_services* services;
-  void* host; /* the host's own */
+  const maskerade_host* host; /* the instance's */
+  void* self;                 /* the host's own */
 } maskerade_call;
 
 /* What the host does for a masker. All functions: [one thread] per call, the one that select() runs
@@ -290,8 +355,6 @@ struct maskerade_services {
 
   /* 64-byte aligned memory until select() returns; NULL when there is none. Not cleared. */
   void* (*scratch)(const maskerade_call* call, size_t bytes);
-  /* Widens `count` values of dtype (MASKERADE_FLOAT32, ...) to float32. [any thread] */
-  void (*to_float)(uint32_t dtype, const void* source, size_t count, float* target);
   /* Adds to what the result reports. The host counts its own scoring; a masker adds what it reads
    * and scores by itself. */
   void (*count_work)(const maskerade_call* call, int64_t keys_scored, int64_t bytes_read);
@@ -314,7 +377,7 @@ typedef struct maskerade_key_span {
   int64_t key_begin, key_end;
   int64_t head_dim;
   int64_t layer, batch, kv_head;
-  uint64_t seed;
+  const maskerade_host* host; /* the instance's */
 } maskerade_key_span;
 
 typedef struct maskerade_index_extension {
@@ -373,6 +436,7 @@ typedef struct maskerade_create_info {
   int64_t layer;
   const maskerade_argument* arguments; /* one per parameter, in the order of the table */
   size_t argument_count;
+  const maskerade_host* host; /* lives as long as the instance */
 } maskerade_create_info;
 
 typedef struct maskerade_masker_descriptor {

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "experiments/data/npy.hpp"
 #include "experiments/data/workload.hpp"
+#include "framework/tensor_files/npy.hpp"
 #include "tests/fuzz/memory_file.hpp"
 #include "tests/fuzz/read_tensor.hpp"
 

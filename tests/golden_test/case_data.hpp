@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "experiments/data/safetensors.hpp"
 #include "framework/tensor/tensor.hpp"
+#include "framework/tensor_files/safetensors.hpp"
 
 namespace maskerade::golden {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/experiments/data/safetensors_for_test.hpp"
+#include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
 namespace {

@@ -3,8 +3,8 @@
 #include <array>
 #include <string>
 
-#include "experiments/data/tensor_layout.hpp"
 #include "framework/tensor/tensor.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 

@@ -9,9 +9,9 @@
 #include "experiments/data/detail/check_tensors.hpp"
 #include "experiments/data/detail/metadata.hpp"
 #include "experiments/data/detail/sources.hpp"
-#include "experiments/data/npy.hpp"
-#include "experiments/data/safetensors.hpp"
 #include "framework/base/error.hpp"
+#include "framework/tensor_files/npy.hpp"
+#include "framework/tensor_files/safetensors.hpp"
 
 namespace maskerade {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "experiments/data/workload.hpp"
 #include "framework/base/error.hpp"
-#include "tests/experiments/data/safetensors_for_test.hpp"
+#include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
 

@@ -9,8 +9,8 @@
 #include "experiments/data/query_sample.hpp"
 #include "experiments/data/workload.hpp"
 #include "framework/base/error.hpp"
-#include "tests/experiments/data/npy_for_test.hpp"
 #include "tests/experiments/data/workload_for_test.hpp"
+#include "tests/framework/tensor_files/npy_for_test.hpp"
 
 namespace maskerade {
 namespace {

@@ -100,13 +100,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refused{"other_major",
-                "was built for ABI 7.1, this program has 0.1; rebuild it with this program's "
+                "was built for ABI 7.2, this program has 0.2; rebuild it with this program's "
                 "headers"},
         Refused{"other_minor",
-                "was built for ABI 0.8, this program has 0.1; rebuild it with this program's "
+                "was built for ABI 0.9, this program has 0.2; rebuild it with this program's "
                 "headers"},
         Refused{"other_size",
-                "its descriptor says struct_size 24, ABI 0.1 has 96; set it to "
+                "its descriptor says struct_size 24, ABI 0.2 has 96; set it to "
                 "sizeof(maskerade_masker_descriptor)"},
         Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
         Refused{"no_summary",
@@ -133,7 +133,9 @@ INSTANTIATE_TEST_SUITE_P(
             "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of "
             "keys"},
         Refused{"half_index", "a function of its index extension is NULL; all five are needed"}),
-    [](const testing::TestParamInfo<Refused>& refused) { return std::string(refused.param.variant); });
+    [](const testing::TestParamInfo<Refused>& refused) {
+      return std::string(refused.param.variant);
+    });
 
 TEST(Catalog, RefusesASecondMaskerOfTheSameId) {
   Catalog catalog;

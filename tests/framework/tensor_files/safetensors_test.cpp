@@ -1,4 +1,4 @@
-#include "experiments/data/safetensors.hpp"
+#include "framework/tensor_files/safetensors.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "framework/base/error.hpp"
-#include "tests/experiments/data/safetensors_for_test.hpp"
+#include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
 namespace {

@@ -1,4 +1,4 @@
-#include "experiments/data/tensor_layout.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "experiments/data/mapped_file.hpp"
+#include "framework/tensor_files/mapped_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

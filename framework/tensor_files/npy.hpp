@@ -1,13 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "experiments/data/tensor_layout.hpp"
 #include "framework/tensor/tensor.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 
@@ -19,13 +21,18 @@ namespace maskerade {
 class NpyFile {
  public:
   // Throws DataError when the file cannot be read, breaks the format, or holds elements in Fortran
-  // order, of another byte order than little-endian, or of a type that is neither a float nor an
-  // integer.
+  // order, of another byte order than little-endian, or of a type that is neither a float, an
+  // integer of 32 or 64 bits, an unsigned byte nor a boolean.
   static NpyFile open(const std::filesystem::path& file);
 
   // The element type as the file spells it: "<f4", "<i8".
   const std::string& descr() const noexcept { return descr_; }
   const std::vector<std::int64_t>& shape() const noexcept { return shape_; }
+  // The elements, little-endian and row-major, as they lie in the mapped file: not aligned. They
+  // live as long as this object or a copy.
+  std::span<const std::byte> bytes() const noexcept {
+    return {data_.get(), static_cast<std::size_t>(data_bytes_)};
+  }
 
   // The array as a tensor [batch, heads, length, dim], from <f4 or <f2 (npy has no bfloat16). It
   // lies in the mapped file unless its data is not aligned to its elements: then it is a copy.

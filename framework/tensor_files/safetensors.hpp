@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "experiments/data/tensor_layout.hpp"
 #include "framework/tensor/tensor.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 

@@ -1,4 +1,4 @@
-#include "experiments/data/safetensors.hpp"
+#include "framework/tensor_files/safetensors.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,10 +13,10 @@
 #include <string_view>
 #include <utility>
 
-#include "experiments/data/mapped_file.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 #include "framework/tensor/owned_tensor.hpp"
+#include "framework/tensor_files/mapped_file.hpp"
 
 namespace maskerade {
 namespace {

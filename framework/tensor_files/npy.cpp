@@ -1,4 +1,4 @@
-#include "experiments/data/npy.hpp"
+#include "framework/tensor_files/npy.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,9 +12,9 @@
 #include <string_view>
 #include <utility>
 
-#include "experiments/data/mapped_file.hpp"
 #include "framework/base/error.hpp"
 #include "framework/tensor/owned_tensor.hpp"
+#include "framework/tensor_files/mapped_file.hpp"
 
 namespace maskerade {
 namespace {
@@ -174,8 +174,8 @@ std::uint64_t element_bytes(const std::string& file, const std::string& descr) {
                                 "safetensors file, or save float32 or float16",
                                 descr));
   }
-  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kTypes = {
-      {{"<f4", 4}, {"<f2", 2}, {"<f8", 8}, {"<i4", 4}, {"<i8", 8}}};
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 7> kTypes = {
+      {{"<f4", 4}, {"<f2", 2}, {"<f8", 8}, {"<i4", 4}, {"<i8", 8}, {"|u1", 1}, {"|b1", 1}}};
   for (const auto& [name, bytes] : kTypes) {
     if (name == descr) return bytes;
   }
@@ -286,8 +286,7 @@ std::vector<std::int64_t> NpyFile::integers() const {
   if (descr_ != "<i8" && descr_ != "<i4") {
     throw DataError(file_, "", fmt::format("its type is {}; it must be <i8 or <i4", descr_));
   }
-  return load_integers({data_.get(), static_cast<std::size_t>(data_bytes_)},
-                       descr_ == "<i8" ? 8 : 4);
+  return load_integers(bytes(), descr_ == "<i8" ? 8 : 4);
 }
 
 }  // namespace maskerade

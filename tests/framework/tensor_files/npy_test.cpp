@@ -1,4 +1,4 @@
-#include "experiments/data/npy.hpp"
+#include "framework/tensor_files/npy.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/philox.hpp"
-#include "tests/experiments/data/npy_for_test.hpp"
-#include "tests/experiments/data/safetensors_for_test.hpp"
+#include "tests/framework/tensor_files/npy_for_test.hpp"
+#include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
 namespace {

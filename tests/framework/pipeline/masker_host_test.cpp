@@ -1,0 +1,96 @@
+#include "framework/pipeline/masker_host.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "framework/base/philox.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr MaskerPlace kPlace{.seed = 5, .place = 2, .layer = 3, .depends_on = MASKERADE_DEPENDS_SEED};
+
+TEST(MaskerHost, RandomSequencesHaveNoCuts) {
+  const MaskerHost owner(kPlace);
+  const maskerade_host* host = owner.c_host();
+  std::vector<float> whole(100);
+  ASSERT_EQ(host->normals(host, 1, 0, whole.size(), whole.data()), MASKERADE_OK);
+  std::vector<float> parts(100);
+  host->normals(host, 1, 0, 37, parts.data());
+  host->normals(host, 1, 37, 63, parts.data() + 37);
+  EXPECT_EQ(whole, parts);
+  host->normals(host, 2, 0, 100, parts.data());
+  EXPECT_NE(whole, parts);
+  double mean = 0;
+  for (const float value : whole) mean += value / 100.0;
+  EXPECT_LT(std::abs(mean), 0.5);
+  std::vector<double> uniform(1000);
+  ASSERT_EQ(host->uniforms(host, 1, 0, uniform.size(), uniform.data()), MASKERADE_OK);
+  for (const double value : uniform) EXPECT_TRUE(value >= 0 && value < 1);
+}
+
+TEST(MaskerHost, RefusesUndeclaredRandomness) {
+  const MaskerHost owner({.seed = 5, .depends_on = MASKERADE_DEPENDS_KEY});
+  const maskerade_host* host = owner.c_host();
+  float value = 7;
+  EXPECT_EQ(host->normals(host, 0, 0, 1, &value), MASKERADE_FAILED);
+  EXPECT_EQ(value, 7);
+}
+
+TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
+  const MaskerHost owner(kPlace);
+  const RandomField field({.seed = 1});
+  constexpr std::size_t kVectors = 3;
+  constexpr std::size_t kRows = 131;
+  constexpr std::size_t kDim = 19;
+  constexpr std::int64_t kStride = 23;
+  std::vector<float> vectors(kVectors * kDim);
+  std::vector<float> rows(kRows * kStride);
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    vectors[i] = static_cast<float>(field.normal(0, static_cast<std::uint32_t>(i)));
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<float>(field.normal(1, static_cast<std::uint32_t>(i)));
+  }
+  std::vector<float> products(kVectors * kRows);
+  owner.c_host()->multiply_rows(vectors.data(), kVectors, rows.data(), kStride, kRows, kDim,
+                                products.data());
+  for (std::size_t i = 0; i < kVectors; ++i) {
+    for (std::size_t j = 0; j < kRows; ++j) {
+      float sum = 0;
+      for (std::size_t d = 0; d < kDim; ++d) {
+        sum = std::fma(vectors[i * kDim + d], rows[j * static_cast<std::size_t>(kStride) + d], sum);
+      }
+      EXPECT_EQ(products[i * kRows + j], sum) << i << ' ' << j;
+    }
+  }
+}
+
+TEST(MaskerHost, CountsEqualBits) {
+  const MaskerHost owner(kPlace);
+  const std::vector<std::uint64_t> signature = {0xF0F0, 1};
+  const std::vector<std::uint64_t> signatures = {0xF0F0, 1, 0xF0F1, 0, ~0xF0F0ULL, ~1ULL};
+  std::vector<float> matches(3);
+  owner.c_host()->match_bits(signature.data(), signatures.data(), 2, 3, matches.data());
+  EXPECT_EQ(matches, (std::vector<float>{128, 126, 0}));
+}
+
+TEST(MaskerHost, ExponentialsAreThoseOfTheLibrary) {
+  const MaskerHost owner(kPlace);
+  std::vector<float> scores;
+  for (int i = 0; i < 203; ++i) scores.push_back(static_cast<float>(i) * -1.7F);
+  scores.push_back(-std::numeric_limits<float>::infinity());
+  std::vector<double> weights(scores.size());
+  owner.c_host()->exponentials(scores.data(), scores.size(), 0.3, 0.0F, weights.data());
+  for (std::size_t i = 0; i + 1 < scores.size(); ++i) {
+    const double exact = std::exp(0.3 * double{scores[i]});
+    EXPECT_NEAR(weights[i] / exact, 1, 1e-13) << i;
+  }
+  EXPECT_EQ(weights.back(), 0.0);
+}
+
+}  // namespace
+}  // namespace maskerade
