@@ -1,0 +1,63 @@
+// What a new masker is given.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "framework/sdk/description.hpp"
+#include "framework/sdk/host.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::sdk {
+
+// A tokens value; means a number of keys for a given row.
+class Tokens {
+ public:
+  explicit Tokens(const maskerade_value& value) : value_(value) { value_.text = nullptr; }
+  std::int64_t of(std::int64_t key_len, std::int64_t visible_len) const {
+    return maskerade_tokens_of(&value_, key_len, visible_len);
+  }
+
+ private:
+  maskerade_value value_;
+};
+
+// The validated arguments of a new instance, by name, and what it is made for.
+class Arguments {
+ public:
+  Arguments(const maskerade_create_info& info, const Description& description)
+      : info_(info), description_(description) {}
+
+  Tokens tokens(std::string_view name) const { return Tokens(one(name)); }
+  double share(std::string_view name) const { return one(name).number; }
+  double number(std::string_view name) const { return one(name).number; }
+  std::int64_t count(std::string_view name) const { return one(name).integer; }
+  std::int64_t blocks(std::string_view name) const { return one(name).integer; }
+  std::string choice(std::string_view name) const { return one(name).text; }
+  std::string file(std::string_view name) const { return one(name).text; }
+  // All values of a list parameter.
+  std::span<const maskerade_value> list(std::string_view name) const {
+    for (std::size_t i = 0; i < description_.parameters.size(); ++i) {
+      if (name == description_.parameters[i].c_row().name) {
+        return {info_.arguments[i].values, info_.arguments[i].count};
+      }
+    }
+    throw std::logic_error("the masker has no parameter \"" + std::string(name) + "\"");
+  }
+  const maskerade_shape& shape() const { return info_.shape; }
+  bool causal() const { return info_.causal != 0; }
+  std::int64_t layer() const { return info_.layer; }
+  Host host() const { return Host(info_.host); }
+
+ private:
+  const maskerade_value& one(std::string_view name) const { return list(name).front(); }
+
+  const maskerade_create_info& info_;
+  const Description& description_;
+};
+
+}  // namespace maskerade::sdk

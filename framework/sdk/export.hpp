@@ -1,0 +1,151 @@
+// How a class becomes the one exported function of a plugin.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "framework/sdk/arguments.hpp"
+#include "framework/sdk/description.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::sdk::detail {
+
+// Runs body; an exception becomes a status and a text.
+template <typename Body>
+std::int32_t guarded(char* error, std::size_t error_size, Body&& body) noexcept {
+  const char* text = "unknown exception";
+  try {
+    body();
+    return MASKERADE_OK;
+  } catch (const std::exception& exception) {
+    if (error_size > 0) {
+      std::strncpy(error, exception.what(), error_size - 1);
+      error[error_size - 1] = '\0';
+    }
+    return MASKERADE_FAILED;
+  } catch (...) {
+    if (error_size > 0) {
+      std::strncpy(error, text, error_size - 1);
+      error[error_size - 1] = '\0';
+    }
+    return MASKERADE_FAILED;
+  }
+}
+
+// A class with an index declares: a type Index; unique_ptr<Index> build(const maskerade_key_span&)
+// const; void append(Index&, const maskerade_key_span&) const; void truncate(Index&, int64_t)
+// const; size_t size_bytes(const Index&) const; and static constexpr bool kIndexSpansFuture.
+template <typename Type>
+concept HasIndex = requires {
+  typename Type::Index;
+};
+
+template <HasIndex Type>
+const maskerade_index_extension* index_extension() {
+  using Index = typename Type::Index;
+  static const maskerade_index_extension extension = {
+      sizeof(maskerade_index_extension),
+      Type::kIndexSpansFuture ? 1U : 0U,
+      [](const void* masker, const maskerade_key_span* keys, void** index, char* error,
+         std::size_t error_size) {
+        return guarded(error, error_size,
+                       [&] { *index = static_cast<const Type*>(masker)->build(*keys).release(); });
+      },
+      [](const void* masker, void* index, const maskerade_key_span* keys, char* error,
+         std::size_t error_size) {
+        return guarded(error, error_size, [&] {
+          static_cast<const Type*>(masker)->append(*static_cast<Index*>(index), *keys);
+        });
+      },
+      [](const void* masker, void* index, std::int64_t key_end, char* error,
+         std::size_t error_size) {
+        return guarded(error, error_size, [&] {
+          static_cast<const Type*>(masker)->truncate(*static_cast<Index*>(index), key_end);
+        });
+      },
+      [](const void* masker, const void* index) {
+        std::size_t bytes = 0;
+        guarded(nullptr, 0, [&] {
+          bytes = static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
+        });
+        return bytes;
+      },
+      [](const void*, void* index) { delete static_cast<Index*>(index); }};
+  return &extension;
+}
+
+// The descriptor of a masker class and everything it points to.
+template <typename Type>
+class Exported {
+ public:
+  // NULL when describe() throws; the loader reports it.
+  static const maskerade_masker_descriptor* descriptor() noexcept {
+    try {
+      static const Exported exported;
+      return &exported.descriptor_;
+    } catch (...) {
+      return nullptr;
+    }
+  }
+
+ private:
+  Exported() : description_(Type::describe()) {
+    for (const Parameter& parameter : description_.parameters) rows_.push_back(parameter.c_row());
+    descriptor_.abi_major = MASKERADE_ABI_MAJOR;
+    descriptor_.abi_minor = MASKERADE_ABI_MINOR;
+    descriptor_.struct_size = sizeof(descriptor_);
+    descriptor_.depends_on = description_.depends_on;
+    descriptor_.traits = description_.traits;
+    descriptor_.id = description_.id;
+    descriptor_.summary = description_.summary;
+    descriptor_.reference = description_.reference;
+    descriptor_.parameters = rows_.data();
+    descriptor_.parameter_count = rows_.size();
+    descriptor_.create = create;
+    descriptor_.select = select;
+    descriptor_.destroy = [](void* masker) { delete static_cast<Type*>(masker); };
+    descriptor_.get_extension = get_extension;
+  }
+
+  static std::int32_t create(const maskerade_create_info* info,
+                             void** masker,
+                             maskerade_grain* grain,
+                             char* error,
+                             std::size_t error_size) {
+    return guarded(error, error_size, [&] {
+      const Description description = Type::describe();
+      auto made = std::make_unique<Type>(Arguments(*info, description));
+      *grain = made->grain();
+      *masker = made.release();
+    });
+  }
+  static std::int32_t select(const void* masker,
+                             const maskerade_call* call,
+                             char* error,
+                             std::size_t error_size) {
+    return guarded(error, error_size, [&] { static_cast<const Type*>(masker)->select(*call); });
+  }
+  static const void* get_extension([[maybe_unused]] const char* name) {
+    if constexpr (HasIndex<Type>) {
+      if (std::string_view(name) == MASKERADE_EXTENSION_INDEX) return index_extension<Type>();
+    }
+    return nullptr;
+  }
+
+  Description description_;
+  std::vector<maskerade_parameter> rows_;
+  maskerade_masker_descriptor descriptor_{};
+};
+
+}  // namespace maskerade::sdk::detail
+
+// Exports a masker class: the one symbol of a plugin. Once per library, at namespace scope.
+#define MASKERADE_EXPORT_MASKER(Type)                                                       \
+  extern "C" MASKERADE_EXPORT const maskerade_masker_descriptor* maskerade_masker_entry() { \
+    return maskerade::sdk::detail::Exported<Type>::descriptor();                            \
+  }

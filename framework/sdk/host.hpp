@@ -1,0 +1,142 @@
+// What the host does for a masker as long as it lives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::sdk {
+
+// A tensor of a file, the last axis fastest. Lives as long as the masker.
+class FileTensor {
+ public:
+  FileTensor(const maskerade_tensor& tensor, std::string what)
+      : tensor_(tensor), what_(std::move(what)) {}
+
+  std::span<const std::int64_t> shape() const { return {tensor_.shape, tensor_.rank}; }
+  std::size_t size() const {
+    std::size_t size = 1;
+    for (const std::int64_t axis : shape()) size *= static_cast<std::size_t>(axis);
+    return size;
+  }
+  std::span<const float> floats() const {
+    return typed<float>(MASKERADE_TENSOR_FLOAT32, "floating-point numbers");
+  }
+  std::span<const std::int64_t> integers() const {
+    return typed<std::int64_t>(MASKERADE_TENSOR_INT64, "whole numbers");
+  }
+  std::span<const std::uint8_t> bytes() const {
+    return typed<std::uint8_t>(MASKERADE_TENSOR_UINT8, "bytes or booleans");
+  }
+  std::uint32_t type() const { return tensor_.type; }
+  // "FILE: tensor "NAME"", for messages.
+  const std::string& what() const { return what_; }
+  // Throws unless the shape is `expected`; -1 stands for any size. axes: "[heads, head_dim]".
+  const FileTensor& require_shape(std::initializer_list<std::int64_t> expected,
+                                  const char* axes) const {
+    bool fits = expected.size() == tensor_.rank;
+    std::string wanted;
+    std::string found;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const std::int64_t size = expected.begin()[i];
+      fits = fits && (size < 0 || size == tensor_.shape[i]);
+      wanted += (i > 0 ? ", " : "") + (size < 0 ? std::string("any") : std::to_string(size));
+    }
+    for (const std::int64_t size : shape()) {
+      found += (found.empty() ? "" : ", ") + std::to_string(size);
+    }
+    if (!fits) {
+      throw std::runtime_error(what_ + ": its shape is [" + found + "]; it must be " + axes +
+                               " = [" + wanted + "]");
+    }
+    return *this;
+  }
+
+ private:
+  template <typename Value>
+  std::span<const Value> typed(std::uint32_t type, const char* wanted) const {
+    if (tensor_.type != type) {
+      throw std::runtime_error(what_ + ": it must hold " + wanted);
+    }
+    return {static_cast<const Value*>(tensor_.data), size()};
+  }
+
+  maskerade_tensor tensor_;
+  std::string what_;
+};
+
+// The host of an instance: lives as long as it does. [any thread]
+class Host {
+ public:
+  explicit Host(const maskerade_host* host) : host_(host) {}
+
+  // A tensor of a safetensors or JSON file, or the array of an npy file (name ""). Throws.
+  FileTensor tensor(const std::string& file, const std::string& name = "") const {
+    maskerade_tensor tensor{};
+    tensor.struct_size = sizeof(tensor);
+    char error[1024] = "";
+    if (host_->read_tensor(host_, file.c_str(), name.c_str(), &tensor, error, sizeof(error)) !=
+        MASKERADE_OK) {
+      throw std::runtime_error(error);
+    }
+    return {tensor, file + (name.empty() ? "" : ": tensor \"" + name + "\"")};
+  }
+  bool has_tensor(const std::string& file, const std::string& name) const {
+    return host_->has_tensor(host_, file.c_str(), name.c_str()) != 0;
+  }
+  // Numbers first ... first + numbers.size() - 1 of a purpose's sequence.
+  void uniforms(std::uint32_t purpose, std::uint64_t first, std::span<double> numbers) const {
+    require_declared(host_->uniforms(host_, purpose, first, numbers.size(), numbers.data()));
+  }
+  void normals(std::uint32_t purpose, std::uint64_t first, std::span<float> numbers) const {
+    require_declared(host_->normals(host_, purpose, first, numbers.size(), numbers.data()));
+  }
+  // Widens `count` values to float32.
+  void to_float(std::uint32_t dtype, const void* source, std::size_t count, float* target) const {
+    host_->to_float(dtype, source, count, target);
+  }
+  // products[i][j] = vectors[i] . rows[j]; vectors [vector_count][dim], rows [count] row_stride
+  // apart.
+  void multiply_rows(std::span<const float> vectors,
+                     const float* rows,
+                     std::int64_t row_stride,
+                     std::size_t count,
+                     std::size_t dim,
+                     float* products) const {
+    host_->multiply_rows(vectors.data(), vectors.size() / dim, rows, row_stride, count, dim,
+                         products);
+  }
+  // matches[j]: the equal bits of a signature and of signature j of many.
+  void match_bits(std::span<const std::uint64_t> signature,
+                  std::span<const std::uint64_t> signatures,
+                  std::span<float> matches) const {
+    host_->match_bits(signature.data(), signatures.data(), signature.size(), matches.size(),
+                      matches.data());
+  }
+  // weights[j] = exp(scale * (scores[j] - top)).
+  void exponentials(std::span<const float> scores,
+                    double scale,
+                    float top,
+                    std::span<double> weights) const {
+    host_->exponentials(scores.data(), scores.size(), scale, top, weights.data());
+  }
+
+ private:
+  static void require_declared(std::int32_t status) {
+    if (status != MASKERADE_OK) {
+      throw std::logic_error(
+          "it asks the host for random numbers, but its descriptor does not declare "
+          "MASKERADE_DEPENDS_SEED");
+    }
+  }
+
+  const maskerade_host* host_;
+};
+
+}  // namespace maskerade::sdk

@@ -1,0 +1,110 @@
+// What a masker sees of a row, and how it adds keys to it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "framework/sdk/arguments.hpp"
+#include "framework/sdk/host.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::sdk {
+
+// Thrown when a host service refuses; the host has kept the reason.
+class HostRefused : public std::runtime_error {
+ public:
+  HostRefused() : std::runtime_error("a host service refused") {}
+};
+
+inline void require_ok(std::int32_t status) {
+  if (status != MASKERADE_OK) throw HostRefused();
+}
+
+// One (head, query) of a call.
+class Row {
+ public:
+  Row(const maskerade_call& call, std::int64_t row) : call_(&call), row_(row) {
+    const std::int64_t queries = call.query_end - call.query_begin;
+    head_ = call.head_begin + row / queries;
+    query_ = call.query_begin + row % queries;
+  }
+
+  const maskerade_call& call() const { return *call_; }
+  Host host() const { return Host(call_->host); }
+  std::int64_t number() const { return row_; }  // in the call
+  std::int64_t head() const { return head_; }
+  std::int64_t kv_head() const { return head_ * call_->shape.kv_heads / call_->shape.query_heads; }
+  std::int64_t query() const { return query_; }
+  std::int64_t position() const { return call_->positions[query_]; }
+  std::int64_t key_len() const { return call_->shape.key_len; }
+  // Keys 0 ... visible_len() - 1 are visible.
+  std::int64_t visible_len() const { return call_->visible_ends[query_]; }
+  std::int64_t resolve(const Tokens& tokens) const { return tokens.of(key_len(), visible_len()); }
+
+  // The query, widened to float32. [head_dim], until select() returns
+  std::span<const float> query_vector() const {
+    const auto dim = static_cast<std::size_t>(call_->shape.head_dim);
+    auto* widened = static_cast<float*>(call_->services->scratch(call_, dim * sizeof(float)));
+    if (widened == nullptr) throw HostRefused();
+    const std::size_t element = call_->q.dtype == MASKERADE_FLOAT32 ? 4 : 2;
+    const auto offset =
+        static_cast<std::size_t>(head_ * call_->q.head_stride + query_ * call_->q.row_stride);
+    call_->host->to_float(call_->q.dtype,
+                          static_cast<const std::byte*>(call_->q.data) + offset * element, dim,
+                          widened);
+    return {widened, dim};
+  }
+  // The index of this row's kv head.
+  template <typename Index>
+  const Index& index() const {
+    return *static_cast<const Index*>(call_->indexes[kv_head()]);
+  }
+
+  std::int64_t active_count() const { return call_->services->active_count(call_, row_); }
+  // One bit per key, 64 keys a word: what is active so far.
+  std::vector<std::uint64_t> active_bits() const {
+    std::vector<std::uint64_t> words(static_cast<std::size_t>((key_len() + 63) / 64));
+    require_ok(call_->services->active_bits(call_, row_, 0, words.data(), words.size()));
+    return words;
+  }
+  // scores[j] = q.k of key key_begin + j, in the host's one order of summation.
+  void products(std::int64_t key_begin, std::int64_t key_end, std::span<float> scores) const {
+    require_ok(call_->services->score_range(call_, row_, key_begin, key_end, scores.data()));
+  }
+
+  // Adds keys [key_begin, key_end); what is not visible is left out.
+  void add_range(std::int64_t key_begin, std::int64_t key_end) const {
+    require_ok(call_->services->add_range(call_, row_, row_ + 1, key_begin, key_end));
+  }
+  void add_key(std::int64_t key, float probability = 1.0F) const {
+    const auto narrow = static_cast<std::int32_t>(key);
+    require_ok(call_->services->add_keys(call_, row_, &narrow, &probability, 1));
+  }
+  // probabilities: one per key, or empty for 1.
+  void add_keys(std::span<const std::int32_t> keys,
+                std::span<const float> probabilities = {}) const {
+    require_ok(call_->services->add_keys(call_, row_, keys.data(),
+                                         probabilities.empty() ? nullptr : probabilities.data(),
+                                         keys.size()));
+  }
+  // Adds the `count` best visible inactive keys by scores[key].
+  void add_top(std::span<const float> scores, std::int64_t count) const {
+    require_ok(call_->services->add_top_scores(call_, row_, scores.data(), 0,
+                                               static_cast<std::int64_t>(scores.size()), count));
+  }
+
+ private:
+  const maskerade_call* call_;
+  std::int64_t row_;
+  std::int64_t head_;
+  std::int64_t query_;
+};
+
+inline std::int64_t row_count(const maskerade_call& call) {
+  return (call.head_end - call.head_begin) * (call.query_end - call.query_begin);
+}
+
+}  // namespace maskerade::sdk
