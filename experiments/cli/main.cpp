@@ -1,7 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/measure/machine.hpp"
@@ -32,7 +35,12 @@ int run_program(int argc, char** argv) {
     print_error(std::string(error.what()) + "; see maskerade --help");
     return kExitBadInput;
   }
-  return command();
+  const int code = command();
+  // Rationale: a full disk shows when the last of the table is written.
+  if (std::fflush(stdout) != 0) {
+    throw std::system_error(errno, std::generic_category(), "the output cannot be written");
+  }
+  return code;
 }
 
 // Runs the program; every exception becomes a message and an exit code.
@@ -53,6 +61,9 @@ int guarded_run(int argc, char** argv) {
     print_error(std::string(error.what()) + " (internal, at " + error.where().file_name() + ":" +
                 std::to_string(error.where().line()) + ")");
     return kExitInternal;
+  } catch (const std::system_error& error) {
+    // Of fmt::print and of the flush above.
+    print_error(std::string(error.what()) + "; is the disk or the pipe full?");
   } catch (const std::bad_alloc&) {
     print_error("out of memory");
     return kExitInternal;

@@ -85,7 +85,7 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
 }
 
 int run_cells(const Experiment& experiment, const RunOptions& options, const OutputPaths& paths) {
-  RunOutputs outputs(paths);
+  RunOutputs outputs(paths, files_read_by(experiment));
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
   std::vector<CellResult> block;
   std::pair<std::size_t, std::size_t> block_of;  // workload, check
@@ -127,9 +127,12 @@ int run_cells(const Experiment& experiment, const RunOptions& options, const Out
   fmt::print(
       "{}{}", format_legend(),
       format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
+  const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
-    fmt::print("results in {}{}\n", outputs.store()->file().string(),
-               outcome.kept > 0 ? fmt::format("; {} kept from an earlier run", outcome.kept) : "");
+    fmt::print(
+        "results in {}{}{}\n", outputs.store()->file().string(),
+        outcome.kept > 0 ? fmt::format("; {} kept from an earlier run", outcome.kept) : "",
+        others > 0 ? fmt::format("; {} of other versions of it have no cell number", others) : "");
   }
   for (const std::string& problem : outcome.bad_inputs) print_error(problem);
   if (outcome.was_stopped) {
@@ -156,6 +159,9 @@ int run(const RunArguments& arguments) {
 }  // namespace
 
 void add_run_command(CLI::App& program, Command& command) {
+  // Rationale: an unset shell variable must not turn into results that nobody keeps.
+  const CLI::Validator kNotEmpty(
+      [](const std::string& path) { return path.empty() ? "the path is empty" : ""; }, "");
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App* run_command =
       program.add_subcommand("run", "Run an experiment file and print its table");
@@ -163,14 +169,17 @@ void add_run_command(CLI::App& program, Command& command) {
   run_command
       ->add_option("--out", arguments->outputs.folder,
                    "Keep the results in DIR/results.sqlite; DIR is made when it is missing")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(kNotEmpty);
   run_command->add_flag("--resume", arguments->outputs.resumes,
                         "Keep the cells that --out already holds, ok or failed, and run the rest");
   run_command
       ->add_option("--json", arguments->outputs.json, "Write one JSON object a cell, line by line")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(kNotEmpty);
   run_command->add_option("--csv", arguments->outputs.csv, "Write the same keys as a CSV table")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(kNotEmpty);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check everything and list the cells; measure nothing");
   run_command->add_option("--threads", arguments->threads, "Worker threads [all processors]")

@@ -2,17 +2,85 @@
 
 #include <fmt/format.h>
 
+#include <system_error>
+#include <variant>
+
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 
-RunOutputs::RunOutputs(const OutputPaths& paths) {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (fs::equivalent(a, b, error) && !error) return true;
+  return fs::weakly_canonical(fs::absolute(a), error) ==
+         fs::weakly_canonical(fs::absolute(b), error);
+}
+
+// An export that is asked for, and the option that asks.
+struct Export {
+  fs::path file;
+  const char* option;
+};
+
+void check_exports(const OutputPaths& paths, const std::vector<fs::path>& files_read) {
+  std::vector<Export> exports;
+  if (!paths.json.empty()) exports.push_back({paths.json, "--json"});
+  if (!paths.csv.empty()) exports.push_back({paths.csv, "--csv"});
+  if (exports.size() == 2 && is_same_file(exports[0].file, exports[1].file)) {
+    throw ConfigError({.file = paths.csv}, "is named by both --json and --csv; name two files");
+  }
+  for (const Export& wanted : exports) {
+    const auto refuse = [&](const std::string& what) {
+      throw ConfigError({.file = wanted.file.string()},
+                        fmt::format("{}; name another file with {}", what, wanted.option));
+    };
+    for (const fs::path& read : files_read) {
+      if (is_same_file(wanted.file, read)) refuse("is read by this run and would be replaced");
+    }
+    for (const fs::path& held : ResultStore::files_of(paths.folder)) {
+      if (!paths.folder.empty() && is_same_file(wanted.file, held)) {
+        refuse("belongs to the results of --out");
+      }
+    }
+    RecordFile::check_writable(wanted.file);
+  }
+}
+
+}  // namespace
+
+std::vector<fs::path> files_read_by(const Experiment& experiment) {
+  std::vector<fs::path> files = {experiment.file};
+  for (const WorkloadSpec& workload : experiment.workloads) {
+    if (const auto* source = std::get_if<SafetensorsSource>(&workload.source)) {
+      files.push_back(source->file);
+    } else if (const auto* arrays = std::get_if<NpySource>(&workload.source)) {
+      files.insert(files.end(), {arrays->query, arrays->key, arrays->value});
+      if (arrays->query_positions) files.push_back(*arrays->query_positions);
+    }
+  }
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const MaskerUse& use : pipeline.maskers) {
+      files.push_back(use.type->library());
+      const maskerade_masker_descriptor& masker = use.type->descriptor();
+      for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+        for (const std::string& file : files_of(masker.parameters[i], use.arguments->view()[i])) {
+          files.emplace_back(file);
+        }
+      }
+    }
+  }
+  return files;
+}
+
+RunOutputs::RunOutputs(const OutputPaths& paths, const std::vector<fs::path>& files_read) {
   if (paths.resumes && paths.folder.empty()) {
     throw ConfigError({}, "--resume: name the folder of the earlier run with --out");
   }
-  if (!paths.json.empty() && paths.json == paths.csv) {
-    throw ConfigError({.file = paths.csv}, "is named by both --json and --csv; name two files");
-  }
+  check_exports(paths, files_read);
   if (!paths.folder.empty()) {
     store_.emplace(paths.folder);
     const std::int64_t cells = store_->cell_count();
@@ -36,6 +104,8 @@ void RunOutputs::keep(const CellResult& kept) {
   if (store_) store_->renumber(kept.key, kept.cell);
   write_exports(kept);
 }
+
+std::int64_t RunOutputs::finish() { return store_ ? store_->finish_run() : 0; }
 
 void RunOutputs::write_exports(const CellResult& result) {
   if (json_) json_->write(result);

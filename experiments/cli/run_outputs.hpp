@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "experiments/config/experiment.hpp"
 #include "experiments/results/csv_writer.hpp"
 #include "experiments/results/json_lines_writer.hpp"
 #include "experiments/results/result_store.hpp"
@@ -17,12 +21,16 @@ struct OutputPaths {
   std::string csv;
 };
 
+// The files that an experiment reads: its own, and those of its data and of its maskers.
+std::vector<std::filesystem::path> files_read_by(const Experiment& experiment);
+
 // The results database and the exports of a run.
 class RunOutputs {
  public:
-  // Throws ConfigError when one cannot be written, or when the database holds cells and the run
-  // does not resume: nothing has been replaced then.
-  explicit RunOutputs(const OutputPaths& paths);
+  // files_read: what an export must not replace. Throws ConfigError when one cannot be written, two
+  // are the same file, one is read by the run, or when the database holds cells and the run does
+  // not resume: nothing has been replaced then.
+  RunOutputs(const OutputPaths& paths, const std::vector<std::filesystem::path>& files_read);
 
   const std::optional<ResultStore>& store() const noexcept { return store_; }
 
@@ -30,6 +38,9 @@ class RunOutputs {
   void write(const CellResult& finished);
   // To the exports; the database has it, and learns its number.
   void keep(const CellResult& kept);
+  // After the last cell of a run that was not stopped. Returns how many cells of other versions of
+  // the experiment the database holds.
+  std::int64_t finish();
 
  private:
   void write_exports(const CellResult& result);

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "attention/cpu/attend.hpp"
+#include "framework/base/sha256.hpp"
 
 namespace maskerade {
 
@@ -19,6 +20,11 @@ std::string machine_name() {
   return model + ", " + instruction_set();
 }
 
-std::string program_version() { return MASKERADE_VERSION; }
+std::string program_version() {
+  constexpr std::size_t kBuildDigits = 12;
+  static const std::string kVersion = std::string(MASKERADE_VERSION) + "+" +
+                                      sha256_of_file("/proc/self/exe").substr(0, kBuildDigits);
+  return kVersion;
+}
 
 }  // namespace maskerade

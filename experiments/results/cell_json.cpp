@@ -23,8 +23,8 @@ std::string to_json_line(const CellResult& result) {
   Json json;
   for (const Column& column : cell_columns()) {
     const ColumnValue value = column.get(result);
-    if (std::holds_alternative<std::monostate>(value)) continue;
-    json[column.name] = column.type == ColumnType::kJson
+    const bool is_absent = std::holds_alternative<std::monostate>(value);
+    json[column.name] = column.type == ColumnType::kJson && !is_absent
                             ? Json::parse(std::get<std::string>(value))
                             : std::visit([](const auto& held) { return json_of(held); }, value);
   }

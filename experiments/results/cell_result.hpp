@@ -30,6 +30,7 @@ struct WorkloadFacts {
   bool causal = false;
   std::string source;
   std::int64_t layer = 0;
+  double scale = 0;  // logit = scale * q.k
 };
 
 // What selecting and attending read.
@@ -81,19 +82,26 @@ using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 struct CellResult {
   std::string key;  // what the cell is known by in a ResultStore, see CellKeys; empty: none
   std::string experiment;
-  std::string workload;   // label
-  std::int64_t cell = 0;  // number of the row in the experiment, from 0
-  std::string pipeline;   // label
+  std::string workload;  // label
+  // Number of the row in the experiment, from 0. A ResultStore forgets it of cells that the latest
+  // run of their folder did not have.
+  std::int64_t cell = 0;
+  std::string pipeline;  // label
   CellStatus status = CellStatus::kOk;
   std::string reason;  // of a status other than ok
   std::string device;
   std::string kernel;      // as asked for: "auto" or a kernel's name
   std::string kernel_mix;  // the kernel that ran; empty when none did
   std::optional<WorkloadFacts> facts;
-  std::optional<std::string> file;    // of the data; of the queries where q, k, v have one each
-  std::optional<std::uint64_t> seed;  // of generated data
-  std::optional<std::uint64_t> mask_seed;  // absent for the dense reference
+  std::optional<std::string> file;      // of the data; of the queries where q, k, v have one each
+  std::optional<std::uint64_t> seed;    // of generated data
+  NamedTexts source_params;             // what else the source was asked for, by name
+  std::optional<std::int64_t> queries;  // query rows drawn from the source's; absent: all
+  std::optional<std::uint64_t> query_seed;  // of that draw
+  std::optional<std::uint64_t> mask_seed;   // absent for the dense reference
   int threads = 1;
+  double measure_target = 0;  // relative half-width of the median's interval to stop at
+  double measure_budget_ms = 0;
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
   std::vector<std::pair<std::string, NamedTexts>> params;

@@ -218,6 +218,10 @@ std::vector<Column> make_columns() {
   add(column("file", &Result::file));
   add(column("layer", &Result::facts, &Facts::layer));
   add(column("seed", &Result::seed));
+  add(column("source_params", &Result::source_params));
+  add(column("queries", &Result::queries));
+  add(column("query_seed", &Result::query_seed));
+  add(column("scale", &Result::facts, &Facts::scale));
   add(column("mask_seed", &Result::mask_seed));
   add(column("threads", &Result::threads));
   add(column("chunk_rows", &Result::chunk_rows));
@@ -248,6 +252,8 @@ std::vector<Column> make_columns() {
   add(optional_text("dense_kernel", &Result::dense_kernel));
   add(speedup_column());
   add(column("repetitions", &Result::times, &StageTimes::repetitions));
+  add(column("measure_target", &Result::measure_target));
+  add(column("measure_budget_ms", &Result::measure_budget_ms));
   add(column("cached", &Result::cached));
   add(column("rel_l2_error", &Result::fidelity, &Fidelity::rel_l2_error));
   add(column("rel_l2_error_median_head", &Result::fidelity, &Fidelity::rel_l2_error_median_head));

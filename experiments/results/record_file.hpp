@@ -10,6 +10,10 @@ namespace maskerade {
 // that a killed run keeps every finished cell.
 class RecordFile {
  public:
+  // Throws ConfigError when the file cannot be written; what is in it stays, and one that is not
+  // there is made.
+  static void check_writable(const std::filesystem::path& file);
+
   // Replaces the file. Throws ConfigError when it cannot be written.
   explicit RecordFile(const std::filesystem::path& file);
   // Throws ConfigError when the record cannot be written.

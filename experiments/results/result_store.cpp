@@ -195,7 +195,8 @@ std::filesystem::path made(const std::filesystem::path& folder) {
 
 struct ResultStore::State {
   explicit State(const std::filesystem::path& folder)
-      : lock(made(folder)),
+      // Rationale: the database may be a link to one in another folder.
+      : lock(std::filesystem::weakly_canonical(made(folder) / kFileName).parent_path()),
         database(open_database(folder)),
         find(database.prepare("SELECT " + quoted_columns() +
                               " FROM cells WHERE key = ? AND status <> 'unavailable' AND dtype IS "
@@ -206,7 +207,8 @@ struct ResultStore::State {
         remove_without_data(database.prepare(
             "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND "
             "pipeline = ? AND device = ? AND kernel = ? AND mask_seed IS ?")),
-        renumber(database.prepare("UPDATE cells SET cell = ? WHERE key = ? AND cell <> ?")) {}
+        renumber(database.prepare("UPDATE cells SET cell = ? WHERE key = ? AND cell IS NOT ?")),
+        mark(marked(database)) {}
 
   FolderLock lock;
   Database database;
@@ -216,6 +218,13 @@ struct ResultStore::State {
   Statement insert_head;
   Statement remove_without_data;
   Statement renumber;
+  Statement mark;  // a key as one of this run
+
+ private:
+  static Statement marked(Database& database) {
+    database.run("CREATE TEMP TABLE run_keys (key TEXT PRIMARY KEY) WITHOUT ROWID");
+    return database.prepare("INSERT OR IGNORE INTO run_keys VALUES (?)");
+  }
 };
 
 ResultStore::ResultStore(const std::filesystem::path& folder)
@@ -223,6 +232,14 @@ ResultStore::ResultStore(const std::filesystem::path& folder)
 ResultStore::~ResultStore() = default;
 ResultStore::ResultStore(ResultStore&&) noexcept = default;
 ResultStore& ResultStore::operator=(ResultStore&&) noexcept = default;
+
+std::vector<std::filesystem::path> ResultStore::files_of(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    files.push_back(folder / (std::string(kFileName) + suffix));
+  }
+  return files;
+}
 
 const std::filesystem::path& ResultStore::file() const noexcept { return state_->database.file(); }
 
@@ -265,6 +282,8 @@ void ResultStore::write(const CellResult& result) {
   }
   state_->remove.bind(1, result.key);
   state_->remove.run();
+  state_->mark.bind(1, result.key);
+  state_->mark.run();
   Statement& insert = state_->insert;
   int parameter = 0;
   insert.bind(++parameter, result.key);
@@ -288,6 +307,13 @@ void ResultStore::renumber(const std::string& key, std::int64_t cell) {
   state_->renumber.bind(2, key);
   state_->renumber.bind(3, cell);
   state_->renumber.run();
+  state_->mark.bind(1, key);
+  state_->mark.run();
+}
+
+std::int64_t ResultStore::finish_run() {
+  state_->database.run("UPDATE cells SET cell = NULL WHERE key NOT IN (SELECT key FROM run_keys)");
+  return state_->database.integer("SELECT count(*) FROM cells WHERE cell IS NULL");
 }
 
 }  // namespace maskerade

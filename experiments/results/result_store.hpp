@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiments/results/cell_result.hpp"
 
@@ -13,12 +14,13 @@ namespace maskerade {
 
 // The results of one output folder: FOLDER/results.sqlite, in write-ahead mode, so that it may be
 // read while a run writes. Tables: `cells`, one row a cell, the columns of cell_columns() after the
-// cell's key; `heads`, one row per (cell, layer, batch, query head); `steps`, one row per step of a
-// decode trace. A cell is committed with its heads, whole or not at all.
+// cell's key, `cell` null where the latest whole run did not have it; `heads`, one row per (cell,
+// layer, batch, query head); `steps`, one row per step of a decode trace. A cell is committed with
+// its heads, whole or not at all.
 class ResultStore {
  public:
   // Of the tables; a file of another format is refused.
-  static constexpr std::int64_t kFormat = 1;
+  static constexpr std::int64_t kFormat = 2;
 
   // Opens the folder's results for writing, by this process alone; makes the folder and the file
   // when they are missing. Throws ConfigError, and changes nothing, when the folder cannot be made
@@ -28,6 +30,9 @@ class ResultStore {
   ~ResultStore();
   ResultStore(ResultStore&&) noexcept;
   ResultStore& operator=(ResultStore&&) noexcept;
+
+  // The files that a store in that folder keeps.
+  static std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder);
 
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;
@@ -41,6 +46,10 @@ class ResultStore {
   void write(const CellResult& result);
   // Gives the cell of that key another number. Throws as write().
   void renumber(const std::string& key, std::int64_t cell);
+  // Ends a run that has seen all its cells: takes the numbers of the cells that were neither
+  // written nor renumbered since this object was made, those of other versions of the experiment,
+  // its data or its plugins. Returns how many cells have no number. Throws as write().
+  std::int64_t finish_run();
 
  private:
   struct State;

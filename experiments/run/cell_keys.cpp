@@ -11,13 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The files that one masker's parameters name.
-std::vector<std::string> files_of(const MaskerUse& use, std::size_t parameter) {
-  std::vector<std::string> files;
-  if (use.type->descriptor().parameters[parameter].unit != MASKERADE_UNIT_FILE) return files;
-  const maskerade_argument& argument = use.arguments->view()[parameter];
-  for (std::size_t i = 0; i < argument.count; ++i) files.emplace_back(argument.values[i].text);
-  return files;
+std::vector<std::string> files_named_by(const MaskerUse& use, std::size_t parameter) {
+  return files_of(use.type->descriptor().parameters[parameter], use.arguments->view()[parameter]);
 }
 
 }  // namespace
@@ -30,7 +25,7 @@ CellKeys::CellKeys(const Experiment& experiment) : experiment_(experiment) {
     for (const MaskerUse& use : pipeline.maskers) {
       hash(use.type->library().string());
       for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
-        for (const std::string& file : files_of(use, i)) hash(file);
+        for (const std::string& file : files_named_by(use, i)) hash(file);
       }
     }
   }
@@ -65,14 +60,16 @@ std::string CellKeys::next_key(const Job& job,
         const auto& [name, value] = use.arguments->resolved()[i];
         // Rationale: what a file holds counts, not where it lies.
         Json hashes = Json::array();
-        for (const std::string& file : files_of(use, i)) hashes.push_back(hashes_.at(file));
+        for (const std::string& file : files_named_by(use, i)) hashes.push_back(hashes_.at(file));
         parameters[name] = hashes.empty() ? Json(value) : hashes;
       }
       maskers.push_back({{"id", use.type->id()},
                          {"library", hashes_.at(use.type->library().string())},
                          {"parameters", parameters}});
     }
-    json["mask_seed"] = job.cell.mask_seed;
+    if (Pipeline(experiment_.pipelines[job.cell.pipeline].maskers).depends_on_seed()) {
+      json["mask_seed"] = job.cell.mask_seed;
+    }
   }
   json["maskers"] = maskers;
   json["device"] = described.device;

@@ -98,6 +98,47 @@ class CurrentWorkload {
   std::unique_ptr<DenseReference> reference_;
 };
 
+// What the results say of where the data came from.
+void describe_source(const GaussianSource& source, CellResult& result) {
+  result.seed = source.seed;
+}
+
+void describe_source(const StructuredSource& source, CellResult& result) {
+  result.seed = source.seed;
+  result.source_params = {{"rank", fmt::to_string(source.rank)},
+                          {"contrast", fmt::to_string(source.contrast)},
+                          {"sinks", fmt::to_string(source.sinks)},
+                          {"sink_mass", fmt::to_string(source.sink_mass)},
+                          {"window", fmt::to_string(source.window)},
+                          {"local_mass", fmt::to_string(source.local_mass)},
+                          {"hitters", fmt::to_string(source.hitters)},
+                          {"hitter_mass", fmt::to_string(source.hitter_mass)},
+                          {"rope_base", fmt::to_string(source.rope_base)}};
+}
+
+const char* name_of(TensorLayout layout) { return layout == TensorLayout::kBhld ? "bhld" : "blhd"; }
+
+void describe_source(const SafetensorsSource& source, CellResult& result) {
+  result.file = source.file.string();
+  result.source_params = {{"query", source.query},
+                          {"key", source.key},
+                          {"value", source.value},
+                          {"layout", name_of(source.layout)}};
+  if (source.query_positions) {
+    result.source_params.emplace_back("query_positions", *source.query_positions);
+  }
+}
+
+void describe_source(const NpySource& source, CellResult& result) {
+  result.file = source.query.string();
+  result.source_params = {{"key", source.key.string()},
+                          {"value", source.value.string()},
+                          {"layout", name_of(source.layout)}};
+  if (source.query_positions) {
+    result.source_params.emplace_back("query_positions", source.query_positions->string());
+  }
+}
+
 void run_job(const Experiment& experiment,
              const Job& job,
              const RunOptions& options,
@@ -171,26 +212,14 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   result.cell = static_cast<std::int64_t>(job.cell.number);
   result.device = job.cell.device;
   result.kernel = job.cell.kernel ? name_of(*job.cell.kernel) : "auto";
-  if (const auto* source = std::get_if<SafetensorsSource>(&workload.source)) {
-    result.file = source->file.string();
-  }
-  if (const auto* source = std::get_if<NpySource>(&workload.source)) {
-    result.file = source->query.string();
-  }
-  if (const auto* source = std::get_if<GaussianSource>(&workload.source)) {
-    result.seed = source->seed;
-  }
-  if (const auto* source = std::get_if<StructuredSource>(&workload.source)) {
-    result.seed = source->seed;
-  }
-  if (const auto* source = std::get_if<StructuredSource>(&workload.source)) {
-    result.seed = source->seed;
-  }
-  if (const auto* source = std::get_if<NpySource>(&workload.source)) {
-    result.file = source->query.string();
-  }
+  std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
+  result.queries = workload.queries;
+  if (workload.queries) result.query_seed = workload.query_seed;
   result.threads = options.threads.count();
   result.chunk_rows = options.chunk_rows;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
+  result.measure_target = measure.target;
+  result.measure_budget_ms = measure.budget_ms;
   result.tolerance = check.tolerance.value_or(kFloat32Tolerance);
   result.tolerance_is_loosened = result.tolerance > kFloat32Tolerance;
   result.machine = machine_name();
@@ -234,8 +263,8 @@ RunOutcome run_experiment(const Experiment& experiment,
     current.load(job.cell, outcome.bad_inputs);
     if (!current.load_failure()) {
       const Workload& workload = current.workload();
-      result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
-                                   workload.layer};
+      result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
+                                   workload.source, workload.layer, workload.scale};
     }
     if (listener.find_finished) {
       result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());

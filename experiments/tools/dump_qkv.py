@@ -121,6 +121,12 @@ def is_causal(mask, tokens):
                     "plain full attention can be stored")
 
 
+# What sdpa is called with that leaves attention plain, or that is checked: the mask, the recomputation.
+PLAIN_OPTIONS = {"dropout", "scaling", "is_causal", "position_ids", "cache_position", "output_attentions", "use_cache",
+                 "sliding_window", "position_embeddings", "past_key_values", "past_key_value", "attention_mask",
+                 "output_hidden_states", "return_dict", "token_type_ids"}
+
+
 class Recorder:
     """Stands in for transformers' sdpa attention function, calls it, and keeps its inputs and output."""
 
@@ -134,6 +140,11 @@ class Recorder:
         layer = getattr(module, "layer_idx", None)
         layer = self.calls if layer is None else layer
         self.calls += 1
+        unknown = sorted(name for name, given in options.items()
+                         if name not in PLAIN_OPTIONS and given is not None and given is not False)
+        if unknown and layer in self.layers:
+            raise DumpError(f"layer {layer}: its attention is called with {', '.join(unknown)}, which is no plain "
+                            "softmax attention (capped logits, attention sinks); it cannot be stored")
         output, weights = self.attention(module, query, key, value, attention_mask, **options)
         if layer in self.layers:
             if layer in self.records:

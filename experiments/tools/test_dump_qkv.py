@@ -175,6 +175,19 @@ class DumpTest(unittest.TestCase):
         self.assertIn("dump_qkv: layer 0: its mask is neither causal nor empty: a sliding window, chunks", err)
         self.assertEqual(run(folder, self.text, self.out, "--bytes", "--tokens", 16)[0], 0)
 
+    def test_options_that_change_attention_are_refused(self):
+        original = dump_qkv.Recorder.__call__
+
+        def capped(recorder, module, query, key, value, mask, **options):
+            return original(recorder, module, query, key, value, mask, softcap=50.0, s_aux=None, **options)
+
+        dump_qkv.Recorder.__call__ = capped
+        self.addCleanup(setattr, dump_qkv.Recorder, "__call__", original)
+        code, err = run(self.save(tiny_llama()), self.text, self.out, "--bytes")
+        self.assertEqual(code, 2)
+        self.assertIn("dump_qkv: layer 0: its attention is called with softcap, which is no plain softmax", err)
+        self.assertFalse(self.out.exists())
+
     def test_what_is_not_plain_attention_is_refused(self):
         original = dump_qkv.Recorder.__call__
 

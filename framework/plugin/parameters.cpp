@@ -220,6 +220,14 @@ const GivenParameter* find_given(const std::vector<GivenParameter>& given,
 
 }  // namespace
 
+std::vector<std::string> files_of(const maskerade_parameter& parameter,
+                                  const maskerade_argument& argument) {
+  std::vector<std::string> files;
+  if (parameter.unit != MASKERADE_UNIT_FILE) return files;
+  for (std::size_t i = 0; i < argument.count; ++i) files.emplace_back(argument.values[i].text);
+  return files;
+}
+
 std::string_view unit_name(std::uint32_t unit) noexcept {
   switch (unit) {
     case MASKERADE_UNIT_TOKENS:

@@ -52,6 +52,10 @@ class Arguments {
 Arguments bind_arguments(const maskerade_masker_descriptor& masker,
                          const std::vector<GivenParameter>& given);
 
+// The files that a parameter's values name, in order; none unless its unit is file.
+std::vector<std::string> files_of(const maskerade_parameter& parameter,
+                                  const maskerade_argument& argument);
+
 // "tokens", "share", "count", "blocks", "number", "choice", "file".
 std::string_view unit_name(std::uint32_t unit) noexcept;
 

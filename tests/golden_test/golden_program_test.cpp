@@ -152,6 +152,23 @@ TEST_F(GoldenProgram, FailingCaseIsListedWithItsFirstMismatch) {
       << finished.out;
 }
 
+TEST_F(GoldenProgram, PublishedResultsCountWhenTheyAreRequired) {
+  const auto tensors = [](float published) {
+    return std::vector<Values>{{"x", {1, 1, 1, 3}, {2, 4, 6}},
+                               {"w", {1, 1, 1, 3}, {0, 0.5, 1}},
+                               {"expected_exact", {1, 1, 1, 3}, {0, 2, 6}},
+                               {"hub", {1, 1, 1, 3}, {0, 2, published}}};
+  };
+  write_manifest({add_case(mask_op("apply_mask"), tensors(6))});
+  EXPECT_EQ(run("--require-published").exit_code, 0);
+  write_manifest({add_case(mask_op("apply_mask"), tensors(7))});
+  EXPECT_EQ(run().exit_code, 0);
+  const Finished finished = run("--require-published");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.out.find("differs from the published code: apply_mask"), std::string::npos)
+      << finished.out;
+}
+
 TEST_F(GoldenProgram, UnreadableCaseFailsAlone) {
   Json missing = mask_op("density");
   missing["file"] = "nowhere.safetensors";

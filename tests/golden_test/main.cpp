@@ -116,7 +116,7 @@ void print(const Report& report) {
              report.total.failed, report.total.not_covered);
 }
 
-int run(const std::filesystem::path& folder, bool require_all) {
+int run(const std::filesystem::path& folder, bool require_all, bool require_published) {
   const std::vector<Case> cases = read_manifest(folder);
   const char* plugin_path = std::getenv("MASKERADE_PLUGIN_PATH");
   const Catalog catalog =
@@ -125,7 +125,8 @@ int run(const std::filesystem::path& folder, bool require_all) {
   Report report;
   for (const Case& golden : cases) run_case(golden, folder, catalog, report);
   print(report);
-  const bool passed = report.total.failed == 0 && (!require_all || report.total.not_covered == 0);
+  const bool passed = report.total.failed == 0 && (!require_all || report.total.not_covered == 0) &&
+                      (!require_published || report.published_differs.empty());
   return passed ? kExitPassed : kExitFailed;
 }
 
@@ -139,7 +140,11 @@ int main(int argc, char** argv) {
       "project's tests/golden).",
       "golden_test");
   bool require_all = false;
+  bool require_published = false;
   program.add_flag("--require-all", require_all, "also fail when a case is not covered");
+  program.add_flag("--require-published", require_published,
+                   "also fail when a mask operation by the published rules differs from what the "
+                   "published code gave");
   program.footer("Exit codes: 0 fine, 1 a case failed, 2 the manifest or a plugin is not usable.");
   try {
     program.parse(argc, argv);
@@ -149,7 +154,7 @@ int main(int argc, char** argv) {
   try {
     const char* folder = std::getenv("MASKERADE_GOLDEN_DIR");
     return run(folder != nullptr && *folder != '\0' ? folder : MASKERADE_GOLDEN_DEFAULT_DIR,
-               require_all);
+               require_all, require_published);
   } catch (const std::exception& error) {
     fmt::print(stderr, "golden_test: {}\n", error.what());
     return kExitBadInput;

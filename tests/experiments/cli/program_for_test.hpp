@@ -43,9 +43,12 @@ class Program : public testing::Test {
     text << std::ifstream(folder_ / name).rdbuf();
     return text.str();
   }
-  Finished run(const std::string& arguments, const std::string& environment = "") const {
+  Finished run(const std::string& arguments,
+               const std::string& environment = "",
+               const std::string& out = "out.txt") const {
     const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" +
-                                MASKERADE_TEST_PROGRAM + "' " + arguments + " >out.txt 2>err.txt";
+                                MASKERADE_TEST_PROGRAM + "' " + arguments + " >" + out +
+                                " 2>err.txt";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"), read("err.txt")};
   }

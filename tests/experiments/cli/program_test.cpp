@@ -29,7 +29,8 @@ TEST_F(Program, RunsAnExperimentAndWritesTableAndJson) {
   EXPECT_EQ(cell.at("pipeline"), "topk budget=5%");
   EXPECT_EQ(cell.at("params").at("oracle_topk").at("budget"), "5%");
   EXPECT_EQ(cell.at("threads"), 2);
-  EXPECT_EQ(cell.at("program_version"), MASKERADE_TEST_VERSION);
+  EXPECT_TRUE(
+      cell.at("program_version").get<std::string>().starts_with(MASKERADE_TEST_VERSION "+"));
   EXPECT_GT(cell.at("keys_scored"), 0);
   EXPECT_LT(cell.at("oracle_error"), 1e-5);
   for (const std::string stage : {"prepare", "select", "plan", "attend", "total", "dense"}) {
@@ -124,7 +125,7 @@ TEST_F(Program, ListsMaskersAndTheirParameters) {
 }
 
 TEST_F(Program, TellsAboutItselfAndItsPlugins) {
-  EXPECT_EQ(run("--version").out, "maskerade " MASKERADE_TEST_VERSION "\n");
+  EXPECT_TRUE(run("--version").out.starts_with("maskerade " MASKERADE_TEST_VERSION "+"));
   const Finished info = run("info", "MASKERADE_PLUGIN_PATH=" + folder_.string());
   EXPECT_EQ(info.exit_code, 0) << info.err;
   EXPECT_NE(info.out.find(MASKERADE_TEST_VERSION), std::string::npos);

@@ -34,6 +34,9 @@ inline CellResult example_result() {
                                .layer = 0};
   result.seed = 1;
   result.mask_seed = 0;
+  result.facts->scale = 0.125;
+  result.measure_target = 0.02;
+  result.measure_budget_ms = 2000;
   result.threads = 2;
   result.chunk_rows = 1024;
   result.params = {{"sink", {{"tokens", "128"}}},
