@@ -12,13 +12,22 @@
 
 #include "framework/base/error.hpp"
 #include "framework/mask/detail/mask_assembler.hpp"
+#include "framework/mask/detail/tile_rows.hpp"
 #include "framework/mask/detail/visible_words.hpp"
+#include "framework/mask/detail/word_kernels.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
 namespace maskerade {
 namespace {
 
 std::size_t to_size(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+// Whether every value is above the one before it.
+bool ascends(std::span<const std::int32_t> values) {
+  unsigned falls = 0;
+  for (std::size_t i = 1; i < values.size(); ++i) falls |= values[i] <= values[i - 1] ? 1U : 0U;
+  return falls == 0;
+}
 
 void check_extent(MaskExtent extent) {
   if (extent.batch < 1 || extent.heads < 1) {
@@ -61,26 +70,52 @@ Mask build_by_rows(const Visibility& visibility, MaskExtent extent, Fill&& fill)
   return std::move(assembler).take();
 }
 
-// Calls visit(slice, view, visible) for every tile row, slice = b * heads + h.
-template <typename Visit>
-void for_each_tile_row(const Mask& mask, Visit&& visit) {
-  for (std::int64_t slice = 0; slice < mask.extent().batch * mask.extent().heads; ++slice) {
-    for (std::int64_t index = 0; index < mask.tile_row_count(); ++index) {
-      const TileRowView view =
-          mask.tile_row(slice / mask.extent().heads, slice % mask.extent().heads, index);
-      visit(slice, view, detail::VisibleWords(mask.visibility(), view.first_query, view.rows));
-    }
+// A tile row's tiles with an active bit, and the bits of its rows in them.
+class TileList {
+ public:
+  // `view` and `visible` outlive the list's use; the list's memory is reused.
+  void start(const TileRowView& view, const detail::VisibleWords& visible) {
+    visible_ = &visible;
+    first_keys_.clear();
+    tiles_.clear();
+    view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+      first_keys_.push_back(static_cast<std::int32_t>(tile * kTileKeys));
+      tiles_.push_back(words);
+    });
+    row_words_.resize(tiles_.size());
   }
-}
 
-SampledEntries sampled_of(const Mask& mask, std::int64_t slice, std::int64_t query) {
-  return mask.sampled(slice / mask.extent().heads, slice % mask.extent().heads, query);
-}
+  std::span<const std::int32_t> first_keys() const { return first_keys_; }
+  // The bits of one row, a word per tile.
+  std::span<const std::uint64_t> words(int row) {
+    for (std::size_t t = 0; t < tiles_.size(); ++t) {
+      row_words_[t] =
+          tiles_[t] == nullptr ? visible_->word(row, first_keys_[t] / kTileKeys) : tiles_[t][row];
+    }
+    return row_words_;
+  }
 
-// Calls visit(key) for every set bit of a tile's word, ascending.
+ private:
+  const detail::VisibleWords* visible_ = nullptr;
+  std::vector<std::int32_t> first_keys_;
+  std::vector<const std::uint64_t*> tiles_;  // words of a partial tile, null for a full one
+  std::vector<std::uint64_t> row_words_;
+};
+
+// Calls visit(b, h, query, words, first_keys) for every row of a mask: the bits in its tiles.
 template <typename Visit>
-void for_each_key(std::int64_t tile, std::uint64_t word, Visit&& visit) {
-  for (; word != 0; word &= word - 1) visit(tile * kTileKeys + std::countr_zero(word));
+void for_each_row(const Mask& mask, Visit&& visit) {
+  TileList tiles;
+  detail::for_each_tile_row(
+      mask.extent(), mask.tile_row_count(),
+      [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+        const TileRowView view = mask.tile_row(b, h, index);
+        const detail::VisibleWords visible(mask.visibility(), view.first_query, view.rows);
+        tiles.start(view, visible);
+        for (int row = 0; row < view.rows; ++row) {
+          visit(b, h, view.first_query + row, tiles.words(row), tiles.first_keys());
+        }
+      });
 }
 
 }  // namespace
@@ -89,21 +124,19 @@ std::vector<float> to_dense(const Mask& mask) {
   const std::int64_t key_len = mask.key_len();
   std::vector<float> weights(
       to_size(mask.extent().batch * mask.extent().heads * mask.query_len() * key_len));
-  for_each_tile_row(
-      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
-        float* first = weights.data() + (slice * mask.query_len() + view.first_query) * key_len;
-        view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
-          for (int row = 0; row < view.rows; ++row) {
-            const std::uint64_t word = words == nullptr ? visible.word(row, tile) : words[row];
-            for_each_key(tile, word, [&](std::int64_t key) { first[row * key_len + key] = 1.0F; });
-          }
-        });
-        for (int row = 0; row < view.rows; ++row) {
-          const SampledEntries entries = sampled_of(mask, slice, view.first_query + row);
-          for (std::size_t i = 0; i < entries.keys.size(); ++i) {
-            first[row * key_len + entries.keys[i]] = entries.probabilities[i];
-          }
+  float* row = weights.data();
+  for_each_row(
+      mask, [&](std::int64_t b, std::int64_t h, std::int64_t query,
+                std::span<const std::uint64_t> words, std::span<const std::int32_t> first_keys) {
+        for (std::size_t t = 0; t < words.size(); ++t) {
+          const std::int64_t count = std::min<std::int64_t>(kTileKeys, key_len - first_keys[t]);
+          detail::write_ones(words[t], static_cast<int>(count), row + first_keys[t]);
         }
+        const SampledEntries entries = mask.sampled(b, h, query);
+        for (std::size_t i = 0; i < entries.keys.size(); ++i) {
+          row[entries.keys[i]] = entries.probabilities[i];
+        }
+        row += key_len;
       });
   return weights;
 }
@@ -116,21 +149,19 @@ Mask from_dense(const Visibility& visibility, MaskExtent extent, std::span<const
   return build_by_rows(visibility, extent, [&](TileRowBuilder& builder, int row, std::int64_t r) {
     const float* values = weights.data() + r * key_len;
     for (std::int64_t tile = 0; tile * kTileKeys < key_len; ++tile) {
-      std::uint64_t ones = 0;
       const std::int64_t first = tile * kTileKeys;
-      for (std::int64_t key = first; key < std::min(first + kTileKeys, key_len); ++key) {
-        const float weight = values[key];
-        if (!(weight >= 0.0F && weight <= 1.0F)) {
-          throw ShapeError(fmt::format("{}, key {}: the weight is {}; it must be between 0 and 1",
-                                       describe_row(visibility, extent, r), key, weight));
-        }
-        if (weight == 1.0F) {
-          ones |= std::uint64_t{1} << (key - first);
-        } else if (weight > 0.0F) {
-          builder.add_key(row, key, weight);
-        }
+      const detail::WeightBits bits = detail::read_weights(
+          values + first, static_cast<int>(std::min<std::int64_t>(kTileKeys, key_len - first)));
+      if (bits.invalid != 0) {
+        const std::int64_t key = first + std::countr_zero(bits.invalid);
+        throw ShapeError(fmt::format("{}, key {}: the weight is {}; it must be between 0 and 1",
+                                     describe_row(visibility, extent, r), key, values[key]));
       }
-      builder.add_word(row, tile, ones);
+      builder.add_word(row, tile, bits.ones);
+      for (std::uint64_t left = bits.sampled; left != 0; left &= left - 1) {
+        const std::int64_t key = first + std::countr_zero(left);
+        builder.add_key(row, key, values[key]);
+      }
     }
   });
 }
@@ -138,55 +169,41 @@ Mask from_dense(const Visibility& visibility, MaskExtent extent, std::span<const
 CompressedRows to_compressed_rows(const Mask& mask) {
   const std::int64_t rows = mask.extent().batch * mask.extent().heads * mask.query_len();
   CompressedRows result;
-  result.offsets.resize(to_size(rows + 1));
-  for_each_tile_row(mask, [&](std::int64_t slice, const TileRowView& view,
-                              const detail::VisibleWords& visible) {
-    std::int64_t* counts = result.offsets.data() + slice * mask.query_len() + view.first_query + 1;
-    view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
-      for (int row = 0; row < view.rows; ++row) {
-        counts[row] += std::popcount(words == nullptr ? visible.word(row, tile) : words[row]);
-      }
-    });
-    for (int row = 0; row < view.rows; ++row) {
-      counts[row] +=
-          static_cast<std::int64_t>(sampled_of(mask, slice, view.first_query + row).keys.size());
-    }
+  result.offsets.reserve(to_size(rows + 1));
+  result.offsets.push_back(0);
+  for_each_row(mask, [&](std::int64_t b, std::int64_t h, std::int64_t query,
+                         std::span<const std::uint64_t> words, std::span<const std::int32_t>) {
+    auto active = static_cast<std::int64_t>(mask.sampled(b, h, query).keys.size());
+    for (const std::uint64_t word : words) active += std::popcount(word);
+    result.offsets.push_back(result.offsets.back() + active);
   });
-  std::partial_sum(result.offsets.begin(), result.offsets.end(), result.offsets.begin());
-  result.keys.resize(to_size(result.offsets.back()));
-  result.probabilities.assign(result.keys.size(), 1.0F);
+  result.keys.resize(to_size(result.offsets.back()) + detail::kSlack);
+  result.probabilities.assign(to_size(result.offsets.back()), 1.0F);
 
-  for_each_tile_row(
-      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
-        const std::int64_t first_row = slice * mask.query_len() + view.first_query;
-        std::array<std::int64_t, kTileRows> next{};
-        std::copy_n(result.offsets.begin() + first_row, view.rows, next.begin());
-        view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
-          for (int row = 0; row < view.rows; ++row) {
-            const std::uint64_t word = words == nullptr ? visible.word(row, tile) : words[row];
-            for_each_key(tile, word, [&](std::int64_t key) {
-              result.keys[to_size(next[to_size(row)]++)] = static_cast<std::int32_t>(key);
-            });
-          }
-        });
-        // The sampled entries are merged in from the back, where their room is.
-        for (int row = 0; row < view.rows; ++row) {
-          const SampledEntries entries = sampled_of(mask, slice, view.first_query + row);
-          const std::int64_t begin = result.offsets[to_size(first_row + row)];
-          std::int64_t bits = next[to_size(row)];
-          std::int64_t target = result.offsets[to_size(first_row + row + 1)];
-          for (std::size_t left = entries.keys.size(); left > 0;) {
-            --target;
-            if (bits > begin && result.keys[to_size(bits - 1)] > entries.keys[left - 1]) {
-              result.keys[to_size(target)] = result.keys[to_size(--bits)];
-              result.probabilities[to_size(target)] = 1.0F;
-            } else {
-              result.keys[to_size(target)] = entries.keys[--left];
-              result.probabilities[to_size(target)] = entries.probabilities[left];
-            }
-          }
-        }
-      });
+  std::size_t row = 0;
+  for_each_row(mask,
+               [&](std::int64_t b, std::int64_t h, std::int64_t query,
+                   std::span<const std::uint64_t> words, std::span<const std::int32_t> first_keys) {
+                 std::int32_t* keys = result.keys.data() + result.offsets[row];
+                 std::int64_t bits =
+                     detail::write_keys(words.data(), first_keys.data(), words.size(), keys) - keys;
+                 // The sampled entries are merged in from the back, where their room is.
+                 const SampledEntries entries = mask.sampled(b, h, query);
+                 float* probabilities = result.probabilities.data() + result.offsets[row];
+                 std::int64_t target = result.offsets[row + 1] - result.offsets[row];
+                 for (std::size_t left = entries.keys.size(); left > 0;) {
+                   --target;
+                   if (bits > 0 && keys[bits - 1] > entries.keys[left - 1]) {
+                     keys[target] = keys[--bits];
+                     probabilities[target] = 1.0F;
+                   } else {
+                     keys[target] = entries.keys[--left];
+                     probabilities[target] = entries.probabilities[left];
+                   }
+                 }
+                 ++row;
+               });
+  result.keys.resize(result.probabilities.size());
   return result;
 }
 
@@ -214,13 +231,19 @@ Mask from_compressed_rows(const Visibility& visibility,
   return build_by_rows(visibility, extent, [&](TileRowBuilder& builder, int row, std::int64_t r) {
     const std::int64_t begin = offsets[to_size(r)];
     const std::int64_t end = offsets[to_size(r + 1)];
-    sorted.assign(keys.begin() + begin, keys.begin() + end);
-    if (!std::is_sorted(sorted.begin(), sorted.end())) std::sort(sorted.begin(), sorted.end());
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-    if (twice != sorted.end()) {
-      throw ShapeError(fmt::format("{}: key {} appears twice; a key may appear once in a row",
-                                   describe_row(visibility, extent, r), *twice));
+    const std::span<const std::int32_t> own = keys.subspan(to_size(begin), to_size(end - begin));
+    if (!ascends(own)) {
+      sorted.assign(own.begin(), own.end());
+      std::sort(sorted.begin(), sorted.end());
+      const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+      if (twice != sorted.end()) {
+        throw ShapeError(fmt::format("{}: key {} appears twice; a key may appear once in a row",
+                                     describe_row(visibility, extent, r), *twice));
+      }
     }
+    // Bits of one tile are collected before they are written.
+    std::int64_t tile = 0;
+    std::uint64_t word = 0;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int32_t key = keys[to_size(i)];
       if (key < 0 || key >= visibility.key_len()) {
@@ -234,8 +257,18 @@ Mask from_compressed_rows(const Visibility& visibility,
             fmt::format("{}: probabilities[{}] is {}; it must be above 0 and at most 1",
                         describe_row(visibility, extent, r), i, probability));
       }
-      builder.add_key(row, key, probability);
+      if (probability < 1.0F) {
+        builder.add_key(row, key, probability);
+        continue;
+      }
+      if (key / kTileKeys != tile) {
+        builder.add_word(row, tile, word);
+        tile = key / kTileKeys;
+        word = 0;
+      }
+      word |= std::uint64_t{1} << (key % kTileKeys);
     }
+    builder.add_word(row, tile, word);
   });
 }
 
@@ -363,8 +396,12 @@ BlockMask to_blocks(const Mask& mask, std::int64_t block) {
                    .active = {}};
   blocks.active.resize(
       to_size(mask.extent().batch * mask.extent().heads * grid.query_blocks * grid.key_blocks));
-  for_each_tile_row(
-      mask, [&](std::int64_t slice, const TileRowView& view, const detail::VisibleWords& visible) {
+  detail::for_each_tile_row(
+      mask.extent(), mask.tile_row_count(),
+      [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+        const TileRowView view = mask.tile_row(b, h, index);
+        const detail::VisibleWords visible(visibility, view.first_query, view.rows);
+        const std::int64_t slice = b * mask.extent().heads + h;
         std::array<std::uint8_t*, kTileRows> active{};  // of each row's row of blocks
         for (int row = 0; row < view.rows; ++row) {
           const std::int64_t i = block_row(visibility, block, view.first_query + row);
@@ -387,7 +424,7 @@ BlockMask to_blocks(const Mask& mask, std::int64_t block) {
           }
         });
         for (int row = 0; row < view.rows; ++row) {
-          for (const std::int32_t key : sampled_of(mask, slice, view.first_query + row).keys) {
+          for (const std::int32_t key : mask.sampled(b, h, view.first_query + row).keys) {
             active[to_size(row)][key / block] = 1;
           }
         }

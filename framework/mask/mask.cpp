@@ -10,6 +10,7 @@
 #include "framework/base/error.hpp"
 #include "framework/mask/detail/bit_reader.hpp"
 #include "framework/mask/detail/mask_assembler.hpp"
+#include "framework/mask/detail/tile_rows.hpp"
 #include "framework/mask/detail/visible_words.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
@@ -167,17 +168,6 @@ TileRowCounts count_tile_row(const Mask& mask, std::int64_t b, std::int64_t h, s
   return counts;
 }
 
-template <typename Visit>
-void for_each_tile_row(const Mask& mask, Visit&& visit) {
-  for (std::int64_t b = 0; b < mask.extent().batch; ++b) {
-    for (std::int64_t h = 0; h < mask.extent().heads; ++h) {
-      for (std::int64_t index = 0; index < mask.tile_row_count(); ++index) {
-        visit(index * kTileRows, count_tile_row(mask, b, h, index));
-      }
-    }
-  }
-}
-
 double ratio(std::int64_t active, std::int64_t visible) {
   return visible == 0 ? 0.0 : static_cast<double>(active) / static_cast<double>(visible);
 }
@@ -201,17 +191,20 @@ MaskCounts count(const Mask& mask) {
   std::vector<double> densities;
   const std::int64_t slices = mask.extent().batch * mask.extent().heads;
   densities.reserve(static_cast<std::size_t>(slices * mask.query_len()));
-  for_each_tile_row(mask, [&](std::int64_t first_query, const TileRowCounts& tile_row) {
-    counts.tiles_full += tile_row.tiles_full;
-    counts.tiles_partial += tile_row.tiles_partial;
-    for (int row = 0; row < tile_row.rows; ++row) {
-      const std::int64_t active = tile_row.active[static_cast<std::size_t>(row)];
-      const std::int64_t visible = mask.visibility().end(first_query + row);
-      counts.active_entries += active;
-      if (active == 0) ++counts.empty_rows;
-      if (visible > 0) densities.push_back(ratio(active, visible));
-    }
-  });
+  detail::for_each_tile_row(
+      mask.extent(), mask.tile_row_count(),
+      [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+        const TileRowCounts tile_row = count_tile_row(mask, b, h, index);
+        counts.tiles_full += tile_row.tiles_full;
+        counts.tiles_partial += tile_row.tiles_partial;
+        for (int row = 0; row < tile_row.rows; ++row) {
+          const std::int64_t active = tile_row.active[static_cast<std::size_t>(row)];
+          const std::int64_t visible = mask.visibility().end(index * kTileRows + row);
+          counts.active_entries += active;
+          if (active == 0) ++counts.empty_rows;
+          if (visible > 0) densities.push_back(ratio(active, visible));
+        }
+      });
   counts.sampled_entries = mask.sampled_count();
   counts.visible_entries = slices * mask.visibility().visible_entries();
   counts.tiles_empty =
@@ -224,11 +217,13 @@ MaskCounts count(const Mask& mask) {
 
 double density(const Mask& mask) {
   std::int64_t active = 0;
-  for_each_tile_row(mask, [&](std::int64_t, const TileRowCounts& tile_row) {
-    for (int row = 0; row < tile_row.rows; ++row) {
-      active += tile_row.active[static_cast<std::size_t>(row)];
-    }
-  });
+  detail::for_each_tile_row(mask.extent(), mask.tile_row_count(),
+                            [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+                              const TileRowCounts tile_row = count_tile_row(mask, b, h, index);
+                              for (int row = 0; row < tile_row.rows; ++row) {
+                                active += tile_row.active[static_cast<std::size_t>(row)];
+                              }
+                            });
   return ratio(active,
                mask.extent().batch * mask.extent().heads * mask.visibility().visible_entries());
 }

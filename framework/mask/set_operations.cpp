@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 #include <utility>
@@ -12,7 +13,9 @@
 #include "framework/mask/detail/bit_reader.hpp"
 #include "framework/mask/detail/mask_assembler.hpp"
 #include "framework/mask/detail/probability.hpp"
+#include "framework/mask/detail/tile_rows.hpp"
 #include "framework/mask/detail/visible_words.hpp"
+#include "framework/mask/detail/word_kernels.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
 namespace maskerade {
@@ -26,16 +29,20 @@ struct Union {
   using Word = std::uint64_t;
   static Word full(Word, Word af, Word, Word bf) { return af | bf; }
   static Word partial(Word aa, Word af, Word ba, Word bf) { return (aa | ba) & ~(af | bf); }
-  static Word bits(Word a, Word b) { return a | b; }
-  static float probability(float p, float q) { return detail::united_probability(p, q); }
+  static constexpr detail::WordOperation kBits{~Word{0}, ~Word{0}, ~Word{0}};  // ~(~a & ~b)
+  static void combine(float* p, const float* q, std::size_t count) {
+    detail::unite_probabilities(p, q, count);
+  }
 };
 
 struct Intersection {
   using Word = std::uint64_t;
   static Word full(Word, Word af, Word, Word bf) { return af & bf; }
   static Word partial(Word aa, Word af, Word ba, Word bf) { return aa & ba & ~(af & bf); }
-  static Word bits(Word a, Word b) { return a & b; }
-  static float probability(float p, float q) { return detail::intersected_probability(p, q); }
+  static constexpr detail::WordOperation kBits{};  // a & b
+  static void combine(float* p, const float* q, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) p[i] = detail::intersected_probability(p[i], q[i]);
+  }
 };
 
 // b has no sampled entries.
@@ -43,8 +50,10 @@ struct Difference {
   using Word = std::uint64_t;
   static Word full(Word, Word af, Word ba, Word) { return af & ~ba; }
   static Word partial(Word aa, Word af, Word ba, Word bf) { return aa & ~bf & ~(af & ~ba); }
-  static Word bits(Word a, Word b) { return a & ~b; }
-  static float probability(float p, float q) { return q > 0.0F ? 0.0F : p; }
+  static constexpr detail::WordOperation kBits{.flip_b = ~Word{0}};  // a & ~b
+  static void combine(float* p, const float* q, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) p[i] = q[i] > 0.0F ? 0.0F : p[i];
+  }
 };
 
 std::string describe(MaskExtent extent) {
@@ -70,26 +79,21 @@ MaskExtent joint_extent(const Mask& a, const Mask& b) {
   return joint;
 }
 
-// Calls visit(b, h, tile row) in the order of a mask's arrays.
-template <typename Visit>
-void for_each_tile_row(MaskExtent extent, std::int64_t tile_rows, Visit&& visit) {
-  for (std::int64_t b = 0; b < extent.batch; ++b) {
-    for (std::int64_t h = 0; h < extent.heads; ++h) {
-      for (std::int64_t index = 0; index < tile_rows; ++index) visit(b, h, index);
-    }
-  }
-}
-
 TileRowView broadcast_tile_row(
     const Mask& mask, MaskExtent extent, std::int64_t b, std::int64_t h, std::int64_t index) {
   return mask.tile_row(mask.extent_batch(b), mask.extent_head(h, extent.heads), index);
 }
 
-// The words of one operand's tiles, which are asked for in ascending order.
+// The words of one operand's tiles, which are asked for in ascending order: tile by tile, or, when
+// tiles have one row, 64 tiles at a time.
 class TileSource {
  public:
   TileSource(const TileRowView& view, const detail::VisibleWords& visible)
-      : view_(view), visible_(visible), next_(view.partial) {}
+      : view_(view), visible_(visible), next_(view.partial) {
+    for (std::size_t w = 0; w < view.any.size(); ++w) {
+      left_ += static_cast<std::size_t>(std::popcount(view.any[w] & ~view.full[w]));
+    }
+  }
 
   // The tile's words[rows], whether it is empty, full or partial. Every partial tile must be asked
   // for; other tiles may be.
@@ -109,12 +113,104 @@ class TileSource {
     return words;
   }
 
+  // Tiles [64 w, 64 w + 64) of one row. Every group with a partial tile must be asked for.
+  detail::OneRowTiles group(std::size_t w) {
+    detail::OneRowTiles tiles{
+        .partial = view_.any[w] & ~view_.full[w], .full = view_.full[w], .words = next_};
+    const auto count = static_cast<std::size_t>(std::popcount(tiles.partial));
+    next_ += count;
+    left_ -= count;
+    if (left_ < detail::kSlack) {
+      std::copy_n(tiles.words, count, filled_.begin());
+      tiles.words = filled_.data();
+    }
+    return tiles;
+  }
+
  private:
   const TileRowView& view_;
   const detail::VisibleWords& visible_;
   const std::uint64_t* next_;
-  detail::TileWords filled_;
+  std::size_t left_ = 0;  // partial tiles from next_ on, when tiles have one row
+  std::array<std::uint64_t, kTileRows + detail::kSlack> filled_;
 };
+
+// Merges two lists: their keys, and each key's probability in either, 0 where absent. Returns the
+// number of keys. No branch depends on which list a key comes from, since random masks would
+// mispredict every other one, and the next keys are loaded before that is known.
+std::size_t merge(
+    const SampledEntries& x, const SampledEntries& y, std::int32_t* keys, float* p, float* q) {
+  const std::size_t size_x = x.keys.size();
+  const std::size_t size_y = y.keys.size();
+  const std::int32_t* keys_x = x.keys.data();
+  const std::int32_t* keys_y = y.keys.data();
+  const float* weights_x = x.probabilities.data();
+  const float* weights_y = y.probabilities.data();
+  std::size_t i = 0;
+  std::size_t j = 0;
+  std::size_t n = 0;
+  // `value` or 0, and `value` or `other`, by masks, not by choices, which compilers turn to
+  // branches.
+  const auto masked = [](float value, bool in) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) &
+                                (0U - static_cast<std::uint32_t>(in)));
+  };
+  const auto chosen = [](std::int32_t value, std::int32_t other, bool in) {
+    return other ^ ((value ^ other) & -static_cast<std::int32_t>(in));
+  };
+  if (size_x > 0 && size_y > 0) {
+    std::int32_t key_x = keys_x[0];
+    std::int32_t key_y = keys_y[0];
+    for (; i + 1 < size_x && j + 1 < size_y; ++n) {
+      const std::int32_t next_x = keys_x[i + 1];
+      const std::int32_t next_y = keys_y[j + 1];
+      const bool in_x = key_x <= key_y;
+      const bool in_y = key_y <= key_x;
+      keys[n] = std::min(key_x, key_y);
+      p[n] = masked(weights_x[i], in_x);
+      q[n] = masked(weights_y[j], in_y);
+      i += static_cast<std::size_t>(in_x);
+      j += static_cast<std::size_t>(in_y);
+      key_x = chosen(next_x, key_x, in_x);
+      key_y = chosen(next_y, key_y, in_y);
+    }
+  }
+  for (; i < size_x && j < size_y; ++n) {
+    const bool in_x = keys_x[i] <= keys_y[j];
+    const bool in_y = keys_y[j] <= keys_x[i];
+    keys[n] = in_x ? keys_x[i] : keys_y[j];
+    p[n] = masked(weights_x[i], in_x);
+    q[n] = masked(weights_y[j], in_y);
+    i += static_cast<std::size_t>(in_x);
+    j += static_cast<std::size_t>(in_y);
+  }
+  const std::size_t left_x = size_x - i;
+  const std::size_t left_y = size_y - j;
+  std::copy_n(keys_x + i, left_x, keys + n);
+  std::copy_n(weights_x + i, left_x, p + n);
+  std::fill_n(q + n, left_x, 0.0F);
+  std::copy_n(keys_y + j, left_y, keys + n);
+  std::fill_n(p + n, left_y, 0.0F);
+  std::copy_n(weights_y + j, left_y, q + n);
+  return n + left_x + left_y;
+}
+
+// Keeps the entries with a probability between 0 and 1, in place; returns how many.
+std::size_t keep_sampled(std::int32_t* keys, float* probabilities, std::size_t count) {
+  unsigned dropped = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    dropped |= probabilities[i] > 0.0F && probabilities[i] < 1.0F ? 0U : 1U;
+  }
+  if (dropped == 0) return count;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float probability = probabilities[i];
+    keys[kept] = keys[i];
+    probabilities[kept] = probability;
+    kept += static_cast<std::size_t>((probability > 0.0F) & (probability < 1.0F));
+  }
+  return kept;
+}
 
 // One set operation over all tile rows, with memory that is reused from one to the next.
 template <typename Operation>
@@ -126,21 +222,20 @@ class Combination {
     detail::MaskAssembler assembler(a_.visibility(), extent_);
     reserve(assembler);
     const bool with_sampled = a_.has_sampled() || b_.has_sampled();
-    for_each_tile_row(
+    detail::for_each_tile_row(
         extent_, a_.tile_row_count(), [&](std::int64_t b, std::int64_t h, std::int64_t index) {
           const TileRowView view_a = broadcast_tile_row(a_, extent_, b, h, index);
           const TileRowView view_b = broadcast_tile_row(b_, extent_, b, h, index);
           combine_bits(view_a, view_b);
           counts_.clear();
-          keys_.clear();
-          probabilities_.clear();
           if (with_sampled) combine_sampled(view_a, view_b, b, h);
-          assembler.append(detail::TileRowParts{.any = any_,
-                                                .full = full_,
-                                                .partial = {partial_.data(), partial_words_},
-                                                .sampled_counts = counts_,
-                                                .sampled_keys = keys_,
-                                                .sampled_probabilities = probabilities_});
+          assembler.append(detail::TileRowParts{
+              .any = any_,
+              .full = full_,
+              .partial = {partial_.data(), partial_words_},
+              .sampled_counts = counts_,
+              .sampled_keys = {keys_.data(), sampled_entries_},
+              .sampled_probabilities = {probabilities_.data(), sampled_entries_}});
         });
     return std::move(assembler).take();
   }
@@ -149,7 +244,7 @@ class Combination {
   void reserve(detail::MaskAssembler& assembler) const {
     std::int64_t words = 0;
     std::int64_t sampled = 0;
-    for_each_tile_row(
+    detail::for_each_tile_row(
         extent_, a_.tile_row_count(), [&](std::int64_t b, std::int64_t h, std::int64_t index) {
           const TileRowView x = broadcast_tile_row(a_, extent_, b, h, index);
           const TileRowView y = broadcast_tile_row(b_, extent_, b, h, index);
@@ -169,7 +264,6 @@ class Combination {
     const detail::VisibleWords visible(a_.visibility(), a.first_query, a.rows);
     TileSource source_a(a, visible);
     TileSource source_b(b, visible);
-    const auto rows = static_cast<std::size_t>(a.rows);
     any_.resize(a.any.size());
     full_.resize(a.any.size());
     partial_words_ = 0;
@@ -179,28 +273,55 @@ class Combination {
       any_[w] = known;
       full_[w] = known;
       const std::size_t needed =
-          partial_words_ + static_cast<std::size_t>(std::popcount(open)) * rows;
+          partial_words_ + detail::kSlack + static_cast<std::size_t>(std::popcount(open) * a.rows);
       if (partial_.size() < needed) partial_.resize(std::max(needed, 2 * partial_.size()));
-      std::uint64_t left = (a.any[w] & ~a.full[w]) | (b.any[w] & ~b.full[w]);
-      for (; left != 0; left &= left - 1) {
-        const std::uint64_t bit = left & (~left + 1);
-        const std::int64_t tile = static_cast<std::int64_t>(w) * 64 + std::countr_zero(left);
-        const std::uint64_t* words_a = source_a.words(tile);
-        const std::uint64_t* words_b = source_b.words(tile);
-        if ((open & bit) == 0) continue;
-        std::uint64_t* words = partial_.data() + partial_words_;
-        std::uint64_t united = 0;
-        for (std::size_t row = 0; row < rows; ++row) {
-          words[row] = Operation::bits(words_a[row], words_b[row]);
-          united |= words[row];
-        }
-        if (united == 0) continue;
-        any_[w] |= bit;
-        if (visible.are_all(tile, words)) {
-          full_[w] |= bit;
-        } else {
-          partial_words_ += rows;
-        }
+      // Tiles that are partial in an operand are read even when the result is known.
+      const std::uint64_t read = (a.any[w] & ~a.full[w]) | (b.any[w] & ~b.full[w]);
+      if (read == 0) continue;
+      if (a.rows == 1) {
+        combine_group(w, open, visible, source_a, source_b);
+      } else {
+        combine_tiles(w, open, read, a.rows, visible, source_a, source_b);
+      }
+    }
+  }
+
+  // Tiles [64 w, 64 w + 64) of one row.
+  void combine_group(std::size_t w,
+                     std::uint64_t open,
+                     const detail::VisibleWords& visible,
+                     TileSource& a,
+                     TileSource& b) {
+    const std::uint64_t* seen = visible.row_words(static_cast<std::int64_t>(w) * 64, visible_);
+    const detail::GroupSummary group = detail::combine_one_row(
+        Operation::kBits, a.group(w), b.group(w), seen, open, partial_.data() + partial_words_);
+    any_[w] |= group.any;
+    full_[w] |= group.full;
+    partial_words_ += static_cast<std::size_t>(std::popcount(group.any & ~group.full));
+  }
+
+  void combine_tiles(std::size_t w,
+                     std::uint64_t open,
+                     std::uint64_t read,
+                     int rows,
+                     const detail::VisibleWords& visible,
+                     TileSource& a,
+                     TileSource& b) {
+    for (; read != 0; read &= read - 1) {
+      const std::uint64_t bit = read & (~read + 1);
+      const std::int64_t tile = static_cast<std::int64_t>(w) * 64 + std::countr_zero(read);
+      const std::uint64_t* words_a = a.words(tile);
+      const std::uint64_t* words_b = b.words(tile);
+      if ((open & bit) == 0) continue;
+      const detail::TileSummary summary =
+          detail::combine_tile(Operation::kBits, words_a, words_b, visible.words(tile, visible_),
+                               rows, partial_.data() + partial_words_);
+      if (summary.is_empty) continue;
+      any_[w] |= bit;
+      if (summary.is_full) {
+        full_[w] |= bit;
+      } else {
+        partial_words_ += static_cast<std::size_t>(rows);
       }
     }
   }
@@ -211,29 +332,34 @@ class Combination {
                        std::int64_t h) {
     bits_a_.start(view_a);
     bits_b_.start(view_b);
+    const bool with_bits = bits_a_.has_any() || bits_b_.has_any();
+    std::size_t total = 0;
     for (int row = 0; row < view_a.rows; ++row) {
       const std::int64_t query = view_a.first_query + row;
       const SampledEntries x =
           a_.sampled(a_.extent_batch(b), a_.extent_head(h, extent_.heads), query);
       const SampledEntries y =
           b_.sampled(b_.extent_batch(b), b_.extent_head(h, extent_.heads), query);
-      const std::size_t before = keys_.size();
-      for (std::size_t i = 0, j = 0; i < x.keys.size() || j < y.keys.size();) {
-        const bool in_x = i < x.keys.size() && (j == y.keys.size() || x.keys[i] <= y.keys[j]);
-        const bool in_y = j < y.keys.size() && (i == x.keys.size() || y.keys[j] <= x.keys[i]);
-        const std::int32_t key = in_x ? x.keys[i] : y.keys[j];
-        const float p = in_x ? x.probabilities[i] : (bits_a_.has(row, key) ? 1.0F : 0.0F);
-        const float q = in_y ? y.probabilities[j] : (bits_b_.has(row, key) ? 1.0F : 0.0F);
-        const float combined = Operation::probability(p, q);
-        if (combined > 0.0F && combined < 1.0F) {
-          keys_.push_back(key);
-          probabilities_.push_back(combined);
-        }
-        i += in_x ? 1 : 0;
-        j += in_y ? 1 : 0;
+      const std::size_t most = x.keys.size() + y.keys.size();
+      if (keys_.size() < total + most) {
+        keys_.resize(std::max(total + most, 2 * keys_.size()));
+        probabilities_.resize(keys_.size());
       }
-      counts_.push_back(static_cast<std::int64_t>(keys_.size() - before));
+      if (other_probabilities_.size() < most) other_probabilities_.resize(most);
+      std::int32_t* keys = keys_.data() + total;
+      float* p = probabilities_.data() + total;
+      float* q = other_probabilities_.data();
+      const std::size_t merged = merge(x, y, keys, p, q);
+      for (std::size_t i = 0; with_bits && i < merged; ++i) {
+        if (bits_a_.has(row, keys[i])) p[i] = 1.0F;
+        if (bits_b_.has(row, keys[i])) q[i] = 1.0F;
+      }
+      Operation::combine(p, q, merged);
+      const std::size_t kept = keep_sampled(keys, p, merged);
+      counts_.push_back(static_cast<std::int64_t>(kept));
+      total += kept;
     }
+    sampled_entries_ = total;
   }
 
   const Mask& a_;
@@ -243,9 +369,12 @@ class Combination {
   std::vector<std::uint64_t> full_;
   std::vector<std::uint64_t> partial_;
   std::size_t partial_words_ = 0;  // of partial_, in use
+  detail::TileWords visible_;
   std::vector<std::int64_t> counts_;
   std::vector<std::int32_t> keys_;
   std::vector<float> probabilities_;
+  std::vector<float> other_probabilities_;
+  std::size_t sampled_entries_ = 0;  // of keys_ and probabilities_, in use
   detail::BitReader bits_a_;
   detail::BitReader bits_b_;
 };
@@ -276,7 +405,7 @@ bool is_within(const Mask& a, const Mask& b) {
   const MaskExtent extent = joint_extent(a, b);
   bool within = true;
   detail::BitReader bits;
-  for_each_tile_row(
+  detail::for_each_tile_row(
       extent, a.tile_row_count(), [&](std::int64_t batch, std::int64_t head, std::int64_t index) {
         if (!within) return;
         const TileRowView view_a = broadcast_tile_row(a, extent, batch, head, index);
@@ -321,10 +450,10 @@ bool is_subset(const Mask& a, const Mask& b) {
 
 Mask deterministic_part(const Mask& mask) {
   detail::MaskAssembler assembler(mask.visibility(), mask.extent());
-  for_each_tile_row(mask.extent(), mask.tile_row_count(),
-                    [&](std::int64_t b, std::int64_t h, std::int64_t index) {
-                      assembler.append_copy(mask, b, h, index, false);
-                    });
+  detail::for_each_tile_row(mask.extent(), mask.tile_row_count(),
+                            [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+                              assembler.append_copy(mask, b, h, index, false);
+                            });
   return std::move(assembler).take();
 }
 
@@ -332,7 +461,7 @@ Mask support_of(const Mask& mask) {
   if (!mask.has_sampled()) return mask;
   detail::MaskAssembler assembler(mask.visibility(), mask.extent());
   TileRowBuilder builder(mask.visibility());
-  for_each_tile_row(
+  detail::for_each_tile_row(
       mask.extent(), mask.tile_row_count(),
       [&](std::int64_t b, std::int64_t h, std::int64_t index) {
         builder.start(index, mask, b, h);
@@ -357,11 +486,11 @@ Mask broadcast(const Mask& mask, MaskExtent extent) {
                     describe(own), describe(extent)));
   }
   detail::MaskAssembler assembler(mask.visibility(), extent);
-  for_each_tile_row(extent, mask.tile_row_count(),
-                    [&](std::int64_t b, std::int64_t h, std::int64_t index) {
-                      assembler.append_copy(mask, mask.extent_batch(b),
-                                            mask.extent_head(h, extent.heads), index, true);
-                    });
+  detail::for_each_tile_row(extent, mask.tile_row_count(),
+                            [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+                              assembler.append_copy(mask, mask.extent_batch(b),
+                                                    mask.extent_head(h, extent.heads), index, true);
+                            });
   return std::move(assembler).take();
 }
 

@@ -15,12 +15,17 @@ class BitReader {
     view_ = view;
     ranks_.resize(view.any.size());
     std::int64_t rank = 0;
+    std::uint64_t any = 0;
     for (std::size_t w = 0; w < view.any.size(); ++w) {
       ranks_[w] = rank;
       rank += std::popcount(view.any[w] & ~view.full[w]);
+      any |= view.any[w];
     }
+    has_any_ = any != 0;
   }
 
+  // Whether any bit is set.
+  bool has_any() const noexcept { return has_any_; }
   // Whether a visible key's bit is set.
   bool has(int row, std::int64_t key) const noexcept {
     const std::int64_t tile = key / kTileKeys;
@@ -35,6 +40,7 @@ class BitReader {
 
  private:
   TileRowView view_;
+  bool has_any_ = false;
   std::vector<std::int64_t> ranks_;  // partial tiles before each word of the bitmaps
 };
 

@@ -10,6 +10,12 @@ namespace maskerade::detail {
 
 using TileWords = std::array<std::uint64_t, static_cast<std::size_t>(kTileRows)>;
 
+inline constexpr TileWords kAllOnes = [] {
+  TileWords words{};
+  words.fill(~std::uint64_t{0});
+  return words;
+}();
+
 // The bits of keys [64 * tile, end) of a tile.
 inline std::uint64_t visible_word(std::int64_t end, std::int64_t tile) noexcept {
   const std::int64_t left = end - tile * kTileKeys;
@@ -43,6 +49,20 @@ class VisibleWords {
     } else {
       for (int row = 0; row < rows_; ++row) words[row] = word(row, tile);
     }
+  }
+  // The visible bits of every row, [rows]: in `buffer`, or in constant memory.
+  const std::uint64_t* words(std::int64_t tile, TileWords& buffer) const noexcept {
+    if (sees_all(tile)) return kAllOnes.data();
+    fill(tile, buffer.data());
+    return buffer.data();
+  }
+  // The visible bits of the first row in 64 tiles from first_tile on, in the same way.
+  const std::uint64_t* row_words(std::int64_t first_tile, TileWords& buffer) const noexcept {
+    if (sees_all(first_tile + 63)) return kAllOnes.data();
+    for (std::size_t t = 0; t < buffer.size(); ++t) {
+      buffer[t] = word(0, first_tile + static_cast<std::int64_t>(t));
+    }
+    return buffer.data();
   }
   // Whether words[rows], which are visible bits, are all of them.
   bool are_all(std::int64_t tile, const std::uint64_t* words) const noexcept {

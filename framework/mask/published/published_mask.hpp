@@ -75,12 +75,15 @@ class PublishedMask {
   const PublishedShape& shape() const noexcept { return shape_; }
   bool is_flagged_empty() const noexcept { return state_ == State::kEmpty; }
   bool is_flagged_full() const noexcept { return state_ == State::kFull; }
+  bool is_flagged() const noexcept { return state_ != State::kWeights; }
 
   // The weight at a flat index; 0 when flagged empty, 1 when flagged full.
   float weight(std::int64_t index) const noexcept {
     if (state_ == State::kWeights) return weights_[static_cast<std::size_t>(index)];
     return state_ == State::kFull ? 1.0F : 0.0F;
   }
+  // [batch, heads, query_len, key_len]; none when flagged.
+  std::span<const float> weights() const noexcept { return weights_; }
   std::vector<float> to_dense() const;  // [batch, heads, query_len, key_len]
   PublishedEntries to_indices() const;  // the entries above 0
   // Our mask of the entries that `visibility` shows. Throws ShapeError when the lengths differ or a

@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "framework/base/parallel.hpp"
 #include "framework/mask/published/published_mask.hpp"
 
 namespace maskerade {
@@ -18,13 +19,26 @@ struct PublishedRules {
   static PublishedRules as_published() noexcept { return {1e-6F, true}; }
 };
 
-// x * p per entry; 0 where inactive. x and the result: [batch, heads, query_len, key_len], float32.
-// A mask flagged full returns x. Throws ShapeError when the sizes differ; so do the other two.
+// result = x * p per entry; 0 where inactive. x and result: [batch, heads, query_len, key_len],
+// float32; result may be x. A mask flagged full gives x. Throws ShapeError when the sizes differ;
+// so do the others.
+void apply_mask(const PublishedMask& mask,
+                std::span<const float> x,
+                std::span<float> result,
+                const PublishedRules& rules = {},
+                const Threads& threads = Threads(1));
+
+// result = x / p per entry; 0 where inactive.
+void apply_inv_mask(const PublishedMask& mask,
+                    std::span<const float> x,
+                    std::span<float> result,
+                    const PublishedRules& rules = {},
+                    const Threads& threads = Threads(1));
+
+// The same, in new memory.
 std::vector<float> apply_mask(const PublishedMask& mask,
                               std::span<const float> x,
                               const PublishedRules& rules = {});
-
-// x / p per entry; 0 where inactive.
 std::vector<float> apply_inv_mask(const PublishedMask& mask,
                                   std::span<const float> x,
                                   const PublishedRules& rules = {});

@@ -1,6 +1,7 @@
 #include "framework/mask/published/published_operations.hpp"
 
 #include "tests/framework/mask/naive_mask.hpp"
+#include "tests/framework/select/each_target.hpp"
 
 namespace maskerade {
 namespace {
@@ -60,6 +61,48 @@ TEST(ApplyMask, RefusesAnInputOfAnotherSize) {
               apply_mask(row({1, 1, 1, 1}), std::vector<float>(3));
             }),
             "x has 3 elements; a mask of shape (1, 1, 1, 4) takes 4");
+}
+
+TEST(ApplyMask, RefusesAResultOfAnotherSize) {
+  std::vector<float> result(5);
+  EXPECT_EQ(shape_error_of([&] {
+              apply_mask(row({1, 1, 1, 1}), kX, result);
+            }),
+            "the result has 5 elements; a mask of shape (1, 1, 1, 4) takes 4");
+}
+
+// More entries than one piece of work, and no multiple of a vector.
+TEST(ApplyMask, IsTheDefinitionOnEveryTargetAndThreadCountAndInPlace) {
+  const PublishedShape shape{1, 3, 1, 43'711};
+  std::mt19937_64 engine(7);
+  std::vector<float> weights(static_cast<std::size_t>(shape.entries()));
+  std::vector<float> x(weights.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    weights[i] = engine() % 3 == 0 ? 0.0F : static_cast<float>(engine() % 1000 + 1) / 900.0F;
+    x[i] = static_cast<float>(engine() % 2001) - 1000.0F;
+  }
+  const PublishedMask mask = PublishedMask::from_dense(shape, weights);
+  std::vector<float> product(x.size());
+  std::vector<float> quotient(x.size());
+  std::vector<float> published(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (weights[i] == 0.0F) continue;
+    product[i] = x[i] * weights[i];
+    quotient[i] = x[i] / weights[i];
+    published[i] = x[i] * (1.0F / (weights[i] + 1e-6F));
+  }
+  for_each_target([&](const char* target) {
+    for (const int threads : {1, 3}) {
+      const Threads workers(threads);
+      std::vector<float> result = x;
+      apply_mask(mask, result, result, {}, workers);
+      EXPECT_TRUE(result == product) << target;
+      apply_inv_mask(mask, x, result, {}, workers);
+      EXPECT_TRUE(result == quotient) << target;
+      apply_inv_mask(mask, x, result, PublishedRules::as_published(), workers);
+      EXPECT_TRUE(result == published) << target;
+    }
+  });
 }
 
 TEST(Merge, SumsAndClamps) {
