@@ -147,13 +147,42 @@ void TileRowBuilder::add_range(int row, std::int64_t key_begin, std::int64_t key
   }
   add_visible(row, first, first_bits);
   add_visible(row, last, last_bits);
-  for (std::int64_t w = (first + 1) / 64; w * 64 < last; ++w) {
+  add_tiles(bit_of(row), first + 1, last);
+}
+
+void TileRowBuilder::add_range(int row_begin,
+                               int row_end,
+                               std::int64_t key_begin,
+                               std::int64_t key_end) {
+  if (row_begin >= row_end) return;
+  const auto ends = visibility_.ends().begin() + first_query_;
+  const std::int64_t least_end = *std::min_element(ends + row_begin, ends + row_end);
+  // The whole tiles of the range that every row sees.
+  const std::int64_t begin = std::max<std::int64_t>(key_begin, 0);
+  const std::int64_t first = (begin + kTileKeys - 1) / kTileKeys;
+  const std::int64_t last = std::min(key_end, least_end) / kTileKeys;
+  if (first >= last) {
+    for (int row = row_begin; row < row_end; ++row) add_range(row, key_begin, key_end);
+    return;
+  }
+  const std::uint64_t row_bits = all_rows_ >> (rows_ - (row_end - row_begin)) << row_begin;
+  unsettled_ |= has_sampled_ & row_bits;
+  add_tiles(row_bits, first, last);
+  const bool is_open_left = begin < first * kTileKeys;
+  const bool is_open_right = last * kTileKeys < key_end;
+  for (int row = row_begin; (is_open_left || is_open_right) && row < row_end; ++row) {
+    add_range(row, begin, first * kTileKeys);
+    add_range(row, last * kTileKeys, key_end);
+  }
+}
+
+void TileRowBuilder::add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last) {
+  for (std::int64_t w = first / 64; w * 64 < last; ++w) {
     any_[static_cast<std::size_t>(w)] |=
-        detail::visible_word(last, w) & ~detail::visible_word(first + 1, w);
+        detail::visible_word(last, w) & ~detail::visible_word(first, w);
   }
   std::uint64_t* ones = ones_.data();
-  const std::uint64_t row_bit = bit_of(row);
-  for (std::int64_t tile = first + 1; tile < last; ++tile) ones[tile] |= row_bit;
+  for (std::int64_t tile = first; tile < last; ++tile) ones[tile] |= row_bits;
 }
 
 void TileRowBuilder::add_key(int row, std::int64_t key, float probability) {

@@ -37,6 +37,8 @@ class TileRowBuilder {
 
   // Adds keys [key_begin, key_end) with probability 1; a range may reach outside [0, key_len).
   void add_range(int row, std::int64_t key_begin, std::int64_t key_end);
+  // The same for rows [row_begin, row_end): what they share costs as much as one row.
+  void add_range(int row_begin, int row_end, std::int64_t key_begin, std::int64_t key_end);
   // Adds one key. Requires 0 <= key < key_len, 0 < probability <= 1. An entry that exists already
   // is united: 1 if either is 1, else 1 - (1-p)(1-p').
   void add_key(int row, std::int64_t key, float probability = 1.0F);
@@ -59,6 +61,8 @@ class TileRowBuilder {
  private:
   std::uint64_t* touch(std::int64_t tile);
   void add_visible(int row, std::int64_t tile, std::uint64_t bits);
+  // Sets all bits of tiles [first, last) in the rows of `row_bits`, which see them.
+  void add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last);
   void read_words(std::int64_t tile, std::uint64_t* words) const noexcept;
   bool has_bit(int row, std::int64_t key) const noexcept;
   // Brings a row's sampled entries into order, unites those with the same key and drops bits.

@@ -262,9 +262,14 @@ void HostCall::add_range(std::int64_t row_begin,
                          std::int64_t row_end,
                          std::int64_t key_begin,
                          std::int64_t key_end) {
-  for (std::int64_t row = row_begin; row < row_end; ++row) {
+  const std::int64_t queries = call_.query_end - call_.query_begin;
+  for (std::int64_t row = row_begin; row < row_end;) {
+    // As many as one builder holds.
     const Place at = place(row);
-    at.builder->add_range(at.row, key_begin, key_end);
+    const std::int64_t left = std::min(row_end - row, queries - row % queries);
+    const int next = static_cast<int>(std::min<std::int64_t>(at.builder->rows(), at.row + left));
+    at.builder->add_range(at.row, next, key_begin, key_end);
+    row += next - at.row;
   }
 }
 

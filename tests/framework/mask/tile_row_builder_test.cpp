@@ -233,6 +233,28 @@ TEST(TileRowBuilder, WritesAreClippedToWhatARowSees) {
   EXPECT_EQ(Mask::from_tile_rows(visibility, {}, {builder.finish()}), Mask::full(visibility));
 }
 
+RC_GTEST_PROP(TileRowBuilder, ARangeOfRowsIsItsRowsOneByOne, ()) {
+  const Visibility visibility = random_visibility();
+  const Mask previous = random_mask(visibility, {}, Kind::kSampled);
+  TileRowBuilder together(visibility);
+  TileRowBuilder one_by_one(visibility);
+  const std::int64_t tile_row = draw(0, previous.tile_row_count() - 1);
+  together.start(tile_row, previous, 0, 0);
+  one_by_one.start(tile_row, previous, 0, 0);
+  for (int write = 0; write < 3; ++write) {
+    const auto row_begin = static_cast<int>(draw(0, together.rows()));
+    const auto row_end = static_cast<int>(draw(0, together.rows()));
+    const std::int64_t begin = draw(-100, visibility.key_len() + 100);
+    const std::int64_t end = draw(-100, visibility.key_len() + 100);
+    together.add_range(row_begin, row_end, begin, end);
+    for (int row = row_begin; row < row_end; ++row) one_by_one.add_range(row, begin, end);
+  }
+  RC_ASSERT(Mask::from_tile_rows(Visibility::all(together.rows(), visibility.key_len()), {},
+                                 {together.finish()}) ==
+            Mask::from_tile_rows(Visibility::all(together.rows(), visibility.key_len()), {},
+                                 {one_by_one.finish()}));
+}
+
 TEST(TileRowBuilder, EmptyAndReversedRangesAddNothing) {
   TileRowBuilder builder(Visibility::all(1, 100));
   builder.add_range(0, 10, 10);
