@@ -7,19 +7,10 @@
 #include <vector>
 
 #include "framework/base/error.hpp"
+#include "framework/base/quantile.hpp"
 
 namespace maskerade {
 namespace {
-
-double quantile_of_sorted(std::span<const double> sorted, double q) {
-  const double place = q * static_cast<double>(sorted.size() - 1);
-  const std::size_t below = static_cast<std::size_t>(place);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  const double share = place - static_cast<double>(below);
-  // Rationale: infinite samples must not turn into NaN by being subtracted.
-  if (share == 0 || sorted[below] == sorted[above]) return sorted[below];
-  return sorted[below] + share * (sorted[above] - sorted[below]);
-}
 
 std::vector<double> sorted_copy(std::span<const double> samples) {
   if (samples.empty()) throw Error("statistics of no samples");
@@ -57,18 +48,20 @@ std::int64_t median_interval_rank(std::int64_t n) {
 }
 
 Summary summarize(std::span<const double> samples) {
-  const std::vector<double> sorted = sorted_copy(samples);
+  std::vector<double> sorted = sorted_copy(samples);
   const std::int64_t n = static_cast<std::int64_t>(sorted.size());
   const std::size_t rank = static_cast<std::size_t>(n < 6 ? 1 : median_interval_rank(n));
-  return {.median = quantile_of_sorted(sorted, 0.5),
-          .lo = sorted[rank - 1],
-          .hi = sorted[sorted.size() - rank],
-          .min = sorted.front(),
-          .repetitions = n};
+  Summary summary{.lo = sorted[rank - 1],
+                  .hi = sorted[sorted.size() - rank],
+                  .min = sorted.front(),
+                  .repetitions = n};
+  summary.median = quantile_in_place(sorted, 0.5);
+  return summary;
 }
 
 double quantile(std::span<const double> samples, double q) {
-  return quantile_of_sorted(sorted_copy(samples), q);
+  std::vector<double> sorted = sorted_copy(samples);
+  return quantile_in_place(sorted, q);
 }
 
 }  // namespace maskerade

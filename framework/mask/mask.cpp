@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/base/quantile.hpp"
 #include "framework/mask/detail/bit_reader.hpp"
 #include "framework/mask/detail/mask_assembler.hpp"
 #include "framework/mask/detail/tile_rows.hpp"
@@ -172,18 +172,6 @@ double ratio(std::int64_t active, std::int64_t visible) {
   return visible == 0 ? 0.0 : static_cast<double>(active) / static_cast<double>(visible);
 }
 
-// The value at rank share * (n - 1), linear between ranks; 0 of none. Reorders the values.
-double percentile(std::vector<double>& values, double share) {
-  if (values.empty()) return 0.0;
-  const double rank = share * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::int64_t>(std::floor(rank));
-  std::nth_element(values.begin(), values.begin() + below, values.end());
-  const double low = values[static_cast<std::size_t>(below)];
-  if (below + 1 == static_cast<std::int64_t>(values.size())) return low;
-  const double high = *std::min_element(values.begin() + below + 1, values.end());
-  return low + (high - low) * (rank - static_cast<double>(below));
-}
-
 }  // namespace
 
 MaskCounts count(const Mask& mask) {
@@ -210,8 +198,10 @@ MaskCounts count(const Mask& mask) {
   counts.tiles_empty =
       slices * mask.tile_row_count() * mask.tile_count() - counts.tiles_full - counts.tiles_partial;
   counts.density = ratio(counts.active_entries, counts.visible_entries);
-  counts.density_p5 = percentile(densities, 0.05);
-  counts.density_p95 = percentile(densities, 0.95);
+  if (!densities.empty()) {
+    counts.density_p5 = quantile_in_place(densities, 0.05);
+    counts.density_p95 = quantile_in_place(densities, 0.95);
+  }
   return counts;
 }
 

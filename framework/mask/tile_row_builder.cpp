@@ -158,7 +158,7 @@ void TileRowBuilder::add_range(int row_begin,
   const auto ends = visibility_.ends().begin() + first_query_;
   const std::int64_t least_end = *std::min_element(ends + row_begin, ends + row_end);
   // The whole tiles of the range that every row sees.
-  const std::int64_t begin = std::max<std::int64_t>(key_begin, 0);
+  const std::int64_t begin = std::clamp<std::int64_t>(key_begin, 0, visibility_.key_len());
   const std::int64_t first = (begin + kTileKeys - 1) / kTileKeys;
   const std::int64_t last = std::min(key_end, least_end) / kTileKeys;
   if (first >= last) {

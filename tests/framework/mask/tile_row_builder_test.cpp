@@ -1,6 +1,7 @@
 #include "framework/mask/tile_row_builder.hpp"
 
 #include <bit>
+#include <limits>
 #include <map>
 
 #include "tests/framework/mask/naive_mask.hpp"
@@ -244,8 +245,13 @@ RC_GTEST_PROP(TileRowBuilder, ARangeOfRowsIsItsRowsOneByOne, ()) {
   for (int write = 0; write < 3; ++write) {
     const auto row_begin = static_cast<int>(draw(0, together.rows()));
     const auto row_end = static_cast<int>(draw(0, together.rows()));
-    const std::int64_t begin = draw(-100, visibility.key_len() + 100);
-    const std::int64_t end = draw(-100, visibility.key_len() + 100);
+    const auto random_key = [&] {
+      const std::int64_t key = draw(-100, visibility.key_len() + 100);
+      constexpr auto kLimits = std::numeric_limits<std::int64_t>();
+      return key < -90 ? kLimits.min() : key > visibility.key_len() + 90 ? kLimits.max() : key;
+    };
+    const std::int64_t begin = random_key();
+    const std::int64_t end = random_key();
     together.add_range(row_begin, row_end, begin, end);
     for (int row = row_begin; row < row_end; ++row) one_by_one.add_range(row, begin, end);
   }
