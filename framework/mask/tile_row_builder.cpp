@@ -132,6 +132,15 @@ void TileRowBuilder::add_visible(int row, std::int64_t tile, std::uint64_t bits)
   }
 }
 
+void TileRowBuilder::add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last) {
+  for (std::int64_t w = first / 64; w * 64 < last; ++w) {
+    any_[static_cast<std::size_t>(w)] |=
+        detail::visible_word(last, w) & ~detail::visible_word(first, w);
+  }
+  std::uint64_t* ones = ones_.data();
+  for (std::int64_t tile = first; tile < last; ++tile) ones[tile] |= row_bits;
+}
+
 void TileRowBuilder::add_range(int row, std::int64_t key_begin, std::int64_t key_end) {
   const std::int64_t begin = std::max<std::int64_t>(key_begin, 0);
   const std::int64_t end = std::min(key_end, visible_end(row));
@@ -147,7 +156,7 @@ void TileRowBuilder::add_range(int row, std::int64_t key_begin, std::int64_t key
   }
   add_visible(row, first, first_bits);
   add_visible(row, last, last_bits);
-  add_tiles(bit_of(row), first + 1, last);
+  if (first + 1 < last) add_tiles(bit_of(row), first + 1, last);
 }
 
 void TileRowBuilder::add_range(int row_begin,
@@ -174,15 +183,6 @@ void TileRowBuilder::add_range(int row_begin,
     add_range(row, begin, first * kTileKeys);
     add_range(row, last * kTileKeys, key_end);
   }
-}
-
-void TileRowBuilder::add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last) {
-  for (std::int64_t w = first / 64; w * 64 < last; ++w) {
-    any_[static_cast<std::size_t>(w)] |=
-        detail::visible_word(last, w) & ~detail::visible_word(first, w);
-  }
-  std::uint64_t* ones = ones_.data();
-  for (std::int64_t tile = first; tile < last; ++tile) ones[tile] |= row_bits;
 }
 
 void TileRowBuilder::add_key(int row, std::int64_t key, float probability) {
