@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "attention/cpu/detail/few_rows.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
@@ -139,6 +140,7 @@ class Attention {
     // First the uses of each tile, then its slot.
     packed_.slots.assign(static_cast<std::size_t>(groups * packed_.tiles), 0);
     for (std::int64_t r = chunk.begin; r < chunk.end; ++r) {
+      if (detail::few_rows_serve(inputs_, row_block(r))) continue;
       const std::int64_t base =
           (group_of(row_block(r), inputs_.shape) - packed_.first_group) * packed_.tiles;
       for (std::int64_t k = row_block(r).blocks_begin; k < row_block(r).blocks_end; ++k) {
@@ -284,6 +286,12 @@ class Attention {
   void run_task(const Task& task, Scratch& scratch) {
     const RowBlock& rows = row_block(task.row_block);
     const auto count = static_cast<int>(rows.rows());
+    if (detail::few_rows_serve(inputs_, rows)) {
+      detail::attend_few_rows(inputs_, plan_, rows, task.blocks_begin, task.blocks_end,
+                              scratch.state, scratch.out.get(), value_dim_);
+      store(task, rows, count, scratch);
+      return;
+    }
     if (task.blocks_begin < task.blocks_end) {
       load_queries(rows, scratch);
       std::fill_n(scratch.out.get(), count * value_dim_, 0.0F);
