@@ -7,7 +7,6 @@
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/few_rows_kernel.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target: each target reads this once.
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -48,7 +47,7 @@ inline constexpr int kRowsAtOnce = 4;
 // Vectors of sums that leave registers for values and weights.
 inline constexpr int kSumVectors = kLanes == 16 ? 24 : 12;
 // Keys that are taken through all rows while they are in the first-level cache.
-inline constexpr std::int64_t kBatchKeys = 32;
+inline constexpr std::int64_t kBatchKeys = 16;
 // Keys from the one in use to the one being fetched.
 inline constexpr std::int64_t kFetchAhead = 32;
 
@@ -92,8 +91,7 @@ struct Units {
   explicit Units(std::int64_t head_dim)
       : count((head_dim + kComponents - 1) / kComponents),
         width(count * kComponents),
-        last_bytes((head_dim - kComponents) * kSize),
-        row_bytes(head_dim * kSize) {}
+        last_bytes((head_dim - kComponents) * kSize) {}
   HWY_INLINE std::int64_t offset_bytes(std::int64_t unit) const {
     return std::min(unit * kComponents * kSize, last_bytes);
   }
@@ -101,24 +99,32 @@ struct Units {
   std::int64_t count;
   std::int64_t width;
   std::int64_t last_bytes;
-  std::int64_t row_bytes;
 };
 
 HWY_INLINE const std::byte* row_at(const detail::ListedBytes& rows, std::int64_t j) {
   return rows.first + rows.stride_bytes * rows.list[j];
 }
 
-// Fetches row j + kFetchAhead of `rows`, going on with `next` past the end.
-HWY_INLINE void fetch_row(const detail::ListedBytes& rows,
-                          const detail::ListedBytes& next,
-                          std::int64_t j,
-                          std::int64_t row_bytes) {
-  j += kFetchAhead;
-  const detail::ListedBytes& from = j < rows.count ? rows : next;
-  if (j >= rows.count) j -= rows.count;
-  if (j >= from.count) return;
-  const std::byte* row = row_at(from, j);
-  for (std::int64_t at = 0; at < row_bytes; at += 64) hwy::Prefetch(row + at);
+// The row kFetchAhead rows after row j, going on with `next` past the end; row j itself where there
+// is none.
+HWY_INLINE const std::byte* row_ahead(const detail::ListedBytes& rows,
+                                      const detail::ListedBytes& next,
+                                      std::int64_t j) {
+  const std::int64_t ahead = j + kFetchAhead;
+  if (ahead < rows.count) return row_at(rows, ahead);
+  return ahead - rows.count < next.count ? row_at(next, ahead - rows.count) : row_at(rows, j);
+}
+
+// Fetches the cache lines of a row that begin within a unit. Called between the products of a unit,
+// so that reads from memory never pause. Into the second level: the lines in flight would crowd the
+// first.
+template <DType kType>
+HWY_INLINE void fetch_unit(const std::byte* row, std::int64_t unit) {
+  constexpr std::int64_t kUnitsPerLine =
+      std::max<std::int64_t>(1, 64 / (Units<kType>::kComponents * Units<kType>::kSize));
+  if (unit % kUnitsPerLine == 0) {
+    __builtin_prefetch(row + unit * Units<kType>::kComponents * Units<kType>::kSize, 0, 2);
+  }
 }
 
 HWY_INLINE FloatVector add_halves(FloatVector low, FloatVector high) {
@@ -155,10 +161,11 @@ HWY_INLINE FloatVector sums_of_lanes(const FloatVector (&sums)[kLanes]) {
 template <DType kType, int kRows>
 inline constexpr int kKeysAtOnce = kLanes / (kRows == 3 ? 4 : kRows);
 
-template <DType kType, int kRows>
+template <DType kType, int kRows, bool kFetch>
 HWY_INLINE void score_keys(const Units<kType>& units,
                            const float* HWY_RESTRICT queries,
                            const detail::ListedBytes& keys,
+                           const detail::ListedBytes& next,
                            std::int64_t first,
                            float* HWY_RESTRICT scores,
                            std::int64_t score_stride) {
@@ -166,8 +173,12 @@ HWY_INLINE void score_keys(const Units<kType>& units,
   constexpr int kVectors = Unit<kType>::kVectors;
   const FloatTag d;
   const std::byte* rows[kKeys];
+  const std::byte* ahead[kKeys];
 #pragma GCC unroll 16
-  for (int j = 0; j < kKeys; ++j) rows[j] = row_at(keys, first + j);
+  for (int j = 0; j < kKeys; ++j) {
+    rows[j] = row_at(keys, first + j);
+    if constexpr (kFetch) ahead[j] = row_ahead(keys, next, first + j);
+  }
   FloatVector sums[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) sums[i] = hn::Zero(d);
@@ -183,6 +194,7 @@ HWY_INLINE void score_keys(const Units<kType>& units,
     }
 #pragma GCC unroll 16
     for (int j = 0; j < kKeys; ++j) {
+      if constexpr (kFetch) fetch_unit<kType>(ahead[j], u);
       FloatVector key[kVectors];
       Unit<kType>::load(rows[j] + offset, key);
 #pragma GCC unroll 2
@@ -214,9 +226,10 @@ HWY_NOINLINE void score_batch(const Units<kType>& units,
   constexpr int kKeys = kKeysAtOnce<kType, kRows>;
   for (std::int64_t j = first; j < first + kBatchKeys; j += kKeys) {
     if (fetch) {
-      for (int i = 0; i < kKeys; ++i) fetch_row(keys, next, j + i, units.row_bytes);
+      score_keys<kType, kRows, true>(units, queries, keys, next, j, scores, score_stride);
+    } else {
+      score_keys<kType, kRows, false>(units, queries, keys, next, j, scores, score_stride);
     }
-    score_keys<kType, kRows>(units, queries, keys, j, scores, score_stride);
   }
 }
 
@@ -277,8 +290,12 @@ HWY_INLINE void accumulate_units(const Units<kType>& units,
     for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, at + r * units.width + v * kLanes);
   }
   for (std::int64_t j = first; j < first + kBatchKeys; ++j) {
-    if (fetch) fetch_row(values, next, j, units.row_bytes);
     const std::byte* row = row_at(values, j);
+    if (fetch) {
+      const std::byte* ahead = row_ahead(values, next, j);
+#pragma GCC unroll 8
+      for (int u = 0; u < kUnits; ++u) fetch_unit<kType>(ahead, first_unit + u);
+    }
     FloatVector value[kVectors];
 #pragma GCC unroll 8
     for (int u = 0; u < kUnits; ++u) {
@@ -318,7 +335,7 @@ HWY_INLINE void accumulate_batch(const Units<kType>& units,
                                  float* out) {
   for (; unit + kUnits <= units.count; unit += kUnits) {
     accumulate_units<kType, kRows, kUnits>(units, weights, weight_stride, values, next, first, unit,
-                                           fetch && unit == 0, out);
+                                           fetch, out);
   }
   if constexpr (kUnits > 1) {
     accumulate_batch<kType, kRows, kUnits / 2>(units, weights, weight_stride, values, next, first,
@@ -335,8 +352,8 @@ HWY_NOINLINE void accumulate_all_units(const Units<kType>& units,
                                        std::int64_t first,
                                        bool fetch,
                                        float* out) {
-  accumulate_batch<kType, kRows, most_units<kType, kRows>()>(
-      units, weights, weight_stride, values, next, first, 0, fetch, out);
+  accumulate_batch<kType, kRows, most_units<kType, kRows>()>(units, weights, weight_stride, values,
+                                                             next, first, 0, fetch, out);
 }
 
 template <DType kType>
@@ -468,10 +485,7 @@ std::int64_t few_rows_width(DType dtype, std::int64_t head_dim) {
   return unit == 0 || head_dim < unit ? 0 : (head_dim + unit - 1) / unit * unit;
 }
 
-void order_components(DType dtype,
-                      std::int64_t head_dim,
-                      const float* components,
-                      float* ordered) {
+void order_components(DType dtype, std::int64_t head_dim, const float* components, float* ordered) {
   std::int64_t done = 0;
   for_each_place(dtype, head_dim, [&](std::int64_t component, std::int64_t place) {
     ordered[place] = component < done ? 0.0F : components[component];

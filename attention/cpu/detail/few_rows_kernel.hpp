@@ -52,7 +52,8 @@ void score_few_rows(DType dtype,
                     std::int64_t score_stride);
 
 // out[r] = out[r] * scale[r] + sum over j < values.count of weights[r * weight_stride + j] * v_j;
-// values.count is a multiple of 64. out: [rows][few_rows_width], ordered. Fetches of `next` likewise.
+// values.count is a multiple of 64. out: [rows][few_rows_width], ordered. Fetches of `next`
+// likewise.
 void accumulate_few_rows(DType dtype,
                          std::int64_t head_dim,
                          const float* weights,

@@ -1,0 +1,188 @@
+#include "attention/cpu/detail/few_rows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "attention/cpu/attend.hpp"
+#include "attention/cpu/detail/few_rows_kernel.hpp"
+#include "attention/reference/oracle.hpp"
+#include "tests/attention/random_problem.hpp"
+#include "tests/framework/select/each_target.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr DType kDTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
+constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr double kTolerance = 1e-5;
+
+AttentionOutput attend_by(Kernel kernel,
+                          const AttentionInputs& inputs,
+                          const Mask& mask,
+                          int threads) {
+  AttentionOutput output;
+  attend(inputs, make_plan(mask, inputs.shape, kernel, Threads(threads)), Threads(threads), output);
+  return output;
+}
+
+// The largest error of out or lse over the rows; rows without keys must give 0 and -inf.
+double worst_error(const AttentionInputs& inputs, const Mask& mask, const AttentionOutput& output) {
+  const AttentionShape& shape = inputs.shape;
+  double worst = 0;
+  std::size_t row = 0;
+  for (std::int64_t b = 0; b < shape.batch; ++b) {
+    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
+      for (std::int64_t i = 0; i < shape.query_len; ++i, ++row) {
+        const OracleRow oracle = oracle_row(inputs, mask, b, h, i);
+        const float* out = output.out.data() + row * static_cast<std::size_t>(shape.head_dim);
+        const double lse = output.lse[row];
+        if (std::isinf(oracle.lse)) {
+          const bool zeros = std::all_of(out, out + shape.head_dim, [](float x) { return x == 0; });
+          if (!zeros || lse != oracle.lse) return std::numeric_limits<double>::infinity();
+          continue;
+        }
+        const double error = std::max(row_error(oracle, out), std::abs(oracle.lse - lse));
+        worst =
+            std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(worst, error);
+      }
+    }
+  }
+  return worst;
+}
+
+TEST(FewRows, EveryKernelEqualsTheOracleOverRandomProblems) {
+  std::mt19937 engine(21);
+  const auto pick = [&](std::initializer_list<std::int64_t> values) {
+    return *(values.begin() + engine() % values.size());
+  };
+  for (unsigned trial = 0; trial < 90; ++trial) {
+    AttentionShape shape;
+    shape.batch = pick({1, 2});
+    shape.kv_heads = pick({1, 3});
+    const std::int64_t group = pick({1, 3, 4, 8});
+    shape.query_heads = shape.kv_heads * group;
+    shape.query_len = pick({1, 1, 2, 3, 5, 8});
+    shape.key_len = pick({8, 63, 64, 65, 257, 511, 1300});
+    shape.head_dim = pick({20, 33, 40, 64, 72, 80, 128, 136, 200, 256});
+    const DType dtype = kDTypes[trial % 3];
+    const RandomProblem problem(shape, dtype, engine() % 2 == 0, trial);
+    const MaskExtent extent{pick({1, shape.batch}), pick({1, shape.kv_heads, shape.query_heads})};
+    const RandomMaskOptions options{.tiles = static_cast<double>(engine() % 3) * 0.3,
+                                    .keys = static_cast<double>(engine() % 3) * 0.1,
+                                    .sampled = engine() % 2 == 0};
+    const Mask mask = trial % 6 == 0
+                          ? Mask::full(problem.inputs.visibility, extent)
+                          : random_mask(problem.inputs.visibility, extent, options, trial);
+    for (const Kernel kernel : kKernels) {
+      EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 2)),
+                kTolerance)
+          << "trial " << trial << " " << shape.to_string() << " " << name_of(dtype) << " kernel "
+          << name_of(kernel);
+    }
+  }
+}
+
+TEST(FewRows, EveryTargetEqualsTheOracle) {
+  for (const std::int64_t group : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    for (const std::int64_t head_dim : {20, 80, 128}) {
+      const AttentionShape shape{.query_heads = 2 * group,
+                                 .kv_heads = 2,
+                                 .query_len = 1,
+                                 .key_len = 331,
+                                 .head_dim = head_dim};
+      for (const DType dtype : kDTypes) {
+        const RandomProblem problem(shape, dtype, true, 5);
+        const Mask mask =
+            random_mask(problem.inputs.visibility, {1, 2 * group}, {.sampled = true}, 6);
+        for_each_target([&](const char* target) {
+          for (const Kernel kernel : kKernels) {
+            EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
+                      kTolerance)
+                << target << " " << name_of(kernel) << " " << name_of(dtype) << " "
+                << shape.to_string();
+          }
+        });
+      }
+    }
+  }
+}
+
+TEST(FewRows, ServeUpToEightRowsWhoseComponentsFillAVector) {
+  const AttentionShape shape{.query_heads = 8, .kv_heads = 1, .key_len = 70, .head_dim = 32};
+  const RandomProblem problem(shape, DType::kBFloat16, false, 1);
+  AttentionInputs narrow = problem.inputs;
+  narrow.shape.head_dim = 7;
+  const RowBlock eight{.heads = 8, .queries = 1};
+  const RowBlock nine{.heads = 3, .queries = 3};
+  for_each_target([&](const char* target) {
+    EXPECT_EQ(detail::few_rows_serve(problem.inputs, eight), std::string(target) != "SCALAR");
+    EXPECT_FALSE(detail::few_rows_serve(problem.inputs, nine));
+    EXPECT_FALSE(detail::few_rows_serve(narrow, eight));
+  });
+}
+
+TEST(FewRows, OutputsAreBitIdenticalForAnyThreadCount) {
+  for (const DType dtype : kDTypes) {
+    const AttentionShape shape{
+        .query_heads = 12, .kv_heads = 3, .query_len = 2, .key_len = 9000, .head_dim = 40};
+    const RandomProblem problem(shape, dtype, true, 8);
+    const Mask mask = random_mask(problem.inputs.visibility, {1, 12}, {.sampled = true}, 9);
+    for (const Kernel kernel : kKernels) {
+      const AttentionOutput one = attend_by(kernel, problem.inputs, mask, 1);
+      EXPECT_LE(worst_error(problem.inputs, mask, one), kTolerance);
+      for (const int threads : {2, 3}) {
+        const AttentionOutput many = attend_by(kernel, problem.inputs, mask, threads);
+        EXPECT_EQ(one.out, many.out) << name_of(kernel);
+        EXPECT_EQ(one.lse, many.lse) << name_of(kernel);
+      }
+    }
+  }
+}
+
+TEST(FewRows, StridedKeysAndValuesAreReadInPlace) {
+  // [length, heads, dim]: one token's heads lie together.
+  const AttentionShape shape{.query_heads = 4, .kv_heads = 2, .key_len = 130, .head_dim = 48};
+  RandomProblem problem(shape, DType::kFloat32, false, 3);
+  for (TensorView* view : {&problem.inputs.k, &problem.inputs.v}) {
+    view->row_stride = 2 * 48;
+    view->head_stride = 48;
+  }
+  const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 4);
+  for (const Kernel kernel : kKernels) {
+    EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
+              kTolerance);
+  }
+}
+
+TEST(FewRowsKernel, OrderingPlacesEachComponentOnce) {
+  for_each_target([&](const char* target) {
+    for (const DType dtype : kDTypes) {
+      for (std::int64_t dim = 1; dim <= 100; ++dim) {
+        const auto width = static_cast<std::size_t>(detail::few_rows_width(dtype, dim));
+        if (width == 0) continue;
+        std::vector<float> components(static_cast<std::size_t>(dim));
+        for (std::size_t i = 0; i < components.size(); ++i) {
+          components[i] = static_cast<float>(i) + 1;
+        }
+        std::vector<float> ordered(width, -1.0F);
+        detail::order_components(dtype, dim, components.data(), ordered.data());
+        // The rest is 0: a product counts no component twice.
+        std::vector<float> sorted = ordered;
+        std::sort(sorted.begin(), sorted.end());
+        std::vector<float> expected(width, 0.0F);
+        std::copy(components.begin(), components.end(), expected.end() - dim);
+        EXPECT_EQ(sorted, expected) << target << " " << name_of(dtype) << " " << dim;
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace maskerade
