@@ -114,17 +114,17 @@ TEST(FewRows, EveryTargetEqualsTheOracle) {
   }
 }
 
-TEST(FewRows, ServeUpToEightRowsWhoseComponentsFillAVector) {
+TEST(FewRows, ServeRowBlocksUpToTheirLimitWhoseComponentsFillAVector) {
   const AttentionShape shape{.query_heads = 8, .kv_heads = 1, .key_len = 70, .head_dim = 32};
   const RandomProblem problem(shape, DType::kBFloat16, false, 1);
   AttentionInputs narrow = problem.inputs;
   narrow.shape.head_dim = 7;
-  const RowBlock eight{.heads = 8, .queries = 1};
-  const RowBlock nine{.heads = 3, .queries = 3};
+  const RowBlock most{.heads = 8, .queries = detail::kFewRows / 8};
+  const RowBlock more{.heads = 1, .queries = detail::kFewRows + 1};
   for_each_target([&](const char* target) {
-    EXPECT_EQ(detail::few_rows_serve(problem.inputs, eight), std::string(target) != "SCALAR");
-    EXPECT_FALSE(detail::few_rows_serve(problem.inputs, nine));
-    EXPECT_FALSE(detail::few_rows_serve(narrow, eight));
+    EXPECT_EQ(detail::few_rows_serve(problem.inputs, most), std::string(target) != "SCALAR");
+    EXPECT_FALSE(detail::few_rows_serve(problem.inputs, more));
+    EXPECT_FALSE(detail::few_rows_serve(narrow, most));
   });
 }
 

@@ -14,8 +14,8 @@ namespace maskerade::detail {
 // order_components and restore_components convert. Sums over components and keys run in an order
 // that depends on the instruction set, not on the thread count.
 
-// Rows up to which the kernels are made.
-inline constexpr std::int64_t kFewRows = 8;
+// Rows up to which reading in place is faster than packing.
+inline constexpr std::int64_t kFewRows = 16;
 
 // Rows of a tensor: row j begins at first + stride_bytes * list[j].
 struct ListedBytes {
