@@ -8,8 +8,8 @@
 
 namespace maskerade::detail {
 
-// Whether few_rows_step serves a row block: few rows, components that fill a vector. It depends on
-// the instruction set, not on the thread count.
+// Whether attend_few_rows serves a row block: few rows, components that fill a vector. It depends
+// on the instruction set, not on the thread count.
 bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows);
 
 // The online softmax of a row block's rows over key blocks [begin, end) of the plan, keys and

@@ -105,7 +105,7 @@ HWY_INLINE const std::byte* row_at(const detail::ListedBytes& rows, std::int64_t
   return rows.first + rows.stride_bytes * rows.list[j];
 }
 
-// The row kFetchAhead rows after row j, going on with `next` past the end; row j itself where there
+// The row kFetchAhead after row j, going on with `next` past the end; row j itself where there
 // is none.
 HWY_INLINE const std::byte* row_ahead(const detail::ListedBytes& rows,
                                       const detail::ListedBytes& next,
@@ -157,10 +157,11 @@ HWY_INLINE FloatVector sums_of_lanes(const FloatVector (&sums)[kLanes]) {
   return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
 }
 
-// Scores of kRows rows with as many keys, from key `first` on, as fill a vector.
-template <DType kType, int kRows>
+// Keys whose scores with kRows rows fill a vector.
+template <int kRows>
 inline constexpr int kKeysAtOnce = kLanes / (kRows == 3 ? 4 : kRows);
 
+// Scores of kRows rows with kKeysAtOnce keys from key `first` on.
 template <DType kType, int kRows, bool kFetch>
 HWY_INLINE void score_keys(const Units<kType>& units,
                            const float* HWY_RESTRICT queries,
@@ -169,7 +170,7 @@ HWY_INLINE void score_keys(const Units<kType>& units,
                            std::int64_t first,
                            float* HWY_RESTRICT scores,
                            std::int64_t score_stride) {
-  constexpr int kKeys = kKeysAtOnce<kType, kRows>;
+  constexpr int kKeys = kKeysAtOnce<kRows>;
   constexpr int kVectors = Unit<kType>::kVectors;
   const FloatTag d;
   const std::byte* rows[kKeys];
@@ -223,7 +224,7 @@ HWY_NOINLINE void score_batch(const Units<kType>& units,
                               bool fetch,
                               float* scores,
                               std::int64_t score_stride) {
-  constexpr int kKeys = kKeysAtOnce<kType, kRows>;
+  constexpr int kKeys = kKeysAtOnce<kRows>;
   for (std::int64_t j = first; j < first + kBatchKeys; j += kKeys) {
     if (fetch) {
       score_keys<kType, kRows, true>(units, queries, keys, next, j, scores, score_stride);
