@@ -10,7 +10,6 @@
 
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
-#include "framework/select/top_k.hpp"
 
 namespace maskerade {
 namespace {
@@ -134,9 +133,10 @@ struct HostServices {
             [](const maskerade_call* call, const float* scores, std::size_t length,
                std::size_t count, std::int32_t* indices) {
               return guarded(call, [&](HostCall& host) {
-                select_top_k({scores, length}, {}, static_cast<std::int64_t>(count), host.picked_);
-                std::copy(host.picked_.begin(), host.picked_.end(), indices);
-                return host.picked_.size();
+                const std::span<const std::int32_t> top =
+                    host.top_k_.select({scores, length}, {}, static_cast<std::int64_t>(count));
+                std::copy(top.begin(), top.end(), indices);
+                return top.size();
               });
             },
         .uniform =
@@ -352,17 +352,29 @@ void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, 
   bytes_read_ += count * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
 }
 
-// scores[key] for the keys from 0 on; adds the best `count` that are visible and inactive.
-void HostCall::add_top(const Place& at, std::span<const float> scores, std::int64_t count) {
+// scores[i] is of key 64 * first_tile + i; adds the best `count` that are visible and inactive,
+// from first_key on.
+void HostCall::add_top(const Place& at,
+                       std::span<const float> scores,
+                       std::int64_t first_tile,
+                       std::int64_t first_key,
+                       std::int64_t count) {
+  const std::int64_t base = first_tile * kTileKeys;
   const std::int64_t end =
-      std::min(at.builder->visible_end(at.row), static_cast<std::int64_t>(scores.size()));
-  const std::int64_t words = (end + kTileKeys - 1) / kTileKeys;
-  excluded_.resize(static_cast<std::size_t>(words));
-  for (std::int64_t tile = 0; tile < words; ++tile) {
-    excluded_[static_cast<std::size_t>(tile)] = at.builder->support_word(at.row, tile);
+      std::min(at.builder->visible_end(at.row) - base, static_cast<std::int64_t>(scores.size()));
+  if (end <= 0) return;
+  excluded_.resize(static_cast<std::size_t>((end + kTileKeys - 1) / kTileKeys));
+  for (std::size_t word = 0; word < excluded_.size(); ++word) {
+    excluded_[word] =
+        at.builder->support_word(at.row, first_tile + static_cast<std::int64_t>(word));
   }
-  select_top_k(scores.first(static_cast<std::size_t>(end)), excluded_, count, picked_);
-  for (const std::int32_t key : picked_) at.builder->add_key(at.row, key);
+  excluded_.front() |= (std::uint64_t{1} << (first_key - base)) - 1;
+  const std::span<const std::uint64_t> bits =
+      top_k_.select_bits(scores.first(static_cast<std::size_t>(end)), excluded_, count);
+  for (std::size_t word = 0; word < bits.size(); ++word) {
+    if (bits[word] == 0) continue;
+    at.builder->add_word(at.row, first_tile + static_cast<std::int64_t>(word), bits[word]);
+  }
 }
 
 void HostCall::add_top_scores(std::int64_t row,
@@ -373,21 +385,15 @@ void HostCall::add_top_scores(std::int64_t row,
   require_declared(MASKERADE_DEPENDS_ACTIVE, "add_top_scores");
   require_key_range(key_begin, key_end, call_.shape.key_len);
   const Place at = place(row);
-  if (key_begin == 0) return add_top(at, {scores, static_cast<std::size_t>(key_end)}, count);
-  // Keys before the range are no candidates: an exclusion by bits, on scores counted from key 0.
-  const std::int64_t end = std::min(at.builder->visible_end(at.row), key_end);
-  if (end <= key_begin) return;
-  const std::int64_t base = key_begin / kTileKeys * kTileKeys;
-  scores_.assign(static_cast<std::size_t>(end - base), 0.0F);
-  std::copy(scores, scores + (end - key_begin), scores_.begin() + (key_begin - base));
-  excluded_.resize(static_cast<std::size_t>((end - base + kTileKeys - 1) / kTileKeys));
-  for (std::size_t word = 0; word < excluded_.size(); ++word) {
-    excluded_[word] =
-        at.builder->support_word(at.row, base / kTileKeys + static_cast<std::int64_t>(word));
+  const auto given = static_cast<std::size_t>(key_end - key_begin);
+  const std::int64_t skipped = key_begin % kTileKeys;
+  if (skipped == 0) {
+    return add_top(at, {scores, given}, key_begin / kTileKeys, key_begin, count);
   }
-  excluded_.front() |= (std::uint64_t{1} << (key_begin - base)) - 1;
-  select_top_k(scores_, excluded_, count, picked_);
-  for (const std::int32_t index : picked_) at.builder->add_key(at.row, base + index);
+  // From the tile's first key on, as words of bits count.
+  scores_.assign(static_cast<std::size_t>(skipped) + given, 0.0F);
+  std::copy_n(scores, given, scores_.begin() + skipped);
+  add_top(at, scores_, key_begin / kTileKeys, key_begin, count);
 }
 
 // Rows that read one kv head are scored together, so that each key is packed once for all of them.
@@ -426,7 +432,7 @@ void HostCall::add_top_products(std::int64_t row_begin,
       add_top(place(row),
               {&scores_[static_cast<std::size_t>((row - first) * stride)],
                static_cast<std::size_t>(inputs.shape.key_len)},
-              counts[row - row_begin]);
+              0, 0, counts[row - row_begin]);
     }
     first = last;
   }

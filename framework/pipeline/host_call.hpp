@@ -11,6 +11,7 @@
 #include "framework/mask/tile_row_builder.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/sdk/masker_abi.h"
+#include "framework/select/top_k.hpp"
 
 namespace maskerade {
 
@@ -84,7 +85,11 @@ class HostCall {
                       std::int64_t key_end,
                       std::int64_t count);
   void add_top_products(std::int64_t row_begin, std::int64_t row_end, const std::int64_t* counts);
-  void add_top(const Place& at, std::span<const float> scores, std::int64_t count);
+  void add_top(const Place& at,
+               std::span<const float> scores,
+               std::int64_t first_tile,
+               std::int64_t first_key,
+               std::int64_t count);
   RandomField random(std::int64_t head, std::uint32_t purpose) const;
   std::size_t draw(std::int64_t row,
                    std::uint32_t purpose,
@@ -105,7 +110,7 @@ class HostCall {
   std::vector<float> queries_;                         // rows scored together
   std::vector<float> scores_;
   std::vector<std::uint64_t> excluded_;
-  std::vector<std::int32_t> picked_;
+  TopK top_k_;
   std::int64_t keys_scored_ = 0;
   std::int64_t bytes_read_ = 0;
 };

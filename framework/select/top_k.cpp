@@ -1,10 +1,12 @@
 #include "framework/select/top_k.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/top_k.cpp"
@@ -12,64 +14,277 @@
 // After foreach_target: each target reads this once.
 #include "hwy/highway.h"
 
+#ifndef MASKERADE_SELECT_TOP_K_ONCE
+#define MASKERADE_SELECT_TOP_K_ONCE
+namespace maskerade {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+// Elements past the end of a buffer that whole vectors may touch.
+constexpr std::int64_t kSlack = 64;
+
+#if defined(__x86_64__)
+// Row b lists the set bits of b: the lanes that an 8-lane compression keeps.
+constexpr auto kSetBits = [] {
+  std::array<std::array<std::uint8_t, 8>, 256> rows{};
+  for (unsigned bits = 0; bits < 256; ++bits) {
+    std::size_t found = 0;
+    for (std::uint8_t bit = 0; bit < 8; ++bit) {
+      if (((bits >> bit) & 1U) != 0) rows[bits][found++] = bit;
+    }
+  }
+  return rows;
+}();
+#endif
+
+// A value among others.
+struct Ranked {
+  float value;
+  std::int64_t above;  // how many are higher
+  std::int64_t equal;  // how many are the same, itself included
+};
+
+// The candidates among the scores of one word, as bits.
+struct Candidates {
+  const std::uint64_t* excluded;  // may be null
+  std::int64_t n;
+
+  std::uint64_t operator()(std::int64_t word) const {
+    const std::int64_t left = n - word * 64;
+    const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+    return excluded == nullptr ? valid : valid & ~excluded[word];
+  }
+};
+
+}  // namespace
+}  // namespace maskerade
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Bit j of the result: scores[j] >= threshold, for 64 scores.
-HWY_INLINE std::uint64_t compare_word(const float* scores, float threshold) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int>(hn::Lanes(d));
-  const auto bound = hn::Set(d, threshold);
+using Tag = hn::ScalableTag<float>;
+using Vector = hn::Vec<Tag>;
+using VectorMask = hn::Mask<Tag>;
+constexpr int kWidth = static_cast<int>(hn::MaxLanes(Tag()));
+constexpr std::uint64_t kAllLanes = (std::uint64_t{1} << kWidth) - 1;
+
+HWY_INLINE std::uint64_t bits_of(VectorMask mask) {
+  std::conditional_t<(kWidth > 8), std::uint16_t, std::uint8_t> bits = 0;
+  hn::StoreMaskBits(Tag(), mask, reinterpret_cast<std::uint8_t*>(&bits));
+  return bits;
+}
+
+// The lanes of v whose bit is set, in order; the rest is anything.
+HWY_INLINE Vector compress(Vector v, std::uint64_t bits) {
+#if HWY_TARGET == HWY_AVX2
+  // Rationale: Highway 1.0.3's table is a local array, which GCC 12 copies at each use.
+  const hn::RebindToSigned<Tag> indices;
+  const hn::Rebind<std::uint8_t, Tag> bytes;
+  const auto lanes = hn::PromoteTo(indices, hn::LoadU(bytes, kSetBits[bits].data()));
+  return hn::TableLookupLanes(v, hn::IndicesFromVec(Tag(), lanes));
+#else
+  const auto narrow = static_cast<std::uint16_t>(bits);
+  return hn::CompressBits(v, reinterpret_cast<const std::uint8_t*>(&narrow));
+#endif
+}
+
+// Bit j of the result: test(scores[j .. j + kWidth)), for 64 scores.
+template <class Test>
+HWY_INLINE std::uint64_t test_word(const float* scores, const Test& test) {
   std::uint64_t word = 0;
-  for (int j = 0; j < 64; j += lanes) {
-    std::uint64_t bits = 0;
-    hn::StoreMaskBits(d, hn::Ge(hn::LoadU(d, scores + j), bound),
-                      reinterpret_cast<std::uint8_t*>(&bits));
-    word |= bits << j;
+#pragma GCC unroll 8
+  for (int j = 0; j < 64; j += kWidth) {
+    word |= bits_of(test(hn::LoadU(Tag(), scores + j))) << j;
   }
   return word;
 }
 
-constexpr std::int64_t kBlock = 4096;
+// Calls visit(word, 64 scores) for every 64 scores; the last ones are padded.
+template <class Visit>
+HWY_INLINE void for_each_word(const float* scores, std::int64_t n, const Visit& visit) {
+  const std::int64_t whole = n / 64;
+  for (std::int64_t word = 0; word < whole; ++word) visit(word, scores + word * 64);
+  if (whole * 64 == n) return;
+  HWY_ALIGN std::array<float, 64> last{};
+  std::copy(scores + whole * 64, scores + n, last.begin());
+  visit(whole, last.data());
+}
 
-// Appends the ascending indices i < n with scores[i] >= threshold and no bit in `excluded`
-// (may be null).
-void collect_at_least(const float* scores,
-                      std::int64_t n,
-                      const std::uint64_t* excluded,
-                      float threshold,
-                      std::vector<std::int32_t>& indices) {
-  std::int32_t found_here[kBlock + 4];
-  std::int32_t* end = found_here;
-  for (std::int64_t first = 0; first < n; first += 64) {
-    if (first % kBlock == 0) {
-      indices.insert(indices.end(), found_here, end);
-      end = found_here;
-    }
-    std::uint64_t word = 0;
-    if (first + 64 <= n) {
-      word = compare_word(scores + first, threshold);
-    } else {
-      for (std::int64_t j = 0; j < n - first; ++j) {
-        word |= static_cast<std::uint64_t>(scores[first + j] >= threshold) << j;
+// Appends the values whose bit is set, in order; writes up to kSlack - 1 floats past them.
+HWY_INLINE float* append(const float* scores, std::uint64_t word, float* end) {
+  const int found = std::popcount(word);
+  if (found <= 64 / kWidth * 2) {
+    // Four at a time without a branch. Past its last bit a word gives scores[0].
+    for (int done = 0; done < found; done += 4) {
+      for (int j = 0; j < 4; ++j) {
+        end[done + j] = scores[std::countr_zero(word) & 63];
+        word &= word - 1;
       }
     }
-    if (excluded != nullptr) word &= ~excluded[first / 64];
-    // Four at a time without a branch: few words hold more when few scores pass.
+    return end + found;
+  }
+  const Tag d;
+  for (int j = 0; j < 64; j += kWidth) {
+    const std::uint64_t bits = (word >> j) & kAllLanes;
+    const Vector scored = hn::LoadU(d, scores + j);
+    hn::StoreU(compress(scored, bits), d, end);
+    end += std::popcount(bits);
+  }
+  return end;
+}
+
+// The candidates that reach the threshold, which is above -infinity. Returns how many.
+std::int64_t collect_reaching(const float* scores,
+                              const Candidates& candidates,
+                              float threshold,
+                              float* values) {
+  const Vector bound = hn::Set(Tag(), threshold);
+  float* end = values;
+  for_each_word(scores, candidates.n, [&](std::int64_t word, const float* at) {
+    const std::uint64_t reaching =
+        candidates(word) & test_word(at, [&](Vector v) { return hn::Ge(v, bound); });
+    if (reaching != 0) end = append(at, reaching, end);
+  });
+  return end - values;
+}
+
+// All candidates, NaN as -infinity. Returns how many.
+std::int64_t collect_all(const float* scores, const Candidates& candidates, float* values) {
+  const Tag d;
+  const Vector lowest = hn::Set(d, kLowest);
+  float* end = values;
+  for_each_word(scores, candidates.n, [&](std::int64_t word, const float* at) {
+    float* begin = end;
+    end = append(at, candidates(word), end);
+    for (; begin < end; begin += kWidth) {
+      const Vector v = hn::LoadU(d, begin);
+      hn::StoreU(hn::IfThenElse(hn::Eq(v, v), v, lowest), d, begin);
+    }
+  });
+  return end - values;
+}
+
+// How many of values[0 .. n) pass.
+template <class Test>
+HWY_INLINE std::int64_t count_passing(const float* values, std::int64_t n, const Test& test) {
+  const Tag d;
+  std::int64_t count = 0;
+  std::int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    count += static_cast<std::int64_t>(hn::CountTrue(d, test(hn::LoadU(d, values + i))));
+  }
+  if (i < n) {
+    const std::uint64_t valid = (std::uint64_t{1} << (n - i)) - 1;
+    count += std::popcount(bits_of(test(hn::LoadU(d, values + i))) & valid);
+  }
+  return count;
+}
+
+// Moves the values that pass to the front.
+template <class Test>
+HWY_INLINE void keep_passing(float* values, std::int64_t n, const Test& test) {
+  const Tag d;
+  float* end = values;
+  for (std::int64_t i = 0; i < n; i += kWidth) {
+    const Vector v = hn::LoadU(d, values + i);
+    const std::uint64_t passing = bits_of(test(v));
+    // At or before what was read: nothing unread is overwritten.
+    hn::StoreU(compress(v, passing), d, end);
+    end += std::popcount(passing);
+  }
+}
+
+// The rank-th highest value, by quick-select. 1 <= rank <= n; no NaN. Permutes values; reads and
+// writes up to kSlack floats past them.
+Ranked find_rank(float* values, std::int64_t n, std::int64_t rank) {
+  const Tag d;
+  std::int64_t above_all = 0;  // values dropped because they are higher
+  for (int round = 0;; ++round) {
+    float pivot = 0;
+    if (round < 32) {
+      const float a = values[n / 4];
+      const float b = values[n / 2];
+      const float c = values[n - 1 - n / 4];
+      pivot = std::max(std::min(a, b), std::min(std::max(a, b), c));
+    } else {
+      // An order that defeats the medians of three.
+      std::nth_element(values, values + (rank - 1), values + n, std::greater<>());
+      pivot = values[rank - 1];
+    }
+    const Vector bound = hn::Set(d, pivot);
+    const auto is_above = [&](Vector v) { return hn::Gt(v, bound); };
+    const auto is_below = [&](Vector v) { return hn::Lt(v, bound); };
+    const std::int64_t above = count_passing(values, n, is_above);
+    if (rank <= above) {
+      keep_passing(values, n, is_above);
+      n = above;
+      continue;
+    }
+    const std::int64_t below = count_passing(values, n, is_below);
+    if (rank <= n - below) return {pivot, above_all + above, n - below - above};
+    keep_passing(values, n, is_below);
+    above_all += n - below;
+    rank -= n - below;
+    n = below;
+  }
+}
+
+// The candidates above the bound and the first `ties` of those that equal it, as bits.
+void mark(const float* scores,
+          const Candidates& candidates,
+          Ranked bound,
+          std::int64_t ties,
+          std::uint64_t* bits) {
+  const Vector value = hn::Set(Tag(), bound.value);
+  const auto reaches = [&](Vector v) { return hn::Ge(v, value); };
+  if (ties == bound.equal && bound.value > kLowest) {
+    for_each_word(scores, candidates.n, [&](std::int64_t word, const float* at) {
+      bits[word] = candidates(word) & test_word(at, reaches);
+    });
+    return;
+  }
+  for_each_word(scores, candidates.n, [&](std::int64_t word, const float* at) {
+    const std::uint64_t allowed = candidates(word);
+    const std::uint64_t above = allowed & test_word(at, [&](Vector v) { return hn::Gt(v, value); });
+    std::uint64_t equal = allowed & ~above;
+    if (bound.value > kLowest) equal &= test_word(at, reaches);
+    while (std::popcount(equal) > ties) equal ^= std::bit_floor(equal);
+    ties -= std::popcount(equal);
+    bits[word] = above | equal;
+  });
+}
+
+std::int64_t count_candidates(const Candidates& candidates) {
+  if (candidates.excluded == nullptr) return candidates.n;
+  std::int64_t count = 0;
+  for (std::int64_t word = 0; word * 64 < candidates.n; ++word) {
+    count += std::popcount(candidates(word));
+  }
+  return count;
+}
+
+// The indices of the set bits, ascending; writes up to kSlack past them. Returns how many.
+std::int64_t list_bits(const std::uint64_t* words, std::int64_t count, std::int32_t* indices) {
+  std::int32_t* end = indices;
+  for (std::int64_t w = 0; w < count; ++w) {
+    std::uint64_t word = words[w];
     const int found = std::popcount(word);
     for (int done = 0; done < found; done += 4) {
       for (int j = 0; j < 4; ++j) {
-        end[done + j] = static_cast<std::int32_t>(first + std::countr_zero(word));
+        end[done + j] = static_cast<std::int32_t>(w * 64) + std::countr_zero(word);
         word &= word - 1;
       }
     }
     end += found;
   }
-  indices.insert(indices.end(), found_here, end);
+  return end - indices;
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace maskerade
 HWY_AFTER_NAMESPACE();
@@ -77,127 +292,91 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace maskerade {
 
-HWY_EXPORT(collect_at_least);
+HWY_EXPORT(collect_reaching);
+HWY_EXPORT(collect_all);
+HWY_EXPORT(find_rank);
+HWY_EXPORT(mark);
+HWY_EXPORT(count_candidates);
+HWY_EXPORT(list_bits);
 
 namespace {
 
-// A quarter of the scores is sampled, up to so many.
-constexpr std::int64_t kMostSamples = 1024;
+// One of so many scores is sampled, at most so many in all.
+constexpr std::int64_t kSampleStep = 16;
+constexpr std::int64_t kMostSamples = 512;
 // Below this many scores the sample costs more than it saves.
 constexpr std::int64_t kSampledFrom = 512;
 
-// An unsigned number that orders as the score does: NaN as -infinity, -0 as 0.
-std::uint32_t order_of(float score) {
-  const float plain = std::isnan(score) ? -std::numeric_limits<float>::infinity() : score + 0.0F;
-  const auto bits = std::bit_cast<std::uint32_t>(plain);
-  return (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
-}
-
-float score_of(std::uint32_t order) {
-  return std::bit_cast<float>((order >> 31) != 0 ? order & 0x7fffffffU : ~order);
-}
-
-bool is_excluded(std::span<const std::uint64_t> excluded, std::int64_t i) {
-  return !excluded.empty() && ((excluded[static_cast<std::size_t>(i / 64)] >> (i % 64)) & 1U) != 0;
-}
-
-std::int64_t count_candidates(std::span<const std::uint64_t> excluded, std::int64_t n) {
-  if (excluded.empty()) return n;
-  std::int64_t left = n;
-  for (std::int64_t first = 0; first < n; first += 64) {
-    std::uint64_t word = excluded[static_cast<std::size_t>(first / 64)];
-    if (n - first < 64) word &= (std::uint64_t{1} << (n - first)) - 1;
-    left -= std::popcount(word);
-  }
-  return left;
-}
-
-void collect_candidates(std::span<const std::uint64_t> excluded,
-                        std::int64_t n,
-                        std::vector<std::int32_t>& indices) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (!is_excluded(excluded, i)) indices.push_back(static_cast<std::int32_t>(i));
-  }
-}
-
-// A score that a little more than `count` of the candidates are likely to reach, from a sample at
-// scattered places; -infinity when the sample does not tell.
-float likely_threshold(std::span<const float> scores,
-                       std::span<const std::uint64_t> excluded,
+// A score that a little more than `count` of the `total` candidates are likely to reach, from a
+// sample at scattered places; -infinity when the sample does not tell.
+float likely_threshold(const float* scores,
+                       const Candidates& candidates,
                        std::int64_t count,
-                       std::int64_t candidates,
-                       std::vector<std::uint32_t>& sample) {
-  const auto n = static_cast<std::int64_t>(scores.size());
-  sample.clear();
-  std::uint32_t scatter = 1;
-  const std::int64_t samples = std::min(kMostSamples, n / 4);
-  for (std::int64_t s = 0; s < samples; ++s) {
-    scatter = scatter * 1664525U + 1013904223U;
-    const std::int64_t begin = s * n / samples;
-    const std::int64_t width = (s + 1) * n / samples - begin;
-    const std::int64_t i = begin + ((static_cast<std::int64_t>(scatter >> 8) * width) >> 24);
-    if (!is_excluded(excluded, i)) sample.push_back(order_of(scores[static_cast<std::size_t>(i)]));
+                       std::int64_t total) {
+  const std::int64_t wanted = std::min(kMostSamples, candidates.n / kSampleStep);
+  const std::int64_t width = candidates.n / wanted;
+  std::array<float, kMostSamples + kSlack> sample;
+  std::int64_t samples = 0;
+  for (std::int64_t s = 0; s < wanted; ++s) {
+    const std::uint32_t scatter = static_cast<std::uint32_t>(s) * 2654435769U;
+    const std::int64_t i =
+        s * width + static_cast<std::int64_t>((scatter * std::uint64_t(width)) >> 32);
+    const float score = scores[i];
+    sample[static_cast<std::size_t>(samples)] = std::isnan(score) ? kLowest : score;
+    samples +=
+        candidates.excluded == nullptr || ((candidates.excluded[i / 64] >> (i % 64)) & 1U) == 0;
   }
-  // The sample's rank of the count-th score is binomial: four standard deviations on the safe side.
-  const double expected = static_cast<double>(sample.size()) * static_cast<double>(count) /
-                          static_cast<double>(candidates);
-  const auto rank = static_cast<std::size_t>(expected + 4 * std::sqrt(expected) + 4);
-  if (rank >= sample.size()) return -std::numeric_limits<float>::infinity();
-  const auto at = sample.begin() + static_cast<std::ptrdiff_t>(rank);
-  std::nth_element(sample.begin(), at, sample.end(), std::greater<>());
-  return score_of(*at);
+  // The sample's rank of the count-th score is binomial: three standard deviations on the safe
+  // side.
+  const double expected =
+      static_cast<double>(samples) * static_cast<double>(count) / static_cast<double>(total);
+  const auto rank = static_cast<std::int64_t>(expected + 3 * std::sqrt(expected) + 4);
+  if (rank > samples) return kLowest;
+  return HWY_DYNAMIC_DISPATCH(find_rank)(sample.data(), samples, rank).value;
 }
 
 }  // namespace
 
-void select_top_k(std::span<const float> scores,
-                  std::span<const std::uint64_t> excluded,
-                  std::int64_t count,
-                  std::vector<std::int32_t>& indices) {
-  indices.clear();
+std::span<const std::uint64_t> TopK::select_bits(std::span<const float> scores,
+                                                 std::span<const std::uint64_t> excluded,
+                                                 std::int64_t count) {
   const auto n = static_cast<std::int64_t>(scores.size());
-  const std::int64_t candidates = count_candidates(excluded, n);
-  count = std::min(count, candidates);
-  if (count <= 0) return;
-  if (count == candidates) {
-    collect_candidates(excluded, n, indices);
-    return;
+  const Candidates candidates{excluded.empty() ? nullptr : excluded.data(), n};
+  bits_.resize(static_cast<std::size_t>((n + 63) / 64));
+  const std::int64_t total = HWY_DYNAMIC_DISPATCH(count_candidates)(candidates);
+  if (count <= 0 || count >= total) {
+    for (std::size_t word = 0; word < bits_.size(); ++word) {
+      bits_[word] = count <= 0 ? 0 : candidates(static_cast<std::int64_t>(word));
+    }
+    return bits_;
   }
+  values_.resize(std::max(values_.size(), static_cast<std::size_t>(n + kSlack)));
+  std::int64_t collected = 0;
+  const float threshold =
+      n < kSampledFrom ? kLowest : likely_threshold(scores.data(), candidates, count, total);
+  if (threshold > kLowest) {
+    collected = HWY_DYNAMIC_DISPATCH(collect_reaching)(scores.data(), candidates, threshold,
+                                                       values_.data());
+  }
+  if (collected < count) {
+    collected = HWY_DYNAMIC_DISPATCH(collect_all)(scores.data(), candidates, values_.data());
+  }
+  const Ranked bound = HWY_DYNAMIC_DISPATCH(find_rank)(values_.data(), collected, count);
+  HWY_DYNAMIC_DISPATCH(mark)
+  (scores.data(), candidates, bound, count - bound.above, bits_.data());
+  return bits_;
+}
 
-  // 1. The survivors, ascending by index: all candidates that reach a threshold.
-  std::vector<std::uint32_t> orders;
-  float threshold = -std::numeric_limits<float>::infinity();
-  if (n >= kSampledFrom) threshold = likely_threshold(scores, excluded, count, candidates, orders);
-  if (threshold > -std::numeric_limits<float>::infinity()) {
-    HWY_DYNAMIC_DISPATCH(collect_at_least)
-    (scores.data(), n, excluded.empty() ? nullptr : excluded.data(), threshold, indices);
-  }
-  if (static_cast<std::int64_t>(indices.size()) < count) {
-    indices.clear();
-    collect_candidates(excluded, n, indices);
-  }
-
-  // 2. The count-th highest score among them.
-  orders.resize(indices.size());
-  for (std::size_t i = 0; i < orders.size(); ++i) {
-    orders[i] = order_of(scores[static_cast<std::size_t>(indices[i])]);
-  }
-  std::vector<std::uint32_t> ranked = orders;
-  const auto last = ranked.begin() + static_cast<std::ptrdiff_t>(count - 1);
-  std::nth_element(ranked.begin(), last, ranked.end(), std::greater<>());
-  const std::uint32_t bound = *last;
-
-  // 3. Those above it, and of its equals the first.
-  std::int64_t equals = count - std::count_if(ranked.begin(), last, [bound](std::uint32_t order) {
-                          return order > bound;
-                        });
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < orders.size(); ++i) {
-    if (orders[i] < bound) continue;
-    if (orders[i] == bound && equals-- <= 0) continue;
-    indices[kept++] = indices[i];
-  }
-  indices.resize(kept);
+std::span<const std::int32_t> TopK::select(std::span<const float> scores,
+                                           std::span<const std::uint64_t> excluded,
+                                           std::int64_t count) {
+  const std::int64_t most =
+      std::clamp<std::int64_t>(count, 0, static_cast<std::int64_t>(scores.size()));
+  indices_.resize(std::max(indices_.size(), static_cast<std::size_t>(most + kSlack)));
+  const std::span<const std::uint64_t> bits = select_bits(scores, excluded, count);
+  const std::int64_t listed = HWY_DYNAMIC_DISPATCH(list_bits)(
+      bits.data(), static_cast<std::int64_t>(bits.size()), indices_.data());
+  return {indices_.data(), static_cast<std::size_t>(listed)};
 }
 
 }  // namespace maskerade

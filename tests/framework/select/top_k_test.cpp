@@ -43,9 +43,9 @@ std::vector<std::int32_t> sorted_top_k(const std::vector<float>& scores,
 std::vector<std::int32_t> top_k(const std::vector<float>& scores,
                                 const std::vector<std::uint64_t>& excluded,
                                 std::int64_t count) {
-  std::vector<std::int32_t> indices = {5, 4, 3};
-  select_top_k(scores, excluded, count, indices);
-  return indices;
+  TopK top;
+  const auto indices = top.select(scores, excluded, count);
+  return {indices.begin(), indices.end()};
 }
 
 TEST(TopK, EdgesOfCount) {
@@ -100,13 +100,16 @@ TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
     rows.push_back(scores);  // fewer finite scores than asked for
     for (std::size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(n - i);
     rows.push_back(scores);
+    for (std::size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(std::min(i, n - i) % 999);
+    rows.push_back(scores);
     std::vector<std::uint64_t> excluded((n + 63) / 64);
     for (std::uint64_t& word : excluded) word = (std::uint64_t{engine()} << 32) | engine();
     std::vector<std::uint64_t> nearly_all((n + 63) / 64, ~std::uint64_t{0});
     nearly_all[3] = 0xF0F0;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       for (const auto& words : {std::vector<std::uint64_t>{}, excluded, nearly_all}) {
-        for (const std::int64_t count : {1, 7, 100, 600, static_cast<int>(n) - 1}) {
+        for (const std::int64_t count :
+             {1, 7, 100, 600, static_cast<int>(n) / 2, static_cast<int>(n) - 1}) {
           const std::vector<std::int32_t> expected = sorted_top_k(rows[row], words, count);
           for_each_target([&](const char* target) {
             EXPECT_EQ(top_k(rows[row], words, count), expected)
@@ -114,6 +117,36 @@ TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
           });
         }
       }
+    }
+  }
+}
+
+TEST(TopK, OneObjectServesRowsOfAnyLength) {
+  std::mt19937 engine(3);
+  TopK top;
+  for (const std::size_t n : {3000U, 64U, 1U, 900U, 65U, 5000U}) {
+    std::vector<float> scores(n);
+    for (float& score : scores) score = static_cast<float>(engine() % 100);
+    const auto indices = top.select(scores, {}, 50);
+    const std::vector<std::int32_t> expected = sorted_top_k(scores, {}, 50);
+    EXPECT_TRUE(std::equal(indices.begin(), indices.end(), expected.begin(), expected.end())) << n;
+  }
+}
+
+TEST(TopK, BitsAreTheIndices) {
+  std::mt19937 engine(4);
+  for (const std::size_t n : {1U, 64U, 100U, 2000U}) {
+    std::vector<float> scores(n);
+    for (float& score : scores) score = static_cast<float>(engine() % 50);
+    for (const std::int64_t count : {0, 1, 20, 1000, 5000}) {
+      TopK top;
+      const auto bits = top.select_bits(scores, {}, count);
+      ASSERT_EQ(bits.size(), (n + 63) / 64);
+      std::vector<std::int32_t> set;
+      for (std::size_t i = 0; i < bits.size() * 64; ++i) {
+        if (((bits[i / 64] >> (i % 64)) & 1U) != 0) set.push_back(static_cast<std::int32_t>(i));
+      }
+      EXPECT_EQ(set, sorted_top_k(scores, {}, count)) << n << " " << count;
     }
   }
 }
