@@ -10,6 +10,7 @@
 
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
+#include "framework/select/stream_scores.hpp"
 
 namespace maskerade {
 namespace {
@@ -17,6 +18,8 @@ namespace {
 constexpr std::uint32_t kProducts = MASKERADE_DEPENDS_QUERY | MASKERADE_DEPENDS_KEY;
 constexpr std::int64_t kMostRowsTogether = 64;
 constexpr std::int64_t kMostScoresTogether = 2'000'000;  // 8 MB of float32 per thread
+constexpr std::int64_t kMostPacked = 1'000'000;          // 4 MB likewise
+constexpr std::int64_t kKeysOfPart = 4096;               // of a range that threads share
 
 maskerade_matrix matrix_of(const TensorView& tensor, std::int64_t batch) {
   return {tensor.row(batch, 0, 0), static_cast<std::uint32_t>(tensor.dtype), tensor.head_stride,
@@ -173,11 +176,10 @@ struct HostServices {
   }
 };
 
-HostCall::HostCall(const MaskerContext& context)
+HostCall::HostCall(const MaskerContext& context, const Threads& parts)
     : context_(context),
-      tile_height_(std::min(kTileRows, context.inputs->shape.query_len)),
-      packed_(
-          aligned_floats(static_cast<std::size_t>(context.inputs->shape.head_dim * kPackedKeys))) {
+      parts_(parts),
+      tile_height_(std::min(kTileRows, context.inputs->shape.query_len)) {
   const AttentionInputs& inputs = *context.inputs;
   const AttentionShape& shape = inputs.shape;
   call_.struct_size = sizeof(call_);
@@ -310,46 +312,57 @@ void HostCall::active_bits(std::int64_t row,
   }
 }
 
+void HostCall::load_queries(std::int64_t row_begin, std::int64_t row_end) {
+  const std::int64_t dim = call_.shape.head_dim;
+  queries_.resize(static_cast<std::size_t>((row_end - row_begin) * dim));
+  for (std::int64_t row = row_begin; row < row_end; ++row) {
+    const Place at = place(row);
+    context_.inputs->q.load_row(call_.batch, at.head, at.query,
+                                &queries_[static_cast<std::size_t>((row - row_begin) * dim)]);
+  }
+}
+
+void HostCall::count_keys_read(std::int64_t keys) {
+  bytes_read_ +=
+      keys * call_.shape.head_dim * static_cast<std::int64_t>(size_of(context_.inputs->k.dtype));
+}
+
+// Keys [begin, end) of a kv head and the rows in queries_; scores[r * stride + key - begin].
+void HostCall::stream(std::int64_t kv_head,
+                      int rows,
+                      std::int64_t begin,
+                      std::int64_t end,
+                      float* scores,
+                      std::int64_t stride) {
+  const std::int64_t dim = call_.shape.head_dim;
+  parts_.for_each((end - begin + kKeysOfPart - 1) / kKeysOfPart, [&](std::int64_t part, int) {
+    const std::int64_t first = part * kKeysOfPart;
+    const std::int64_t count = std::min(kKeysOfPart, end - begin - first);
+    stream_scores(queries_.data(), dim, rows, context_.inputs->k, call_.batch, kv_head,
+                  begin + first, count, scores + first, stride);
+  });
+}
+
 void HostCall::score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores) {
   require_declared(kProducts, "score_range");
   require_key_range(begin, end, call_.shape.key_len);
-  const Place at = place(row);
-  const AttentionInputs& inputs = *context_.inputs;
-  const std::int64_t dim = inputs.shape.head_dim;
-  queries_.resize(static_cast<std::size_t>(dim));
-  inputs.q.load_row(call_.batch, at.head, at.query, queries_.data());
-  float tile[kPackedKeys];
-  for (std::int64_t key = begin; key < end; key += kPackedKeys) {
-    const auto count = static_cast<int>(std::min(kPackedKeys, end - key));
-    pack_keys(inputs.k, call_.batch, inputs.shape.kv_head_of(at.head), key, count, packed_.get());
-    score_tile(queries_.data(), dim, 1, packed_.get(), dim, tile, kPackedKeys);
-    std::copy_n(tile, count, scores + (key - begin));
-  }
+  load_queries(row, row + 1);
+  stream(context_.inputs->shape.kv_head_of(place(row).head), 1, begin, end, scores, end - begin);
   keys_scored_ += end - begin;
-  bytes_read_ += (end - begin) * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
+  count_keys_read(end - begin);
 }
 
 void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores) {
   require_declared(kProducts, "score_keys");
-  const Place at = place(row);
-  const AttentionInputs& inputs = *context_.inputs;
-  const std::int64_t dim = inputs.shape.head_dim;
   for (const std::int32_t key : keys) {
-    require_key_range(key, std::int64_t{key} + 1, inputs.shape.key_len);
-  }
-  queries_.resize(static_cast<std::size_t>(dim));
-  inputs.q.load_row(call_.batch, at.head, at.query, queries_.data());
-  float tile[kPackedKeys];
-  for (std::size_t first = 0; first < keys.size(); first += kPackedKeys) {
-    const auto listed =
-        keys.subspan(first, std::min<std::size_t>(kPackedKeys, keys.size() - first));
-    pack_keys(inputs.k, call_.batch, inputs.shape.kv_head_of(at.head), listed, packed_.get());
-    score_tile(queries_.data(), dim, 1, packed_.get(), dim, tile, kPackedKeys);
-    std::copy_n(tile, listed.size(), scores + first);
+    require_key_range(key, std::int64_t{key} + 1, call_.shape.key_len);
   }
   const auto count = static_cast<std::int64_t>(keys.size());
+  load_queries(row, row + 1);
+  stream_scores(queries_.data(), call_.shape.head_dim, 1, context_.inputs->k, call_.batch,
+                context_.inputs->shape.kv_head_of(place(row).head), keys, scores, count);
   keys_scored_ += count;
-  bytes_read_ += count * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
+  count_keys_read(count);
 }
 
 // scores[i] is of key 64 * first_tile + i; adds the best `count` that are visible and inactive,
@@ -396,46 +409,71 @@ void HostCall::add_top_scores(std::int64_t row,
   add_top(at, scores_, key_begin / kTileKeys, key_begin, count);
 }
 
-// Rows that read one kv head are scored together, so that each key is packed once for all of them.
+// Rows that read one kv head are scored together, so that each key is read once for all of them.
 void HostCall::add_top_products(std::int64_t row_begin,
                                 std::int64_t row_end,
                                 const std::int64_t* counts) {
   require_declared(kProducts | MASKERADE_DEPENDS_ACTIVE, "add_top_products");
-  const AttentionInputs& inputs = *context_.inputs;
-  const std::int64_t dim = inputs.shape.head_dim;
-  const std::int64_t stride = (inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
+  const AttentionShape& shape = context_.inputs->shape;
+  const std::int64_t stride = (shape.key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
   const std::int64_t most =
-      std::clamp<std::int64_t>(kMostScoresTogether / stride, 1, kMostRowsTogether);
+      std::clamp<std::int64_t>(kMostScoresTogether / stride, kMostStreamedRows, kMostRowsTogether);
   for (std::int64_t first = row_begin; first < row_end;) {
-    const std::int64_t kv_head = inputs.shape.kv_head_of(place(first).head);
+    const std::int64_t kv_head = shape.kv_head_of(place(first).head);
     std::int64_t last = first;
     std::int64_t end = 0;
-    queries_.resize(static_cast<std::size_t>(most * dim));
     for (; last < row_end && last - first < most; ++last) {
       const Place at = place(last);
-      if (inputs.shape.kv_head_of(at.head) != kv_head) break;
-      inputs.q.load_row(call_.batch, at.head, at.query, &queries_[(last - first) * dim]);
+      if (shape.kv_head_of(at.head) != kv_head) break;
       if (counts[last - row_begin] <= 0) continue;
       end = std::max(end, at.builder->visible_end(at.row));
       keys_scored_ += at.builder->visible_end(at.row);
     }
-    scores_.resize(static_cast<std::size_t>((last - first) * stride));
-    for (std::int64_t key = 0; key < end; key += kPackedKeys) {
-      const auto count = static_cast<int>(std::min(kPackedKeys, end - key));
-      pack_keys(inputs.k, call_.batch, kv_head, key, count, packed_.get());
-      score_tile(queries_.data(), dim, static_cast<int>(last - first), packed_.get(), dim,
-                 &scores_[static_cast<std::size_t>(key)], stride);
+    count_keys_read(end);
+    load_queries(first, last);
+    scores_.resize(std::max(scores_.size(), static_cast<std::size_t>((last - first) * stride)));
+    const auto rows = static_cast<int>(last - first);
+    if (rows <= kMostStreamedRows) {
+      stream(kv_head, rows, 0, end, scores_.data(), stride);
+    } else {
+      const std::int64_t tiles = (end + kPackedKeys - 1) / kPackedKeys;
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        score_tile(queries_.data(), shape.head_dim, rows, packed(kv_head, tile), shape.head_dim,
+                   &scores_[static_cast<std::size_t>(tile * kPackedKeys)], stride);
+      }
     }
-    bytes_read_ += end * dim * static_cast<std::int64_t>(size_of(inputs.k.dtype));
     for (std::int64_t row = first; row < last; ++row) {
       if (counts[row - row_begin] <= 0) continue;
       add_top(place(row),
               {&scores_[static_cast<std::size_t>((row - first) * stride)],
-               static_cast<std::size_t>(inputs.shape.key_len)},
+               static_cast<std::size_t>(shape.key_len)},
               0, 0, counts[row - row_begin]);
     }
     first = last;
   }
+}
+
+// Keeps the packed keys of one kv head, as far as they fit.
+const float* HostCall::packed(std::int64_t kv_head, std::int64_t tile) {
+  const TensorView& keys = context_.inputs->k;
+  const std::int64_t tile_floats = keys.dim * kPackedKeys;
+  const std::int64_t tiles = (keys.length + kPackedKeys - 1) / kPackedKeys;
+  const std::int64_t kept = std::min(tiles, std::max<std::int64_t>(kMostPacked / tile_floats, 1));
+  const std::int64_t head = call_.batch * keys.heads + kv_head;
+  if (!packed_) packed_ = aligned_floats(static_cast<std::size_t>(kept * tile_floats));
+  if (packed_head_ != head) {
+    packed_head_ = head;
+    packed_tiles_.assign(static_cast<std::size_t>(kept), -1);
+  }
+  std::int64_t& held = packed_tiles_[static_cast<std::size_t>(tile % kept)];
+  float* target = packed_.get() + tile % kept * tile_floats;
+  if (held != tile) {
+    const std::int64_t first = tile * kPackedKeys;
+    pack_keys(keys, call_.batch, kv_head, first,
+              static_cast<int>(std::min(kPackedKeys, keys.length - first)), target);
+    held = tile;
+  }
+  return target;
 }
 
 RandomField HostCall::random(std::int64_t head, std::uint32_t purpose) const {

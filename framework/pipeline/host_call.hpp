@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/base/parallel.hpp"
 #include "framework/base/philox.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
@@ -39,7 +40,8 @@ struct CallRows {
 // object serves one thread, for many calls; its memory is reused.
 class HostCall {
  public:
-  explicit HostCall(const MaskerContext& context);
+  // parts: who shares the scoring of one call's keys.
+  HostCall(const MaskerContext& context, const Threads& parts);
   HostCall(const HostCall&) = delete;
   HostCall& operator=(const HostCall&) = delete;
 
@@ -77,6 +79,15 @@ class HostCall {
                  std::int64_t key_end);
   void add_keys(std::int64_t row, std::span<const std::int32_t> keys, const float* probabilities);
   void active_bits(std::int64_t row, std::int64_t first_key, std::span<std::uint64_t> words) const;
+  void load_queries(std::int64_t row_begin, std::int64_t row_end);
+  void count_keys_read(std::int64_t keys);
+  void stream(std::int64_t kv_head,
+              int rows,
+              std::int64_t begin,
+              std::int64_t end,
+              float* scores,
+              std::int64_t stride);
+  const float* packed(std::int64_t kv_head, std::int64_t tile);
   void score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores);
   void score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores);
   void add_top_scores(std::int64_t row,
@@ -100,14 +111,18 @@ class HostCall {
                    std::size_t* population);
 
   const MaskerContext& context_;
+  const Threads& parts_;
   maskerade_call call_{};
   std::vector<TileRowBuilder> builders_;  // [heads of the call][tile rows of the call]
   std::int64_t tile_height_;
   std::int64_t tile_rows_ = 0;
   std::string failure_;
   std::pmr::monotonic_buffer_resource scratch_;
-  std::unique_ptr<float[], void (*)(float*)> packed_;  // one packed key tile
-  std::vector<float> queries_;                         // rows scored together
+  // Packed key tiles of one kv head: tile t is at t % packed_tiles_.size(), if that says t.
+  std::unique_ptr<float[], void (*)(float*)> packed_{nullptr, nullptr};
+  std::vector<std::int64_t> packed_tiles_;
+  std::int64_t packed_head_ = -1;
+  std::vector<float> queries_;  // rows scored together
   std::vector<float> scores_;
   std::vector<std::uint64_t> excluded_;
   TopK top_k_;

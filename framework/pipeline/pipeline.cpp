@@ -185,9 +185,18 @@ Mask run_masker(const Instance& instance,
                                                                           : 1;
   const std::int64_t groups = extent.heads / heads_together;
 
-  std::vector<std::unique_ptr<HostCall>> hosts(static_cast<std::size_t>(threads.count()));
+  // Too few units for the threads: each in turn, its keys scored by all threads.
+  const std::int64_t units = extent.batch * groups * chunks;
+  const bool in_turn = units < threads.count() &&
+                       instance.type().depends_on(MASKERADE_DEPENDS_QUERY) &&
+                       instance.type().depends_on(MASKERADE_DEPENDS_KEY);
+  const Threads alone(1);
+  const Threads& of_units = in_turn ? alone : threads;
+  const Threads& of_parts = in_turn ? threads : alone;
+
+  std::vector<std::unique_ptr<HostCall>> hosts(static_cast<std::size_t>(of_units.count()));
   std::vector<TileRow> results(static_cast<std::size_t>(extent.batch * extent.heads * tile_rows));
-  threads.for_each(extent.batch * groups * chunks, [&](std::int64_t item, int worker) {
+  of_units.for_each(units, [&](std::int64_t item, int worker) {
     const std::int64_t chunk = item % chunks;
     const std::int64_t group = item / chunks % groups;
     const CallRows rows{.batch = item / chunks / groups,
@@ -196,7 +205,7 @@ Mask run_masker(const Instance& instance,
                         .query_begin = borders[static_cast<std::size_t>(chunk)],
                         .query_end = borders[static_cast<std::size_t>(chunk) + 1]};
     auto& host = hosts[static_cast<std::size_t>(worker)];
-    if (!host) host = std::make_unique<HostCall>(context);
+    if (!host) host = std::make_unique<HostCall>(context, of_parts);
     host->start(rows, previous);
     instance.select(*host);
     for (std::int64_t head = rows.head_begin; head < rows.head_end; ++head) {

@@ -145,6 +145,28 @@ TEST(OracleTopK, CountsTheKeysItScoresAndReadsEachKeyOncePerGroup) {
   EXPECT_EQ(selection.maskers[0].bytes_read, 2 * 2 * 100 * 8 * 4);
 }
 
+// One kv head is one unit: its keys are shared out among the threads.
+TEST(OracleTopK, OneUnitOverManyKeysIsTheSameForAnyThreadCount) {
+  for (const char* share : {"query_head", "kv_head"}) {
+    const AttentionShape shape{1, 3, 1, 1, 10000, 8};
+    const TestProblem problem(shape, Visibility::causal(1, 10000));
+    const std::vector<MaskerUse> maskers = {
+        use("sink", {{"", {"5"}}}), use("oracle_topk", {{"", {"300"}}, {"share", {share}}})};
+    const Mask one = run(maskers, problem, {}, 1).mask;
+    expect_top_k(problem.inputs(), run({maskers[0]}, problem).mask, one, 300,
+                 share == std::string("kv_head") ? 3 : 1, true);
+    for (const int threads : {2, 3, 8}) EXPECT_EQ(run(maskers, problem, {}, threads).mask, one);
+  }
+}
+
+// More packed keys than are kept at once.
+TEST(OracleTopK, LongPrefillPacksKeysAgain) {
+  const AttentionShape shape{1, 2, 2, 9, 4500, 256};
+  const TestProblem problem(shape, Visibility::causal(9, 4500));
+  const Mask mask = run({use("oracle_topk", {{"", {"50"}}})}, problem, {}, 2).mask;
+  expect_top_k(problem.inputs(), Mask::empty(problem.inputs().visibility), mask, 50, 1, true);
+}
+
 TEST(OracleTopK, TiesGoToTheLowerKey) {
   const AttentionShape shape{1, 1, 1, 1, 300, 4};
   const std::vector<float> ones(1200, 1.0F);
