@@ -301,9 +301,10 @@ HWY_EXPORT(list_bits);
 
 namespace {
 
-// One of so many scores is sampled, at most so many in all.
-constexpr std::int64_t kSampleStep = 16;
-constexpr std::int64_t kMostSamples = 512;
+// One score of kSampleStep is sampled, within these numbers.
+constexpr std::int64_t kSampleStep = 64;
+constexpr std::int64_t kFewestSamples = 64;
+constexpr std::int64_t kMostSamples = 1024;
 // Below this many scores the sample costs more than it saves.
 constexpr std::int64_t kSampledFrom = 512;
 
@@ -313,7 +314,7 @@ float likely_threshold(const float* scores,
                        const Candidates& candidates,
                        std::int64_t count,
                        std::int64_t total) {
-  const std::int64_t wanted = std::min(kMostSamples, candidates.n / kSampleStep);
+  const std::int64_t wanted = std::clamp(candidates.n / kSampleStep, kFewestSamples, kMostSamples);
   const std::int64_t width = candidates.n / wanted;
   std::array<float, kMostSamples + kSlack> sample;
   std::int64_t samples = 0;
