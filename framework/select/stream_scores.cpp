@@ -50,16 +50,18 @@ namespace {
 // Components that are widened at a time: those of the keys in flight fit the first-level cache.
 constexpr std::int64_t kWidened = 128;
 
-// Asks for the lines of keys that come next, some at each step, in the order of memory.
+// Asks for the keys that come next, line by line in the order of memory, while four components of
+// as many keys are multiplied at each step.
 class Prefetch {
  public:
-  Prefetch(const std::byte* const* keys, std::int64_t bytes) : keys_(keys), bytes_(bytes) {}
+  Prefetch(const std::byte* const* keys, std::int64_t key_bytes, std::int64_t step_bytes)
+      : keys_(keys), key_bytes_(key_bytes), lines_(static_cast<int>(step_bytes / kLineBytes)) {}
 
-  HWY_INLINE void lines(int count) {
-    for (int i = 0; i < count; ++i) {
+  HWY_INLINE void step() {
+    for (int i = 0; i < lines_; ++i) {
       hwy::Prefetch(*keys_ + at_);
       at_ += kLineBytes;
-      if (at_ >= bytes_) {
+      if (at_ >= key_bytes_) {
         at_ = 0;
         ++keys_;
       }
@@ -68,7 +70,8 @@ class Prefetch {
 
  private:
   const std::byte* const* keys_;
-  std::int64_t bytes_;
+  std::int64_t key_bytes_;
+  int lines_;
   std::int64_t at_ = 0;
 };
 
@@ -82,7 +85,7 @@ HWY_INLINE void accumulate(const Queries& queries,
   const FloatTag d;
   std::int64_t i = 0;
   for (; i + 4 <= size; i += 4) {
-    prefetch.lines(kLanes * kVectors * 4 * 4 / kLineBytes);
+    prefetch.step();
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
       FloatVector columns[4];
@@ -129,7 +132,7 @@ HWY_NOINLINE void stream_rows(const Queries& queries,
     const std::byte* rows[kKeys];
     std::copy_n(next, kKeys, rows);
     find(first + kKeys);
-    Prefetch prefetch(next, keys.dim * element_bytes);
+    Prefetch prefetch(next, keys.dim * element_bytes, kKeys * 4 * element_bytes);
     FloatVector sums[kRows][kVectors];
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(d);
