@@ -57,7 +57,7 @@ void weigh(const Plan& plan, const Step& step, int rows, float* scores, SoftmaxS
                    : plan.bits.data() + static_cast<std::size_t>(block.bits_offset);
     tails[b] = ~std::uint64_t{0} >> (kBlockKeys - block.count);
   }
-  softmax_step(scores, rows, step.blocks, words, tails, state);
+  softmax_step(scores, 0, rows, step.blocks, words, tails, state);
 }
 
 }  // namespace

@@ -91,6 +91,7 @@ HWY_INLINE void softmax_row(
 }
 
 void step_rows(float* scores,
+               int first_row,
                int rows,
                int blocks,
                const std::uint64_t* const* words,
@@ -101,7 +102,7 @@ void step_rows(float* scores,
     for (int b = 0; b < blocks; ++b) {
       active[b] = words[b] == nullptr ? tails[b] : words[b][row] & tails[b];
     }
-    softmax_row(scores + row * detail::kScoreStride, blocks, active, row, state);
+    softmax_row(scores + row * detail::kScoreStride, blocks, active, first_row + row, state);
   }
 }
 
@@ -151,8 +152,23 @@ void accumulate(const float* weights,
   }
 }
 
-void widen_all(DType dtype, const void* source, std::int64_t count, float* target) {
+void pad(DType dtype, const void* source, std::int64_t count, std::int64_t padded, float* target) {
   widen(dtype, source, count, target);
+  std::fill(target + count, target + padded, 0.0F);
+}
+
+void scale_all(DType dtype, const void* source, std::int64_t count, float factor, float* target) {
+  const auto* values = static_cast<const float*>(source);
+  if (dtype != DType::kFloat32) {
+    widen(dtype, source, count, target);
+    values = target;
+  }
+  const FloatTag d;
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)), d, target + i);
+  }
+  for (; i < count; ++i) target[i] = values[i] * factor;
 }
 
 int lanes_of_target() { return kLanes; }
@@ -167,19 +183,21 @@ namespace maskerade {
 
 HWY_EXPORT(step_rows);
 HWY_EXPORT(accumulate);
-HWY_EXPORT(widen_all);
+HWY_EXPORT(pad);
+HWY_EXPORT(scale_all);
 HWY_EXPORT(lanes_of_target);
 HWY_EXPORT(this_target);
 
 namespace detail {
 
 void softmax_step(float* scores,
+                  int first_row,
                   int rows,
                   int blocks,
                   const std::uint64_t* const* words,
                   const std::uint64_t* tails,
                   SoftmaxState& state) {
-  HWY_DYNAMIC_DISPATCH(step_rows)(scores, rows, blocks, words, tails, state);
+  HWY_DYNAMIC_DISPATCH(step_rows)(scores, first_row, rows, blocks, words, tails, state);
 }
 
 void accumulate_values(const float* weights,
@@ -194,8 +212,14 @@ void accumulate_values(const float* weights,
 
 int value_lanes() { return HWY_DYNAMIC_DISPATCH(lanes_of_target)(); }
 
-void widen_values(DType dtype, const void* source, std::int64_t count, float* target) {
-  HWY_DYNAMIC_DISPATCH(widen_all)(dtype, source, count, target);
+void widen_padded(
+    DType dtype, const void* source, std::int64_t count, std::int64_t padded, float* target) {
+  HWY_DYNAMIC_DISPATCH(pad)(dtype, source, count, padded, target);
+}
+
+void widen_scaled(
+    DType dtype, const void* source, std::int64_t count, float factor, float* target) {
+  HWY_DYNAMIC_DISPATCH(scale_all)(dtype, source, count, factor, target);
 }
 
 std::string target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(this_target)()); }

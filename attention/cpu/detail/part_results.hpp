@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/plan.hpp"
+
+namespace maskerade::detail {
+
+// The results of tasks that see a part of a row block's keys, until they are united.
+class PartResults {
+ public:
+  explicit PartResults(std::int64_t head_dim) : head_dim_(head_dim) {}
+
+  void resize(std::int64_t parts);
+  float* out(std::int64_t part, std::int64_t row) {
+    return out_.data() + (part * kMaxRows + row) * head_dim_;
+  }
+  // -inf: the part has no key of the row, and out is not read.
+  double& lse(std::int64_t part, std::int64_t row) {
+    return lse_[static_cast<std::size_t>(part * kMaxRows + row)];
+  }
+
+  // Unites a row of parts first ... first + parts - 1, in this order, into out[head_dim]; gives its
+  // lse.
+  float merge(std::int64_t first, std::int64_t parts, std::int64_t row, float* out) const;
+
+ private:
+  std::int64_t head_dim_;
+  std::vector<float> out_;   // [parts][kMaxRows][head_dim]
+  std::vector<double> lse_;  // [parts][kMaxRows]; float32 would round the weights of the parts
+};
+
+}  // namespace maskerade::detail

@@ -1,0 +1,113 @@
+#include "attention/cpu/detail/shared_tiles.hpp"
+
+#include <algorithm>
+
+#include "attention/cpu/detail/few_rows.hpp"
+#include "attention/cpu/detail/softmax_kernel.hpp"
+
+namespace maskerade::detail {
+namespace {
+
+constexpr std::int64_t kSharedBytes = std::int64_t{64} << 20;
+// Row blocks that must read a tile before it is shared: a tile that is prepared ahead goes through
+// memory once more, which costs about as much as preparing it again.
+constexpr std::int32_t kSharedFrom = 3;
+
+}  // namespace
+
+SharedTiles::SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim)
+    : inputs_(inputs),
+      plan_(plan),
+      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys),
+      key_floats_(kPackedKeys * inputs.shape.head_dim),
+      value_floats_(kPackedKeys * value_dim),
+      value_dim_(value_dim) {}
+
+// A tile with all its keys, in order: its number, or -1.
+std::int64_t SharedTiles::whole_tile(const KeyBlock& block) const {
+  if (block.list_offset >= 0 || block.first_key % kPackedKeys != 0) return -1;
+  const bool whole = block.count == std::min(kPackedKeys, inputs_.shape.key_len - block.first_key);
+  return whole ? block.first_key / kPackedKeys : -1;
+}
+
+Chunk SharedTiles::chunk_from(std::int64_t begin) const {
+  const auto& blocks = plan_.row_blocks;
+  const auto group = [&](std::int64_t r) {
+    return group_of(blocks[static_cast<std::size_t>(r)], inputs_.shape);
+  };
+  const std::int64_t group_bytes =
+      tiles_ * (key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t last = group(begin) + std::max<std::int64_t>(1, kSharedBytes / group_bytes);
+  Chunk chunk{begin, begin};
+  while (chunk.end < static_cast<std::int64_t>(blocks.size()) && group(chunk.end) < last) {
+    ++chunk.end;
+  }
+  return chunk;
+}
+
+void SharedTiles::choose_slots(const Chunk& chunk) {
+  const auto& blocks = plan_.row_blocks;
+  sources_.clear();
+  first_group_ = group_of(blocks[static_cast<std::size_t>(chunk.begin)], inputs_.shape);
+  const std::int64_t groups =
+      group_of(blocks[static_cast<std::size_t>(chunk.end - 1)], inputs_.shape) - first_group_ + 1;
+  // First the uses of each tile, then its slot.
+  slots_.assign(static_cast<std::size_t>(groups * tiles_), 0);
+  for (std::int64_t r = chunk.begin; r < chunk.end; ++r) {
+    const RowBlock& rows = blocks[static_cast<std::size_t>(r)];
+    if (few_rows_serve(inputs_, rows)) continue;  // reads tiles where they lie
+    const std::int64_t base = (group_of(rows, inputs_.shape) - first_group_) * tiles_;
+    for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
+      const std::int64_t tile = whole_tile(plan_.key_blocks[static_cast<std::size_t>(k)]);
+      if (tile >= 0) ++slots_[static_cast<std::size_t>(base + tile)];
+    }
+  }
+  const std::int64_t limit = std::max<std::int64_t>(
+      1, kSharedBytes / ((key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float))));
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const auto slot = static_cast<std::int64_t>(sources_.size());
+    const bool keep = slots_[i] >= kSharedFrom && slot < limit;
+    slots_[i] = keep ? static_cast<std::int32_t>(slot) : -1;
+    if (!keep) continue;
+    const std::int64_t group = first_group_ + static_cast<std::int64_t>(i) / tiles_;
+    sources_.push_back({group / inputs_.shape.kv_heads, group % inputs_.shape.kv_heads,
+                        static_cast<std::int64_t>(i) % tiles_});
+  }
+}
+
+void SharedTiles::fill_slot(std::int64_t slot) {
+  const Source& source = sources_[static_cast<std::size_t>(slot)];
+  const std::int64_t first = source.tile * kPackedKeys;
+  const std::int64_t count = std::min(kPackedKeys, inputs_.shape.key_len - first);
+  pack_keys(inputs_.k, source.batch, source.kv_head, first, static_cast<int>(count),
+            keys_.get() + slot * key_floats_);
+  for (std::int64_t j = 0; value_floats_ > 0 && j < count; ++j) {
+    widen_padded(inputs_.v.dtype, inputs_.v.row(source.batch, source.kv_head, first + j),
+                 inputs_.shape.head_dim, value_dim_,
+                 values_.get() + slot * value_floats_ + j * value_dim_);
+  }
+}
+
+void SharedTiles::prepare(const Chunk& chunk, const Threads& threads) {
+  choose_slots(chunk);
+  const auto slots = static_cast<std::int64_t>(sources_.size());
+  if (slots > capacity_) {
+    keys_ = aligned_floats(static_cast<std::size_t>(slots * key_floats_));
+    if (value_floats_ > 0)
+      values_ = aligned_floats(static_cast<std::size_t>(slots * value_floats_));
+    capacity_ = slots;
+  }
+  threads.for_each(slots, [&](std::int64_t slot, int) { fill_slot(slot); });
+}
+
+SharedTiles::Tile SharedTiles::find(const RowBlock& rows, const KeyBlock& block) const {
+  const std::int64_t tile = whole_tile(block);
+  if (tile < 0) return {};
+  const std::int64_t group = group_of(rows, inputs_.shape) - first_group_;
+  const std::int32_t slot = slots_[static_cast<std::size_t>(group * tiles_ + tile)];
+  if (slot < 0) return {};
+  return {keys_.get() + slot * key_floats_,
+          value_floats_ > 0 ? values_.get() + slot * value_floats_ : nullptr};
+}
+
+}  // namespace maskerade::detail

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/plan.hpp"
+#include "framework/pipeline/attention_inputs.hpp"
+#include "framework/select/key_tile.hpp"
+#include "framework/tensor/tensor.hpp"
+
+namespace maskerade::detail {
+
+using Floats = std::unique_ptr<float[], void (*)(float*)>;
+
+// Which (batch, kv head) a row block reads, counted through.
+inline std::int64_t group_of(const RowBlock& rows, const AttentionShape& shape) {
+  return rows.batch * shape.kv_heads + rows.kv_head;
+}
+
+// Row blocks [begin, end) of a plan, whole (batch, kv head) groups, attended to together.
+struct Chunk {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+
+// The tiles that several row blocks of a chunk read, made ready once: keys packed, values widened.
+class SharedTiles {
+ public:
+  // value_dim: elements of a widened row of values, at least head_dim; 0: values are read in place.
+  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim);
+
+  // The chunk from row block `begin` on whose tiles fit the memory set apart for them.
+  Chunk chunk_from(std::int64_t begin) const;
+  // Forgets the chunk before.
+  void prepare(const Chunk& chunk, const Threads& threads);
+
+  // A packed tile and its values [64][value_dim] (nullptr: in place).
+  struct Tile {
+    const float* keys = nullptr;
+    const float* values = nullptr;
+  };
+  // What is shared of a key block; keys = nullptr: nothing.
+  Tile find(const RowBlock& rows, const KeyBlock& block) const;
+
+ private:
+  struct Source {
+    std::int64_t batch = 0;
+    std::int64_t kv_head = 0;
+    std::int64_t tile = 0;
+  };
+
+  std::int64_t whole_tile(const KeyBlock& block) const;
+  void choose_slots(const Chunk& chunk);
+  void fill_slot(std::int64_t slot);
+
+  const AttentionInputs& inputs_;
+  const Plan& plan_;
+  std::int64_t tiles_ = 0;         // of a kv head
+  std::int64_t key_floats_ = 0;    // of a packed tile
+  std::int64_t value_floats_ = 0;  // of its widened values
+  std::int64_t value_dim_ = 0;
+  std::int64_t first_group_ = 0;
+  std::vector<Source> sources_;      // by slot
+  std::vector<std::int32_t> slots_;  // [group within the chunk][tile]: slot, or -1
+  std::int64_t capacity_ = 0;        // slots that there is room for
+  Floats keys_{nullptr, [](float*) {}};
+  Floats values_{nullptr, [](float*) {}};
+};
+
+}  // namespace maskerade::detail

@@ -1,0 +1,49 @@
+#include "attention/cpu/detail/task_list.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace maskerade::detail {
+namespace {
+
+// Key blocks are split among tasks until there are about this many, but not below kSplitBlocks.
+constexpr std::int64_t kSplitTasks = 128;
+constexpr std::int64_t kSplitBlocks = 16;
+
+}  // namespace
+
+TaskList make_tasks(const Plan& plan, const Chunk& chunk) {
+  const auto row_block = [&](std::int64_t r) -> const RowBlock& {
+    return plan.row_blocks[static_cast<std::size_t>(r)];
+  };
+  const auto cost = [&](std::int64_t r) {
+    return (row_block(r).blocks_end - row_block(r).blocks_begin) * row_block(r).rows();
+  };
+  // Costly row blocks first within a group, so that the last tasks are short; the groups in turn,
+  // so that tasks that run at the same time read the same keys.
+  std::vector<std::int64_t> order(static_cast<std::size_t>(chunk.end - chunk.begin));
+  std::iota(order.begin(), order.end(), chunk.begin);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    const std::int64_t group_a = group_of(row_block(a), plan.shape);
+    const std::int64_t group_b = group_of(row_block(b), plan.shape);
+    return group_a != group_b ? group_a < group_b : cost(a) > cost(b);
+  });
+
+  const auto row_blocks = static_cast<std::int64_t>(plan.row_blocks.size());
+  const std::int64_t most_splits = (kSplitTasks + row_blocks - 1) / row_blocks;
+  TaskList list;
+  for (const std::int64_t r : order) {
+    const RowBlock& rows = row_block(r);
+    const std::int64_t blocks = rows.blocks_end - rows.blocks_begin;
+    const std::int64_t splits = std::clamp<std::int64_t>(blocks / kSplitBlocks, 1, most_splits);
+    if (splits > 1) list.merges.push_back({r, list.parts, splits});
+    for (std::int64_t s = 0; s < splits; ++s) {
+      list.tasks.push_back({r, rows.blocks_begin + blocks * s / splits,
+                            rows.blocks_begin + blocks * (s + 1) / splits,
+                            splits > 1 ? list.parts++ : -1});
+    }
+  }
+  return list;
+}
+
+}  // namespace maskerade::detail
