@@ -15,6 +15,9 @@ HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
+// Rows of a SoftmaxState, a whole number of vectors.
+constexpr int kMaxStepRows = 64;
+
 // 2^x for x <= 0. The polynomial is 2^f on [-1/2, 1/2] with a relative error below 9.2e-8 (least
 // maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. From 2^-126 down the
 // result is some value below 2^-126, and for x <= -127 it is 0.
@@ -47,23 +50,19 @@ HWY_INLINE FloatVector keep_active(FloatVector scores, std::uint64_t word, int f
                         hn::Set(d, -std::numeric_limits<float>::infinity()));
 }
 
-// One row of softmax_step; words[b] is the row's own word.
-HWY_INLINE void softmax_row(
-    float* scores, int blocks, const std::uint64_t* words, int row, detail::SoftmaxState& state) {
+// The highest active score of a row; what is not active becomes -inf. words[b] is the row's own.
+HWY_INLINE float mask_row(float* scores, int blocks, const std::uint64_t* words) {
   const FloatTag d;
-  constexpr float kNone = -std::numeric_limits<float>::infinity();
-  auto highest = hn::Set(d, kNone);
+  // Two chains: a maximum takes longer than it takes to start the next.
+  auto highest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  auto other = highest;
   for (int b = 0; b < blocks; ++b) {
     float* block = scores + std::int64_t{b} * 64;
     if (words[b] == ~std::uint64_t{0}) {
-      // Two chains: a maximum takes longer than it takes to start the next.
-      auto other = hn::LoadU(d, block + kLanes);
-      highest = hn::Max(highest, hn::LoadU(d, block));
-      for (int j = 2 * kLanes; j < 64; j += 2 * kLanes) {
+      for (int j = 0; j < 64; j += 2 * kLanes) {
         highest = hn::Max(highest, hn::LoadU(d, block + j));
         other = hn::Max(other, hn::LoadU(d, block + j + kLanes));
       }
-      highest = hn::Max(highest, other);
     } else {
       for (int j = 0; j < 64; j += kLanes) {
         const auto kept = keep_active(hn::LoadU(d, block + j), words[b], j);
@@ -72,24 +71,26 @@ HWY_INLINE void softmax_row(
       }
     }
   }
-  const float before = state.top[row];
-  const float top = std::max(before, hn::GetLane(hn::MaxOfLanes(d, highest)));
-  // Without an active key so far the weights are 2^-inf = 0, not 2^(-inf + inf).
-  const float base = top == kNone ? 0.0F : top;
-  const auto base_lanes = hn::Set(d, base);
-  auto sum = hn::Zero(d);
-  for (int j = 0; j < blocks * 64; j += kLanes) {
-    const auto weight = exp2_of(hn::Sub(hn::LoadU(d, scores + j), base_lanes));
-    hn::StoreU(weight, d, scores + j);
-    sum = hn::Add(sum, weight);
-  }
-  const float scale = hn::GetLane(exp2_of(hn::Set(d, before - base)));
-  state.top[row] = top;
-  state.scale[row] = scale;
-  state.sum[row] = state.sum[row] * static_cast<double>(scale) +
-                   static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(highest, other)));
 }
 
+// scores = 2^(score - base); the lanes' sums.
+HWY_INLINE FloatVector weigh_row(float* scores, int blocks, float base) {
+  const FloatTag d;
+  const auto base_lanes = hn::Set(d, base);
+  auto sum = hn::Zero(d);
+  for (int b = 0; b < blocks; ++b, scores += 64) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 64; j += kLanes) {
+      const auto weight = exp2_of(hn::Sub(hn::LoadU(d, scores + j), base_lanes));
+      hn::StoreU(weight, d, scores + j);
+      sum = hn::Add(sum, weight);
+    }
+  }
+  return sum;
+}
+
+// Row by row in three passes, so that one row's reductions overlap with the next row's.
 void step_rows(float* scores,
                int first_row,
                int rows,
@@ -97,13 +98,36 @@ void step_rows(float* scores,
                const std::uint64_t* const* words,
                const std::uint64_t* tails,
                detail::SoftmaxState& state) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  const FloatTag d;
+  HWY_ALIGN float base[kMaxStepRows];
+  HWY_ALIGN float rise[kMaxStepRows];
+  float* tops = state.top + first_row;
   for (int row = 0; row < rows; ++row) {
     std::uint64_t active[detail::kStepBlocks];
     for (int b = 0; b < blocks; ++b) {
       active[b] = words[b] == nullptr ? tails[b] : words[b][row] & tails[b];
     }
-    softmax_row(scores + row * detail::kScoreStride, blocks, active, first_row + row, state);
+    const float before = tops[row];
+    const float top =
+        std::max(before, mask_row(scores + row * detail::kScoreStride, blocks, active));
+    // Without an active key so far the weights are 2^-inf = 0, not 2^(-inf + inf).
+    base[row] = top == kNone ? 0.0F : top;
+    rise[row] = before - base[row];
+    tops[row] = top;
   }
+  const int padded = (rows + kLanes - 1) / kLanes * kLanes;
+  std::fill(rise + rows, rise + padded, 0.0F);
+  for (int row = 0; row < padded; row += kLanes) {
+    hn::Store(exp2_of(hn::Load(d, rise + row)), d, rise + row);
+  }
+  for (int row = 0; row < rows; ++row) {
+    const auto sum = weigh_row(scores + row * detail::kScoreStride, blocks, base[row]);
+    double& total = state.sum[first_row + row];
+    total = total * static_cast<double>(rise[row]) +
+            static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+  }
+  std::copy(rise, rise + rows, state.scale + first_row);
 }
 
 template <class Rows>
