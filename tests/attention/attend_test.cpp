@@ -134,6 +134,79 @@ TEST(Attend, EveryTargetEqualsTheOracle) {
   EXPECT_TRUE(names.contains("SCALAR") || names.contains("EMU128"));
 }
 
+TEST(Attend, EveryHeadDimEqualsTheOracleOnEveryTarget) {
+  std::vector<std::int64_t> dims = {7, 33, 250};
+  for (std::int64_t dim = 8; dim <= 256; dim += 8) dims.push_back(dim);
+  for (const std::int64_t dim : dims) {
+    // Two row blocks of more rows than a step takes, three tiles, the last one short.
+    const AttentionShape shape{.batch = 1,
+                               .query_heads = 2,
+                               .kv_heads = 1,
+                               .query_len = 75,
+                               .key_len = 133,
+                               .head_dim = dim};
+    const DType dtype = static_cast<DType>(dim / 8 % 3);
+    const RandomProblem problem(shape, dtype, true, 5);
+    const Mask mask = random_mask(problem.inputs.visibility, {1, 2}, {.sampled = true}, 6);
+    for_each_target([&](const char* target) {
+      for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles}) {
+        SCOPED_TRACE(::testing::Message() << target << " head_dim " << dim << " " << name_of(dtype)
+                                          << " " << name_of(kernel));
+        const WorstErrors errors =
+            compare(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 2));
+        EXPECT_LE(errors.out, kTolerance);
+        EXPECT_LE(errors.lse, kTolerance);
+      }
+    });
+  }
+}
+
+TEST(Attend, TilesSharedByManyRowBlocksEqualTheOracleOnEveryTarget) {
+  // Every dtype reads shared tiles: eight row blocks of one kv head, and steps of several tiles.
+  const AttentionShape shape{.batch = 1,
+                             .query_heads = 2,
+                             .kv_heads = 1,
+                             .query_len = 230,
+                             .key_len = 333,
+                             .head_dim = 40};
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      const RandomProblem problem(shape, dtype, causal, 7);
+      const Mask mask = Mask::full(problem.inputs.visibility);
+      for_each_target([&](const char* target) {
+        SCOPED_TRACE(::testing::Message() << target << " " << name_of(dtype) << " " << causal);
+        const AttentionOutput output = attend_by(Kernel::kDense, problem.inputs, mask, 1);
+        const WorstErrors errors = compare(problem.inputs, mask, output);
+        EXPECT_LE(errors.out, kTolerance);
+        EXPECT_LE(errors.lse, kTolerance);
+        EXPECT_EQ(output.out, attend_by(Kernel::kDense, problem.inputs, mask, 3).out);
+      });
+    }
+  }
+}
+
+TEST(Attend, AStepSkipsTilesThatNoneOfItsRowsTouch) {
+  // Each row attends to one tile of its own; row 3 to none. Values elsewhere would show.
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 64, .key_len = 320, .head_dim = 24};
+  const RandomProblem problem(shape, DType::kFloat32, false, 9);
+  std::vector<float> weights(64 * 320);
+  for (std::size_t row = 0; row < 64; ++row) {
+    const std::size_t tile = row / 13;
+    for (std::size_t key = 0; row != 3 && key < 1 + row; ++key) {
+      weights[row * 320 + tile * 64 + key] = 1;
+    }
+  }
+  const Mask mask = from_dense(problem.inputs.visibility, {}, weights);
+  for_each_target([&](const char* target) {
+    const AttentionOutput output = attend_by(Kernel::kTiles, problem.inputs, mask, 1);
+    const WorstErrors errors = compare(problem.inputs, mask, output);
+    EXPECT_LE(errors.out, kTolerance) << target;
+    EXPECT_LE(errors.lse, kTolerance) << target;
+    EXPECT_EQ(output.lse[3], -kInf);
+  });
+}
+
 TEST(Attend, AnEmptyMaskGivesZerosAndMinusInfinity) {
   const AttentionShape shape{
       .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 100, .head_dim = 32};
