@@ -107,10 +107,12 @@ struct HostServices {
               });
             },
         .score_range =
-            [](const maskerade_call* call, std::int64_t row, std::int64_t key_begin,
-               std::int64_t key_end, float* scores) {
-              return status_of(
-                  call, [&](HostCall& host) { host.score_range(row, key_begin, key_end, scores); });
+            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
+               std::int64_t key_begin, std::int64_t key_end, float* scores,
+               std::int64_t score_stride) {
+              return status_of(call, [&](HostCall& host) {
+                host.score_range(row_begin, row_end, key_begin, key_end, scores, score_stride);
+              });
             },
         .score_keys =
             [](const maskerade_call* call, std::int64_t row, const std::int32_t* keys,
@@ -328,13 +330,15 @@ void HostCall::count_keys_read(std::int64_t keys) {
 }
 
 // Keys [begin, end) of a kv head and the rows in queries_; scores[r * stride + key - begin].
-void HostCall::stream(std::int64_t kv_head,
-                      int rows,
-                      std::int64_t begin,
-                      std::int64_t end,
-                      float* scores,
-                      std::int64_t stride) {
+void HostCall::score_keys_of(std::int64_t kv_head,
+                             int rows,
+                             std::int64_t begin,
+                             std::int64_t end,
+                             float* scores,
+                             std::int64_t stride) {
   const std::int64_t dim = call_.shape.head_dim;
+  count_keys_read(end - begin);
+  if (rows > kMostStreamedRows) return score_tiles(kv_head, rows, begin, end, scores, stride);
   parts_.for_each((end - begin + kKeysOfPart - 1) / kKeysOfPart, [&](std::int64_t part, int) {
     const std::int64_t first = part * kKeysOfPart;
     const std::int64_t count = std::min(kKeysOfPart, end - begin - first);
@@ -343,13 +347,61 @@ void HostCall::stream(std::int64_t kv_head,
   });
 }
 
-void HostCall::score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores) {
+// The same by packed tiles.
+void HostCall::score_tiles(std::int64_t kv_head,
+                           int rows,
+                           std::int64_t begin,
+                           std::int64_t end,
+                           float* scores,
+                           std::int64_t stride) {
+  const std::int64_t dim = call_.shape.head_dim;
+  float cut[kMostRowsTogether * kPackedKeys];
+  for (std::int64_t first = begin / kPackedKeys * kPackedKeys; first < end; first += kPackedKeys) {
+    const float* keys = packed(kv_head, first / kPackedKeys);
+    if (begin <= first && first + kPackedKeys <= end) {
+      score_tile(queries_.data(), dim, rows, keys, dim, scores + (first - begin), stride);
+      continue;
+    }
+    score_tile(queries_.data(), dim, rows, keys, dim, cut, kPackedKeys);
+    const std::int64_t from = std::max(begin, first);
+    const std::int64_t count = std::min(end, first + kPackedKeys) - from;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(cut + r * kPackedKeys + (from - first), count,
+                  scores + r * stride + (from - begin));
+    }
+  }
+}
+
+// Rows from `first` on, before row_end, that read one kv head: the end of them, at most `most`.
+std::int64_t HostCall::end_of_group(std::int64_t first,
+                                    std::int64_t row_end,
+                                    std::int64_t most) const {
+  const AttentionShape& shape = context_.inputs->shape;
+  const std::int64_t kv_head = shape.kv_head_of(place(first).head);
+  std::int64_t last = first + 1;
+  while (last < row_end && last - first < most && shape.kv_head_of(place(last).head) == kv_head) {
+    ++last;
+  }
+  return last;
+}
+
+void HostCall::score_range(std::int64_t row_begin,
+                           std::int64_t row_end,
+                           std::int64_t begin,
+                           std::int64_t end,
+                           float* scores,
+                           std::int64_t stride) {
   require_declared(kProducts, "score_range");
   require_key_range(begin, end, call_.shape.key_len);
-  load_queries(row, row + 1);
-  stream(context_.inputs->shape.kv_head_of(place(row).head), 1, begin, end, scores, end - begin);
-  keys_scored_ += end - begin;
-  count_keys_read(end - begin);
+  for (std::int64_t first = row_begin; first < row_end;) {
+    const std::int64_t last = end_of_group(first, row_end, kMostRowsTogether);
+    load_queries(first, last);
+    score_keys_of(context_.inputs->shape.kv_head_of(place(first).head),
+                  static_cast<int>(last - first), begin, end, scores + (first - row_begin) * stride,
+                  stride);
+    keys_scored_ += (last - first) * (end - begin);
+    first = last;
+  }
 }
 
 void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores) {
@@ -419,29 +471,18 @@ void HostCall::add_top_products(std::int64_t row_begin,
   const std::int64_t most =
       std::clamp<std::int64_t>(kMostScoresTogether / stride, kMostStreamedRows, kMostRowsTogether);
   for (std::int64_t first = row_begin; first < row_end;) {
-    const std::int64_t kv_head = shape.kv_head_of(place(first).head);
-    std::int64_t last = first;
+    const std::int64_t last = end_of_group(first, row_end, most);
     std::int64_t end = 0;
-    for (; last < row_end && last - first < most; ++last) {
-      const Place at = place(last);
-      if (shape.kv_head_of(at.head) != kv_head) break;
-      if (counts[last - row_begin] <= 0) continue;
+    for (std::int64_t row = first; row < last; ++row) {
+      if (counts[row - row_begin] <= 0) continue;
+      const Place at = place(row);
       end = std::max(end, at.builder->visible_end(at.row));
       keys_scored_ += at.builder->visible_end(at.row);
     }
-    count_keys_read(end);
     load_queries(first, last);
     scores_.resize(std::max(scores_.size(), static_cast<std::size_t>((last - first) * stride)));
-    const auto rows = static_cast<int>(last - first);
-    if (rows <= kMostStreamedRows) {
-      stream(kv_head, rows, 0, end, scores_.data(), stride);
-    } else {
-      const std::int64_t tiles = (end + kPackedKeys - 1) / kPackedKeys;
-      for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        score_tile(queries_.data(), shape.head_dim, rows, packed(kv_head, tile), shape.head_dim,
-                   &scores_[static_cast<std::size_t>(tile * kPackedKeys)], stride);
-      }
-    }
+    score_keys_of(shape.kv_head_of(place(first).head), static_cast<int>(last - first), 0, end,
+                  scores_.data(), stride);
     for (std::int64_t row = first; row < last; ++row) {
       if (counts[row - row_begin] <= 0) continue;
       add_top(place(row),

@@ -81,14 +81,26 @@ class HostCall {
   void active_bits(std::int64_t row, std::int64_t first_key, std::span<std::uint64_t> words) const;
   void load_queries(std::int64_t row_begin, std::int64_t row_end);
   void count_keys_read(std::int64_t keys);
-  void stream(std::int64_t kv_head,
-              int rows,
-              std::int64_t begin,
-              std::int64_t end,
-              float* scores,
-              std::int64_t stride);
+  void score_keys_of(std::int64_t kv_head,
+                     int rows,
+                     std::int64_t begin,
+                     std::int64_t end,
+                     float* scores,
+                     std::int64_t stride);
+  void score_tiles(std::int64_t kv_head,
+                   int rows,
+                   std::int64_t begin,
+                   std::int64_t end,
+                   float* scores,
+                   std::int64_t stride);
+  std::int64_t end_of_group(std::int64_t first, std::int64_t row_end, std::int64_t most) const;
   const float* packed(std::int64_t kv_head, std::int64_t tile);
-  void score_range(std::int64_t row, std::int64_t begin, std::int64_t end, float* scores);
+  void score_range(std::int64_t row_begin,
+                   std::int64_t row_end,
+                   std::int64_t begin,
+                   std::int64_t end,
+                   float* scores,
+                   std::int64_t stride);
   void score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores);
   void add_top_scores(std::int64_t row,
                       const float* scores,

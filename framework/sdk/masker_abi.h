@@ -302,9 +302,16 @@ struct maskerade_services {
   /* Scoring. A score is q.k in float32, without scale, summed in one order on every device and
    * thread count: s = fma(q[d], k[d], s) for d = 0, 1, ..., from s = 0. */
 
-  /* scores[j] = q(row).k(key_begin + j) for keys [key_begin, key_end). */
-  int32_t (*score_range)(
-      const maskerade_call* call, int64_t row, int64_t key_begin, int64_t key_end, float* scores);
+  /* scores[(row - row_begin) * score_stride + key - key_begin] = q(row).k(key) for rows [row_begin,
+   * row_end) and keys [key_begin, key_end). Rows that read one kv head together read its keys once.
+   */
+  int32_t (*score_range)(const maskerade_call* call,
+                         int64_t row_begin,
+                         int64_t row_end,
+                         int64_t key_begin,
+                         int64_t key_end,
+                         float* scores,
+                         int64_t score_stride);
   /* scores[j] = q(row).k(keys[j]). */
   int32_t (*score_keys)(
       const maskerade_call* call, int64_t row, const int32_t* keys, size_t count, float* scores);

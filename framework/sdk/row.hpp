@@ -72,7 +72,8 @@ class Row {
   }
   // scores[j] = q.k of key key_begin + j, in the host's one order of summation.
   void products(std::int64_t key_begin, std::int64_t key_end, std::span<float> scores) const {
-    require_ok(call_->services->score_range(call_, row_, key_begin, key_end, scores.data()));
+    require_ok(call_->services->score_range(call_, row_, row_ + 1, key_begin, key_end,
+                                            scores.data(), key_end - key_begin));
   }
 
   // Adds keys [key_begin, key_end); what is not visible is left out.

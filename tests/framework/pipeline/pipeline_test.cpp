@@ -278,6 +278,17 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
     [](const testing::TestParamInfo<Fault>& fault) { return std::string(fault.param.how); });
 
+TEST(Pipeline, ScoresOfManyRowsAreThoseOfTheDefinition) {
+  for (const std::int64_t query_len : {1, 3, 9, 130}) {
+    const AttentionShape shape{2, 6, 2, query_len, 200, 20};
+    const TestProblem problem(shape, Visibility::all(query_len, 200));
+    for (const int threads : {1, 3}) {
+      const Mask mask = run({use("score_ranges")}, problem, {.chunk_rows = 64}, threads).mask;
+      EXPECT_EQ(count(mask).active_entries, 0);
+    }
+  }
+}
+
 TEST(Pipeline, RefusesInputsThatDoNotFitTheirShape) {
   const TestProblem problem = small_causal();
   AttentionInputs inputs = problem.inputs();
