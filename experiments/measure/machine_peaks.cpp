@@ -1,0 +1,129 @@
+#include "experiments/measure/machine_peaks.hpp"
+
+#include <algorithm>
+#include <new>
+#include <numeric>
+#include <vector>
+
+#include "experiments/measure/statistics.hpp"
+#include "framework/base/stopwatch.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "experiments/measure/machine_peaks.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target: each target reads this once.
+#include "hwy/aligned_allocator.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace maskerade {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// More than latency times issue width of any target, and they and two operands fit 16 registers.
+constexpr int kChains = 12;
+constexpr int kSums = 8;
+
+// Runs `rounds` multiply-adds in each of kChains chains; gives the flops. The result is stored to
+// keep the work from being left out.
+double run_multiply_adds(std::int64_t rounds, float* result) {
+  const hn::ScalableTag<float> d;
+  // The chains stay finite: x = x / 2 + 1 tends to 2.
+  const auto factor = hn::Set(d, 0.5F);
+  const auto term = hn::Set(d, 1.0F);
+  hn::Vec<decltype(d)> chains[kChains];
+  // Different starts, or the compiler would make one chain of them.
+  for (int c = 0; c < kChains; ++c) chains[c] = hn::Set(d, result[0] + static_cast<float>(c));
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    for (int c = 0; c < kChains; ++c) chains[c] = hn::MulAdd(chains[c], factor, term);
+  }
+  for (int c = 1; c < kChains; ++c) chains[0] = hn::Add(chains[0], chains[c]);
+  result[0] = hn::GetLane(chains[0]);
+  return 2.0 * kChains * static_cast<double>(rounds) * static_cast<double>(hn::Lanes(d));
+}
+
+// The sum of `count` words, aligned, a multiple of kSums vectors.
+std::uint64_t sum_words(const std::uint64_t* words, std::int64_t count) {
+  const hn::ScalableTag<std::uint64_t> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  hn::Vec<decltype(d)> sums[kSums];
+  for (int c = 0; c < kSums; ++c) sums[c] = hn::Zero(d);
+  for (std::int64_t i = 0; i < count; i += kSums * lanes) {
+    for (int c = 0; c < kSums; ++c) sums[c] = hn::Add(sums[c], hn::Load(d, words + i + c * lanes));
+  }
+  for (int c = 1; c < kSums; ++c) sums[0] = hn::Add(sums[0], sums[c]);
+  return hn::GetLane(hn::SumOfLanes(d, sums[0]));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace maskerade
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace maskerade {
+HWY_EXPORT(run_multiply_adds);
+HWY_EXPORT(sum_words);
+
+namespace {
+
+constexpr int kTimings = 7;
+// Small enough that threads which start late or are held up leave their share to the others.
+constexpr std::int64_t kRoundsPerItem = 200'000;
+constexpr std::int64_t kArithmeticItemsPerThread = 8;
+constexpr std::int64_t kBytesPerItem = std::int64_t{2} << 20;
+
+// What `work` amounts to per second: the median of kTimings timings after an untimed one.
+template <typename Body>
+double median_rate(double work, Body&& body) {
+  body();
+  std::vector<double> rates;
+  for (int i = 0; i < kTimings; ++i) {
+    const Stopwatch stopwatch;
+    body();
+    rates.push_back(work / (stopwatch.elapsed_ms() / 1000));
+  }
+  return summarize(rates).median;
+}
+
+}  // namespace
+
+double measure_flops_per_second(const Threads& threads) {
+  const std::int64_t items = kArithmeticItemsPerThread * threads.count();
+  std::vector<float> results(static_cast<std::size_t>(items), 1.0F);
+  std::vector<double> flops(static_cast<std::size_t>(items));
+  const auto body = [&] {
+    threads.for_each(items, [&](std::int64_t item, int) {
+      const auto at = static_cast<std::size_t>(item);
+      flops[at] = HWY_DYNAMIC_DISPATCH(run_multiply_adds)(kRoundsPerItem, &results[at]);
+    });
+  };
+  body();
+  return median_rate(std::accumulate(flops.begin(), flops.end(), 0.0), body);
+}
+
+double measure_read_bytes_per_second(const Threads& threads) {
+  const auto words = static_cast<std::size_t>(kReadProbeBytes) / sizeof(std::uint64_t);
+  const auto buffer = hwy::AllocateAligned<std::uint64_t>(words);
+  if (!buffer) throw std::bad_alloc();
+  const std::int64_t items = kReadProbeBytes / kBytesPerItem;
+  const auto words_per_item = static_cast<std::int64_t>(words) / items;
+  // Written first: pages that were never written may all be one page of zeros.
+  threads.for_each(items, [&](std::int64_t item, int) {
+    std::fill_n(buffer.get() + item * words_per_item, words_per_item,
+                static_cast<std::uint64_t>(item));
+  });
+  std::vector<std::uint64_t> sums(static_cast<std::size_t>(items));
+  return median_rate(static_cast<double>(kReadProbeBytes), [&] {
+    threads.for_each(items, [&](std::int64_t item, int) {
+      sums[static_cast<std::size_t>(item)] =
+          HWY_DYNAMIC_DISPATCH(sum_words)(buffer.get() + item * words_per_item, words_per_item);
+    });
+  });
+}
+
+MachinePeaks measure_peaks(const Threads& threads) {
+  return {measure_flops_per_second(threads), measure_read_bytes_per_second(threads)};
+}
+
+}  // namespace maskerade
+#endif  // HWY_ONCE

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+#include "framework/base/parallel.hpp"
+
+namespace maskerade {
+
+// What this machine's arithmetic and memory give a number of threads: the roof of attainable_ms.
+struct MachinePeaks {
+  double flops_per_second = 0;       // float32 multiply-adds, two flops each
+  double read_bytes_per_second = 0;  // from memory
+};
+
+// The read probe's buffer. The bandwidth meant is that of memory: the buffer is larger than what a
+// process finds in its caches again, also where a cloud machine names a last-level cache of several
+// hundred MB that it shares with its neighbours.
+inline constexpr std::int64_t kReadProbeBytes = std::int64_t{512} << 20;
+
+// Independent chains of multiply-adds in registers, in the widest vectors that the kernels use;
+// median of several timings, about 0.1 s.
+double measure_flops_per_second(const Threads& threads);
+
+// Sums over kReadProbeBytes; median of several timings, about 0.5 s. Throws std::bad_alloc where
+// that much memory is not to be had.
+double measure_read_bytes_per_second(const Threads& threads);
+
+// Both.
+MachinePeaks measure_peaks(const Threads& threads);
+
+}  // namespace maskerade

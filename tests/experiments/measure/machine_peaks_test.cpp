@@ -1,0 +1,37 @@
+#include "experiments/measure/machine_peaks.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "framework/base/stopwatch.hpp"
+
+namespace maskerade {
+namespace {
+
+// What a loop that the compiler is free to arrange gets, in flops per second.
+double plain_flops_per_second() {
+  std::vector<float> x(256, 1.0F);
+  constexpr int kRounds = 100'000;
+  const Stopwatch stopwatch;
+  for (int round = 0; round < kRounds; ++round) {
+    for (float& value : x) value = value * 0.5F + 1.0F;
+  }
+  const double seconds = stopwatch.elapsed_ms() / 1000;
+  EXPECT_FLOAT_EQ(x.front(), 2.0F);
+  return 2.0 * kRounds * static_cast<double>(x.size()) / seconds;
+}
+
+TEST(MachinePeaks, ArithmeticIsAboveThatOfAPlainLoop) {
+  EXPECT_GT(measure_flops_per_second(Threads(1)), plain_flops_per_second());
+}
+
+TEST(MachinePeaks, ReadsArePositiveAndFewerThanFlops) {
+  const MachinePeaks peaks = measure_peaks(Threads(2));
+  EXPECT_GT(peaks.read_bytes_per_second, 0);
+  // No machine reads eight bytes from memory in the time of one multiply-add of every lane.
+  EXPECT_LT(peaks.read_bytes_per_second, 4 * peaks.flops_per_second);
+}
+
+}  // namespace
+}  // namespace maskerade
