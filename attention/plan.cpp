@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "attention/detail/piece.hpp"
@@ -35,32 +36,48 @@ void check_fit(const Mask& mask, const AttentionShape& shape) {
   }
 }
 
-// Heads of a group that are stacked as rows.
-std::int64_t stacked_heads(const AttentionShape& shape, const Mask& mask, Kernel kernel) {
-  const std::int64_t room =
-      kernel == Kernel::kRows ? kMaxRows : kMaxRows / mask.tile_height();
-  return std::clamp<std::int64_t>(room, 1, shape.group_size());
-}
+// Where a piece's row blocks stand in the problem.
+struct Place {
+  std::int64_t batch = 0;
+  std::int64_t kv_head = 0;
+  std::int64_t first_head = 0;
+  std::size_t piece = 0;
+};
 
-std::vector<Piece> make_pieces(const Mask& mask, const AttentionShape& shape, Kernel kernel) {
-  const std::int64_t stacked = stacked_heads(shape, mask, kernel);
+// The pieces of a mask, each once, and the places where a shape has them.
+struct Layout {
   std::vector<Piece> pieces;
+  std::vector<Place> places;  // in the order of the row blocks
+};
+
+Layout lay_out(const Mask& mask, const AttentionShape& shape) {
+  const MaskExtent extent = mask.extent();
+  const std::int64_t group = shape.group_size();
+  const std::int64_t tile_rows = mask.tile_row_count();
+  Layout layout;
+  std::map<std::array<std::int64_t, 3>, std::size_t> first_pieces;  // of a run of tile rows
   for (std::int64_t b = 0; b < shape.batch; ++b) {
     for (std::int64_t kv = 0; kv < shape.kv_heads; ++kv) {
-      for (std::int64_t h = 0; h < shape.group_size(); h += stacked) {
-        for (std::int64_t t = 0; t < mask.tile_row_count(); ++t) {
-          pieces.push_back(
-              {b, kv, kv * shape.group_size() + h, std::min(stacked, shape.group_size() - h), t});
+      for (std::int64_t h = 0; h < group; h += kMaxRows) {
+        Piece piece{.mask_batch = mask.extent_batch(b),
+                    .mask_head = mask.extent_head(kv * group + h, shape.query_heads),
+                    .heads = std::min(kMaxRows, group - h),
+                    .is_shared = extent.heads != shape.query_heads};
+        const auto [first, is_new] = first_pieces.try_emplace(
+            {piece.mask_batch, piece.mask_head, piece.heads}, layout.pieces.size());
+        for (piece.tile_row = 0; piece.tile_row < tile_rows; ++piece.tile_row) {
+          if (is_new) layout.pieces.push_back(piece);
+          layout.places.push_back(
+              {b, kv, kv * group + h, first->second + static_cast<std::size_t>(piece.tile_row)});
         }
       }
     }
   }
-  return pieces;
+  return layout;
 }
 
 // Where a part's elements begin in the plan.
 struct Offsets {
-  std::int64_t row_blocks = 0;
   std::int64_t key_blocks = 0;
   std::int64_t bits = 0;
   std::int64_t key_list = 0;
@@ -68,12 +85,6 @@ struct Offsets {
 };
 
 void copy_part(const Part& part, const Offsets& at, Plan& plan) {
-  for (std::size_t i = 0; i < part.row_blocks.size(); ++i) {
-    RowBlock block = part.row_blocks[i];
-    block.blocks_begin += at.key_blocks;
-    block.blocks_end += at.key_blocks;
-    plan.row_blocks[static_cast<std::size_t>(at.row_blocks) + i] = block;
-  }
   for (std::size_t i = 0; i < part.key_blocks.size(); ++i) {
     KeyBlock block = part.key_blocks[i];
     if (block.list_offset >= 0) block.list_offset += at.key_list;
@@ -85,6 +96,21 @@ void copy_part(const Part& part, const Offsets& at, Plan& plan) {
   std::copy(part.bits.begin(), part.bits.end(), plan.bits.begin() + at.bits);
   std::copy(part.key_list.begin(), part.key_list.end(), plan.key_list.begin() + at.key_list);
   std::copy(part.samples.begin(), part.samples.end(), plan.samples.begin() + at.samples);
+}
+
+// Row blocks [begin, end) of a part.
+struct RowBlocksOfPiece {
+  std::size_t part = 0;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// Pieces are planned in this many parts, or one each: enough for all threads, and few allocations.
+constexpr std::int64_t kParts = 256;
+
+// The pieces of part p of `parts`.
+std::int64_t first_piece(std::int64_t p, std::int64_t parts, std::int64_t pieces) {
+  return p * pieces / parts;
 }
 
 }  // namespace
@@ -103,9 +129,38 @@ std::optional<Kernel> parse_kernel(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+std::string Plan::kernel_mix() const {
+  std::array<std::pair<std::int64_t, std::string_view>, kKernelNames.size()> uses;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    uses[i] = {
+        std::count_if(row_blocks.begin(), row_blocks.end(),
+                      [&](const RowBlock& rows) { return rows.kernel == kKernelNames[i].first; }),
+        kKernelNames[i].second};
+  }
+  std::stable_sort(uses.begin(), uses.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  const auto all = static_cast<std::int64_t>(row_blocks.size());
+  if (all == 0) return "";
+  if (uses[0].first == all) return std::string(uses[0].second);
+  std::string mix;
+  for (const auto& [count, name] : uses) {
+    if (count == 0) continue;
+    const double percent = 100.0 * static_cast<double>(count) / static_cast<double>(all);
+    mix += fmt::format("{}{} {}", mix.empty() ? "" : ", ", name,
+                       percent < 1    ? "<1%"
+                       : percent > 99 ? ">99%"
+                                      : fmt::format("{:.0f}%", percent));
+  }
+  return mix;
+}
+
 std::int64_t Plan::kv_bytes_touched(DType dtype) const noexcept {
   std::int64_t keys = 0;
-  for (const KeyBlock& block : key_blocks) keys += block.count;
+  for (const RowBlock& rows : row_blocks) {
+    for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
+      keys += key_blocks[static_cast<std::size_t>(k)].count;
+    }
+  }
   return keys * 2 * shape.head_dim * static_cast<std::int64_t>(size_of(dtype));
 }
 
@@ -118,18 +173,25 @@ std::int64_t Plan::size_bytes() const noexcept {
 
 Plan make_plan(const Mask& mask,
                const AttentionShape& shape,
-               Kernel kernel,
+               std::optional<Kernel> kernel,
+               DType dtype,
+               const CostModel& costs,
                const Threads& threads) {
   check_fit(mask, shape);
-  const std::vector<Piece> pieces = make_pieces(mask, shape, kernel);
-  std::vector<Part> parts(pieces.size());
-  const auto items = static_cast<std::int64_t>(pieces.size());
-  threads.for_each(items, [&](std::int64_t i, int) {
-    const auto at = static_cast<std::size_t>(i);
-    if (kernel == Kernel::kRows) {
-      detail::plan_rows(mask, shape, pieces[at], parts[at]);
-    } else {
-      detail::plan_tiles(mask, shape, pieces[at], kernel == Kernel::kDense, parts[at]);
+  const Layout layout = lay_out(mask, shape);
+  const detail::Choice choice{kernel, dtype, shape.head_dim, costs};
+  const auto pieces = static_cast<std::int64_t>(layout.pieces.size());
+  const std::int64_t part_count = std::min(pieces, kParts);
+  std::vector<Part> parts(static_cast<std::size_t>(part_count));
+  std::vector<RowBlocksOfPiece> row_blocks(layout.pieces.size());
+  threads.for_each(part_count, [&](std::int64_t p, int) {
+    Part& part = parts[static_cast<std::size_t>(p)];
+    for (std::int64_t i = first_piece(p, part_count, pieces);
+         i < first_piece(p + 1, part_count, pieces); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      row_blocks[at] = {static_cast<std::size_t>(p), part.row_blocks.size()};
+      detail::plan_piece(mask, layout.pieces[at], choice, part);
+      row_blocks[at].end = part.row_blocks.size();
     }
   });
 
@@ -137,25 +199,40 @@ Plan make_plan(const Mask& mask,
   Offsets end;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     offsets[i] = end;
-    end.row_blocks += static_cast<std::int64_t>(parts[i].row_blocks.size());
     end.key_blocks += static_cast<std::int64_t>(parts[i].key_blocks.size());
     end.bits += static_cast<std::int64_t>(parts[i].bits.size());
     end.key_list += static_cast<std::int64_t>(parts[i].key_list.size());
     end.samples += static_cast<std::int64_t>(parts[i].samples.size());
   }
   Plan plan;
-  plan.kernel = kernel;
   plan.shape = shape;
-  plan.row_blocks.resize(static_cast<std::size_t>(end.row_blocks));
   plan.key_blocks.resize(static_cast<std::size_t>(end.key_blocks));
   plan.bits.resize(static_cast<std::size_t>(end.bits));
   plan.key_list.resize(static_cast<std::size_t>(end.key_list));
   plan.samples.resize(static_cast<std::size_t>(end.samples));
-  threads.for_each(items, [&](std::int64_t i, int) {
-    const auto at = static_cast<std::size_t>(i);
-    copy_part(parts[at], offsets[at], plan);
+  threads.for_each(part_count, [&](std::int64_t p, int) {
+    copy_part(parts[static_cast<std::size_t>(p)], offsets[static_cast<std::size_t>(p)], plan);
   });
+  for (const Place& place : layout.places) {
+    const RowBlocksOfPiece& from = row_blocks[place.piece];
+    for (std::size_t i = from.begin; i < from.end; ++i) {
+      RowBlock rows = parts[from.part].row_blocks[i];
+      rows.batch = place.batch;
+      rows.kv_head = place.kv_head;
+      rows.first_head += place.first_head;
+      rows.blocks_begin += offsets[from.part].key_blocks;
+      rows.blocks_end += offsets[from.part].key_blocks;
+      plan.row_blocks.push_back(rows);
+    }
+  }
   return plan;
+}
+
+Plan make_plan(const Mask& mask,
+               const AttentionShape& shape,
+               std::optional<Kernel> kernel,
+               const Threads& threads) {
+  return make_plan(mask, shape, kernel, DType::kFloat32, CostModel::defaults(), threads);
 }
 
 }  // namespace maskerade

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "attention/attention_output.hpp"
+#include "attention/cost_model.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 
@@ -51,8 +53,9 @@ struct RowBlock {
   std::int64_t first_query = 0;
   std::int32_t heads = 0;
   std::int32_t queries = 0;
-  std::int64_t blocks_begin = 0;  // in key_blocks
+  std::int64_t blocks_begin = 0;  // in key_blocks; row blocks may share key blocks
   std::int64_t blocks_end = 0;
+  Kernel kernel = Kernel::kDense;  // that planned it; attending is the same for all
 
   std::int64_t rows() const noexcept { return std::int64_t{heads} * queries; }
 };
@@ -60,7 +63,6 @@ struct RowBlock {
 // A mask made ready for the CPU kernels: what to read, in which order. At decode the query heads of
 // one kv group are stacked as rows, so that K and V are read once for the group.
 struct Plan {
-  Kernel kernel = Kernel::kDense;
   AttentionShape shape;
   std::vector<RowBlock> row_blocks;
   std::vector<KeyBlock> key_blocks;
@@ -68,19 +70,27 @@ struct Plan {
   std::vector<std::int32_t> key_list;
   std::vector<PlannedSample> samples;
 
+  // The kernels by their share of the row blocks: "tiles", "tiles 82%, dense 18%"; "" without any.
+  std::string kernel_mix() const;
   // Bytes of K and V that attend reads, after the union over a row block's rows.
   std::int64_t kv_bytes_touched(DType dtype) const noexcept;
   std::int64_t size_bytes() const noexcept;
 };
 
-// The plan of a mask for a kernel. The mask's extent must fit the shape (ShapeError otherwise).
+// The plan of a mask for a kernel; nullopt: for each tile row the kernel that the costs say is the
+// cheapest for inputs of this dtype, where dense means that tiles would leave nothing out. The
+// costs also say how many queries share a row block of the rows kernel. The mask's extent must fit
+// the shape (ShapeError otherwise).
 Plan make_plan(const Mask& mask,
                const AttentionShape& shape,
-               Kernel kernel,
+               std::optional<Kernel> kernel,
+               DType dtype,
+               const CostModel& costs,
                const Threads& threads);
-
-// The kernel that is likely fastest for a mask: rows where the tiles that it touches are mostly
-// empty, dense where nearly every visible tile is touched, tiles otherwise.
-Kernel choose_kernel(const Mask& mask, const AttentionShape& shape);
+// By the default costs of float32.
+Plan make_plan(const Mask& mask,
+               const AttentionShape& shape,
+               std::optional<Kernel> kernel,
+               const Threads& threads);
 
 }  // namespace maskerade

@@ -6,8 +6,10 @@
 
 namespace maskerade {
 
-ResearchAttention::ResearchAttention(Pipeline pipeline, std::optional<Kernel> kernel)
-    : pipeline_(std::move(pipeline)), kernel_(kernel) {}
+ResearchAttention::ResearchAttention(Pipeline pipeline,
+                                     std::optional<Kernel> kernel,
+                                     CostModel costs)
+    : pipeline_(std::move(pipeline)), kernel_(kernel), costs_(std::move(costs)) {}
 
 PreparedPipeline ResearchAttention::prepare(const AttentionInputs& inputs,
                                             const PipelineOptions& options,
@@ -16,9 +18,9 @@ PreparedPipeline ResearchAttention::prepare(const AttentionInputs& inputs,
 }
 
 Plan ResearchAttention::plan(const Mask& mask,
-                             const AttentionShape& shape,
+                             const AttentionInputs& inputs,
                              const Threads& threads) const {
-  return make_plan(mask, shape, kernel_ ? *kernel_ : choose_kernel(mask, shape), threads);
+  return make_plan(mask, inputs.shape, kernel_, inputs.k.dtype, costs_, threads);
 }
 
 AttentionOutput ResearchAttention::run(const AttentionInputs& inputs,
@@ -27,7 +29,7 @@ AttentionOutput ResearchAttention::run(const AttentionInputs& inputs,
   const PreparedPipeline prepared = prepare(inputs, options, threads);
   const Selection selection = prepared.select(threads);
   AttentionOutput output;
-  attend(inputs, plan(selection.mask, inputs.shape, threads), threads, output);
+  attend(inputs, plan(selection.mask, inputs, threads), threads, output);
   return output;
 }
 

@@ -12,15 +12,17 @@ namespace maskerade {
 // The four stages can be called, and timed, one by one.
 class ResearchAttention {
  public:
-  // kernel: nullopt lets choose_kernel decide for each mask.
-  explicit ResearchAttention(Pipeline pipeline, std::optional<Kernel> kernel = std::nullopt);
+  // kernel: nullopt chooses for each tile row, see make_plan.
+  explicit ResearchAttention(Pipeline pipeline,
+                             std::optional<Kernel> kernel = std::nullopt,
+                             CostModel costs = CostModel::defaults());
 
   const Pipeline& pipeline() const noexcept { return pipeline_; }
 
   PreparedPipeline prepare(const AttentionInputs& inputs,
                            const PipelineOptions& options,
                            const Threads& threads) const;
-  Plan plan(const Mask& mask, const AttentionShape& shape, const Threads& threads) const;
+  Plan plan(const Mask& mask, const AttentionInputs& inputs, const Threads& threads) const;
 
   // All stages in turn.
   AttentionOutput run(const AttentionInputs& inputs,
@@ -30,6 +32,7 @@ class ResearchAttention {
  private:
   Pipeline pipeline_;
   std::optional<Kernel> kernel_;
+  CostModel costs_;
 };
 
 }  // namespace maskerade

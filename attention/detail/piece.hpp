@@ -2,22 +2,19 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "attention/cost_model.hpp"
+#include "attention/detail/bit_words.hpp"
 #include "attention/plan.hpp"
 
 namespace maskerade::detail {
 
-// Bits 0 ... count - 1; none for count <= 0.
-inline std::uint64_t low_bits(std::int64_t count) {
-  if (count >= 64) return ~std::uint64_t{0};
-  return count <= 0 ? 0 : (std::uint64_t{1} << count) - 1;
-}
-
 // Some row blocks, with offsets into the part's own arrays.
 struct Part {
-  std::vector<RowBlock> row_blocks;
+  std::vector<RowBlock> row_blocks;  // first_head within the piece; no batch and kv head yet
   std::vector<KeyBlock> key_blocks;
   std::vector<std::uint64_t> bits;
   std::vector<std::int32_t> key_list;
@@ -32,27 +29,33 @@ struct Part {
   }
 };
 
-// The queries of one tile row for some heads of one kv group.
+// The queries of one tile row for some heads of one kv group, as the mask has them: problems that
+// broadcast the mask plan a piece once for all that read it.
 struct Piece {
-  std::int64_t batch = 0;
-  std::int64_t kv_head = 0;
-  std::int64_t first_head = 0;
+  std::int64_t mask_batch = 0;
+  std::int64_t mask_head = 0;  // of the first head
   std::int64_t heads = 0;
+  bool is_shared = false;       // all heads read mask_head; otherwise each the next one
+  std::int64_t first_head = 0;  // within the group's part that is planned together
   std::int64_t tile_row = 0;
+
+  // The piece of `count` of its heads.
+  Piece heads_from(std::int64_t first, std::int64_t count) const {
+    Piece piece = *this;
+    piece.first_head += first;
+    if (!is_shared) piece.mask_head += first;
+    piece.heads = count;
+    return piece;
+  }
 };
 
 // What the mask holds for a piece. Heads that share a mask head share a layer.
 class PieceMask {
  public:
-  PieceMask(const Mask& mask, const AttentionShape& shape, const Piece& piece) : mask_(mask) {
-    batch_ = mask.extent_batch(piece.batch);
-    for (std::int64_t h = 0; h < piece.heads; ++h) {
-      const std::int64_t head = mask.extent_head(piece.first_head + h, shape.query_heads);
-      if (heads_.empty() || heads_.back() != head) {
-        heads_.push_back(head);
-        views_.push_back(mask.tile_row(batch_, head, piece.tile_row));
-      }
-      layers_.push_back(heads_.size() - 1);
+  PieceMask(const Mask& mask, const Piece& piece)
+      : mask_(mask), batch_(piece.mask_batch), first_layer_head_(piece.mask_head) {
+    for (std::int64_t layer = 0; layer < (piece.is_shared ? 1 : piece.heads); ++layer) {
+      views_.push_back(mask.tile_row(batch_, first_layer_head_ + layer, piece.tile_row));
     }
     first_query_ = views_.front().first_query;
     queries_ = views_.front().rows;
@@ -61,22 +64,18 @@ class PieceMask {
   std::int64_t first_query() const { return first_query_; }
   std::int64_t queries() const { return queries_; }
   std::size_t layers() const { return views_.size(); }
-  std::size_t layer_of(std::int64_t head) const { return layers_[static_cast<std::size_t>(head)]; }
+  std::size_t layer_of(std::int64_t head) const {
+    return views_.size() == 1 ? 0 : static_cast<std::size_t>(head);
+  }
   const TileRowView& view(std::size_t layer) const { return views_[layer]; }
   bool has_sampled() const { return mask_.has_sampled(); }
   SampledEntries sampled(std::size_t layer, std::int64_t query) const {
-    return mask_.sampled(batch_, heads_[layer], first_query_ + query);
+    return mask_.sampled(batch_, first_layer_head_ + static_cast<std::int64_t>(layer),
+                         first_query_ + query);
   }
   // Columns of a tile that a query of the piece sees.
   std::uint64_t visible_word(std::int64_t query, std::int64_t tile) const {
     return low_bits(mask_.visibility().end(first_query_ + query) - tile * kTileKeys);
-  }
-  std::int64_t last_visible_end() const {
-    std::int64_t end = 0;
-    for (std::int64_t q = 0; q < queries_; ++q) {
-      end = std::max(end, mask_.visibility().end(first_query_ + q));
-    }
-    return end;
   }
   std::int64_t first_visible_end() const {
     std::int64_t end = mask_.key_len();
@@ -85,19 +84,20 @@ class PieceMask {
     }
     return end;
   }
-  std::int64_t tile_count() const { return mask_.tile_count(); }
   std::int64_t key_len() const { return mask_.key_len(); }
 
-  // Tiles with an active entry, bits or sampled; with `all`, every tile that a query sees.
-  std::vector<std::uint64_t> touched_tiles(bool all) const {
-    std::vector<std::uint64_t> touched(static_cast<std::size_t>((tile_count() + 63) / 64));
-    if (all) {
-      const std::int64_t tiles = (last_visible_end() + kTileKeys - 1) / kTileKeys;
-      for (std::size_t w = 0; w < touched.size(); ++w) {
-        touched[w] = low_bits(tiles - static_cast<std::int64_t>(w) * 64);
-      }
-      return touched;
+  // Tiles that a query sees.
+  std::int64_t visible_tiles() const {
+    std::int64_t end = 0;
+    for (std::int64_t q = 0; q < queries_; ++q) {
+      end = std::max(end, mask_.visibility().end(first_query_ + q));
     }
+    return (end + kTileKeys - 1) / kTileKeys;
+  }
+
+  // Tiles with an active entry, bits or sampled, as a bitmap.
+  std::vector<std::uint64_t> touched_tiles() const {
+    std::vector<std::uint64_t> touched(static_cast<std::size_t>((mask_.tile_count() + 63) / 64));
     for (std::size_t layer = 0; layer < layers(); ++layer) {
       for (std::size_t w = 0; w < touched.size(); ++w) touched[w] |= view(layer).any[w];
       if (!has_sampled()) continue;
@@ -113,21 +113,43 @@ class PieceMask {
 
  private:
   const Mask& mask_;
-  std::int64_t batch_ = 0;
+  std::int64_t batch_;
+  std::int64_t first_layer_head_;
   std::int64_t first_query_ = 0;
   std::int64_t queries_ = 0;
-  std::vector<std::int64_t> heads_;  // the mask's, by layer
-  std::vector<TileRowView> views_;   // by layer
-  std::vector<std::size_t> layers_;  // by head of the piece
+  std::vector<TileRowView> views_;  // by layer
 };
 
-// Append the row blocks of a piece: with its tiles (all that a query sees, or those with an active
-// entry), or with lists of its active keys.
-void plan_tiles(const Mask& mask,
-                const AttentionShape& shape,
-                const Piece& piece,
-                bool all_visible,
-                Part& part);
-void plan_rows(const Mask& mask, const AttentionShape& shape, const Piece& piece, Part& part);
+// How pieces are planned.
+struct Choice {
+  std::optional<Kernel> kernel;  // nullopt: the cheapest
+  DType dtype;
+  std::int64_t head_dim;
+  const CostModel& costs;
+
+  double block_ns(const BlockWork& work) const { return costs.block_ns(dtype, head_dim, work); }
+};
+
+// Appends the row blocks of a piece.
+void plan_piece(const Mask& mask, const Piece& piece, const Choice& choice, Part& part);
+
+// Its tiles, in row blocks of whole heads: for kDense all that a query sees, otherwise those with
+// an active entry. nullopt names dense the row blocks whose every visible tile has one.
+void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Kernel> kernel, Part& part);
+double tiles_ns(const Mask& mask, const Piece& piece, const Choice& choice);
+
+// Lists of its active keys.
+class RowsPlan {
+ public:
+  RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice);
+  double ns() const { return ns_; }
+  void append_to(Part& part) const;
+
+ private:
+  const Mask& mask_;
+  std::vector<Piece> pieces_;          // all heads stacked, or each with row blocks of its own
+  std::vector<std::int64_t> queries_;  // of a row block, by piece
+  double ns_ = 0;
+};
 
 }  // namespace maskerade::detail

@@ -91,29 +91,80 @@ class TileWords {
   std::vector<const std::uint64_t*> partial_;  // by layer: words of its next partial tile
 };
 
-}  // namespace
+// The heads of a row block.
+std::int64_t stacked_heads(const Mask& mask, const Piece& piece) {
+  return std::clamp<std::int64_t>(kMaxRows / mask.tile_height(), 1, piece.heads);
+}
 
-void plan_tiles(const Mask& mask,
-                const AttentionShape& shape,
-                const Piece& piece,
-                bool all_visible,
-                Part& part) {
-  const PieceMask piece_mask(mask, shape, piece);
+std::int64_t count_tiles(const std::vector<std::uint64_t>& bitmap) {
+  return count_bits(bitmap.data(), static_cast<std::int64_t>(bitmap.size()));
+}
+
+// Appends the key blocks of a row block; gives the kernel that they amount to.
+Kernel add_key_blocks(const Mask& mask,
+                      const Piece& piece,
+                      std::optional<Kernel> kernel,
+                      Part& part) {
+  const PieceMask piece_mask(mask, piece);
   TileWords words(piece_mask, piece.heads);
-  RowBlock rows{.batch = piece.batch,
-                .kv_head = piece.kv_head,
-                .first_head = piece.first_head,
-                .first_query = piece_mask.first_query(),
-                .heads = static_cast<std::int32_t>(piece.heads),
-                .queries = static_cast<std::int32_t>(piece_mask.queries())};
-  const std::vector<std::uint64_t> touched = piece_mask.touched_tiles(all_visible);
-  for (std::size_t w = 0; w < touched.size(); ++w) {
-    for (std::uint64_t left = touched[w]; left != 0; left &= left - 1) {
+  std::vector<std::uint64_t> tiles = piece_mask.touched_tiles();
+  const std::int64_t visible_tiles = piece_mask.visible_tiles();
+  if (kernel == Kernel::kDense) {
+    for (std::size_t w = 0; w < tiles.size(); ++w) {
+      tiles[w] = low_bits(visible_tiles - static_cast<std::int64_t>(w) * 64);
+    }
+  }
+  for (std::size_t w = 0; w < tiles.size(); ++w) {
+    for (std::uint64_t left = tiles[w]; left != 0; left &= left - 1) {
       words.add_block(static_cast<std::int64_t>(w) * 64 + std::countr_zero(left), part);
     }
   }
-  rows.blocks_end = static_cast<std::int64_t>(part.key_blocks.size());
-  part.row_blocks.push_back(rows);
+  if (kernel) return *kernel;
+  return count_tiles(tiles) == visible_tiles ? Kernel::kDense : Kernel::kTiles;
+}
+
+}  // namespace
+
+void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Kernel> kernel, Part& part) {
+  const std::int64_t stacked = stacked_heads(mask, piece);
+  RowBlock rows{.first_query = piece.tile_row * mask.tile_height(),
+                .queries = static_cast<std::int32_t>(std::min(
+                    mask.tile_height(), mask.query_len() - piece.tile_row * mask.tile_height()))};
+  for (std::int64_t h = 0; h < piece.heads; h += stacked) {
+    const Piece heads = piece.heads_from(h, std::min(stacked, piece.heads - h));
+    // Row blocks of as many heads that share a mask head attend to the same key blocks.
+    if (h == 0 || !piece.is_shared || heads.heads != stacked) {
+      rows.blocks_begin = static_cast<std::int64_t>(part.key_blocks.size());
+      rows.kernel = add_key_blocks(mask, heads, kernel, part);
+      rows.blocks_end = static_cast<std::int64_t>(part.key_blocks.size());
+    }
+    rows.first_head = heads.first_head;
+    rows.heads = static_cast<std::int32_t>(heads.heads);
+    part.row_blocks.push_back(rows);
+  }
+}
+
+double tiles_ns(const Mask& mask, const Piece& piece, const Choice& choice) {
+  const std::int64_t stacked = stacked_heads(mask, piece);
+  double ns = 0;
+  double last_ns = 0;
+  for (std::int64_t h = 0; h < piece.heads; h += stacked) {
+    const Piece heads = piece.heads_from(h, std::min(stacked, piece.heads - h));
+    if (h == 0 || !piece.is_shared || heads.heads != stacked) {
+      const PieceMask piece_mask(mask, heads);
+      const std::vector<std::uint64_t> touched = piece_mask.touched_tiles();
+      std::vector<std::uint64_t> full = touched;
+      for (std::size_t layer = 0; layer < piece_mask.layers(); ++layer) {
+        for (std::size_t w = 0; w < full.size(); ++w) full[w] &= piece_mask.view(layer).full[w];
+      }
+      const std::int64_t tiles = count_tiles(touched);
+      last_ns = choice.block_ns({.rows = heads.heads * piece_mask.queries(),
+                                 .keys = tiles * kTileKeys,
+                                 .masked_keys = (tiles - count_tiles(full)) * kTileKeys});
+    }
+    ns += last_ns;
+  }
+  return ns;
 }
 
 }  // namespace maskerade::detail

@@ -48,8 +48,7 @@ std::vector<float> lse_over(const AttentionInputs& inputs,
                             const Mask& mask,
                             const Threads& threads) {
   AttentionOutput output;
-  attend(inputs, make_plan(mask, inputs.shape, choose_kernel(mask, inputs.shape), threads), threads,
-         output);
+  attend(inputs, make_plan(mask, inputs.shape, std::nullopt, threads), threads, output);
   return std::move(output.lse);
 }
 

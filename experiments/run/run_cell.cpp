@@ -84,7 +84,7 @@ std::optional<Made> repeat(const CellContext& context,
       time_ms([&] { prepared.emplace(attention.prepare(inputs, options, threads)); });
   const double select_ms = time_ms([&] { selection.emplace(prepared->select(threads)); });
   const double plan_ms =
-      time_ms([&] { plan.emplace(attention.plan(selection->mask, inputs.shape, threads)); });
+      time_ms([&] { plan.emplace(attention.plan(selection->mask, inputs, threads)); });
   const double attend_ms = time_ms([&] { attend(inputs, *plan, threads, sparse); });
   if (!is_dense_first) run_dense();
   samples.prepare.push_back(prepare_ms);
@@ -217,7 +217,7 @@ void run_cell(const CellContext& context,
   // Once more after all selections: what any of them wrote to q, k or v shows.
   attend(inputs, context.dense.plan, threads, dense);
   const Mask& mask = made->selection.mask;
-  result.kernel_mix = name_of(made->plan.kernel);
+  result.kernel_mix = made->plan.kernel_mix();
   result.counts = count_whole_problem(mask, inputs.shape);
   result.cost = cost_of(*made, context.dtype);
   result.times = summarize_stages(samples, result);
@@ -251,7 +251,7 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
   }
   result.peak_bytes = peak.bytes();
   const Summary summary = summarize(rule.dense_ms());
-  result.kernel_mix = name_of(context.dense.plan.kernel);
+  result.kernel_mix = context.dense.plan.kernel_mix();
   result.counts = count_whole_problem(context.dense.mask, context.inputs.shape);
   const std::int64_t kv_bytes = context.dense.plan.kv_bytes_touched(context.dtype);
   result.cost = CostFacts{.kv_bytes_touched = kv_bytes,

@@ -155,7 +155,7 @@ void run_job(const Experiment& experiment,
     const AttentionInputs inputs = current.workload().inputs();
     const DenseReference& dense = current.reference(inputs, job.cell.check);
     const CellContext context{inputs, current.workload().dtype, dense, measure, options};
-    result.dense_kernel = name_of(dense.plan.kernel);
+    result.dense_kernel = dense.plan.kernel_mix();
     if (job.is_dense_reference) {
       run_dense_cell(context, result);
     } else {

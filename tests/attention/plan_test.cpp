@@ -97,6 +97,7 @@ RC_GTEST_PROP(Plan, HoldsExactlyTheMask, ()) {
   for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
     expect_plan_holds_mask(make_plan(mask, shape, kernel, Threads(2)), mask);
   }
+  expect_plan_holds_mask(make_plan(mask, shape, std::nullopt, Threads(2)), mask);
 }
 
 TEST(Plan, AFullMaskNeedsNoBits) {
@@ -106,7 +107,7 @@ TEST(Plan, AFullMaskNeedsNoBits) {
       make_plan(Mask::full(Visibility::all(200, 330)), shape, Kernel::kDense, Threads(1));
   EXPECT_TRUE(plan.bits.empty());
   EXPECT_EQ(plan.row_blocks.size(), 16U);
-  EXPECT_EQ(plan.key_blocks.size(), 16U * 6);
+  EXPECT_EQ(plan.key_blocks.size(), 4U * 6) << "heads that share a mask share key blocks";
   EXPECT_EQ(plan.key_blocks.back().count, 10);
   EXPECT_EQ(plan.kv_bytes_touched(DType::kBFloat16), 16 * 330 * 2 * 64 * 2);
 }
@@ -158,12 +159,41 @@ TEST(Plan, QueriesThatShareKeysShareARowBlock) {
     }
   }
   const Visibility visibility = Visibility::all(64, 2000);
-  EXPECT_EQ(make_plan(from_dense(visibility, {}, same), shape, Kernel::kRows, Threads(1))
-                .row_blocks.size(),
-            1U);
-  EXPECT_EQ(make_plan(from_dense(visibility, {}, own), shape, Kernel::kRows, Threads(1))
-                .row_blocks.size(),
-            64U);
+  CostModel costs = CostModel::defaults();
+  const auto row_blocks = [&](const std::vector<float>& weights) {
+    return make_plan(from_dense(visibility, {}, weights), shape, Kernel::kRows, DType::kFloat32,
+                     costs, Threads(1))
+        .row_blocks.size();
+  };
+  EXPECT_EQ(row_blocks(same), 1U);
+  costs.of(DType::kFloat32).few_rows.row_block = 0;
+  EXPECT_EQ(row_blocks(own), 64U);
+}
+
+TEST(Plan, HeadsWithKeysOfTheirOwnHaveRowBlocksOfTheirOwn) {
+  const AttentionShape shape{
+      .query_heads = 4, .kv_heads = 1, .query_len = 64, .key_len = 4096, .head_dim = 64};
+  std::vector<float> weights(4 * 64 * 4096);
+  for (std::size_t row = 0; row < 4 * 64; ++row) {
+    for (std::size_t j = 0; j < 40; ++j) {
+      weights[row * 4096 + (row / 64) * 1024 + (row % 64) / 8 * 128 + j * 3] = 1;
+    }
+  }
+  const Mask mask = from_dense(Visibility::all(64, 4096), {1, 4}, weights);
+  const Plan plan = make_plan(mask, shape, Kernel::kRows, Threads(1));
+  for (const RowBlock& rows : plan.row_blocks) EXPECT_EQ(rows.heads, 1);
+  expect_plan_holds_mask(plan, mask);
+}
+
+TEST(Plan, NamesItsKernelsByTheirShareOfTheRowBlocks) {
+  Plan plan;
+  EXPECT_EQ(plan.kernel_mix(), "");
+  plan.row_blocks.resize(1000, {.kernel = Kernel::kTiles});
+  EXPECT_EQ(plan.kernel_mix(), "tiles");
+  plan.row_blocks[0].kernel = Kernel::kRows;
+  EXPECT_EQ(plan.kernel_mix(), "tiles >99%, rows <1%");
+  for (std::size_t i = 0; i < 820; ++i) plan.row_blocks[i].kernel = Kernel::kDense;
+  EXPECT_EQ(plan.kernel_mix(), "dense 82%, tiles 18%");
 }
 
 TEST(Plan, IsTheSameForAnyThreadCount) {

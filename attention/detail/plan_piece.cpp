@@ -1,0 +1,34 @@
+#include <algorithm>
+
+#include "attention/detail/piece.hpp"
+
+namespace maskerade::detail {
+
+namespace {
+
+// Whether a tile has both active and inactive visible entries: else lists leave nothing out.
+bool has_partial_tiles(const Mask& mask, const Piece& piece) {
+  const PieceMask piece_mask(mask, piece);
+  if (mask.has_sampled()) return true;
+  for (std::size_t layer = 0; layer < piece_mask.layers(); ++layer) {
+    const TileRowView& view = piece_mask.view(layer);
+    if (!std::equal(view.any.begin(), view.any.end(), view.full.begin())) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void plan_piece(const Mask& mask, const Piece& piece, const Choice& choice, Part& part) {
+  if (choice.kernel && choice.kernel != Kernel::kRows) {
+    return plan_tiles(mask, piece, choice.kernel, part);
+  }
+  if (!choice.kernel && !has_partial_tiles(mask, piece)) {
+    return plan_tiles(mask, piece, std::nullopt, part);
+  }
+  const RowsPlan rows(mask, piece, choice);
+  if (choice.kernel || rows.ns() < tiles_ns(mask, piece, choice)) return rows.append_to(part);
+  plan_tiles(mask, piece, std::nullopt, part);
+}
+
+}  // namespace maskerade::detail
