@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "experiments/measure/calibration.hpp"
+
 namespace maskerade {
 
 std::filesystem::path program_folder() {
@@ -25,6 +27,17 @@ void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->take_all();
+}
+
+CostModel find_costs(std::string& problem) {
+  return CalibrationFile(CalibrationFile::cache_folder())
+      .load(problem)
+      .value_or(CostModel::defaults());
+}
+
+void print_note(const std::string& message) {
+  std::fflush(stdout);
+  fmt::print(stderr, "maskerade: note: {}\n", message);
 }
 
 void print_error(const std::string& message) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "attention/cost_model.hpp"
 #include "framework/plugin/catalog.hpp"
 
 namespace maskerade {
@@ -25,6 +26,7 @@ using Command = std::function<int()>;
 void add_run_command(CLI::App& program, Command& command);
 void add_list_command(CLI::App& program, Command& command);
 void add_info_command(CLI::App& program, Command& command);
+void add_calibrate_command(CLI::App& program, Command& command);
 
 // The folder that the program lies in.
 std::filesystem::path program_folder();
@@ -35,6 +37,12 @@ Catalog find_maskers(const std::vector<std::string>& files);
 // Adds --plugin to a subcommand.
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
 
+// The stored calibration of this machine, else the default costs; `problem` says why one that is
+// there cannot be used.
+CostModel find_costs(std::string& problem);
+
+// Writes "maskerade: note: <message>" to stderr.
+void print_note(const std::string& message);
 // Writes "maskerade: error: <message>" to stderr.
 void print_error(const std::string& message);
 

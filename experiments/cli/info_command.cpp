@@ -21,6 +21,10 @@ int info() {
   fmt::print("version     {}\n", program_version());
   fmt::print("machine     {}\n", machine_name());
   fmt::print("threads     {}\n", Threads::all_processors().count());
+  std::string problem;
+  fmt::print("cost model  {}\n", find_costs(problem).origin);
+  if (!problem.empty())
+    fmt::print("            {}; \"maskerade calibrate\" replaces it\n", problem);
   print_folder(program_folder() / "plugins");
   std::istringstream folders(plugin_path());
   for (std::string folder; std::getline(folders, folder, ':');) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/measure/machine_peaks.hpp"
+#include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
 #include "experiments/report/table.hpp"
 #include "experiments/run/runner.hpp"
@@ -84,15 +87,28 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
   return kExitOk;
 }
 
-int run_cells(const Experiment& experiment, const RunOptions& options, const OutputPaths& paths) {
+// nullopt, and a note, where memory is too short to measure.
+std::optional<MachinePeaks> find_peaks(const Threads& threads) {
+  try {
+    return measure_peaks(threads);
+  } catch (const std::bad_alloc&) {
+    print_note("not enough memory to measure the read bandwidth: results have no attainable_ms");
+    return std::nullopt;
+  }
+}
+
+int run_cells(const Experiment& experiment, RunOptions options, const OutputPaths& paths) {
   RunOutputs outputs(paths, files_read_by(experiment));
+  options.peaks = find_peaks(options.threads);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
   std::vector<CellResult> block;
   std::pair<std::size_t, std::size_t> block_of;  // workload, check
+  KernelComparison comparison;
   const auto print_block = [&] {
     if (block.empty()) return;
     progress.clear();
     fmt::print("{}\n", format_block(block));
+    comparison.add(block);
     std::fflush(stdout);
     block.clear();
   };
@@ -125,7 +141,7 @@ int run_cells(const Experiment& experiment, const RunOptions& options, const Out
   print_block();
   progress.clear();
   fmt::print(
-      "{}{}", format_legend(),
+      "{}{}{}", comparison.text(), format_legend(),
       format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
   const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
@@ -148,12 +164,18 @@ int run(const RunArguments& arguments) {
   RunOptions options;
   if (arguments.threads > 0) options.threads = Threads(arguments.threads);
   options.chunk_rows = arguments.chunk_rows;
+  std::string problem;
+  options.costs = find_costs(problem);
+  if (!problem.empty()) {
+    print_note(problem +
+               "; kernels are chosen by the default cost model (maskerade calibrate replaces it)");
+  }
   const Catalog catalog = find_maskers(arguments.plugins);
   const Experiment experiment =
       read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
   check_pipelines(experiment);
-  return arguments.dry_run ? print_cells(experiment, options)
-                           : run_cells(experiment, options, arguments.outputs);
+  if (arguments.dry_run) return print_cells(experiment, options);
+  return run_cells(experiment, options, arguments.outputs);
 }
 
 }  // namespace

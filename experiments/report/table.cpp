@@ -25,6 +25,8 @@ enum Column : std::size_t {
   kTotal,
   kDense,
   kSpeedup,
+  kAttainable,
+  kBreakEven,
   kStatus,
   kColumns
 };
@@ -47,6 +49,8 @@ constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, t
                                                           {"total", "ms", 6, 1, false},
                                                           {"dense", "ms", 6, 2, false},
                                                           {"speedup", "x", 7, 1, false},
+                                                          {"of roof", "%", 7, 2, false},
+                                                          {"even at", "density", 7, 1, false},
                                                           {"status", "", 6, 2, true}}};
 constexpr std::size_t kIndent = 2;
 
@@ -99,6 +103,8 @@ Numbers numbers_of(const CellResult& result) {
     numbers[kDense] = times.dense.median;
     numbers[kSpeedup] = times.speedup();
   }
+  numbers[kAttainable] = result.percent_of_attainable();
+  numbers[kBreakEven] = result.break_even_density();
   return numbers;
 }
 
@@ -131,7 +137,12 @@ std::string label_of(const CellResult& result) {
   return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
 }
 
+bool has_kernel_mix(const CellResult& result) {
+  return result.kernel_mix.find(',') != std::string::npos;
+}
+
 std::string kernel_of(const CellResult& result) {
+  if (has_kernel_mix(result)) return "mixed";
   return result.kernel_mix.empty() ? result.kernel : result.kernel_mix;
 }
 
@@ -141,6 +152,9 @@ std::string remarks_of(const CellResult& result) {
   if (!result.reason.empty()) {
     text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
                     kIndent + 4);
+  }
+  if (has_kernel_mix(result)) {
+    text += wrapped("kernels by row blocks: " + result.kernel_mix, kTableWidth, kIndent + 4);
   }
   if (result.counts && result.counts->empty_rows > 0) {
     text += wrapped(
@@ -299,7 +313,11 @@ std::string format_legend() {
          "its "
          "plan not counted\n"
          "speedup: dense / total; FAILED: a check did not hold or the cell ended with an error; "
-         "n/a: cannot run here\n";
+         "n/a: cannot run here\n"
+         "of roof: the least time that the measured peaks allow for this mask / attend; even at: "
+         "the "
+         "density at which\n"
+         "attend would take as long as dense, were its time proportional to density\n";
 }
 
 std::string format_counts(std::size_t ok,

@@ -21,4 +21,14 @@ std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+std::optional<double> CellResult::percent_of_attainable() const {
+  if (!times || !cost || !cost->attainable_ms) return std::nullopt;
+  return 100 * *cost->attainable_ms / times->attend.median;
+}
+
+std::optional<double> CellResult::break_even_density() const {
+  if (!times || !counts) return std::nullopt;
+  return counts->density * times->dense.median / times->attend.median;
+}
+
 }  // namespace maskerade

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/measure/fidelity.hpp"
+#include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/tensor/dtype.hpp"
@@ -43,6 +44,8 @@ struct CostFacts {
   // select_bytes_read + kv_bytes_touched + the bytes of q, out and lse, once each: what one
   // selection and one attention must move. An index counts when selecting reads it.
   std::int64_t total_bytes = 0;
+  // The least time of attending over this mask, see RequiredWork; absent without measured peaks.
+  std::optional<double> attainable_ms = {};
 };
 
 // The timed stages, in milliseconds. The dense reference has none but attend.
@@ -91,7 +94,8 @@ struct CellResult {
   std::string reason;  // of a status other than ok
   std::string device;
   std::string kernel;      // as asked for: "auto" or a kernel's name
-  std::string kernel_mix;  // the kernel that ran; empty when none did
+  std::string kernel_mix;  // the kernels that ran, see Plan::kernel_mix; empty when none did
+  std::string cost_model;  // the origin of the costs that chose for auto and rows, else empty
   std::optional<WorkloadFacts> facts;
   std::optional<std::string> file;      // of the data; of the queries where q, k, v have one each
   std::optional<std::uint64_t> seed;    // of generated data
@@ -117,10 +121,17 @@ struct CellResult {
   // The peak resident set of the process over the cell's repetitions, warm-up included: the data
   // and the dense reference are in it. Absent where the system does not tell.
   std::optional<std::int64_t> peak_bytes;
-  std::vector<HeadResult> heads;  // [batch, query_heads]; empty when not measured
+  std::vector<HeadResult> heads;      // [batch, query_heads]; empty when not measured
+  std::optional<MachinePeaks> peaks;  // of the machine with this many threads, in the same run
   std::string machine;
   std::string program_version;
   NamedTexts plugins;  // masker id and SHA-256 of its library, in order of first use
+
+  // 100 * attainable_ms / attend_ms.
+  std::optional<double> percent_of_attainable() const;
+  // The density at which attending would take as long as the dense reference, if its time were
+  // proportional to density: density * dense_ms / attend_ms. Above 1: it never would.
+  std::optional<double> break_even_density() const;
 };
 
 }  // namespace maskerade

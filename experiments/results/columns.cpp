@@ -176,12 +176,13 @@ Column optional_text(const std::string& name, std::string CellResult::*member) {
   return optional;
 }
 
-Column speedup_column() {
-  return {"speedup", ColumnType::kReal,
-          [](const CellResult& result) {
-            return result.times ? ColumnValue(result.times->speedup()) : ColumnValue();
+// A number that follows from other columns.
+Column derived(const std::string& name, std::optional<double> (*number)(const CellResult&)) {
+  return {name, ColumnType::kReal,
+          [number](const CellResult& result) {
+            const std::optional<double> value = number(result);
+            return value ? ColumnValue(*value) : ColumnValue();
           },
-          // Follows from the medians.
           [](CellResult&, const ColumnValue&) {}};
 }
 
@@ -206,6 +207,7 @@ std::vector<Column> make_columns() {
   add(column("device", &Result::device));
   add(column("kernel", &Result::kernel));
   add(optional_text("kernel_mix", &Result::kernel_mix));
+  add(optional_text("cost_model", &Result::cost_model));
   add(column("dtype", &Result::facts, &Facts::dtype));
   add(column("batch", &Result::facts, &Facts::shape, &Shape::batch));
   add(column("query_heads", &Result::facts, &Facts::shape, &Shape::query_heads));
@@ -242,6 +244,9 @@ std::vector<Column> make_columns() {
   add(column("index_spans_future", &Result::cost, &CostFacts::index_spans_future));
   add(column("kv_bytes_touched", &Result::cost, &CostFacts::kv_bytes_touched));
   add(column("total_bytes", &Result::cost, &CostFacts::total_bytes));
+  add(column("attainable_ms", &Result::cost, &CostFacts::attainable_ms));
+  add(derived("percent_of_attainable",
+              [](const CellResult& r) { return r.percent_of_attainable(); }));
   add_stage("prepare", &StageTimes::prepare);
   add_stage("select", &StageTimes::select);
   add(column("select_ms_by_masker", &Result::times, &StageTimes::select_by_masker));
@@ -250,7 +255,11 @@ std::vector<Column> make_columns() {
   add_stage("total", &StageTimes::total);
   add_stage("dense", &StageTimes::dense);
   add(optional_text("dense_kernel", &Result::dense_kernel));
-  add(speedup_column());
+  add(derived("speedup", [](const CellResult& result) -> std::optional<double> {
+    if (!result.times) return std::nullopt;
+    return result.times->speedup();
+  }));
+  add(derived("break_even_density", [](const CellResult& r) { return r.break_even_density(); }));
   add(column("repetitions", &Result::times, &StageTimes::repetitions));
   add(column("measure_target", &Result::measure_target));
   add(column("measure_budget_ms", &Result::measure_budget_ms));
@@ -269,6 +278,8 @@ std::vector<Column> make_columns() {
   add(column("tolerance_is_loosened", &Result::tolerance_is_loosened));
   add(column("peak_bytes", &Result::peak_bytes));
   add(column("machine", &Result::machine));
+  add(column("peak_flops_per_second", &Result::peaks, &MachinePeaks::flops_per_second));
+  add(column("peak_read_bytes_per_second", &Result::peaks, &MachinePeaks::read_bytes_per_second));
   add(column("program_version", &Result::program_version));
   add(column("plugins", &Result::plugins));
   return columns;

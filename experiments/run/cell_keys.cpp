@@ -74,6 +74,7 @@ std::string CellKeys::next_key(const Job& job,
   json["maskers"] = maskers;
   json["device"] = described.device;
   json["kernel"] = described.kernel;
+  json["cost_model"] = described.cost_model;
   const auto& [check, measure] = experiment_.checks[job.cell.check];
   json["oracle_rows"] = check.oracle_rows;
   json["tolerance"] = described.tolerance;

@@ -13,6 +13,7 @@
 #include "attention/cpu/attend.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/peak_memory.hpp"
+#include "experiments/measure/required_work.hpp"
 #include "experiments/measure/stopping_rule.hpp"
 #include "experiments/run/head_densities.hpp"
 #include "framework/base/stopwatch.hpp"
@@ -115,13 +116,6 @@ StageTimes summarize_stages(const Samples& samples, const CellResult& result) {
   return times;
 }
 
-// Bytes of q, out and lse, once each.
-std::int64_t row_bytes(const AttentionShape& shape, DType dtype) {
-  const auto float_bytes = static_cast<std::int64_t>(sizeof(float));
-  return shape.rows() *
-         (shape.head_dim * (static_cast<std::int64_t>(size_of(dtype)) + float_bytes) + float_bytes);
-}
-
 CostFacts cost_of(const Made& made, DType dtype) {
   CostFacts cost;
   for (const MaskerReport& masker : made.selection.maskers) {
@@ -150,6 +144,14 @@ std::vector<HeadResult> heads_of(const Mask& mask,
                      .rel_l2_error = fidelity.heads[i].rel_l2_error});
   }
   return heads;
+}
+
+std::optional<double> attainable_ms(const CellContext& context,
+                                    const Mask& mask,
+                                    const CellResult& result) {
+  if (!context.options.peaks) return std::nullopt;
+  return required_work(mask, context.inputs.shape, context.dtype, result.counts->active_entries)
+      .attainable_ms(*context.options.peaks);
 }
 
 // The checks that every cell has in common, and the oracle's numbers.
@@ -220,6 +222,7 @@ void run_cell(const CellContext& context,
   result.kernel_mix = made->plan.kernel_mix();
   result.counts = count_whole_problem(mask, inputs.shape);
   result.cost = cost_of(*made, context.dtype);
+  result.cost->attainable_ms = attainable_ms(context, mask, result);
   result.times = summarize_stages(samples, result);
   result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);
@@ -255,7 +258,8 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
   result.counts = count_whole_problem(context.dense.mask, context.inputs.shape);
   const std::int64_t kv_bytes = context.dense.plan.kv_bytes_touched(context.dtype);
   result.cost = CostFacts{.kv_bytes_touched = kv_bytes,
-                          .total_bytes = kv_bytes + row_bytes(context.inputs.shape, context.dtype)};
+                          .total_bytes = kv_bytes + row_bytes(context.inputs.shape, context.dtype),
+                          .attainable_ms = attainable_ms(context, context.dense.mask, result)};
   result.times = StageTimes{
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
   result.fidelity =

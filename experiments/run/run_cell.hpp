@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/measure/machine_peaks.hpp"
 #include "experiments/results/cell_result.hpp"
 #include "experiments/run/dense_reference.hpp"
 #include "framework/base/parallel.hpp"
@@ -15,6 +17,8 @@ namespace maskerade {
 struct RunOptions {
   Threads threads = Threads::all_processors();
   std::int64_t chunk_rows = 1024;  // query rows of one piece of selection; changes no result
+  CostModel costs = CostModel::defaults();  // by which kernels are chosen
+  std::optional<MachinePeaks> peaks = {};   // of `threads`; without them nothing is attainable
 };
 
 // What a cell is measured against.

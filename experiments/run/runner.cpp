@@ -160,7 +160,7 @@ void run_job(const Experiment& experiment,
       run_dense_cell(context, result);
     } else {
       const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
-      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel),
+      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel, options.costs),
                job.cell.mask_seed, result);
     }
   });
@@ -224,12 +224,15 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   result.tolerance_is_loosened = result.tolerance > kFloat32Tolerance;
   result.machine = machine_name();
   result.program_version = program_version();
+  result.peaks = options.peaks;
   if (job.is_dense_reference) {
     result.pipeline = kDenseName;
     return result;
   }
   const PipelineSpec& pipeline = experiment.pipelines[job.cell.pipeline];
   result.pipeline = pipeline.label;
+  if (!job.cell.kernel || job.cell.kernel == Kernel::kRows)
+    result.cost_model = options.costs.origin;
   result.mask_seed = job.cell.mask_seed;
   std::map<std::string, int> uses;
   for (const MaskerUse& use : pipeline.maskers) {

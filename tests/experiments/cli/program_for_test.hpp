@@ -46,7 +46,9 @@ class Program : public testing::Test {
   Finished run(const std::string& arguments,
                const std::string& environment = "",
                const std::string& out = "out.txt") const {
-    const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" +
+    // A cache folder of its own: no calibration of the user's.
+    const std::string command = "cd '" + folder_.string() + "' && XDG_CACHE_HOME='" +
+                                folder_.string() + "/cache' " + environment + " '" +
                                 MASKERADE_TEST_PROGRAM + "' " + arguments + " >" + out +
                                 " 2>err.txt";
     const int status = std::system(command.c_str());

@@ -2,6 +2,8 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -133,6 +135,71 @@ TEST_F(Program, TellsAboutItselfAndItsPlugins) {
   EXPECT_NE(info.out.find("cuda: not in this build"), std::string::npos);
   EXPECT_EQ(run("--help").exit_code, 0);
   EXPECT_NE(run("run --help").out.find("Example: maskerade run"), std::string::npos);
+}
+
+TEST_F(Program, CalibratesOnceAndRunsByIt) {
+  write("tiny.yaml", kTiny);
+  EXPECT_NE(run("info").out.find("cost model  default\n"), std::string::npos);
+  EXPECT_EQ(run("run tiny.yaml --json before.jsonl").exit_code, 0);
+  EXPECT_EQ(json_lines("before.jsonl")[1].at("cost_model"), "default");
+
+  const Finished calibrated = run("calibrate");
+  EXPECT_EQ(calibrated.exit_code, 0) << calibrated.err;
+  for (const char* text : {"default", "bfloat16, more rows", "kept in ", "/cache/maskerade/"}) {
+    EXPECT_NE(calibrated.out.find(text), std::string::npos) << text << "\n" << calibrated.out;
+  }
+  EXPECT_NE(run("info").out.find("cost model  calibrated 2"), std::string::npos);
+  EXPECT_EQ(run("run tiny.yaml --json after.jsonl").exit_code, 0);
+  const std::vector<nlohmann::json> cells = json_lines("after.jsonl");
+  EXPECT_FALSE(cells[0].contains("cost_model")) << "the dense reference is not chosen";
+  EXPECT_TRUE(cells[1].at("cost_model").get<std::string>().starts_with("calibrated 2"));
+  EXPECT_GT(cells[1].at("attainable_ms"), 0);
+  EXPECT_GT(cells[1].at("peak_flops_per_second"), 0);
+
+  for (const auto& file : std::filesystem::directory_iterator(folder_ / "cache/maskerade")) {
+    std::ofstream(file.path()) << "{}";
+  }
+  const Finished broken = run("run tiny.yaml --json broken.jsonl");
+  EXPECT_EQ(broken.exit_code, 0) << broken.err;
+  EXPECT_NE(broken.err.find("is not a calibration; kernels are chosen by the default cost model"),
+            std::string::npos)
+      << broken.err;
+  EXPECT_EQ(json_lines("broken.jsonl")[1].at("cost_model"), "default");
+  EXPECT_NE(run("info").out.find("is not a calibration"), std::string::npos);
+}
+
+TEST_F(Program, SaysWhereACalibrationCannotBeKept) {
+  write("a_file", "");
+  const Finished finished = run("calibrate", "XDG_CACHE_HOME='" + folder_.string() + "/a_file'");
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_NE(finished.err.find("cannot be written; set XDG_CACHE_HOME to a folder that can"),
+            std::string::npos)
+      << finished.err;
+}
+
+TEST_F(Program, RunsEveryShippedExperiment) {
+  const std::map<std::string, std::string> smaller = {
+      {"quickstart.yaml",
+       "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
+       "--set workloads.decode.key_len=1024"},
+      {"auto_grid.yaml",
+       "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "
+       "--set workloads.decode.key_len=1024"}};
+  std::size_t found = 0;
+  for (const auto& file : std::filesystem::directory_iterator(EXPERIMENTS_FOLDER)) {
+    if (file.path().extension() != ".yaml") continue;
+    ++found;
+    const std::string name = file.path().filename().string();
+    ASSERT_TRUE(smaller.contains(name)) << name << ": say how to run it in seconds";
+    const Finished finished =
+        run("run '" + file.path().string() +
+            "' --set measure.budget=1ms --set check.oracle_rows=4 " + smaller.at(name));
+    EXPECT_EQ(finished.exit_code, 0) << name << "\n" << finished.out << finished.err;
+    EXPECT_EQ(finished.out.find("auto took at worst ") != std::string::npos,
+              name == "auto_grid.yaml")
+        << finished.out;
+  }
+  EXPECT_EQ(found, smaller.size());
 }
 
 constexpr const char* kLong = R"(name: long

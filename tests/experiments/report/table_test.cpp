@@ -64,24 +64,26 @@ TEST(Table, ShowsResultsReasonsAndSeeds) {
   CellResult empty = example_result();
   empty.pipeline = "empty";
   empty.counts->empty_rows = 12;
+  empty.kernel_mix = "tiles 82%, dense 18%";
   EXPECT_EQ(
       format_block(std::vector<CellResult>{dense_result(), example_result(), failed_result(), cuda,
                                            empty, seeded_result(0, 0.1, 0.8),
                                            seeded_result(1, 0.2, 0.9), seeded_result(2, 0.3, 0.7)}),
       R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
   gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
-  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  status
-                                  share   share    error   error      ms     ms     ms     ms      ms       x
-  dense                  dense     1.00    1.00        0 1.25e-6       -      -    100    100     100    1.00  ok
-  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
-  broken                 auto         -       -        -       -       -      -      -      -       -       -  FAILED
+  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  of roof even at  status
+                                  share   share    error   error      ms     ms     ms     ms      ms       x        % density
+  dense                  dense     1.00    1.00        0 1.25e-6       -      -    100    100     100    1.00     3.62    1.00  ok
+  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
+  broken                 auto         -       -        -       -       -      -      -      -       -       -        -       -  FAILED
       failed: plugins/pq_cache.so: no codebook for this layer
-  topk budget=5% (cuda)  auto         -       -        -       -       -      -      -      -       -       -  n/a
+  topk budget=5% (cuda)  auto         -       -        -       -       -      -      -      -       -       -        -       -  n/a
       unavailable: this build has no CUDA backend
-  empty                  tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
+  empty                  mixed    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
+      kernels by row blocks: tiles 82%, dense 18%
       12 rows attend to nothing: their output is 0
-  sampled                tiles    0.200   0.800   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00  ok
-    +- over 3 seeds               0.100   0.100        0               0      0      0      0       0       0
+  sampled                tiles    0.200   0.800   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0    1.38  ok
+    +- over 3 seeds               0.100   0.100        0               0      0      0      0       0       0        0   0.690
 )");
 }
 
@@ -134,8 +136,8 @@ TEST(Table, OfNothingIsEmpty) { EXPECT_EQ(format_block({}), ""); }
 
 TEST(Legend, ExplainsTheColumnsInFewLines) {
   EXPECT_LE(longest_line(format_legend()), kTableWidth);
-  for (const char* column :
-       {"density", "recall", "rel L2", "oracle", "total", "dense", "speedup"}) {
+  for (const char* column : {"density", "recall", "rel L2", "oracle", "total", "dense", "speedup",
+                             "of roof", "even at"}) {
     EXPECT_NE(format_legend().find(column), std::string::npos) << column;
   }
 }

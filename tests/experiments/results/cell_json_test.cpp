@@ -15,7 +15,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
   EXPECT_EQ(
       to_json_line(example_result()),
       R"({"experiment":"methods","workload":"prefill","cell":3,"pipeline":"topk budget=5%",)"
-      R"("status":"ok","reason":"","device":"cpu","kernel":"auto","kernel_mix":"tiles",)"
+      R"("status":"ok","reason":"","device":"cpu","kernel":"auto","kernel_mix":"tiles","cost_model":"default",)"
       R"("dtype":"bfloat16","batch":1,"query_heads":8,"kv_heads":2,"query_len":2048,)"
       R"("key_len":2048,"head_dim":64,"causal":true,"source":"gaussian seed 1","file":null,"layer":0,)"
       R"("seed":1,"source_params":{},"queries":null,"query_seed":null,"scale":0.125,"mask_seed":0,"threads":2,"chunk_rows":1024,"params":{"sink":{"tokens":"128"},)"
@@ -23,7 +23,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("density_p95":0.25,"visible_entries":10000,"active_entries":1000,"sampled_entries":10,"tiles_full":1,)"
       R"("tiles_partial":2,"tiles_empty":3,"empty_rows":0,"keys_scored":500,)"
       R"("select_bytes_read":64000,"index_bytes":0,"index_spans_future":false,)"
-      R"("kv_bytes_touched":128000,"total_bytes":256000,)"
+      R"("kv_bytes_touched":128000,"total_bytes":256000,"attainable_ms":3.625,"percent_of_attainable":25.0,)"
       R"("prepare_ms":0.5,"prepare_ms_lo":0.25,"prepare_ms_hi":0.75,"prepare_ms_min":0.125,)"
       R"("select_ms":10.0,"select_ms_lo":5.0,"select_ms_hi":15.0,"select_ms_min":2.5,)"
       R"("select_ms_by_masker":{"sink":0.25,"oracle_topk":9.75},)"
@@ -31,13 +31,14 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("attend_ms":14.5,"attend_ms_lo":7.25,"attend_ms_hi":21.75,"attend_ms_min":3.625,)"
       R"("total_ms":25.0125,"total_ms_lo":12.50625,"total_ms_hi":37.51875,"total_ms_min":6.253125,)"
       R"("dense_ms":100.05,"dense_ms_lo":50.025,"dense_ms_hi":150.075,"dense_ms_min":25.0125,)"
-      R"("dense_kernel":"dense","speedup":4.0,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,"cached":false,)"
+      R"("dense_kernel":"dense","speedup":4.0,"break_even_density":0.6900000000000001,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,"cached":false,)"
       R"("rel_l2_error":0.0321,"rel_l2_error_median_head":0.03,"rel_l2_error_p95_head":0.04,)"
       R"("rel_l2_error_max_head":0.05,"attention_recall":0.875,)"
       R"("sampled_share":0.0625,"lse_error":0.125,"oracle_error":1.25e-06,)"
       R"("dense_oracle_error":1e-06,"oracle_rows":256,"tolerance":1e-05,)"
       R"("tolerance_is_loosened":false,"peak_bytes":4096,)"
-      R"("machine":"some processor, AVX2","program_version":"0.1.0",)"
+      R"("machine":"some processor, AVX2","peak_flops_per_second":200000000000.0,)"
+      R"("peak_read_bytes_per_second":25000000000.0,"program_version":"0.1.0",)"
       R"("plugins":{"sink":"00ff","oracle_topk":"ff00"}})");
 }
 

@@ -22,6 +22,7 @@ inline CellResult example_result() {
   result.device = "cpu";
   result.kernel = "auto";
   result.kernel_mix = "tiles";
+  result.cost_model = "default";
   result.facts = WorkloadFacts{.shape = {.batch = 1,
                                          .query_heads = 8,
                                          .kv_heads = 2,
@@ -56,7 +57,8 @@ inline CellResult example_result() {
                           .index_bytes = 0,
                           .index_spans_future = false,
                           .kv_bytes_touched = 128000,
-                          .total_bytes = 256000};
+                          .total_bytes = 256000,
+                          .attainable_ms = 3.625};
   result.times = StageTimes{.prepare = summary_of(0.5),
                             .select = summary_of(10),
                             .select_by_masker = {{"sink", 0.25}, {"oracle_topk", 9.75}},
@@ -77,6 +79,7 @@ inline CellResult example_result() {
   result.oracle = OracleFacts{.rows = 256, .error = 1.25e-6, .dense_error = 1e-6};
   result.tolerance = 1e-5;
   result.peak_bytes = 4096;
+  result.peaks = MachinePeaks{.flops_per_second = 2e11, .read_bytes_per_second = 2.5e10};
   result.machine = "some processor, AVX2";
   result.program_version = "0.1.0";
   result.plugins = {{"sink", "00ff"}, {"oracle_topk", "ff00"}};

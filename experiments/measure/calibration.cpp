@@ -1,0 +1,240 @@
+#include "experiments/measure/calibration.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <ctime>
+#include <vector>
+
+#include "attention/cpu/attend.hpp"
+#include "attention/plan.hpp"
+#include "experiments/measure/statistics.hpp"
+#include "framework/base/stopwatch.hpp"
+#include "framework/tensor/owned_tensor.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr int kTimings = 15;
+constexpr std::size_t kRates = 6;
+
+// What every row block of a synthetic plan is like. Rows are heads of a group when the shape has
+// one query, else queries.
+struct Trial {
+  std::int64_t rows;
+  std::int64_t keys;  // a multiple of 64
+  bool is_gathered = false;
+  bool is_masked = false;
+};
+
+constexpr std::array<Trial, 7> kManyRowsTrials = {{{64, 1024},
+                                                   {16, 1024},
+                                                   {64, 1024, false, true},
+                                                   {32, 512, true, true},
+                                                   {16, 512, true, true},
+                                                   {64, 512, true, true},
+                                                   {16, 64}}};
+constexpr std::array<Trial, 7> kFewRowsTrials = {{{1, 8192},
+                                                  {4, 8192},
+                                                  {8, 8192},
+                                                  {4, 8192, false, true},
+                                                  {1, 1024, true, true},
+                                                  {4, 1024, true, true},
+                                                  {1, 64}}};
+
+// Rates in the order of a timing's parts.
+std::array<double*, kRates> rates_of(KernelRates& rates) {
+  return {&rates.row_block, &rates.component,    &rates.gathered_component,
+          &rates.entry,     &rates.masked_entry, &rates.product};
+}
+
+// How often each rate counts in a timing, over the timing.
+using Equation = std::array<double, kRates>;
+
+// Random numbers in [-1, 1): values are of no account, but denormals would be.
+Tensor random_tensor(DType dtype,
+                     const AttentionShape& shape,
+                     std::int64_t heads,
+                     std::int64_t length) {
+  std::vector<float> values(
+      static_cast<std::size_t>(shape.batch * heads * length * shape.head_dim));
+  std::uint32_t state = 1;
+  for (float& value : values) {
+    state = state * 1664525U + 1013904223U;
+    value = static_cast<float>(static_cast<std::int32_t>(state)) * 0x1p-31F;
+  }
+  return Tensor::from_floats(dtype, shape.batch, heads, length, shape.head_dim, values.data());
+}
+
+// Some shape's data and plans over it.
+class Bench {
+ public:
+  Bench(const AttentionShape& shape, DType dtype, const Threads& threads)
+      : shape_(shape),
+        threads_(threads),
+        q_(random_tensor(dtype, shape, shape.query_heads, shape.query_len)),
+        k_(random_tensor(dtype, shape, shape.kv_heads, shape.key_len)),
+        v_(random_tensor(dtype, shape, shape.kv_heads, shape.key_len)),
+        inputs_{.shape = shape,
+                .q = q_.view(),
+                .k = k_.view(),
+                .v = v_.view(),
+                .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
+                .visibility = Visibility::all(shape.query_len, shape.key_len)} {}
+
+  Equation time(const Trial& trial) {
+    const Plan plan = plan_of(trial);
+    AttentionOutput output;
+    attend(inputs_, plan, threads_, output);
+    std::vector<double> timings;
+    for (int i = 0; i < kTimings; ++i) {
+      const Stopwatch stopwatch;
+      attend(inputs_, plan, threads_, output);
+      timings.push_back(stopwatch.elapsed_ms() * 1e6 * threads_.count());
+    }
+    const double ns = summarize(timings).median;
+    const auto blocks = static_cast<double>(plan.row_blocks.size());
+    const double components = blocks * static_cast<double>(trial.keys * shape_.head_dim);
+    const double entries = blocks * static_cast<double>(trial.keys * trial.rows);
+    return {blocks / ns,
+            (trial.is_gathered ? 0 : components) / ns,
+            (trial.is_gathered ? components : 0) / ns,
+            entries / ns,
+            (trial.is_masked ? entries : 0) / ns,
+            entries * static_cast<double>(shape_.head_dim) / ns};
+  }
+
+ private:
+  Plan plan_of(const Trial& trial) const {
+    Plan plan;
+    plan.shape = shape_;
+    const bool is_decode = shape_.query_len == 1;
+    const std::int64_t heads = is_decode ? trial.rows : 1;
+    const std::int64_t queries = is_decode ? 1 : trial.rows;
+    // At decode a group's row blocks read the same keys: one is enough to read them, but short ones
+    // are worth timing only in numbers.
+    const std::int64_t heads_per_kv =
+        is_decode && trial.keys > kTileKeys ? heads : shape_.group_size();
+    for (std::int64_t kv = 0; kv < shape_.kv_heads; ++kv) {
+      for (std::int64_t h = 0; h < heads_per_kv; h += heads) {
+        for (std::int64_t q = 0; q < shape_.query_len; q += queries) {
+          RowBlock rows{.kv_head = kv,
+                        .first_head = kv * shape_.group_size() + h,
+                        .first_query = q,
+                        .heads = static_cast<std::int32_t>(heads),
+                        .queries = static_cast<std::int32_t>(queries),
+                        .blocks_begin = static_cast<std::int64_t>(plan.key_blocks.size())};
+          add_keys(trial, plan);
+          rows.blocks_end = static_cast<std::int64_t>(plan.key_blocks.size());
+          plan.row_blocks.push_back(rows);
+        }
+      }
+    }
+    return plan;
+  }
+
+  // Keys spread over all of key_len; half of the entries of masked blocks are active.
+  void add_keys(const Trial& trial, Plan& plan) const {
+    const std::int64_t tiles = shape_.key_len / kTileKeys;
+    const std::int64_t blocks = trial.keys / kTileKeys;
+    const std::int64_t spread = shape_.key_len / trial.keys;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      KeyBlock block{.first_key = b * tiles / blocks * kTileKeys,
+                     .count = static_cast<std::int32_t>(kTileKeys)};
+      if (trial.is_gathered) {
+        block.list_offset = static_cast<std::int64_t>(plan.key_list.size());
+        for (std::int64_t j = 0; j < kTileKeys; ++j) {
+          const std::int64_t place = b * kTileKeys + j;
+          // No fixed stride, which the hardware would see through.
+          const auto jitter = static_cast<std::int64_t>(
+              static_cast<std::uint64_t>(place) * 0x9E3779B97F4A7C15U >> 33);
+          plan.key_list.push_back(static_cast<std::int32_t>(place * spread + jitter % spread));
+        }
+      }
+      if (trial.is_masked) {
+        block.bits_offset = static_cast<std::int64_t>(plan.bits.size());
+        for (std::int64_t r = 0; r < trial.rows; ++r) {
+          plan.bits.push_back((r % 2 == 0 ? 0x9A9A'9A9A'9A9A'9A9AU : 0x5C5C'5C5C'5C5C'5C5CU));
+        }
+      }
+      plan.key_blocks.push_back(block);
+    }
+  }
+
+  AttentionShape shape_;
+  const Threads& threads_;
+  Tensor q_;
+  Tensor k_;
+  Tensor v_;
+  AttentionInputs inputs_;
+};
+
+// The rates >= 0 with the least squared relative error, by coordinate descent: each equation's
+// right side is 1.
+KernelRates fit(const std::vector<Equation>& equations, double& worst_fit) {
+  constexpr int kSweeps = 20'000;
+  Equation x{};
+  std::vector<double> left(equations.size(), 1.0);  // 1 - A x
+  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+    for (std::size_t j = 0; j < kRates; ++j) {
+      double along = 0;
+      double square = 0;
+      for (std::size_t i = 0; i < equations.size(); ++i) {
+        along += equations[i][j] * left[i];
+        square += equations[i][j] * equations[i][j];
+      }
+      if (square == 0) continue;
+      const double step = std::max(-x[j], along / square);
+      x[j] += step;
+      for (std::size_t i = 0; i < equations.size(); ++i) left[i] -= equations[i][j] * step;
+    }
+  }
+  for (const double error : left) worst_fit = std::max(worst_fit, std::abs(error));
+  KernelRates rates;
+  const auto fields = rates_of(rates);
+  for (std::size_t j = 0; j < kRates; ++j) *fields[j] = x[j];
+  return rates;
+}
+
+template <std::size_t kTrials>
+KernelRates measure(AttentionShape shape,
+                    const std::array<Trial, kTrials>& trials,
+                    DType dtype,
+                    const Threads& threads,
+                    double& worst_fit) {
+  std::vector<Equation> equations;
+  for (const std::int64_t head_dim : {64, 128}) {
+    shape.head_dim = head_dim;
+    Bench bench(shape, dtype, threads);
+    for (const Trial& trial : trials) equations.push_back(bench.time(trial));
+  }
+  return fit(equations, worst_fit);
+}
+
+}  // namespace
+
+Calibration calibrate(const Threads& threads, const std::string& when) {
+  Calibration calibration;
+  calibration.threads = threads.count();
+  calibration.costs.origin = "calibrated " + when;
+  // Heads enough to keep all threads busy, within bounds of memory.
+  const std::int64_t heads = std::clamp<std::int64_t>(threads.count(), 4, 32);
+  const AttentionShape many{
+      .query_heads = heads, .kv_heads = heads, .query_len = 256, .key_len = 1024};
+  const AttentionShape few{.query_heads = 8 * heads, .kv_heads = heads, .key_len = 8192};
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    calibration.costs.of(dtype) = {
+        measure(few, kFewRowsTrials, dtype, threads, calibration.worst_fit),
+        measure(many, kManyRowsTrials, dtype, threads, calibration.worst_fit)};
+  }
+  return calibration;
+}
+
+std::string calibration_time() {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(std::time(nullptr)));
+}
+
+}  // namespace maskerade

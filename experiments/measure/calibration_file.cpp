@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "experiments/measure/calibration.hpp"
+#include "experiments/measure/machine.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/sha256.hpp"
+
+namespace maskerade {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::pair<const char*, double KernelRates::*>, 6> kFields = {
+    {{"row_block", &KernelRates::row_block},
+     {"component", &KernelRates::component},
+     {"gathered_component", &KernelRates::gathered_component},
+     {"entry", &KernelRates::entry},
+     {"masked_entry", &KernelRates::masked_entry},
+     {"product", &KernelRates::product}}};
+constexpr std::array<DType, 3> kDTypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
+
+Json json_of(const KernelRates& rates) {
+  Json json = Json::object();
+  for (const auto& [name, field] : kFields) json[name] = rates.*field;
+  return json;
+}
+
+KernelRates rates_of(const Json& json) {
+  KernelRates rates;
+  for (const auto& [name, field] : kFields) {
+    rates.*field = json.at(name).get<double>();
+    if (!std::isfinite(rates.*field) || rates.*field < 0) {
+      throw DataError("", "", fmt::format("{} is not a number >= 0", name));
+    }
+  }
+  return rates;
+}
+
+}  // namespace
+
+CalibrationFile::CalibrationFile(std::filesystem::path folder) {
+  if (folder.empty()) return;
+  path_ = std::move(folder) /
+          fmt::format("cost_model_{}.json",
+                      sha256_hex(machine_name() + "\n" + program_version()).substr(0, 16));
+}
+
+std::filesystem::path CalibrationFile::cache_folder() {
+  // Relative paths in XDG_CACHE_HOME are to be ignored, says its specification.
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && cache[0] == '/') {
+    return std::filesystem::path(cache) / "maskerade";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && home[0] != '\0') {
+    return std::filesystem::path(home) / ".cache" / "maskerade";
+  }
+  return {};
+}
+
+std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
+  problem.clear();
+  std::error_code ignored;
+  if (path_.empty() || !std::filesystem::exists(path_, ignored)) return std::nullopt;
+  try {
+    std::ifstream file(path_);
+    const Json json = Json::parse(file);
+    if (json.at("machine") != machine_name() || json.at("program_version") != program_version()) {
+      problem = path_.string() + " is of another machine or version of the program";
+      return std::nullopt;
+    }
+    CostModel costs;
+    costs.origin = json.at("origin").get<std::string>();
+    for (const DType dtype : kDTypes) {
+      const Json& rates = json.at("nanoseconds").at(std::string(name_of(dtype)));
+      costs.of(dtype) = {rates_of(rates.at("few_rows")), rates_of(rates.at("many_rows"))};
+    }
+    return costs;
+  } catch (const std::exception&) {
+    problem = path_.string() + " is not a calibration";
+    return std::nullopt;
+  }
+}
+
+void CalibrationFile::save(const Calibration& calibration) const {
+  if (path_.empty()) {
+    throw ConfigError({}, "no cache folder to keep a calibration in: set HOME or XDG_CACHE_HOME");
+  }
+  Json json;
+  json["machine"] = machine_name();
+  json["program_version"] = program_version();
+  json["origin"] = calibration.costs.origin;
+  json["threads"] = calibration.threads;
+  json["worst_fit"] = calibration.worst_fit;
+  for (const DType dtype : kDTypes) {
+    const CostModel::Rates& rates = calibration.costs.of(dtype);
+    json["nanoseconds"][std::string(name_of(dtype))] = {{"few_rows", json_of(rates.few_rows)},
+                                                        {"many_rows", json_of(rates.many_rows)}};
+  }
+  std::error_code error;
+  std::filesystem::create_directories(path_.parent_path(), error);
+  // A reader finds the old file or the new one.
+  const std::filesystem::path draft = path_.string() + fmt::format(".{}", getpid());
+  std::ofstream file(draft);
+  file << json.dump(2) << "\n";
+  file.close();
+  if (file) std::filesystem::rename(draft, path_, error);
+  if (!file || error) {
+    std::error_code ignored;
+    std::filesystem::remove(draft, ignored);
+    throw ConfigError({.file = path_.string()},
+                      "cannot be written; set XDG_CACHE_HOME to a folder that can");
+  }
+}
+
+}  // namespace maskerade
