@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -142,13 +143,24 @@ double tiles_ns(const Mask& mask, const Piece& piece, const Choice& choice);
 class RowsPlan {
  public:
   RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice);
+  ~RowsPlan();
+  // Of attending and of planning.
   double ns() const { return ns_; }
   void append_to(Part& part) const;
 
  private:
-  const Mask& mask_;
-  std::vector<Piece> pieces_;          // all heads stacked, or each with row blocks of its own
-  std::vector<std::int64_t> queries_;  // of a row block, by piece
+  class ActiveWords;
+  class RowBlocks;
+  // Heads of the piece that share row blocks: all, or each its own.
+  struct Stack {
+    std::int64_t first_head = 0;
+    std::int64_t heads = 0;
+    std::int64_t queries = 0;  // of a row block
+  };
+
+  std::int64_t first_head_;
+  std::unique_ptr<ActiveWords> active_;
+  std::vector<Stack> stacks_;
   double ns_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "attention/detail/piece.hpp"
 
@@ -10,10 +11,20 @@ namespace maskerade::detail {
 namespace {
 
 constexpr std::int64_t kBlockKeys = 64;
+// Nanoseconds of planning: each word of a touched tile's row, and each active entry.
+constexpr double kWordNs = 4;
+constexpr double kEntryNs = 2;
+
+}  // namespace
 
 // The active keys of a piece's queries, as words of the tiles that hold any: [tile][layer][query].
-class ActiveWords {
+class RowsPlan::ActiveWords {
  public:
+  struct Layers {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+
   ActiveWords(const Mask& mask, const Piece& piece)
       : mask_(mask, piece), rows_(static_cast<std::int64_t>(mask_.layers()) * mask_.queries()) {
     const std::vector<std::uint64_t> touched = mask_.touched_tiles();
@@ -35,19 +46,25 @@ class ActiveWords {
            static_cast<std::int64_t>(layer) * mask_.queries();
   }
 
-  // The words of all layers united: [tile][query].
-  std::vector<std::uint64_t> unite_layers() const {
-    if (mask_.layers() == 1) return words_;
+  // The words of some layers united: [tile][query].
+  std::vector<std::uint64_t> unite(Layers layers) const {
     const std::int64_t queries = mask_.queries();
     std::vector<std::uint64_t> united(tiles_.size() * static_cast<std::size_t>(queries));
     std::uint64_t* target = united.data();
     for (std::size_t t = 0; t < tiles_.size(); ++t, target += queries) {
-      for (std::size_t layer = 0; layer < mask_.layers(); ++layer) {
+      for (std::size_t layer = layers.begin; layer < layers.end; ++layer) {
         const std::uint64_t* source = words(t, layer);
         for (std::int64_t q = 0; q < queries; ++q) target[q] |= source[q];
       }
     }
     return united;
+  }
+
+  // Nanoseconds of planning lists of these keys.
+  double planning_ns() const {
+    const auto words = static_cast<std::int64_t>(words_.size());
+    return kWordNs * static_cast<double>(words) +
+           kEntryNs * static_cast<double>(count_bits(words_.data(), words));
   }
 
  private:
@@ -78,19 +95,43 @@ class ActiveWords {
   std::vector<std::uint64_t> words_;
 };
 
+namespace {
+
+// Words of pairs of groups united: [tile][groups] -> [tile][(groups + 1) / 2].
+void unite_pairs(const std::uint64_t* __restrict source,
+                 std::int64_t tiles,
+                 std::int64_t groups,
+                 std::uint64_t* __restrict target) {
+  if (groups % 2 == 0) {
+    for (std::int64_t i = 0; i < tiles * groups / 2; ++i) {
+      target[i] = source[2 * i] | source[2 * i + 1];
+    }
+    return;
+  }
+  const std::int64_t pairs = groups / 2;
+  for (std::int64_t t = 0; t < tiles; ++t, source += groups, target += pairs + 1) {
+    for (std::int64_t g = 0; g < pairs; ++g) target[g] = source[2 * g] | source[2 * g + 1];
+    target[pairs] = source[groups - 1];
+  }
+}
+
 struct Grouping {
   std::int64_t queries = 1;  // of a row block
   double ns = std::numeric_limits<double>::infinity();
 };
 
-// More queries in a row block share fetched keys, but compute on the union of their keys.
-Grouping choose_grouping(const ActiveWords& active, std::int64_t heads, const Choice& choice) {
-  std::vector<std::uint64_t> unions = active.unite_layers();  // [tile][group]
-  const auto tiles = static_cast<std::int64_t>(active.tile_count());
-  std::int64_t groups = active.mask().queries();
+// More queries in a row block share fetched keys, but compute on the union of their keys. unions:
+// the words of the heads that are stacked, [tile][queries].
+Grouping choose_grouping(std::vector<std::uint64_t> unions,
+                         std::int64_t tiles,
+                         std::int64_t queries,
+                         std::int64_t heads,
+                         const Choice& choice) {
+  std::vector<std::uint64_t> next;
+  std::int64_t groups = queries;
   Grouping best;
   for (std::int64_t size = 1; size * heads <= kMaxRows; size *= 2) {
-    // A row block has the mean of their keys: costs are linear in keys.
+    // Costs are linear in keys: those of one row block with all keys, and the fixed part of others.
     const std::int64_t keys = count_bits(unions.data(), tiles * groups);
     const double fixed_ns = choice.block_ns({.rows = size * heads});
     const double all_ns = choice.block_ns(
@@ -98,34 +139,38 @@ Grouping choose_grouping(const ActiveWords& active, std::int64_t heads, const Ch
     const double ns = all_ns + static_cast<double>(groups - 1) * fixed_ns;
     if (ns < best.ns) best = {size, ns};
     if (groups == 1) break;
-    const std::int64_t pairs = (groups + 1) / 2;
-    const std::uint64_t* source = unions.data();
-    std::uint64_t* target = unions.data();
-    for (std::int64_t t = 0; t < tiles; ++t, source += groups, target += pairs) {
-      for (std::int64_t g = 0; g < groups / 2; ++g) target[g] = source[2 * g] | source[2 * g + 1];
-      if (groups % 2 != 0) target[pairs - 1] = source[groups - 1];
-    }
-    groups = pairs;
+    next.resize(static_cast<std::size_t>(tiles * ((groups + 1) / 2)));
+    unite_pairs(unions.data(), tiles, groups, next.data());
+    unions.swap(next);
+    groups = (groups + 1) / 2;
   }
   return best;
 }
 
-// Makes row blocks of a piece's active keys.
-class RowBlocks {
+}  // namespace
+
+// Makes row blocks of a stack of heads.
+class RowsPlan::RowBlocks {
  public:
-  RowBlocks(const ActiveWords& active, const Piece& piece, Part& part)
-      : active_(active), mask_(active.mask()), piece_(piece), part_(part) {}
+  RowBlocks(const ActiveWords& active, const Stack& stack, std::int64_t first_head, Part& part)
+      : active_(active),
+        mask_(active.mask()),
+        stack_(stack),
+        layers_{mask_.layer_of(stack.first_head),
+                mask_.layer_of(stack.first_head + stack.heads - 1) + 1},
+        first_head_(first_head),
+        part_(part) {}
 
   // Appends the row block of queries [first, first + queries) of the piece.
   void add(std::int64_t first, std::int64_t queries) {
     first_ = first;
     queries_ = queries;
-    rows_ = piece_.heads * queries;
+    rows_ = stack_.heads * queries;
     list_keys();
     set_bits();
-    RowBlock rows{.first_head = piece_.first_head,
+    RowBlock rows{.first_head = first_head_ + stack_.first_head,
                   .first_query = mask_.first_query() + first,
-                  .heads = static_cast<std::int32_t>(piece_.heads),
+                  .heads = static_cast<std::int32_t>(stack_.heads),
                   .queries = static_cast<std::int32_t>(queries),
                   .blocks_begin = static_cast<std::int64_t>(part_.key_blocks.size()),
                   .kernel = Kernel::kRows};
@@ -144,7 +189,7 @@ class RowBlocks {
     unions_.resize(active_.tile_count());
     for (std::size_t t = 0; t < unions_.size(); ++t) {
       std::uint64_t word = 0;
-      for (std::size_t layer = 0; layer < mask_.layers(); ++layer) {
+      for (std::size_t layer = layers_.begin; layer < layers_.end; ++layer) {
         const std::uint64_t* words = active_.words(t, layer) + first_;
         for (std::int64_t q = 0; q < queries_; ++q) word |= words[q];
       }
@@ -173,9 +218,10 @@ class RowBlocks {
       for (std::uint64_t left = unions_[t]; left != 0; left &= left - 1) {
         places[static_cast<std::size_t>(std::countr_zero(left))] = end++;
       }
-      for (std::size_t layer = 0; layer < mask_.layers(); ++layer) {
+      for (std::size_t layer = layers_.begin; layer < layers_.end; ++layer) {
         const std::uint64_t* words = active_.words(t, layer) + first_;
-        std::uint64_t* const rows = words_.data() + static_cast<std::int64_t>(layer) * queries_;
+        std::uint64_t* const rows =
+            words_.data() + static_cast<std::int64_t>(layer - layers_.begin) * queries_;
         for (std::int64_t q = 0; q < queries_; ++q) {
           if (words[q] == unions_[t]) {
             set_run(rows + q, begin, end);
@@ -189,7 +235,7 @@ class RowBlocks {
       }
       begin = end;
     }
-    if (mask_.layers() == 1) repeat_first_head(blocks);
+    if (layers_.end - layers_.begin == 1) repeat_first_head(blocks);
   }
 
   // Sets a row's columns [begin, end), at most 64.
@@ -205,7 +251,7 @@ class RowBlocks {
   void repeat_first_head(std::size_t blocks) {
     for (std::size_t block = 0; block < blocks; ++block) {
       std::uint64_t* const first = words_.data() + block * static_cast<std::size_t>(rows_);
-      for (std::int64_t h = 1; h < piece_.heads; ++h) {
+      for (std::int64_t h = 1; h < stack_.heads; ++h) {
         std::copy_n(first, queries_, first + h * queries_);
       }
     }
@@ -235,7 +281,7 @@ class RowBlocks {
     for (std::size_t row = 0; row < sampled_done_.size(); ++row) {
       const auto r = static_cast<std::int64_t>(row);
       const SampledEntries sampled =
-          mask_.sampled(mask_.layer_of(r / queries_), first_ + r % queries_);
+          mask_.sampled(mask_.layer_of(stack_.first_head + r / queries_), first_ + r % queries_);
       std::size_t& s = sampled_done_[row];
       for (; s < sampled.keys.size() && sampled.keys[s] <= keys.back(); ++s) {
         const auto column = std::lower_bound(keys.begin(), keys.end(), sampled.keys[s]);
@@ -248,7 +294,9 @@ class RowBlocks {
 
   const ActiveWords& active_;
   const PieceMask& mask_;
-  const Piece& piece_;
+  const Stack& stack_;
+  const ActiveWords::Layers layers_;
+  const std::int64_t first_head_;  // of the piece
   Part& part_;
   // Of the row block in the making:
   std::int64_t first_ = 0;
@@ -260,35 +308,39 @@ class RowBlocks {
   std::vector<std::size_t> sampled_done_;  // by row: sampled entries already planned
 };
 
-}  // namespace
-
-RowsPlan::RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice) : mask_(mask) {
-  pieces_ = {piece};
-  const Grouping stacked = choose_grouping(ActiveWords(mask, piece), piece.heads, choice);
-  queries_ = {stacked.queries};
+RowsPlan::RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice)
+    : first_head_(piece.first_head), active_(std::make_unique<ActiveWords>(mask, piece)) {
+  const auto tiles = static_cast<std::int64_t>(active_->tile_count());
+  const std::int64_t queries = active_->mask().queries();
+  const std::size_t layers = active_->mask().layers();
+  const Grouping stacked =
+      choose_grouping(active_->unite({0, layers}), tiles, queries, piece.heads, choice);
+  stacks_ = {{0, piece.heads, stacked.queries}};
   ns_ = stacked.ns;
-  if (piece.is_shared || piece.heads == 1) return;
-  std::vector<Piece> heads;
-  std::vector<std::int64_t> queries;
-  double ns = 0;
-  for (std::int64_t h = 0; h < piece.heads && ns < ns_; ++h) {
-    heads.push_back(piece.heads_from(h, 1));
-    const Grouping alone = choose_grouping(ActiveWords(mask, heads.back()), 1, choice);
-    queries.push_back(alone.queries);
-    ns += alone.ns;
+  if (layers > 1) {
+    std::vector<Stack> stacks;
+    double ns = 0;
+    for (std::size_t h = 0; h < layers && ns < ns_; ++h) {
+      const Grouping alone = choose_grouping(active_->unite({h, h + 1}), tiles, queries, 1, choice);
+      stacks.push_back({static_cast<std::int64_t>(h), 1, alone.queries});
+      ns += alone.ns;
+    }
+    if (ns < ns_) {
+      stacks_ = std::move(stacks);
+      ns_ = ns;
+    }
   }
-  if (ns >= ns_) return;
-  pieces_ = std::move(heads);
-  queries_ = std::move(queries);
-  ns_ = ns;
+  ns_ += active_->planning_ns();
 }
 
+RowsPlan::~RowsPlan() = default;
+
 void RowsPlan::append_to(Part& part) const {
-  for (std::size_t i = 0; i < pieces_.size(); ++i) {
-    const ActiveWords active(mask_, pieces_[i]);
-    RowBlocks row_blocks(active, pieces_[i], part);
-    for (std::int64_t q = 0; q < active.mask().queries(); q += queries_[i]) {
-      row_blocks.add(q, std::min(queries_[i], active.mask().queries() - q));
+  const std::int64_t queries = active_->mask().queries();
+  for (const Stack& stack : stacks_) {
+    RowBlocks row_blocks(*active_, stack, first_head_, part);
+    for (std::int64_t q = 0; q < queries; q += stack.queries) {
+      row_blocks.add(q, std::min(stack.queries, queries - q));
     }
   }
 }
