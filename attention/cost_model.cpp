@@ -5,19 +5,32 @@ namespace maskerade {
 CostModel CostModel::defaults() {
   CostModel model;
   model.origin = "default";
-  const KernelRates many{.row_block = 400,
-                         .component = 0.2,
-                         .gathered_component = 0.7,
-                         .entry = 0.4,
-                         .masked_entry = 0.1,
-                         .product = 0.024};
-  const KernelRates few{.row_block = 400,
-                        .component = 0.7,
-                        .gathered_component = 0.9,
-                        .entry = 1.0,
-                        .masked_entry = 0.2,
-                        .product = 0.05};
-  for (Rates& rates : model.rates) rates = {few, many};
+  model.of(DType::kFloat32) = {.few_rows = {.row_block = 500,
+                                            .component = 0.37,
+                                            .gathered_component = 0.66,
+                                            .entry = 1.3,
+                                            .masked_entry = 0.7,
+                                            .product = 0.018},
+                               .many_rows = {.row_block = 1500,
+                                             .component = 0.04,
+                                             .gathered_component = 0.11,
+                                             .entry = 0.12,
+                                             .masked_entry = 0.1,
+                                             .product = 0.03}};
+  const Rates half{.few_rows = {.row_block = 1200,
+                                .component = 0.36,
+                                .gathered_component = 0.63,
+                                .entry = 3.4,
+                                .masked_entry = 0.7,
+                                .product = 0.002},
+                   .many_rows = {.row_block = 1800,
+                                 .component = 0.19,
+                                 .gathered_component = 0.29,
+                                 .entry = 0.44,
+                                 .masked_entry = 0.15,
+                                 .product = 0.026}};
+  model.of(DType::kFloat16) = half;
+  model.of(DType::kBFloat16) = half;
   return model;
 }
 

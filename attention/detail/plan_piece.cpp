@@ -6,6 +6,10 @@ namespace maskerade::detail {
 
 namespace {
 
+// Rows are taken when they cost at most this share of tiles: the costs are not exact, and near a
+// tie tiles are the safer choice, because their plan is cheap.
+constexpr double kRowsShare = 0.9;
+
 // Whether a tile has both active and inactive visible entries: else lists leave nothing out.
 bool has_partial_tiles(const Mask& mask, const Piece& piece) {
   const PieceMask piece_mask(mask, piece);
@@ -27,7 +31,8 @@ void plan_piece(const Mask& mask, const Piece& piece, const Choice& choice, Part
     return plan_tiles(mask, piece, std::nullopt, part);
   }
   const RowsPlan rows(mask, piece, choice);
-  if (choice.kernel || rows.ns() < tiles_ns(mask, piece, choice)) return rows.append_to(part);
+  if (choice.kernel || rows.ns() < kRowsShare * tiles_ns(mask, piece, choice))
+    return rows.append_to(part);
   plan_tiles(mask, piece, std::nullopt, part);
 }
 
