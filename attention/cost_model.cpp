@@ -5,7 +5,13 @@ namespace maskerade {
 CostModel CostModel::defaults() {
   CostModel model;
   model.origin = "default";
-  model.of(DType::kFloat32) = {.few_rows = {.row_block = 500,
+  model.of(DType::kFloat32) = {.decode = {.row_block = 500,
+                                          .component = 0.37,
+                                          .gathered_component = 0.66,
+                                          .entry = 1.3,
+                                          .masked_entry = 0.7,
+                                          .product = 0.018},
+                               .few_rows = {.row_block = 500,
                                             .component = 0.37,
                                             .gathered_component = 0.66,
                                             .entry = 1.3,
@@ -17,7 +23,13 @@ CostModel CostModel::defaults() {
                                              .entry = 0.12,
                                              .masked_entry = 0.1,
                                              .product = 0.03}};
-  const Rates half{.few_rows = {.row_block = 1200,
+  const Rates half{.decode = {.row_block = 1200,
+                              .component = 0.36,
+                              .gathered_component = 0.63,
+                              .entry = 3.4,
+                              .masked_entry = 0.7,
+                              .product = 0.002},
+                   .few_rows = {.row_block = 1200,
                                 .component = 0.36,
                                 .gathered_component = 0.63,
                                 .entry = 3.4,
@@ -35,7 +47,9 @@ CostModel CostModel::defaults() {
 }
 
 double CostModel::block_ns(DType dtype, std::int64_t head_dim, const BlockWork& work) const {
-  const KernelRates& rate = work.rows <= kFewRows ? of(dtype).few_rows : of(dtype).many_rows;
+  const KernelRates& rate = work.rows > kFewRows ? of(dtype).many_rows
+                            : work.is_decode     ? of(dtype).decode
+                                                 : of(dtype).few_rows;
   const auto dim = static_cast<double>(head_dim);
   const auto rows = static_cast<double>(work.rows);
   const auto keys = static_cast<double>(work.keys);

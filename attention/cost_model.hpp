@@ -27,17 +27,19 @@ struct BlockWork {
   std::int64_t keys = 0;           // gathered or not
   std::int64_t gathered_keys = 0;  // of these
   std::int64_t masked_keys = 0;    // of these: in key blocks that have bits
+  bool is_decode = false;          // no other row blocks read the same K and V from a cache
 };
 
-// Up to this many rows, reading keys counts most: decode. Above, arithmetic does.
+// Up to this many rows, reading keys counts most. Above, arithmetic does.
 inline constexpr std::int64_t kFewRows = 8;
 
 // Predicts what attending takes, so that the cheapest kernel can be chosen for each tile row. Only
 // the ratios of its numbers matter.
 struct CostModel {
   struct Rates {
-    KernelRates few_rows;   // K and V lie in memory
-    KernelRates many_rows;  // K and V are in a cache for all row blocks but the first
+    KernelRates decode;     // few rows, K and V in memory
+    KernelRates few_rows;   // K and V in a cache for all row blocks but the first
+    KernelRates many_rows;  // the same
 
     friend bool operator==(const Rates&, const Rates&) = default;
   };

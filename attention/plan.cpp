@@ -179,7 +179,7 @@ Plan make_plan(const Mask& mask,
                const Threads& threads) {
   check_fit(mask, shape);
   const Layout layout = lay_out(mask, shape);
-  const detail::Choice choice{kernel, dtype, shape.head_dim, costs};
+  const detail::Choice choice{kernel, dtype, shape.head_dim, costs, shape.query_len <= kFewRows};
   const auto pieces = static_cast<std::int64_t>(layout.pieces.size());
   const std::int64_t part_count = std::min(pieces, kParts);
   std::vector<Part> parts(static_cast<std::size_t>(part_count));

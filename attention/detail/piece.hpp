@@ -127,8 +127,12 @@ struct Choice {
   DType dtype;
   std::int64_t head_dim;
   const CostModel& costs;
+  bool is_decode;  // see BlockWork
 
-  double block_ns(const BlockWork& work) const { return costs.block_ns(dtype, head_dim, work); }
+  double block_ns(BlockWork work) const {
+    work.is_decode = is_decode;
+    return costs.block_ns(dtype, head_dim, work);
+  }
 };
 
 // Appends the row blocks of a piece.

@@ -36,6 +36,8 @@ int run_calibration() {
   const CostModel usual = CostModel::defaults();
   fmt::print("{}\nnanoseconds of one of {} threads:\n", machine_name(), threads.count());
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    print_rates(fmt::format("{}, decode", name_of(dtype)), calibration.costs.of(dtype).decode,
+                usual.of(dtype).decode);
     print_rates(fmt::format("{}, up to {} rows", name_of(dtype), kFewRows),
                 calibration.costs.of(dtype).few_rows, usual.of(dtype).few_rows);
     print_rates(fmt::format("{}, more rows", name_of(dtype)), calibration.costs.of(dtype).many_rows,

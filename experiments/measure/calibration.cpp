@@ -38,13 +38,20 @@ constexpr std::array<Trial, 7> kManyRowsTrials = {{{64, 1024},
                                                    {16, 512, true, true},
                                                    {64, 512, true, true},
                                                    {16, 64}}};
-constexpr std::array<Trial, 7> kFewRowsTrials = {{{1, 8192},
-                                                  {4, 8192},
-                                                  {8, 8192},
-                                                  {4, 8192, false, true},
-                                                  {1, 1024, true, true},
-                                                  {4, 1024, true, true},
+constexpr std::array<Trial, 7> kFewRowsTrials = {{{1, 1024},
+                                                  {4, 1024},
+                                                  {8, 1024},
+                                                  {4, 1024, false, true},
+                                                  {1, 256, true, true},
+                                                  {4, 256, true, true},
                                                   {1, 64}}};
+constexpr std::array<Trial, 7> kDecodeTrials = {{{1, 8192},
+                                                 {4, 8192},
+                                                 {8, 8192},
+                                                 {4, 8192, false, true},
+                                                 {1, 1024, true, true},
+                                                 {4, 1024, true, true},
+                                                 {1, 64}}};
 
 // Rates in the order of a timing's parts.
 std::array<double*, kRates> rates_of(KernelRates& rates) {
@@ -234,9 +241,12 @@ Calibration calibrate(const Threads& threads, const std::string& when) {
   const std::int64_t heads = std::clamp<std::int64_t>(threads.count(), 4, 32);
   const AttentionShape many{
       .query_heads = heads, .kv_heads = heads, .query_len = 256, .key_len = 1024};
-  const AttentionShape few{.query_heads = 8 * heads, .kv_heads = heads, .key_len = 8192};
+  AttentionShape few = many;
+  few.query_len = 64;
+  const AttentionShape decode{.query_heads = 8 * heads, .kv_heads = heads, .key_len = 8192};
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     calibration.costs.of(dtype) = {
+        measure(decode, kDecodeTrials, dtype, threads, calibration.worst_fit),
         measure(few, kFewRowsTrials, dtype, threads, calibration.worst_fit),
         measure(many, kManyRowsTrials, dtype, threads, calibration.worst_fit)};
   }

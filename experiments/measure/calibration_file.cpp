@@ -78,7 +78,8 @@ std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
     costs.origin = json.at("origin").get<std::string>();
     for (const DType dtype : kDTypes) {
       const Json& rates = json.at("nanoseconds").at(std::string(name_of(dtype)));
-      costs.of(dtype) = {rates_of(rates.at("few_rows")), rates_of(rates.at("many_rows"))};
+      costs.of(dtype) = {rates_of(rates.at("decode")), rates_of(rates.at("few_rows")),
+                         rates_of(rates.at("many_rows"))};
     }
     return costs;
   } catch (const std::exception&) {
@@ -99,7 +100,8 @@ void CalibrationFile::save(const Calibration& calibration) const {
   json["worst_fit"] = calibration.worst_fit;
   for (const DType dtype : kDTypes) {
     const CostModel::Rates& rates = calibration.costs.of(dtype);
-    json["nanoseconds"][std::string(name_of(dtype))] = {{"few_rows", json_of(rates.few_rows)},
+    json["nanoseconds"][std::string(name_of(dtype))] = {{"decode", json_of(rates.decode)},
+                                                        {"few_rows", json_of(rates.few_rows)},
                                                         {"many_rows", json_of(rates.many_rows)}};
   }
   std::error_code error;
