@@ -30,6 +30,7 @@ struct RunArguments {
   std::string file;
   OutputPaths outputs;
   bool dry_run = false;
+  bool no_peaks = false;
   int threads = 0;  // 0: all processors
   std::int64_t chunk_rows = 1024;
   std::vector<std::string> settings;
@@ -97,9 +98,12 @@ std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   }
 }
 
-int run_cells(const Experiment& experiment, RunOptions options, const OutputPaths& paths) {
+int run_cells(const Experiment& experiment,
+              RunOptions options,
+              const OutputPaths& paths,
+              bool wants_peaks) {
   RunOutputs outputs(paths, files_read_by(experiment));
-  options.peaks = find_peaks(options.threads);
+  if (wants_peaks) options.peaks = find_peaks(options.threads);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
   std::vector<CellResult> block;
   std::pair<std::size_t, std::size_t> block_of;  // workload, check
@@ -175,7 +179,7 @@ int run(const RunArguments& arguments) {
       read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
   check_pipelines(experiment);
   if (arguments.dry_run) return print_cells(experiment, options);
-  return run_cells(experiment, options, arguments.outputs);
+  return run_cells(experiment, options, arguments.outputs, !arguments.no_peaks);
 }
 
 }  // namespace
@@ -204,6 +208,9 @@ void add_run_command(CLI::App& program, Command& command) {
       ->check(kNotEmpty);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check everything and list the cells; measure nothing");
+  run_command->add_flag("--no-peaks", arguments->no_peaks,
+                        "Start at once, without measuring peak arithmetic and bandwidth: no "
+                        "attainable_ms");
   run_command->add_option("--threads", arguments->threads, "Worker threads [all processors]")
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));

@@ -43,14 +43,16 @@ class Program : public testing::Test {
     text << std::ifstream(folder_ / name).rdbuf();
     return text.str();
   }
-  Finished run(const std::string& arguments,
+  // A `run` does not measure the machine's peaks, which takes longer than tiny cells do, unless a
+  // test wants them.
+  Finished run(std::string arguments,
                const std::string& environment = "",
                const std::string& out = "out.txt") const {
+    if (arguments.starts_with("run ") && !measures_peaks_) arguments += " --no-peaks";
     // A cache folder of its own: no calibration of the user's.
-    const std::string command = "cd '" + folder_.string() + "' && XDG_CACHE_HOME='" +
-                                folder_.string() + "/cache' " + environment + " '" +
-                                MASKERADE_TEST_PROGRAM + "' " + arguments + " >" + out +
-                                " 2>err.txt";
+    const std::string command =
+        "cd '" + folder_.string() + "' && XDG_CACHE_HOME='" + folder_.string() + "/cache' " +
+        environment + " '" + MASKERADE_TEST_PROGRAM + "' " + arguments + " >" + out + " 2>err.txt";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"), read("err.txt")};
   }
@@ -91,6 +93,7 @@ class Program : public testing::Test {
   }
 
   std::filesystem::path folder_;
+  bool measures_peaks_ = false;
 };
 
 // Four cells that take milliseconds.
