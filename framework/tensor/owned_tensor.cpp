@@ -1,6 +1,14 @@
 #include "framework/tensor/owned_tensor.hpp"
 
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "framework/base/error.hpp"
+#include "framework/tensor/shape.hpp"
+
 namespace maskerade {
+
 std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes) {
   return {static_cast<std::byte*>(::operator new(bytes, kTensorAlignment)),
           [](std::byte* pointer) { ::operator delete(pointer, kTensorAlignment); }};
@@ -17,9 +25,14 @@ void OwnedTensor::store_row(std::int64_t b,
 
 OwnedTensor new_tensor(
     DType dtype, std::int64_t batch, std::int64_t heads, std::int64_t length, std::int64_t dim) {
+  const std::optional<std::int64_t> elements = count_elements({batch, heads, length, dim});
+  if (!elements) {
+    throw ShapeError(
+        fmt::format("a tensor [{}, {}, {}, {}] is too large; it must have fewer than 2^60 elements",
+                    batch, heads, length, dim));
+  }
   OwnedTensor tensor;
-  tensor.memory =
-      aligned_bytes(static_cast<std::size_t>(batch * heads * length * dim) * size_of(dtype));
+  tensor.memory = aligned_bytes(static_cast<std::size_t>(*elements) * size_of(dtype));
   tensor.view = {.data = tensor.memory.get(),
                  .dtype = dtype,
                  .batch = batch,

@@ -27,7 +27,7 @@ struct OwnedTensor {
   Tensor finish() const { return Tensor(view, memory); }
 };
 
-// Not cleared. Sizes are at least 1.
+// Not cleared. Sizes are at least 1. Throws ShapeError at 2^60 elements or more.
 OwnedTensor new_tensor(
     DType dtype, std::int64_t batch, std::int64_t heads, std::int64_t length, std::int64_t dim);
 

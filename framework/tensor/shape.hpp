@@ -1,9 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 
 namespace maskerade {
+
+// The product of sizes; nullopt when one is below 0 or the product is 2^60 or more, which no memory
+// holds. Below it the bytes of any tensor fit in 64 bits.
+std::optional<std::int64_t> count_elements(std::initializer_list<std::int64_t> sizes) noexcept;
 
 // The shape of one attention problem. query_heads is a multiple of kv_heads (grouped-query
 // attention); the query heads that read one kv head are its group.
@@ -21,8 +27,8 @@ struct AttentionShape {
   }
   std::int64_t rows() const noexcept { return batch * query_heads * query_len; }
 
-  // Throws ShapeError unless every size is at least 1, key_len < 2^31 and query_heads is a multiple
-  // of kv_heads.
+  // Throws ShapeError unless every size is at least 1 and below 2^31, query_heads is a multiple of
+  // kv_heads, and the elements of q and k and the entries of a mask can be counted.
   void validate() const;
   // "(1, 8, 2, 2048, 2048, 64)": batch, query_heads, kv_heads, query_len, key_len, head_dim.
   std::string to_string() const;

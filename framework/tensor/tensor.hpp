@@ -33,8 +33,8 @@ struct TensorView {
   }
 };
 
-// A tensor view with its memory: 64-byte aligned of its own, or kept alive through `owner` (a
-// mapped file). Copies share the memory, which nothing changes once it is filled.
+// A tensor view with its memory, 64-byte aligned of its own or kept alive through `owner`. Copies
+// share the memory, which nothing changes once it is filled.
 class Tensor {
  public:
   Tensor() = default;

@@ -8,19 +8,19 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
-#include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "framework/base/error.hpp"
-#include "framework/tensor/owned_tensor.hpp"
-#include "framework/tensor_files/mapped_file.hpp"
+#include "framework/tensor_files/data_file.hpp"
 
 namespace maskerade {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMaxAxes = 64;  // NumPy's own limit
+constexpr std::uint64_t kMaxHeaderBytes = 1'000'000;
 
 struct Header {
   std::string descr;
@@ -185,23 +185,23 @@ std::uint64_t element_bytes(const std::string& file, const std::string& descr) {
 }
 
 // Begin and end of the header's text.
-std::pair<std::uint64_t, std::uint64_t> find_header(const std::string& file,
-                                                    const MappedFile& mapping) {
-  const auto byte = [&](std::uint64_t i) {
-    return std::to_integer<std::uint64_t>(mapping.bytes.get()[i]);
-  };
-  const std::size_t known = std::min<std::uint64_t>(mapping.size, kMagic.size());
-  if (known == 0 || std::memcmp(mapping.bytes.get(), kMagic.data(), known) != 0) {
+std::pair<std::uint64_t, std::uint64_t> find_header(const DataFile& data) {
+  const std::string& file = data.name();
+  std::array<std::byte, 12> start{};  // magic, version, a length of 2 or 4 bytes
+  data.read(0, std::span(start).first(std::min<std::uint64_t>(data.size(), start.size())));
+  const auto byte = [&](std::uint64_t i) { return std::to_integer<std::uint64_t>(start[i]); };
+  const std::size_t known = std::min<std::uint64_t>(data.size(), kMagic.size());
+  if (known == 0 || std::memcmp(start.data(), kMagic.data(), known) != 0) {
     throw DataError(file, "",
                     "this is no npy file: it does not begin with the magic \\x93NUMPY (an .npz "
                     "file is an archive of npy files: unpack it)");
   }
   constexpr std::uint64_t kShortest = 10;  // magic, version, a length of 2 bytes
-  if (mapping.size < kShortest) {
+  if (data.size() < kShortest) {
     throw DataError(file, "",
                     fmt::format("the file has {} bytes; an npy file begins with at least {}: "
                                 "magic, version and header length",
-                                mapping.size, kShortest));
+                                data.size(), kShortest));
   }
   const std::uint64_t major = byte(6);
   const std::uint64_t minor = byte(7);
@@ -212,19 +212,24 @@ std::pair<std::uint64_t, std::uint64_t> find_header(const std::string& file,
   }
   const std::uint64_t length_bytes = major == 1 ? 2 : 4;
   const std::uint64_t begin = 8 + length_bytes;
-  if (mapping.size < begin) {
+  if (data.size() < begin) {
     throw DataError(file, "",
                     fmt::format("the file has {} bytes; a version {}.0 file begins with at least "
                                 "{}: magic, version and header length",
-                                mapping.size, major, begin));
+                                data.size(), major, begin));
   }
   std::uint64_t length = 0;
   for (std::uint64_t i = 0; i < length_bytes; ++i) length |= byte(8 + i) << (8 * i);
-  if (length > mapping.size - begin) {
+  if (length > data.size() - begin) {
     throw DataError(file, "",
                     fmt::format("the header is to have {} bytes, but {} follow in the file: it is "
                                 "cut, or no npy file",
-                                length, mapping.size - begin));
+                                length, data.size() - begin));
+  }
+  if (length > kMaxHeaderBytes) {
+    throw DataError(
+        file, "",
+        fmt::format("the header is to have {} bytes; the limit is {}", length, kMaxHeaderBytes));
   }
   return {begin, begin + length};
 }
@@ -232,15 +237,15 @@ std::pair<std::uint64_t, std::uint64_t> find_header(const std::string& file,
 }  // namespace
 
 NpyFile NpyFile::open(const std::filesystem::path& path) {
-  NpyFile file;
-  file.file_ = path.string();
-  const MappedFile mapping = map_file(file.file_);
-  const auto [begin, end] = find_header(file.file_, mapping);
-  const auto* text = reinterpret_cast<const char*>(mapping.bytes.get()) + begin;
-  Header header = HeaderParser(file.file_, {text, static_cast<std::size_t>(end - begin)}).parse();
-  std::uint64_t bytes = element_bytes(file.file_, header.descr);
+  NpyFile file(DataFile::open(path.string()));
+  const std::string& name = file.file_.name();
+  const auto [begin, end] = find_header(file.file_);
+  std::string text(end - begin, '\0');
+  file.file_.read(begin, std::as_writable_bytes(std::span(text)));
+  Header header = HeaderParser(name, text).parse();
+  std::uint64_t bytes = element_bytes(name, header.descr);
   if (header.fortran_order) {
-    throw DataError(file.file_, "",
+    throw DataError(name, "",
                     "the array is in Fortran order; save it in C order: numpy.save(file, "
                     "numpy.ascontiguousarray(x))");
   }
@@ -248,45 +253,47 @@ NpyFile NpyFile::open(const std::filesystem::path& path) {
       std::any_of(header.shape.begin(), header.shape.end(), [&](std::int64_t size) {
         return __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes);
       });
-  const std::uint64_t stored = mapping.size - end;
+  const std::uint64_t stored = file.file_.size() - end;
   if (overflows || bytes != stored) {
-    throw DataError(file.file_, "",
+    throw DataError(name, "",
                     fmt::format("shape ({}) of {} takes {} bytes, but {} follow the header",
                                 fmt::join(header.shape, ", "), header.descr,
                                 overflows ? "too many" : std::to_string(bytes), stored));
   }
   file.descr_ = std::move(header.descr);
   file.shape_ = std::move(header.shape);
-  file.data_bytes_ = bytes;
-  file.data_ = {mapping.bytes, mapping.bytes.get() + end};
+  file.data_begin_ = end;
   return file;
 }
 
-Tensor NpyFile::tensor(TensorLayout layout) const {
+std::vector<std::byte> NpyFile::read_bytes() const {
+  std::vector<std::byte> bytes(file_.size() - data_begin_);
+  file_.read(data_begin_, bytes);
+  return bytes;
+}
+
+TensorView NpyFile::describe(TensorLayout layout) const {
   if (descr_ != "<f4" && descr_ != "<f2") {
-    throw DataError(file_, "", fmt::format("its type is {}; it must be <f4 or <f2", descr_));
+    throw DataError(file_.name(), "", fmt::format("its type is {}; it must be <f4 or <f2", descr_));
   }
   if (!is_attention_shape(shape_)) {
-    throw DataError(file_, "",
+    throw DataError(file_.name(), "",
                     fmt::format("its shape is ({}); it must be {}, each at least 1",
                                 fmt::join(shape_, ", "), axes_of(layout)));
   }
   const DType dtype = descr_ == "<f4" ? DType::kFloat32 : DType::kFloat16;
-  TensorView view = view_of_layout(data_.get(), dtype, shape_, layout);
-  if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(dtype) == 0) {
-    return Tensor(view, data_);
-  }
-  std::shared_ptr<std::byte> copy = aligned_bytes(data_bytes_);
-  std::memcpy(copy.get(), view.data, data_bytes_);
-  view.data = copy.get();
-  return Tensor(view, std::move(copy));
+  return view_of_layout(nullptr, dtype, shape_, layout);
+}
+
+Tensor NpyFile::tensor(TensorLayout layout) const {
+  return read_tensor(file_, data_begin_, describe(layout));
 }
 
 std::vector<std::int64_t> NpyFile::integers() const {
   if (descr_ != "<i8" && descr_ != "<i4") {
-    throw DataError(file_, "", fmt::format("its type is {}; it must be <i8 or <i4", descr_));
+    throw DataError(file_.name(), "", fmt::format("its type is {}; it must be <i8 or <i4", descr_));
   }
-  return load_integers(bytes(), descr_ == "<i8" ? 8 : 4);
+  return load_integers(read_bytes(), descr_ == "<i8" ? 8 : 4);
 }
 
 }  // namespace maskerade

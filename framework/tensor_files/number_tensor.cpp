@@ -1,11 +1,14 @@
 #include "framework/tensor_files/number_tensor.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string_view>
 
 #include "framework/base/error.hpp"
@@ -21,65 +24,89 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostAxes = 8;
 
-// Elements of type Stored, wherever they lie, as Value.
-template <typename Stored, typename Value>
-std::vector<Value> load_values(std::span<const std::byte> bytes) {
-  std::vector<Value> values(bytes.size() / sizeof(Stored));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    Stored stored;
-    std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-    values[i] = static_cast<Value>(stored);
+// "[0, 17]": the place of the element of this number, the last axis fastest.
+std::string index_text(const std::vector<std::int64_t>& shape, std::size_t element) {
+  std::vector<std::int64_t> index(shape.size());
+  auto rest = static_cast<std::int64_t>(element);
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    index[axis] = rest % shape[axis];
+    rest /= shape[axis];
   }
-  return values;
+  return fmt::format("[{}]", fmt::join(index, ", "));
 }
 
-std::vector<float> load_floats(DType dtype, std::span<const std::byte> bytes) {
-  // Copied first: the elements may lie at any byte.
-  std::vector<std::byte> aligned(bytes.begin(), bytes.end());
-  std::vector<float> values(bytes.size() / size_of(dtype));
-  convert_to_float(dtype, aligned.data(), values.size(), values.data());
-  return values;
-}
+// Makes the values of one tensor; every message names the file and the tensor.
+class ValueReader {
+ public:
+  ValueReader(const std::string& file,
+              const std::string& name,
+              const std::vector<std::int64_t>& shape)
+      : file_(file), name_(name), shape_(shape) {}
 
-// The elements of a safetensors or npy type; monostate: a type that is not read.
-struct NoValues {};
-using Loaded = std::
-    variant<NoValues, std::vector<float>, std::vector<std::int64_t>, std::vector<std::uint8_t>>;
-
-Loaded load_typed(std::string_view type, std::span<const std::byte> bytes) {
-  if (type == "F32" || type == "<f4") return load_floats(DType::kFloat32, bytes);
-  if (type == "F16" || type == "<f2") return load_floats(DType::kFloat16, bytes);
-  if (type == "BF16") return load_floats(DType::kBFloat16, bytes);
-  if (type == "F64" || type == "<f8") return load_values<double, float>(bytes);
-  if (type == "I64" || type == "<i8") return load_values<std::int64_t, std::int64_t>(bytes);
-  if (type == "I32" || type == "<i4") return load_values<std::int32_t, std::int64_t>(bytes);
-  if (type == "U8" || type == "BOOL" || type == "|u1" || type == "|b1") {
-    return load_values<std::uint8_t, std::uint8_t>(bytes);
+  [[noreturn]] void refuse(const std::string& message) const {
+    throw DataError(file_, name_, message);
   }
-  return NoValues{};
-}
 
-NumberTensor make_tensor(const std::string& file,
-                         const std::string& name,
-                         const std::vector<std::int64_t>& shape,
-                         std::string_view type,
-                         std::span<const std::byte> bytes) {
-  NumberTensor tensor{shape, {}};
-  Loaded loaded = load_typed(type, bytes);
-  if (auto* floats = std::get_if<std::vector<float>>(&loaded)) {
-    tensor.values = std::move(*floats);
-  } else if (auto* integers = std::get_if<std::vector<std::int64_t>>(&loaded)) {
-    tensor.values = std::move(*integers);
-  } else if (auto* unsigned_bytes = std::get_if<std::vector<std::uint8_t>>(&loaded)) {
-    tensor.values = std::move(*unsigned_bytes);
-  } else {
-    throw DataError(file, name,
-                    fmt::format("its type is {}; it must be a float of 16, 32 or 64 bits, an "
-                                "integer of 32 or 64 bits, an unsigned byte or a boolean",
-                                type));
+  // Throws DataError when a finite number is beyond float32.
+  std::vector<float> round(const std::vector<double>& numbers) const {
+    std::vector<float> values(numbers.begin(), numbers.end());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (std::isinf(values[i]) && !std::isinf(numbers[i])) {
+        refuse(fmt::format("element {} is {}, beyond the range of float32", index_text(shape_, i),
+                           numbers[i]));
+      }
+    }
+    return values;
   }
-  return tensor;
-}
+
+  // The values of a safetensors or npy type.
+  NumberTensor read(std::string_view type, const std::vector<std::byte>& bytes) const {
+    NumberTensor tensor{shape_, {}};
+    if (type == "F32" || type == "<f4") {
+      tensor.values = widen(DType::kFloat32, bytes);
+    } else if (type == "F16" || type == "<f2") {
+      tensor.values = widen(DType::kFloat16, bytes);
+    } else if (type == "BF16") {
+      tensor.values = widen(DType::kBFloat16, bytes);
+    } else if (type == "F64" || type == "<f8") {
+      tensor.values = round(load<double, double>(bytes));
+    } else if (type == "I64" || type == "<i8") {
+      tensor.values = load<std::int64_t, std::int64_t>(bytes);
+    } else if (type == "I32" || type == "<i4") {
+      tensor.values = load<std::int32_t, std::int64_t>(bytes);
+    } else if (type == "U8" || type == "BOOL" || type == "|u1" || type == "|b1") {
+      tensor.values = load<std::uint8_t, std::uint8_t>(bytes);
+    } else {
+      refuse(
+          fmt::format("its type is {}; it must be a float of 16, 32 or 64 bits, an integer of "
+                      "32 or 64 bits, an unsigned byte or a boolean",
+                      type));
+    }
+    return tensor;
+  }
+
+ private:
+  template <typename Stored, typename Value>
+  static std::vector<Value> load(const std::vector<std::byte>& bytes) {
+    std::vector<Value> values(bytes.size() / sizeof(Stored));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      Stored stored;
+      std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
+      values[i] = static_cast<Value>(stored);
+    }
+    return values;
+  }
+
+  static std::vector<float> widen(DType dtype, const std::vector<std::byte>& bytes) {
+    std::vector<float> values(bytes.size() / size_of(dtype));
+    convert_to_float(dtype, bytes.data(), values.size(), values.data());
+    return values;
+  }
+
+  const std::string& file_;
+  const std::string& name_;
+  const std::vector<std::int64_t>& shape_;
+};
 
 Json parse_json(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -95,58 +122,61 @@ Json parse_json(const std::string& file) {
 // Nested arrays of numbers, checked for one shape.
 class ListReader {
  public:
-  ListReader(const std::string& file, const std::string& name) : file_(file), name_(name) {}
+  ListReader(const std::string& file, const std::string& name) : values_(file, name, shape_) {}
 
   NumberTensor read(const Json& json) {
-    if (!json.is_array()) refuse("it is not a list of numbers");
+    if (!json.is_array()) values_.refuse("it is not a list of numbers");
     measure(json);
     add(json, 0);
-    NumberTensor tensor{shape_, {}};
-    if (whole_) {
-      std::vector<std::int64_t> integers(values_.size());
-      for (std::size_t i = 0; i < values_.size(); ++i) {
-        integers[i] = static_cast<std::int64_t>(values_[i]);
-      }
-      tensor.values = std::move(integers);
-    } else {
-      tensor.values = std::vector<float>(values_.begin(), values_.end());
-    }
-    return tensor;
+    const bool whole = std::all_of(numbers_.begin(), numbers_.end(),
+                                   [](const Json* number) { return number->is_number_integer(); });
+    if (whole) return {shape_, integers()};
+    std::vector<double> floats;
+    for (const Json* number : numbers_) floats.push_back(number->get<double>());
+    return {shape_, values_.round(floats)};
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& message) const {
-    throw DataError(file_, name_, message);
-  }
   void measure(const Json& json) {
     for (const Json* part = &json; part->is_array(); part = &part->front()) {
       shape_.push_back(static_cast<std::int64_t>(part->size()));
-      if (part->empty()) refuse("it has an empty list");
-      if (shape_.size() > kMostAxes) refuse(fmt::format("its lists nest over {} deep", kMostAxes));
+      if (part->empty()) values_.refuse("it has an empty list");
+      if (shape_.size() > kMostAxes) {
+        values_.refuse(fmt::format("its lists nest over {} deep", kMostAxes));
+      }
     }
   }
   void add(const Json& json, std::size_t depth) {
     if (depth == shape_.size()) {
-      if (!json.is_number()) refuse("it holds something that is not a number");
-      // Whole numbers beyond 2^53 would be rounded here; no index is that large.
-      whole_ = whole_ && json.is_number_integer();
-      values_.push_back(json.get<double>());
+      if (!json.is_number()) values_.refuse("it holds something that is not a number");
+      numbers_.push_back(&json);
       return;
     }
     if (!json.is_array() || static_cast<std::int64_t>(json.size()) != shape_[depth]) {
-      refuse(
+      values_.refuse(
           fmt::format("its lists differ in length: one at depth {} does not have {} parts like "
                       "the first",
                       depth, shape_[depth]));
     }
     for (const Json& part : json) add(part, depth + 1);
   }
+  std::vector<std::int64_t> integers() const {
+    constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+    std::vector<std::int64_t> integers;
+    for (const Json* number : numbers_) {
+      if (number->is_number_unsigned() && number->get<std::uint64_t>() > kMost) {
+        values_.refuse(fmt::format("element {} is {}; the largest whole number is {}",
+                                   index_text(shape_, integers.size()),
+                                   number->get<std::uint64_t>(), kMost));
+      }
+      integers.push_back(number->get<std::int64_t>());
+    }
+    return integers;
+  }
 
-  const std::string& file_;
-  const std::string& name_;
   std::vector<std::int64_t> shape_;
-  std::vector<double> values_;
-  bool whole_ = true;
+  ValueReader values_;  // of shape_
+  std::vector<const Json*> numbers_;
 };
 
 [[noreturn]] void refuse_extension(const std::string& file) {
@@ -161,14 +191,14 @@ NumberTensor read_number_tensor(const std::filesystem::path& path, const std::st
   if (path.extension() == ".safetensors") {
     const SafetensorsFile tensors = SafetensorsFile::open(path);
     const SafetensorsEntry& entry = tensors.entry(name);
-    return make_tensor(file, name, entry.shape, entry.dtype, tensors.bytes(entry));
+    return ValueReader(file, name, entry.shape).read(entry.dtype, tensors.read_bytes(entry));
   }
   if (path.extension() == ".npy") {
     const NpyFile array = NpyFile::open(path);
     if (!name.empty()) {
       throw DataError(file, name, "an npy file has one array without a name");
     }
-    return make_tensor(file, name, array.shape(), array.descr(), array.bytes());
+    return ValueReader(file, name, array.shape()).read(array.descr(), array.read_bytes());
   }
   if (path.extension() == ".json") {
     const Json json = parse_json(file);

@@ -19,8 +19,8 @@ struct NumberTensor {
 // Reads one tensor of a file by the file's extension: of a .safetensors file the tensor of that
 // name; of a .json file the nested arrays of numbers under that key of the top-level object, floats
 // if one of them is; of an .npy file, which has one array, that array, and name must be "".
-// Throws DataError when the file cannot be read, has no such tensor, or holds another type; a list
-// whose parts differ in length is no tensor.
+// Throws DataError when the file cannot be read, has no such tensor, or holds another type or a
+// number beyond float32 or 64 bits; a list whose parts differ in length is no tensor.
 NumberTensor read_number_tensor(const std::filesystem::path& file, const std::string& name);
 
 // The names of a file's tensors; none for an npy file. Throws DataError as above.

@@ -5,18 +5,17 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
-#include "framework/tensor/owned_tensor.hpp"
-#include "framework/tensor_files/mapped_file.hpp"
+#include "framework/tensor_files/data_file.hpp"
 
 namespace maskerade {
 namespace {
@@ -211,39 +210,42 @@ std::map<std::string, std::string> read_metadata(const std::string& file, const 
 }  // namespace
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
-  SafetensorsFile file;
-  file.file_ = path.string();
-  const MappedFile mapping = map_file(file.file_);
-  if (mapping.size < kLengthBytes) {
-    throw DataError(file.file_, "",
+  SafetensorsFile file(DataFile::open(path.string()));
+  const std::string& name = file.file_.name();
+  const std::uint64_t size = file.file_.size();
+  if (size < kLengthBytes) {
+    throw DataError(name, "",
                     fmt::format("the file has {} bytes; a safetensors file begins with 8 bytes of "
                                 "header length",
-                                mapping.size));
+                                size));
   }
+  std::array<std::byte, kLengthBytes> length{};
+  file.file_.read(0, length);
   std::uint64_t header_bytes = 0;
   for (std::size_t i = 0; i < kLengthBytes; ++i) {
-    header_bytes |= std::to_integer<std::uint64_t>(mapping.bytes.get()[i]) << (8 * i);
+    header_bytes |= std::to_integer<std::uint64_t>(length[i]) << (8 * i);
   }
-  const std::uint64_t rest = mapping.size - kLengthBytes;
+  const std::uint64_t rest = size - kLengthBytes;
   if (header_bytes > kMaxHeaderBytes || header_bytes > rest) {
     throw DataError(
-        file.file_, "",
+        name, "",
         fmt::format("the header is to have {} bytes; {} follow in the file and the limit "
                     "is {}, so this is no safetensors file or a cut one",
                     header_bytes, rest, kMaxHeaderBytes));
   }
-  const auto* text = reinterpret_cast<const char*>(mapping.bytes.get() + kLengthBytes);
-  const Json header = parse_header(file.file_, {text, static_cast<std::size_t>(header_bytes)});
-  const EntryReader reader(file.file_, rest - header_bytes);
-  for (const auto& [name, json] : header.items()) {
-    if (name == "__metadata__") {
-      file.metadata_ = read_metadata(file.file_, json);
+  std::string text(header_bytes, '\0');
+  file.file_.read(kLengthBytes, std::as_writable_bytes(std::span(text)));
+  const Json header = parse_header(name, text);
+  const EntryReader reader(name, rest - header_bytes);
+  for (const auto& [key, json] : header.items()) {
+    if (key == "__metadata__") {
+      file.metadata_ = read_metadata(name, json);
     } else {
-      file.entries_.push_back(reader.read(name, json));
+      file.entries_.push_back(reader.read(key, json));
     }
   }
   reader.check_cover(file.entries_);
-  file.data_ = {mapping.bytes, mapping.bytes.get() + kLengthBytes + header_bytes};
+  file.data_begin_ = kLengthBytes + header_bytes;
   return file;
 }
 
@@ -252,9 +254,10 @@ bool SafetensorsFile::contains(const std::string& name) const noexcept {
                      [&](const SafetensorsEntry& entry) { return entry.name == name; });
 }
 
-std::span<const std::byte> SafetensorsFile::bytes(const SafetensorsEntry& entry) const noexcept {
-  return {data_.get() + entry.begin_bytes,
-          static_cast<std::size_t>(entry.end_bytes - entry.begin_bytes)};
+std::vector<std::byte> SafetensorsFile::read_bytes(const SafetensorsEntry& entry) const {
+  std::vector<std::byte> bytes(entry.end_bytes - entry.begin_bytes);
+  file_.read(data_begin_ + entry.begin_bytes, bytes);
+  return bytes;
 }
 
 const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
@@ -269,7 +272,7 @@ const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
     // Names of one or two letters are all near each other.
     const std::string nearest = name.size() < 3 ? "" : nearest_name(name, names);
     throw DataError(
-        file_, name,
+        file_.name(), name,
         fmt::format(
             "there is no such tensor; the file has: {}{}{}",
             names.empty() ? "none" : fmt::format("{}", fmt::join(listed, ", ")),
@@ -279,35 +282,33 @@ const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
   return *found;
 }
 
-Tensor SafetensorsFile::tensor(const std::string& name, TensorLayout layout) const {
+TensorView SafetensorsFile::describe(const std::string& name, TensorLayout layout) const {
   const SafetensorsEntry& entry = this->entry(name);
   const std::optional<DType> dtype = storage_type(entry.dtype);
   if (!dtype) {
-    throw DataError(file_, name,
+    throw DataError(file_.name(), name,
                     fmt::format("its type is {}; it must be F32, F16 or BF16", entry.dtype));
   }
   if (!is_attention_shape(entry.shape)) {
-    throw DataError(file_, name,
+    throw DataError(file_.name(), name,
                     fmt::format("its shape is [{}]; it must be {}, each at least 1",
                                 fmt::join(entry.shape, ", "), axes_of(layout)));
   }
-  TensorView view = view_of_layout(data_.get() + entry.begin_bytes, *dtype, entry.shape, layout);
-  if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(*dtype) == 0) {
-    return Tensor(view, data_);
-  }
-  const std::size_t bytes = entry.end_bytes - entry.begin_bytes;
-  std::shared_ptr<std::byte> copy = aligned_bytes(bytes);
-  std::memcpy(copy.get(), view.data, bytes);
-  view.data = copy.get();
-  return Tensor(view, std::move(copy));
+  return view_of_layout(nullptr, *dtype, entry.shape, layout);
+}
+
+Tensor SafetensorsFile::tensor(const std::string& name, TensorLayout layout) const {
+  const std::uint64_t begin = data_begin_ + entry(name).begin_bytes;
+  return read_tensor(file_, begin, describe(name, layout));
 }
 
 std::vector<std::int64_t> SafetensorsFile::integers(const std::string& name) const {
   const SafetensorsEntry& entry = this->entry(name);
   if (entry.dtype != "I64" && entry.dtype != "I32") {
-    throw DataError(file_, name, fmt::format("its type is {}; it must be I64 or I32", entry.dtype));
+    throw DataError(file_.name(), name,
+                    fmt::format("its type is {}; it must be I64 or I32", entry.dtype));
   }
-  return load_integers(bytes(entry), entry.dtype == "I64" ? 8 : 4);
+  return load_integers(read_bytes(entry), entry.dtype == "I64" ? 8 : 4);
 }
 
 }  // namespace maskerade

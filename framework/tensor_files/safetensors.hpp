@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/tensor/tensor.hpp"
+#include "framework/tensor_files/data_file.hpp"
 #include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
@@ -24,8 +24,8 @@ struct SafetensorsEntry {
 };
 
 // A safetensors file (huggingface.co/docs/safetensors: 8 bytes of header length, little-endian; a
-// JSON header; the tensors without holes), mapped into memory. The whole header is validated when
-// it is opened. A value; copies and tensors share the mapping.
+// JSON header; the tensors without holes). The whole header is validated when it is opened; tensors
+// are copied out of the file when they are asked for. A value; copies share the open file.
 class SafetensorsFile {
  public:
   // Throws DataError when the file cannot be read or breaks the format.
@@ -37,10 +37,11 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
 
   // A tensor [batch, heads, length, dim] of F32, F16 or BF16 whose axes lie in the file as `layout`
-  // says, with or without the batch axis.
-  // It lies in the mapped file unless its data is not aligned to its elements: then it is a copy.
-  // Throws DataError when there is none of that name, or on another shape or type.
+  // says, with or without the batch axis. Throws DataError when there is none of that name, on
+  // another shape or type, or when it cannot be read.
   Tensor tensor(const std::string& name, TensorLayout layout = TensorLayout::kBhld) const;
+  // The same without its data, which is not read.
+  TensorView describe(const std::string& name, TensorLayout layout) const;
   // The values of a tensor of I64 or I32 of any shape, the last axis fastest. Throws DataError when
   // there is none of that name, or on another type.
   std::vector<std::int64_t> integers(const std::string& name) const;
@@ -49,15 +50,15 @@ class SafetensorsFile {
   bool contains(const std::string& name) const noexcept;
   // The header's entry of a tensor. Throws DataError when there is none of that name.
   const SafetensorsEntry& entry(const std::string& name) const;
-  // The bytes of an entry of this file, little-endian and row-major, as they lie in the mapped
-  // file: not aligned. They live as long as this object or a copy.
-  std::span<const std::byte> bytes(const SafetensorsEntry& entry) const noexcept;
+  // The bytes of an entry of this file, little-endian and row-major. Throws DataError when they
+  // cannot be read.
+  std::vector<std::byte> read_bytes(const SafetensorsEntry& entry) const;
 
  private:
-  SafetensorsFile() = default;
+  explicit SafetensorsFile(DataFile file) : file_(std::move(file)) {}
 
-  std::string file_;
-  std::shared_ptr<const std::byte> data_;  // the first byte after the header; keeps the mapping
+  DataFile file_;
+  std::uint64_t data_begin_ = 0;  // in the file
   std::vector<SafetensorsEntry> entries_;
   std::map<std::string, std::string> metadata_;
 };

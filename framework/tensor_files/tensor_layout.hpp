@@ -20,10 +20,10 @@ enum class TensorLayout {
 // "[batch, heads, length, head_dim] or [heads, length, head_dim]", for messages.
 std::string_view axes_of(TensorLayout layout) noexcept;
 
-// Whether a shape has rank 3 or 4, no empty axis, and fewer than 2^63 elements.
+// Whether a shape has rank 3 or 4 and no empty axis.
 bool is_attention_shape(const std::vector<std::int64_t>& shape) noexcept;
 
-// A contiguous tensor of a file, seen as [batch, heads, length, dim] through its strides; nothing
+// A contiguous tensor, seen as [batch, heads, length, dim] through its strides; nothing
 // is copied. Requires is_attention_shape(shape).
 TensorView view_of_layout(const void* data,
                           DType dtype,

@@ -150,7 +150,7 @@ std::vector<Case> read_manifest(const std::filesystem::path& folder) {
 
 std::vector<float> CaseTensors::floats(const std::string& name) const {
   const SafetensorsEntry& entry = file_.entry(name);
-  const std::span<const std::byte> bytes = file_.bytes(entry);
+  const std::vector<std::byte> bytes = file_.read_bytes(entry);
   if (entry.dtype == "F32") return convert<float, float>(bytes);
   if (entry.dtype == "F64") return convert<double, float>(bytes);
   if (auto values = convert_integers<float>(entry.dtype, bytes)) return *std::move(values);
@@ -166,7 +166,7 @@ std::vector<float> CaseTensors::floats(const std::string& name) const {
 
 std::vector<std::int64_t> CaseTensors::integers(const std::string& name) const {
   const SafetensorsEntry& entry = file_.entry(name);
-  auto values = convert_integers<std::int64_t>(entry.dtype, file_.bytes(entry));
+  auto values = convert_integers<std::int64_t>(entry.dtype, file_.read_bytes(entry));
   if (!values) {
     throw DataError("golden case", name,
                     fmt::format("its type is {}; integers were expected", entry.dtype));

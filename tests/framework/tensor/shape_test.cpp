@@ -48,5 +48,29 @@ TEST(AttentionShape, ImpossibleSizesAreNamed) {
   EXPECT_EQ(error_of(shape), "query_heads is 8, which is not a multiple of kv_heads, 3");
 }
 
+TEST(AttentionShape, ElementsCanBeCounted) {
+  AttentionShape shape{65536, 65536, 65536, 65536, 65536, 65536};
+  EXPECT_EQ(error_of(shape),
+            "the shape (65536, 65536, 65536, 65536, 65536, 65536) is too large: q, k and the mask "
+            "must each have fewer than 2^60 elements");
+  constexpr std::int64_t k20 = std::int64_t{1} << 20;
+  shape = {.query_heads = k20, .kv_heads = 1, .query_len = k20, .key_len = 1, .head_dim = k20};
+  EXPECT_NE(error_of(shape), "");  // q
+  shape.head_dim /= 2;
+  EXPECT_EQ(error_of(shape), "");
+  shape.key_len = k20;
+  EXPECT_NE(error_of(shape), "");  // the mask
+  shape = {.query_heads = k20, .kv_heads = k20, .query_len = 1, .key_len = k20, .head_dim = k20};
+  EXPECT_NE(error_of(shape), "");  // k
+}
+
+TEST(CountElements, StopsBeforeItOverflows) {
+  EXPECT_EQ(count_elements({2, 3, 5}), 30);
+  EXPECT_EQ(count_elements({std::int64_t{1} << 59}), std::int64_t{1} << 59);
+  EXPECT_EQ(count_elements({std::int64_t{1} << 30, std::int64_t{1} << 30}), std::nullopt);
+  EXPECT_EQ(count_elements({std::int64_t{1} << 62, std::int64_t{1} << 62}), std::nullopt);
+  EXPECT_EQ(count_elements({-1, 2}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -6,6 +6,9 @@
 #include <numeric>
 #include <vector>
 
+#include "framework/base/error.hpp"
+#include "framework/tensor/owned_tensor.hpp"
+
 namespace maskerade {
 namespace {
 
@@ -34,6 +37,17 @@ TEST(Tensor, FromFloatsIsContiguousAlignedAndInOrder) {
         }
       }
     }
+  }
+}
+
+TEST(Tensor, ATensorThatNoMemoryHoldsIsRefused) {
+  try {
+    new_tensor(DType::kFloat32, 65536, 65536, 65536, 65536);
+    FAIL() << "accepted";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(),
+                 "a tensor [65536, 65536, 65536, 65536] is too large; it must have fewer than 2^60 "
+                 "elements");
   }
 }
 

@@ -32,13 +32,12 @@ std::string refusal(const DataFolder& folder, const std::string& file, const std
 
 TEST(NumberTensor, ReadsEveryTypeOfASafetensorsFile) {
   const DataFolder folder;
-  folder.write(
-      R"({"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]},)"
-      R"("b":{"dtype":"F64","shape":[1,2],"data_offsets":[3,19]},)"
-      R"("c":{"dtype":"I32","shape":[2,1],"data_offsets":[19,27]},)"
-      R"("d":{"dtype":"BF16","shape":[2],"data_offsets":[27,31]}})",
-      raw(Bytes{1, 0, 1}) + raw(std::vector<double>{0.1, -2}) + raw(std::vector<std::int32_t>{-7, 9}) +
-          bytes_of(DType::kBFloat16, {1.5F, -3}));
+  folder.write(R"({"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]},)"
+               R"("b":{"dtype":"F64","shape":[1,2],"data_offsets":[3,19]},)"
+               R"("c":{"dtype":"I32","shape":[2,1],"data_offsets":[19,27]},)"
+               R"("d":{"dtype":"BF16","shape":[2],"data_offsets":[27,31]}})",
+               raw(Bytes{1, 0, 1}) + raw(std::vector<double>{0.1, -2}) +
+                   raw(std::vector<std::int32_t>{-7, 9}) + bytes_of(DType::kBFloat16, {1.5F, -3}));
   const NumberTensor a = read_number_tensor(folder.file(), "a");
   EXPECT_EQ(std::get<Bytes>(a.values), (Bytes{1, 0, 1}));
   const NumberTensor b = read_number_tensor(folder.file(), "b");
@@ -71,6 +70,34 @@ TEST(NumberTensor, ReadsNestedListsOfJson) {
             (Floats{1, 2.5F}));
 }
 
+TEST(NumberTensor, WholeNumbersOfJsonAreExact) {
+  const DataFolder folder;
+  write_file(folder.path() / "x.json",
+             R"({"wide": [9007199254740993, -9223372036854775808, 9223372036854775807],)"
+             R"("wider": [[1, 2], [3, 9223372036854775808]]})");
+  EXPECT_EQ(std::get<Integers>(read_number_tensor(folder.path() / "x.json", "wide").values),
+            (Integers{9007199254740993, std::numeric_limits<std::int64_t>::min(),
+                      std::numeric_limits<std::int64_t>::max()}));
+  EXPECT_EQ(refusal(folder, "x.json", "wider"),
+            "x.json: tensor \"wider\": element [1, 1] is 9223372036854775808; the largest whole "
+            "number is 9223372036854775807");
+}
+
+TEST(NumberTensor, RefusesWhatFloat32CannotHold) {
+  const DataFolder folder;
+  const double infinity = std::numeric_limits<double>::infinity();
+  folder.write(R"({"a":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},)"
+               R"("b":{"dtype":"F64","shape":[2],"data_offsets":[16,32]}})",
+               raw(std::vector<double>{1, -1e40, infinity, 1e-60}));
+  EXPECT_EQ(refusal(folder, "x.safetensors", "a"),
+            "x.safetensors: tensor \"a\": element [1, 0] is -1e+40, beyond the range of float32");
+  EXPECT_EQ(std::get<Floats>(read_number_tensor(folder.file(), "b").values),
+            (Floats{std::numeric_limits<float>::infinity(), 0}));
+  write_file(folder.path() / "x.json", R"({"a": [0.5, 3.5e38]})");
+  EXPECT_EQ(refusal(folder, "x.json", "a"),
+            "x.json: tensor \"a\": element [1] is 3.5e+38, beyond the range of float32");
+}
+
 TEST(NumberTensor, RefusesWhatIsNoTensor) {
   const DataFolder folder;
   write_file(folder.path() / "x.json",
@@ -84,8 +111,7 @@ TEST(NumberTensor, RefusesWhatIsNoTensor) {
             "parts like the first");
   EXPECT_EQ(refusal(folder, "x.json", "text"),
             "x.json: tensor \"text\": it holds something that is not a number");
-  EXPECT_EQ(refusal(folder, "x.json", "empty"),
-            "x.json: tensor \"empty\": it has an empty list");
+  EXPECT_EQ(refusal(folder, "x.json", "empty"), "x.json: tensor \"empty\": it has an empty list");
   EXPECT_EQ(refusal(folder, "x.json", "scalar"),
             "x.json: tensor \"scalar\": it is not a list of numbers");
   EXPECT_EQ(refusal(folder, "x.json", "deep"),

@@ -75,7 +75,36 @@ TEST(Safetensors, ATensorOutlivesItsFileObject) {
   EXPECT_EQ(load_float(DType::kFloat32, tensor.view().data, 0), 42);
 }
 
-TEST(Safetensors, MisalignedTensorsAreCopied) {
+TEST(Safetensors, ATensorIsACopyOfItsFile) {
+  const DataFolder folder;
+  folder.write(one_tensor("F32", "[1,1,1]", "[0,4]"), bytes_of(DType::kFloat32, {42}));
+  const SafetensorsFile file = SafetensorsFile::open(folder.file());
+  const Tensor tensor = file.tensor("q");
+  std::filesystem::resize_file(folder.file(), std::filesystem::file_size(folder.file()) - 4);
+  EXPECT_EQ(load_float(DType::kFloat32, tensor.view().data, 0), 42);
+  try {
+    file.tensor("q");
+    FAIL() << "accepted";
+  } catch (const DataError& error) {
+    const std::string left = std::to_string(std::filesystem::file_size(folder.file()));
+    const std::string all = std::to_string(std::filesystem::file_size(folder.file()) + 4);
+    EXPECT_EQ(folder.shorten(error.what()), "x.safetensors: the file was cut while it was read: " +
+                                                all + " bytes were there, now " + left + " are");
+  }
+}
+
+TEST(Safetensors, ADescriptionIsATensorWithoutData) {
+  const DataFolder folder;
+  folder.write(one_tensor("F16", "[2,3,1]", "[0,12]"),
+               bytes_of(DType::kFloat16, std::vector<float>(6, 1)));
+  const TensorView view = SafetensorsFile::open(folder.file()).describe("q", TensorLayout::kBlhd);
+  EXPECT_EQ(view.data, nullptr);
+  EXPECT_EQ(view.dtype, DType::kFloat16);
+  EXPECT_EQ(view.heads, 3);
+  EXPECT_EQ(view.length, 2);
+}
+
+TEST(Safetensors, TensorsAreAligned) {
   const DataFolder folder;
   for (std::size_t spaces = 0; spaces < 4; ++spaces) {
     folder.write(one_tensor("F32", "[1,1,2]", "[0,8]") + std::string(spaces, ' '),
