@@ -91,7 +91,7 @@ void record_choice(Variant& option, const YamlNode& choice, const Path& path, st
   if (is_sweep(choice)) return;
   std::string text = option.node.to_text();
   const bool is_let_name = option.node.is_list() && !option.node.text.empty();
-  const bool is_long = text.size() > kMaxLabelValue || text.find('\n') != std::string::npos;
+  const bool is_long = text.size() > kMaxLabelValue;
   if (is_long) text = fmt::format("#{}", index + 1);
   if (!is_long && !is_let_name) option.swept.clear();
   option.swept.insert(option.swept.begin(), {path, std::move(text)});

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -59,6 +60,12 @@ struct NpySource {
 
 using WorkloadSource = std::variant<GaussianSource, StructuredSource, SafetensorsSource, NpySource>;
 
+// Whether the numbers are made, not read.
+inline bool is_generated(const WorkloadSource& source) noexcept {
+  return std::holds_alternative<GaussianSource>(source) ||
+         std::holds_alternative<StructuredSource>(source);
+}
+
 // One workload after sweeps, file patterns and layers are expanded. Sizes that are not given come
 // from the data file; a generated source needs them all.
 struct WorkloadSpec {
@@ -74,10 +81,17 @@ struct WorkloadSpec {
   std::optional<std::int64_t> head_dim;
   std::optional<DType> dtype;
   std::optional<bool> causal;
-  std::optional<double> scale;
+  std::optional<float> scale;
   // Query rows to draw from the query_len of the source, which keep their positions; default: all.
   std::optional<std::int64_t> queries;
-  std::uint64_t query_seed = 0;  // of that draw
+  std::uint64_t query_seed = 0;                        // of that draw
+  std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
+
+  // Where the value of a key stands: for one that is not given, the workload's place.
+  const TextPosition& position_of(const std::string& key) const {
+    const auto found = positions.find(key);
+    return found == positions.end() ? position : found->second;
+  }
 };
 
 // One pipeline after lets and sweeps are expanded, its parameters validated against the catalog.

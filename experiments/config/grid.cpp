@@ -9,25 +9,22 @@ namespace {
 
 constexpr std::size_t kMaxCells = 1'000'000;
 
-bool draws_random_numbers(const PipelineSpec& pipeline) {
-  return std::any_of(pipeline.maskers.begin(), pipeline.maskers.end(), [](const MaskerUse& use) {
-    return use.type->depends_on(MASKERADE_DEPENDS_SEED);
-  });
-}
-
 }  // namespace
 
 std::vector<Cell> make_grid(const Experiment& experiment) {
+  std::vector<std::size_t> seeds_of;  // each pipeline
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    const std::size_t seeds = experiment.mask_seeds.size();
+    seeds_of.push_back(
+        Pipeline(pipeline.maskers).depends_on_seed() ? seeds : std::min<std::size_t>(1, seeds));
+  }
   std::vector<Cell> cells;
   for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {
     for (std::size_t check = 0; check < experiment.checks.size(); ++check) {
       for (std::size_t pipeline = 0; pipeline < experiment.pipelines.size(); ++pipeline) {
-        const std::size_t seeds = draws_random_numbers(experiment.pipelines[pipeline])
-                                      ? experiment.mask_seeds.size()
-                                      : std::min<std::size_t>(1, experiment.mask_seeds.size());
         for (const std::string& device : experiment.devices) {
           for (const std::optional<Kernel>& kernel : experiment.kernels) {
-            for (std::size_t seed = 0; seed < seeds; ++seed) {
+            for (std::size_t seed = 0; seed < seeds_of[pipeline]; ++seed) {
               if (cells.size() == kMaxCells) {
                 throw ConfigError({experiment.file.string(), 0, 0},
                                   fmt::format("the experiment has more than {} cells; sweep less, "

@@ -115,6 +115,7 @@ class OverrideWriter {
 
 YamlNode apply_override(const YamlNode& root, const Override& override) {
   const TextPosition position{"--set " + override.key, 0, 0};
+  refuse_control_characters(override.key, {"--set", 0, 0});
   std::vector<std::string> segments = split_path(override.key, position);
   YamlNode value = parse_yaml(override.value, position.file);
   if (!value.is_list() && !value.is_mapping()) value.position = position;

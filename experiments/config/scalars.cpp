@@ -75,6 +75,13 @@ bool is_plain(const YamlNode& node) noexcept { return node.is_scalar() && !node.
 
 bool is_number(const std::string& text) noexcept { return parse_number(text).has_value(); }
 
+std::optional<float> parse_scale(std::string_view text) noexcept {
+  const std::optional<double> value = parse_number(text);
+  if (!value || *value > std::numeric_limits<float>::max()) return std::nullopt;
+  const auto scale = static_cast<float>(*value);
+  return scale > 0 ? std::optional(scale) : std::nullopt;
+}
+
 std::int64_t read_whole(const YamlNode& node,
                         const std::string& what,
                         std::int64_t minimum,
@@ -109,6 +116,13 @@ double read_positive(const YamlNode& node, const std::string& what) {
   const auto value = is_plain(node) ? parse_number(node.text) : std::nullopt;
   if (!value || *value <= 0)
     refuse(node, what, "it must be a number above 0, such as 0.125 or 1e-5");
+  return *value;
+}
+
+float read_scale(const YamlNode& node, const std::string& what) {
+  refuse_quoted_number(node, what);
+  const auto value = is_plain(node) ? parse_scale(node.text) : std::nullopt;
+  if (!value) refuse(node, what, fmt::format("it must be {}", kScaleForm));
   return *value;
 }
 

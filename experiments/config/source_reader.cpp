@@ -47,14 +47,30 @@ void require_folder(const YamlNode& node, const fs::path& folder) {
 
 // Throws ConfigError unless there is such a file.
 void require_file(const YamlNode& node, const fs::path& file) {
+  std::error_code code;
+  const fs::file_status status = fs::status(file, code);
+  if (fs::is_regular_file(status)) return;
+  if (fs::exists(status)) {
+    throw ConfigError(node.position,
+                      fmt::format("{} is {}; name a file", file.string(),
+                                  fs::is_directory(status) ? "a folder" : "no regular file"));
+  }
   require_folder(node, file.parent_path());
-  const std::vector<std::string> names = file_names(file.parent_path());
-  const std::string name = file.filename().string();
-  if (std::find(names.begin(), names.end(), name) != names.end()) return;
-  const std::string nearest = nearest_name(name, names);
+  const std::string nearest =
+      nearest_name(file.filename().string(), file_names(file.parent_path()));
   throw ConfigError(node.position,
                     fmt::format("there is no file {}{}", file.string(),
                                 nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
+}
+
+// A pattern of * and ? for fnmatch, which knows more special characters.
+std::string escape_pattern(const std::string& pattern) {
+  std::string escaped;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
 }
 
 // The files that a path with a pattern in its last part stands for.
@@ -72,8 +88,11 @@ std::vector<fs::path> match_files(const YamlNode& node, const fs::path& path) {
   }
   require_folder(node, folder);
   std::vector<fs::path> files;
+  const std::string escaped = escape_pattern(pattern);
   for (const std::string& name : file_names(folder)) {
-    if (fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0) files.push_back(folder / name);
+    if (fnmatch(escaped.c_str(), name.c_str(), FNM_PERIOD) != 0) continue;
+    refuse_control_characters(name, node.position);
+    files.push_back(folder / name);
   }
   if (files.empty()) {
     throw ConfigError(node.position,
@@ -199,9 +218,19 @@ TensorLayout read_layout(const YamlNode& source) {
              : TensorLayout::kBhld;
 }
 
-std::string join_label(const std::string& stem, std::optional<std::int64_t> layer) {
-  if (!layer) return stem;
-  return fmt::format("{}{}layer={}", stem, stem.empty() ? "" : " ", *layer);
+// What a file is called in labels: "" for one that is named, and of those that a pattern gave the
+// stem, or the whole name where stems are the same.
+std::string file_label(const fs::path& file, const std::vector<fs::path>& matches, bool is_match) {
+  if (!is_match) return "";
+  const auto same_stem = std::count_if(matches.begin(), matches.end(), [&](const fs::path& other) {
+    return other.stem() == file.stem();
+  });
+  return (same_stem > 1 ? file.filename() : file.stem()).string();
+}
+
+std::string join_label(const std::string& file, std::optional<std::int64_t> layer) {
+  if (!layer) return file;
+  return fmt::format("{}{}layer={}", file, file.empty() ? "" : " ", *layer);
 }
 
 std::vector<NamedSource> read_gaussian(const YamlNode& node) {
@@ -278,7 +307,8 @@ std::vector<NamedSource> read_safetensors(const YamlNode& node, const fs::path& 
   const TensorLayout layout = read_layout(node);
   const fs::path path = (folder / read_text(file->value, "file")).lexically_normal();
   std::vector<NamedSource> sources;
-  for (const fs::path& match : match_files(file->value, path)) {
+  const std::vector<fs::path> matches = match_files(file->value, path);
+  for (const fs::path& match : matches) {
     std::vector<std::string> names;
     if (layers.all) {
       try {
@@ -289,7 +319,7 @@ std::vector<NamedSource> read_safetensors(const YamlNode& node, const fs::path& 
                           fmt::format("layers is all, which reads the file: {}", error.what()));
       }
     }
-    const std::string stem = is_pattern(path.filename().string()) ? match.stem().string() : "";
+    const std::string label = file_label(match, matches, is_pattern(path.filename().string()));
     for (const auto layer : choose_layers(layers, query, names, match.string())) {
       SafetensorsSource source{.file = match,
                                .query = query.with(layer),
@@ -298,7 +328,7 @@ std::vector<NamedSource> read_safetensors(const YamlNode& node, const fs::path& 
                                .layout = layout,
                                .layer = layer};
       if (positions) source.query_positions = positions->with(layer);
-      sources.push_back({.label = join_label(stem, layer), .source = std::move(source)});
+      sources.push_back({.label = join_label(label, layer), .source = std::move(source)});
     }
   }
   return sources;

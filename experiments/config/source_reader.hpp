@@ -11,8 +11,7 @@ namespace maskerade {
 
 // One source and what distinguishes it from the others that the same text gave.
 struct NamedSource {
-  std::string
-      label;  // "prompt_3 layer=5": the stem of a file that a pattern gave, the layer; or ""
+  std::string label;  // "prompt_3 layer=5": the file that a pattern gave, the layer; or ""
   WorkloadSource source;
 };
 

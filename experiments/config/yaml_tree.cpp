@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 100;
 constexpr std::size_t kMaxNodes = 100'000;
+constexpr std::uintmax_t kMaxFileBytes = 64'000'000;
 
 std::size_t count_nodes(const YamlNode& node) {
   std::size_t count = 1;
@@ -81,6 +82,7 @@ class TreeBuilder : public YAML::EventHandler {
     const bool quoted = tag == "!";
     check_tag(tag, mark);
     if (quoted) check_quote_closed(mark);
+    refuse_control_characters(value, position_of(mark));
     add({.kind = YamlNode::Kind::kScalar,
          .position = position_of(mark),
          .text = value,
@@ -303,6 +305,9 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
 }
 
 YamlNode read_yaml_file(const std::filesystem::path& file) {
+  if (file.empty()) {
+    throw ConfigError({}, "the name of the experiment file is empty; name a YAML file");
+  }
   const TextPosition position{file.string(), 0, 0};
   std::error_code code;
   const std::filesystem::file_status status = std::filesystem::status(file, code);
@@ -310,12 +315,32 @@ YamlNode read_yaml_file(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(status)) {
     throw ConfigError(position, "this is a folder; name an experiment file in it");
   }
+  if (!std::filesystem::is_regular_file(status)) {
+    throw ConfigError(position, "this is no regular file; save the experiment in one");
+  }
+  const std::uintmax_t size = std::filesystem::file_size(file, code);
+  if (!code && size > kMaxFileBytes) {
+    throw ConfigError(position, fmt::format("the file has {} bytes; an experiment file has at most "
+                                            "{}",
+                                            size, kMaxFileBytes));
+  }
   std::ifstream stream(file, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   if (!stream.is_open() || stream.bad()) {
     throw ConfigError(position, "the file cannot be read; check its permissions");
   }
   return parse_yaml(text, file.string());
+}
+
+void refuse_control_characters(std::string_view text, const TextPosition& position) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) continue;
+    throw ConfigError(position, c == '\n' ? "a text of several lines; write it on one line"
+                                          : fmt::format("a text holds the control character "
+                                                        "\\x{:02x}; remove it",
+                                                        byte));
+  }
 }
 
 void require_keys(const YamlNode& node,

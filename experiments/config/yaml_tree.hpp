@@ -44,12 +44,16 @@ struct YamlEntry {
 
 // Reads one YAML document. `file` is what positions show. Throws ConfigError on what is not valid
 // YAML and on what is easily misread: duplicate keys, merge keys (<<), keys that are no plain text,
-// tags, several documents, tabs as indentation, quotes that are not closed. An alias stands at its
-// own position; what is inside it keeps the positions of the anchor.
+// tags, several documents, tabs as indentation, quotes that are not closed, control characters. An
+// alias stands at its own position; what is inside it keeps the positions of the anchor.
 YamlNode parse_yaml(const std::string& text, const std::string& file);
 
-// The same for a file. Throws ConfigError when it cannot be read.
+// The same for a file. Throws ConfigError when it cannot be read, is no regular file or has more
+// than 64 MB.
 YamlNode read_yaml_file(const std::filesystem::path& file);
+
+// Names and values reach the terminal: throws ConfigError when one holds a control character.
+void refuse_control_characters(std::string_view text, const TextPosition& position);
 
 // Throws ConfigError unless node is a mapping whose keys are all among `allowed`. `what` names it
 // in messages: "a workload".

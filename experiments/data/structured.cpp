@@ -1,14 +1,11 @@
 #include "experiments/data/structured.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <utility>
 #include <vector>
 
-#include "framework/base/error.hpp"
 #include "framework/base/philox.hpp"
 #include "framework/tensor/owned_tensor.hpp"
 
@@ -23,7 +20,6 @@ constexpr double kSinkValue = 0.05;        // a sink's value beside the others
 constexpr double kOddsSpread = 0.5;        // log-standard deviation over heads
 constexpr double kContrastSpread = 0.15;   // the same
 constexpr std::uint32_t kStream = 0x7374;  // of the RandomKey
-constexpr std::int64_t kMinHeadDim = 16;
 
 enum class Purpose : std::uint32_t {
   kDirection,
@@ -345,12 +341,6 @@ StructuredTensors structured_tensors(const StructuredSource& source,
                                      float scale,
                                      std::span<const std::int64_t> positions,
                                      const Threads& threads) {
-  if (shape.head_dim < kMinHeadDim || shape.head_dim % 2 != 0) {
-    throw ShapeError(
-        fmt::format("head_dim is {}; a structured source needs an even one of at least "
-                    "{}",
-                    shape.head_dim, kMinHeadDim));
-  }
   const Generator generator(source, shape, causal, scale);
   const auto query_len = static_cast<std::int64_t>(positions.size());
   const OwnedTensor q =

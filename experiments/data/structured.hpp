@@ -45,9 +45,8 @@ struct StructuredTensors {
   Tensor v;  // the same
 };
 
-// `positions` are those of the queries to make; `scale` is that of the logits. Throws ShapeError
-// unless head_dim is even and at least 16. Requires masses that sum to less than 1 and rank, window
-// >= 1.
+// `positions` are those of the queries to make; `scale` is that of the logits. Requires a head_dim
+// that is even and at least 16, masses that sum to less than 1 and rank, window >= 1.
 StructuredTensors structured_tensors(const StructuredSource& source,
                                      const AttentionShape& shape,
                                      DType dtype,

@@ -1,8 +1,11 @@
 #include "experiments/data/workload.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdint>
+#include <new>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,12 +25,6 @@ std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& worklo
       sample_query_rows(spec.query_seed, shape.query_len, spec.queries.value_or(shape.query_len));
   if (static_cast<std::int64_t>(rows.size()) == shape.query_len) return rows;
   const std::int64_t first = shape.key_len - shape.query_len;
-  if (first < 0 && workload.query_positions.empty()) {
-    throw ConfigError(spec.position,
-                      fmt::format("workload \"{}\" samples queries with query_len {} above key_len "
-                                  "{}; sampled queries need positions among the keys",
-                                  spec.name, shape.query_len, shape.key_len));
-  }
   std::vector<std::int64_t> positions;
   for (const std::int64_t row : rows) {
     positions.push_back(workload.query_positions.empty()
@@ -40,19 +37,31 @@ std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& worklo
 }
 
 float choose_scale(const WorkloadSpec& spec, std::optional<float> of_file, std::int64_t head_dim) {
-  if (spec.scale) return static_cast<float>(*spec.scale);
+  if (spec.scale) return *spec.scale;
   if (of_file) return *of_file;
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
 }
 
-void check_causal_lengths(const WorkloadSpec& spec, const Workload& workload) {
-  if (workload.causal && workload.query_positions.empty() &&
-      workload.shape.query_len > workload.shape.key_len) {
-    throw ConfigError(spec.position,
-                      fmt::format("workload \"{}\" is causal with query_len {} above key_len {}; a "
-                                  "causal workload needs query_len <= key_len, or causal: false",
-                                  spec.name, workload.shape.query_len, workload.shape.key_len));
-  }
+void check_memory(const WorkloadSpec& spec, const Workload& workload) {
+  const AttentionShape& shape = workload.shape;
+  const auto bytes = [](std::int64_t rows, std::int64_t dim, std::size_t element_bytes) {
+    return static_cast<std::uint64_t>(rows * dim) * element_bytes;
+  };
+  const std::size_t stored = size_of(workload.dtype);
+  const std::uint64_t needed =
+      bytes(shape.rows(), shape.head_dim, stored + sizeof(float)) +
+      bytes(shape.batch * shape.kv_heads * shape.key_len, shape.head_dim, 2 * stored);
+  const std::uint64_t memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  if (needed <= memory) return;
+  constexpr double kGigabyte = 1e9;
+  throw ConfigError(
+      spec.position,
+      fmt::format(
+          "workload \"{}\" has {} bytes of q, k, v and output ({:.1f} GB); this machine has "
+          "a memory of {} ({:.1f} GB)",
+          spec.name, needed, static_cast<double>(needed) / kGigabyte, memory,
+          static_cast<double>(memory) / kGigabyte));
 }
 
 AttentionInputs Workload::inputs() const {
@@ -72,7 +81,9 @@ AttentionInputs Workload::inputs() const {
           .layer = layer};
 }
 
-Workload load_workload(const WorkloadSpec& spec) {
+namespace {
+
+Workload make_workload(const WorkloadSpec& spec) {
   Workload workload = std::visit(
       [&](const auto& source) {
         using Source = std::decay_t<decltype(source)>;
@@ -90,6 +101,19 @@ Workload load_workload(const WorkloadSpec& spec) {
       spec.source);
   workload.fingerprint = data_fingerprint(workload.inputs(), Threads::all_processors());
   return workload;
+}
+
+}  // namespace
+
+Workload load_workload(const WorkloadSpec& spec) {
+  try {
+    return make_workload(spec);
+  } catch (const std::bad_alloc&) {
+    throw ConfigError(spec.position,
+                      fmt::format("workload \"{}\": there is not enough memory for its data; make "
+                                  "it smaller",
+                                  spec.name));
+  }
 }
 
 }  // namespace maskerade

@@ -109,11 +109,17 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
     return value;
   }
   if (const auto real = parse_real(amount)) {
-    refuse(
-        parameter,
-        fmt::format("is {}, a bare number: write {}% for that share of key_len, or a whole number "
-                    "of tokens",
-                    text, fmt::format("{:.6g}", *real * 100)));
+    if (*real >= 0x1p63) {
+      check_range(parameter, *real, text);
+      refuse(parameter, fmt::format("is {}, more than any key_len", text));
+    }
+    const std::string percentage = fmt::format("{:.6g}%", *real * 100);
+    if (const auto share = parse_percentage(percentage); share && *share <= kWhole) {
+      refuse(parameter,
+             fmt::format("is {}, a bare number: write {} for that share of key_len, or a whole "
+                         "number of tokens",
+                         text, percentage));
+    }
   }
   refuse(
       parameter,

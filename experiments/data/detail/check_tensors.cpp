@@ -49,14 +49,14 @@ std::int64_t find_not_finite(const TensorView& tensor) {
 
 }  // namespace
 
-std::string LoadedTensor::short_name() const {
+std::string FileTensor::short_name() const {
   return name.empty() ? std::filesystem::path(file).filename().string() : name;
 }
 
-void check_tensors_fit(const LoadedTensor& q, const LoadedTensor& k, const LoadedTensor& v) {
-  const TensorView& q_view = q.tensor.view();
-  const TensorView& k_view = k.tensor.view();
-  const TensorView& v_view = v.tensor.view();
+void check_tensors_fit(const FileTensor& q, const FileTensor& k, const FileTensor& v) {
+  const TensorView& q_view = q.description;
+  const TensorView& k_view = k.description;
+  const TensorView& v_view = v.description;
   const std::string shapes = fmt::format("{} is {}, {} is {}", q.short_name(), shape_text(q_view),
                                          k.short_name(), shape_text(k_view));
   if (k_view.batch != v_view.batch || k_view.heads != v_view.heads ||
@@ -75,8 +75,8 @@ void check_tensors_fit(const LoadedTensor& q, const LoadedTensor& k, const Loade
     throw DataError(q.file, q.name,
                     fmt::format("{}; the query heads must be a multiple of the key heads", shapes));
   }
-  for (const LoadedTensor* other : {&k, &v}) {
-    const DType dtype = other->tensor.view().dtype;
+  for (const FileTensor* other : {&k, &v}) {
+    const DType dtype = other->description.dtype;
     if (dtype == q_view.dtype) continue;
     throw DataError(other->file, other->name,
                     fmt::format("its type is {}, that of {} is {}; all three must be the same",
@@ -84,19 +84,17 @@ void check_tensors_fit(const LoadedTensor& q, const LoadedTensor& k, const Loade
   }
 }
 
-void check_finite(const LoadedTensor& tensor) {
-  const TensorView& view = tensor.tensor.view();
-  const std::int64_t index = find_not_finite(view);
-  if (index < 0) return;
-  const bool heads_first = tensor.layout == TensorLayout::kBhld;
-  const std::int64_t inner = heads_first ? view.length : view.heads;
-  const std::int64_t outer = heads_first ? view.heads : view.length;
-  const std::int64_t row = index / view.dim;
-  const float value = load_float(view.dtype, view.data, static_cast<std::size_t>(index));
-  throw DataError(tensor.file, tensor.name,
-                  fmt::format("element [{}, {}, {}, {}] is {}; q, k and v must be finite",
-                              row / inner / outer, row / inner % outer, row % inner,
-                              index % view.dim, std::isnan(value) ? "NaN" : "infinite"));
+std::optional<NotFinite> find_not_finite(const TensorView& tensor, TensorLayout layout) {
+  const std::int64_t element = find_not_finite(tensor);
+  if (element < 0) return std::nullopt;
+  const bool heads_first = layout == TensorLayout::kBhld;
+  const std::int64_t inner = heads_first ? tensor.length : tensor.heads;
+  const std::int64_t outer = heads_first ? tensor.heads : tensor.length;
+  const std::int64_t row = element / tensor.dim;
+  const float value = load_float(tensor.dtype, tensor.data, static_cast<std::size_t>(element));
+  return NotFinite{fmt::format("[{}, {}, {}, {}]", row / inner / outer, row / inner % outer,
+                               row % inner, element % tensor.dim),
+                   std::isnan(value) ? "NaN" : "infinite"};
 }
 
 }  // namespace maskerade

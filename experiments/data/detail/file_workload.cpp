@@ -2,10 +2,12 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "experiments/config/workload_rules.hpp"
 #include "experiments/data/detail/check_tensors.hpp"
 #include "experiments/data/detail/metadata.hpp"
 #include "experiments/data/detail/sources.hpp"
@@ -28,7 +30,7 @@ void check_statements(const WorkloadSpec& spec, const Workload& workload) {
                 {"head_dim", {spec.head_dim, shape.head_dim}}}};
   const auto refuse = [&](const char* name, const std::string& stated, const std::string& held) {
     throw ConfigError(
-        spec.position,
+        spec.position_of(name),
         fmt::format("workload \"{0}\" states {1} {2}, but {3} has {1} {4}; remove the "
                     "statement or change the file",
                     spec.name, name, stated, workload.source, held));
@@ -50,62 +52,88 @@ struct Positions {
   std::vector<std::int64_t> values;
 };
 
-// A workload of three tensors that fit together.
+// The workload with what the data says in the place of what the experiment leaves out.
+WorkloadSpec with_data(const WorkloadSpec& spec, const Workload& workload) {
+  WorkloadSpec known = spec;
+  known.batch = workload.shape.batch;
+  known.query_heads = workload.shape.query_heads;
+  known.kv_heads = workload.shape.kv_heads;
+  known.query_len = workload.shape.query_len;
+  known.key_len = workload.shape.key_len;
+  known.head_dim = workload.shape.head_dim;
+  known.causal = workload.causal;
+  return known;
+}
+
+// What a file says beside its tensors.
+struct FileStatements {
+  std::optional<bool> causal;
+  std::optional<float> scale;
+  std::optional<std::int64_t> layer;
+  std::optional<Positions> positions;
+};
+
+std::vector<std::int64_t> check_positions(const Positions& positions, const AttentionShape& shape) {
+  if (positions.shape != std::vector<std::int64_t>{shape.query_len}) {
+    throw DataError(positions.file, positions.name,
+                    fmt::format("its shape is [{}]; query_positions must be [{}], one number per "
+                                "query",
+                                fmt::join(positions.shape, ", "), shape.query_len));
+  }
+  try {
+    Visibility::at_positions(positions.values, shape.key_len, false);
+  } catch (const ShapeError& error) {
+    throw DataError(positions.file, positions.name, error.what());
+  }
+  return positions.values;
+}
+
+Tensor read_finite(const FileTensor& tensor) {
+  Tensor data = tensor.read();
+  if (const auto bad = find_not_finite(data.view(), tensor.layout)) {
+    throw DataError(
+        tensor.file, tensor.name,
+        fmt::format("element {} is {}; q, k and v must be finite", bad->index, bad->what));
+  }
+  return data;
+}
+
+// A workload of three tensors, once everything else is known to fit. What the experiment says of
+// causality and scale wins over the file.
 Workload assemble(const WorkloadSpec& spec,
                   const std::string& source,
-                  const LoadedTensor& q,
-                  const LoadedTensor& k,
-                  const LoadedTensor& v,
-                  const std::optional<Positions>& positions) {
+                  const FileTensor& q,
+                  const FileTensor& k,
+                  const FileTensor& v,
+                  const FileStatements& statements) {
   check_tensors_fit(q, k, v);
   Workload workload;
   workload.source = source;
-  workload.q = q.tensor;
-  workload.k = k.tensor;
-  workload.v = v.tensor;
-  const TensorView& q_view = q.tensor.view();
-  const TensorView& k_view = k.tensor.view();
-  workload.dtype = q_view.dtype;
-  workload.shape = {.batch = q_view.batch,
-                    .query_heads = q_view.heads,
-                    .kv_heads = k_view.heads,
-                    .query_len = q_view.length,
-                    .key_len = k_view.length,
-                    .head_dim = q_view.dim};
+  workload.dtype = q.description.dtype;
+  workload.shape = {.batch = q.description.batch,
+                    .query_heads = q.description.heads,
+                    .kv_heads = k.description.heads,
+                    .query_len = q.description.length,
+                    .key_len = k.description.length,
+                    .head_dim = q.description.dim};
   try {
     workload.shape.validate();
   } catch (const ShapeError& error) {
     throw DataError(q.file, "", error.what());
   }
   check_statements(spec, workload);
-  if (positions) {
-    if (positions->shape != std::vector<std::int64_t>{q_view.length}) {
-      throw DataError(positions->file, positions->name,
-                      fmt::format("its shape is [{}]; query_positions must be [{}], one number per "
-                                  "query",
-                                  fmt::join(positions->shape, ", "), q_view.length));
-    }
-    workload.query_positions = positions->values;
-    try {
-      Visibility::at_positions(workload.query_positions, k_view.length, false);
-    } catch (const ShapeError& error) {
-      throw DataError(positions->file, positions->name, error.what());
-    }
+  if (statements.positions) {
+    workload.query_positions = check_positions(*statements.positions, workload.shape);
   }
-  for (const LoadedTensor* tensor : {&q, &k, &v}) check_finite(*tensor);
+  workload.causal = spec.causal.value_or(statements.causal.value_or(false));
+  workload.scale = choose_scale(spec, statements.scale, workload.shape.head_dim);
+  workload.layer = statements.layer.value_or(0);
+  check_sizes(with_data(spec, workload), workload.query_positions.empty());
+  check_memory(spec, workload);
+  workload.q = read_finite(q);
+  workload.k = read_finite(k);
+  workload.v = read_finite(v);
   return workload;
-}
-
-// Sets what both the experiment and a file may say; the experiment wins.
-void complete(const WorkloadSpec& spec,
-              std::optional<bool> causal,
-              std::optional<float> scale,
-              std::optional<std::int64_t> layer,
-              Workload& workload) {
-  workload.causal = spec.causal.value_or(causal.value_or(false));
-  workload.scale = choose_scale(spec, scale, workload.shape.head_dim);
-  workload.layer = layer.value_or(0);
-  check_causal_lengths(spec, workload);
 }
 
 std::optional<Positions> find_positions(const SafetensorsFile& file,
@@ -130,35 +158,31 @@ Workload read_workload_files(const WorkloadSpec& spec, const SafetensorsSource& 
   const SafetensorsFile file = SafetensorsFile::open(source.file);
   const std::string name = source.file.string();
   const Metadata metadata(name, file.metadata());
-  const auto load = [&](const std::string& tensor) {
-    return LoadedTensor{name, tensor, file.tensor(tensor, source.layout), source.layout};
+  const auto find = [&](const std::string& tensor) {
+    return FileTensor{name, tensor, source.layout, file.describe(tensor, source.layout),
+                      [&file, &source, tensor] { return file.tensor(tensor, source.layout); }};
   };
-  const LoadedTensor q = load(source.query);
-  const LoadedTensor k = load(source.key);
-  const LoadedTensor v = load(source.value);
-  Workload workload = assemble(spec, source.file.filename().string(), q, k, v,
-                               find_positions(file, name, source, metadata));
-  complete(spec, metadata.causal(), metadata.scale(),
-           source.layer ? source.layer : metadata.layer(), workload);
-  return workload;
+  return assemble(spec, source.file.filename().string(), find(source.query), find(source.key),
+                  find(source.value),
+                  {.causal = metadata.causal(),
+                   .scale = metadata.scale(),
+                   .layer = source.layer ? source.layer : metadata.layer(),
+                   .positions = find_positions(file, name, source, metadata)});
 }
 
 Workload read_workload_files(const WorkloadSpec& spec, const NpySource& source) {
-  const auto load = [&](const std::filesystem::path& file) {
-    return LoadedTensor{file.string(), "", NpyFile::open(file).tensor(source.layout),
-                        source.layout};
+  const auto find = [&](const std::filesystem::path& path) {
+    const NpyFile file = NpyFile::open(path);
+    return FileTensor{path.string(), "", source.layout, file.describe(source.layout),
+                      [file, &source] { return file.tensor(source.layout); }};
   };
-  std::optional<Positions> positions;
+  FileStatements statements{.causal = {}, .scale = {}, .layer = source.layer, .positions = {}};
   if (source.query_positions) {
     const NpyFile file = NpyFile::open(*source.query_positions);
-    positions = {source.query_positions->string(), "", file.shape(), file.integers()};
+    statements.positions = {source.query_positions->string(), "", file.shape(), file.integers()};
   }
-  const LoadedTensor q = load(source.query);
-  const LoadedTensor k = load(source.key);
-  const LoadedTensor v = load(source.value);
-  Workload workload = assemble(spec, source.query.filename().string(), q, k, v, positions);
-  complete(spec, std::nullopt, std::nullopt, source.layer, workload);
-  return workload;
+  return assemble(spec, source.query.filename().string(), find(source.query), find(source.key),
+                  find(source.value), statements);
 }
 
 }  // namespace maskerade

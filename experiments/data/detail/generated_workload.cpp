@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/config/workload_rules.hpp"
+#include "experiments/data/detail/check_tensors.hpp"
 #include "experiments/data/detail/sources.hpp"
 #include "experiments/data/gaussian.hpp"
 #include "experiments/data/structured.hpp"
@@ -14,38 +16,32 @@
 namespace maskerade {
 namespace {
 
-std::int64_t require_size(const WorkloadSpec& spec,
-                          const char* kind,
-                          const char* name,
-                          const std::optional<std::int64_t>& size) {
-  if (size) return *size;
-  throw ConfigError(spec.position,
-                    fmt::format("workload \"{}\" has no {}; a {} source takes its sizes from the "
-                                "experiment file",
-                                spec.name, name, kind));
-}
-
 // Everything but q, k and v.
-Workload describe(const WorkloadSpec& spec, const char* kind, std::uint64_t seed) {
+Workload describe(const WorkloadSpec& stated, const char* kind, std::uint64_t seed) {
+  WorkloadSpec spec = stated;
+  complete_sizes(spec);
+  check_sizes(spec, /*queries_are_last=*/true);
   Workload workload;
-  AttentionShape& shape = workload.shape;
-  shape.query_heads = require_size(spec, kind, "query_heads", spec.query_heads);
-  shape.query_len = require_size(spec, kind, "query_len", spec.query_len);
-  shape.key_len = require_size(spec, kind, "key_len", spec.key_len);
-  shape.head_dim = require_size(spec, kind, "head_dim", spec.head_dim);
-  shape.batch = spec.batch.value_or(1);
-  shape.kv_heads = spec.kv_heads.value_or(shape.query_heads);
-  try {
-    shape.validate();
-  } catch (const ShapeError& error) {
-    throw ConfigError(spec.position, fmt::format("workload \"{}\": {}", spec.name, error.what()));
-  }
-  workload.dtype = spec.dtype.value_or(DType::kFloat32);
-  workload.causal = spec.causal.value_or(false);
-  check_causal_lengths(spec, workload);
-  workload.scale = choose_scale(spec, std::nullopt, shape.head_dim);
+  workload.shape = shape_of(spec);
+  workload.dtype = *spec.dtype;
+  workload.causal = *spec.causal;
+  workload.scale = choose_scale(spec, std::nullopt, workload.shape.head_dim);
   workload.source = fmt::format("{} seed {}", kind, seed);
   return workload;
+}
+
+// Throws ConfigError when a number is beyond what the dtype holds.
+void check_finite(const WorkloadSpec& spec, const Workload& workload) {
+  for (const auto& [name, tensor] :
+       {std::pair("q", &workload.q), std::pair("k", &workload.k), std::pair("v", &workload.v)}) {
+    const auto bad = find_not_finite(tensor->view(), TensorLayout::kBhld);
+    if (!bad) continue;
+    throw ConfigError(spec.position_of("scale"),
+                      fmt::format("workload \"{}\": element {} of {} is {} in {}; queries grow as "
+                                  "1 / scale, which is {}: state a larger one",
+                                  spec.name, bad->index, name, bad->what, name_of(workload.dtype),
+                                  workload.scale));
+  }
 }
 
 }  // namespace
@@ -53,6 +49,7 @@ Workload describe(const WorkloadSpec& spec, const char* kind, std::uint64_t seed
 Workload generate_workload(const WorkloadSpec& spec, const GaussianSource& source) {
   Workload workload = describe(spec, "gaussian", source.seed);
   const std::vector<std::int64_t> rows = choose_rows(spec, workload);
+  check_memory(spec, workload);
   const AttentionShape& shape = workload.shape;
   workload.q = gaussian_rows(source.seed, GaussianTensor::kQuery, workload.dtype, shape.batch,
                              shape.query_heads, rows, shape.head_dim);
@@ -62,6 +59,7 @@ Workload generate_workload(const WorkloadSpec& spec, const GaussianSource& sourc
   };
   workload.k = generate(GaussianTensor::kKey);
   workload.v = generate(GaussianTensor::kValue);
+  check_finite(spec, workload);
   return workload;
 }
 
@@ -70,16 +68,14 @@ Workload generate_workload(const WorkloadSpec& spec, const StructuredSource& sou
   const std::int64_t first = workload.shape.key_len - workload.shape.query_len;
   std::vector<std::int64_t> positions = choose_rows(spec, workload);
   for (std::int64_t& position : positions) position += first;
-  try {
-    StructuredTensors tensors =
-        structured_tensors(source, workload.shape, workload.dtype, workload.causal, workload.scale,
-                           positions, Threads::all_processors());
-    workload.q = std::move(tensors.q);
-    workload.k = std::move(tensors.k);
-    workload.v = std::move(tensors.v);
-  } catch (const ShapeError& error) {
-    throw ConfigError(spec.position, fmt::format("workload \"{}\": {}", spec.name, error.what()));
-  }
+  check_memory(spec, workload);
+  StructuredTensors tensors =
+      structured_tensors(source, workload.shape, workload.dtype, workload.causal, workload.scale,
+                         positions, Threads::all_processors());
+  workload.q = std::move(tensors.q);
+  workload.k = std::move(tensors.k);
+  workload.v = std::move(tensors.v);
+  check_finite(spec, workload);
   return workload;
 }
 

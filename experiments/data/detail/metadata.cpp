@@ -3,19 +3,18 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cmath>
 #include <limits>
 #include <string_view>
 #include <system_error>
 
+#include "experiments/config/scalars.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 namespace {
 
-template <typename Number>
-std::optional<Number> parse(std::string_view text) {
-  Number value = 0;
+std::optional<std::int64_t> parse_whole(std::string_view text) {
+  std::int64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (status != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
@@ -34,7 +33,7 @@ std::optional<std::vector<std::int64_t>> parse_list(std::string_view text) {
   std::vector<std::int64_t> values;
   while (true) {
     const std::size_t comma = text.find(',');
-    const auto value = parse<std::int64_t>(trim(text.substr(0, comma)));
+    const auto value = parse_whole(trim(text.substr(0, comma)));
     if (!value) return std::nullopt;
     values.push_back(*value);
     if (comma == std::string_view::npos) return values;
@@ -54,18 +53,15 @@ std::optional<bool> Metadata::causal() const {
 std::optional<float> Metadata::scale() const {
   const std::string* text = find("scale");
   if (text == nullptr) return std::nullopt;
-  const std::optional<double> value = parse<double>(*text);
-  const float scale = value && std::abs(*value) <= std::numeric_limits<float>::max()
-                          ? static_cast<float>(*value)
-                          : 0.0F;
-  if (!std::isfinite(scale) || scale <= 0) refuse("scale", *text, "a number above 0");
+  const std::optional<float> scale = parse_scale(*text);
+  if (!scale) refuse("scale", *text, kScaleForm);
   return scale;
 }
 
 std::optional<std::int64_t> Metadata::layer() const {
   const std::string* text = find("layer");
   if (text == nullptr) return std::nullopt;
-  const std::optional<std::int64_t> value = parse<std::int64_t>(*text);
+  const std::optional<std::int64_t> value = parse_whole(*text);
   if (!value || *value < 0 || *value > std::numeric_limits<std::int32_t>::max()) {
     refuse("layer", *text, "a whole number from 0");
   }

@@ -20,11 +20,11 @@ Workload read_workload_files(const WorkloadSpec& spec, const NpySource& source);
 float choose_scale(const WorkloadSpec& spec, std::optional<float> of_file, std::int64_t head_dim);
 
 // The rows that spec.queries draws from a workload of all rows: sets its query_len and, where rows
-// are left out, the positions of the others. Throws ConfigError when a row has none.
+// are left out, the positions of the others. Requires check_sizes.
 std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& workload);
 
-// Throws ConfigError when a causal workload whose queries are the last positions has more queries
-// than keys.
-void check_causal_lengths(const WorkloadSpec& spec, const Workload& workload);
+// Throws ConfigError when q, k, v and an output of the workload's shape are more than the machine's
+// memory. To be asked before they are allocated.
+void check_memory(const WorkloadSpec& spec, const Workload& workload);
 
 }  // namespace maskerade

@@ -115,6 +115,8 @@ TEST(ExperimentErrors, NumbersAreStrict) {
 }
 
 TEST(ExperimentErrors, Workloads) {
+  const std::string scale =
+      "; it must be a number above 0 in the range of float32, such as 0.125 or 1e-5";
   expect_errors({
       {workload("{" + std::string(kSizes)),
        "x.yaml:2:1: workload \"workload\" has no source; add source: {kind: gaussian, seed: 1}"},
@@ -135,18 +137,33 @@ TEST(ExperimentErrors, Workloads) {
       {workload("{source: {kind: gaussian}, keylen: 3, " + std::string(kSizes)),
        "x.yaml:2:38: unknown key \"keylen\" in workload \"workload\"; did you mean \"key_len\"?"},
       {workload("{source: {kind: gaussian}, kv_heads: 3, " + std::string(kSizes)),
-       "x.yaml:2:48: query_heads is 4, which is not a multiple of kv_heads, 3; each kv head serves "
-       "the same number of query heads"},
+       "x.yaml:2:48: workload \"workload\": query_heads is 4, which is not a multiple of kv_heads, "
+       "3"},
       {workload("{source: {kind: gaussian}, causal: true, query_heads: 4, query_len: 32, key_len: "
                 "16, head_dim: 32}\n"),
-       "x.yaml:2:79: query_len is 32, above key_len, 16; a causal workload needs query_len <= "
-       "key_len, or causal: false"},
+       "x.yaml:2:79: workload \"workload\" is causal with query_len 32 above key_len 16; a causal "
+       "workload needs query_len <= key_len, or causal: false"},
+      {workload("{source: {kind: gaussian}, queries: 4, query_heads: 4, query_len: 32, key_len: "
+                "16, head_dim: 32}\n"),
+       "x.yaml:2:47: workload \"workload\" samples queries with query_len 32 above key_len 16; "
+       "sampled queries need positions among the keys"},
+      {workload("{source: {kind: gaussian}, queries: 9, " + std::string(kSizes)),
+       "x.yaml:2:47: workload \"workload\" samples 9 queries, above query_len 8; sample fewer, or "
+       "leave queries out for all"},
+      {workload("{source: {kind: structured}, batch: 65536, query_heads: 65536, query_len: 65536, "
+                "key_len: 65536, head_dim: 65536}\n"),
+       "x.yaml:2:1: workload \"workload\": the shape (65536, 65536, 65536, 65536, 65536, 65536) is "
+       "too large: q, k and the mask must each have fewer than 2^60 elements"},
       {workload("{source: {kind: gaussian}, causal: yes, " + std::string(kSizes)),
        "x.yaml:2:46: causal is yes; it must be true or false"},
       {workload("{source: {kind: gaussian}, dtype: float64, " + std::string(kSizes)),
        "x.yaml:2:45: unknown dtype \"float64\"; did you mean \"float32\"?"},
       {workload("{source: {kind: gaussian}, scale: 0, " + std::string(kSizes)),
-       "x.yaml:2:45: scale is 0; it must be a number above 0, such as 0.125 or 1e-5"},
+       "x.yaml:2:45: scale is 0" + scale},
+      {workload("{source: {kind: gaussian}, scale: 1e39, " + std::string(kSizes)),
+       "x.yaml:2:45: scale is 1e39" + scale},
+      {workload("{source: {kind: gaussian}, scale: 1e-60, " + std::string(kSizes)),
+       "x.yaml:2:45: scale is 1e-60" + scale},
       {workload("3\n"),
        "x.yaml:2:11: workload \"workload\" is 3; it must be a mapping of: source, batch, "
        "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale, queries, "
@@ -174,6 +191,10 @@ TEST(ExperimentErrors, DataFiles) {
        "only"},
       {workload("{source: {kind: safetensors, file: dota/*.safetensors}}\n"),
        "x.yaml:2:46: there is no folder dota"},
+      {workload("{source: {kind: safetensors, file: data/}}\n"),
+       "x.yaml:2:46: data/ is a folder; name a file"},
+      {workload("{source: {kind: safetensors, file: /dev/zero}}\n"),
+       "x.yaml:2:46: /dev/zero is no regular file; name a file"},
       {workload("{source: {kind: safetensors, file: data/*.safetensors, query: 1, key: []}}\n"),
        "x.yaml:2:81: key is a list; it must be a text"},
   });
@@ -220,6 +241,11 @@ TEST(ExperimentErrors, Parameters) {
        "x.yaml:3:32: \"budget\" takes one value, not a list"},
       {pipelines("pipelines: {p: [{top: {budget: 0}}]}\n"),
        "x.yaml:3:32: \"budget\" is 0; it must be in [1, 1000000000]"},
+      {pipelines("pipelines: {p: [{top: 99999999999999999999999}]}\n"),
+       "x.yaml:3:23: \"budget\" is 99999999999999999999999; it must be in [1, 1000000000]"},
+      {pipelines("pipelines: {p: [{top: 1.5}]}\n"),
+       "x.yaml:3:23: \"budget\" is \"1.5\"; it takes a whole number of tokens (128) or a "
+       "percentage of key_len with at most six decimals (2%, 12.5%)"},
       {pipelines("pipelines: {p: [{top: '64'}]}\n"),
        "x.yaml:3:23: top.budget is \"64\" in quotes; a number is written without quotes: 64"},
       {pipelines("pipelines: {p: [{top: {budget: }}]}\n"),

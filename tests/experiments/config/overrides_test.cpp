@@ -69,5 +69,12 @@ TEST(Overrides, ErrorsNameTheSetAndThePart) {
             "--set measure.budget:1:8: duplicate key \"a\"; it is already on line 1");
 }
 
+TEST(Overrides, NamesHaveNoControlCharacters) {
+  EXPECT_EQ(set("pipelines.a\x1b[2J", "[plain]"),
+            "--set: a text holds the control character \\x1b; remove it");
+  EXPECT_EQ(set("measure.budget", "\"a\\x7F\""),
+            "--set measure.budget:1:1: a text holds the control character \\x7f; remove it");
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -72,8 +72,8 @@ TEST(Source, QueriesAreReadWithTheirSeed) {
     return folder.read(workload("{source: {kind: gaussian}, " + text + kSizes)).workloads[0];
   };
   EXPECT_FALSE(read("").queries.has_value());
-  EXPECT_EQ(read("queries: 64, ").queries, 64);
-  EXPECT_EQ(read("queries: 64, ").query_seed, 0U);
+  EXPECT_EQ(read("queries: 8, ").queries, 8);
+  EXPECT_EQ(read("queries: 8, ").query_seed, 0U);
   EXPECT_EQ(read("queries: 3, query_seed: 5, ").query_seed, 5U);
 }
 
@@ -105,6 +105,35 @@ TEST(Source, LayersGiveOneWorkloadEach) {
   EXPECT_EQ(named.value, "v3");
   EXPECT_EQ(named.query_positions, "p3");
   EXPECT_EQ(named.layout, TensorLayout::kBlhd);
+}
+
+TEST(Source, OnlyStarAndQuestionMarkArePatterns) {
+  const ExperimentFolder folder;
+  for (const char* name : {"ok[1]a.st", "ok1a.st", "ok\\a.st"}) {
+    folder.write("d/" + std::string(name), "");
+  }
+  const auto read = [&](const std::string& pattern) {
+    return labels(folder.read(source("{kind: safetensors, file: 'd/" + pattern + "'}")));
+  };
+  EXPECT_EQ(read("ok[1]*.st"), Labels{"workload ok[1]a"});
+  EXPECT_EQ(read("ok\\*.st"), Labels{"workload ok\\a"});
+  EXPECT_EQ(read("ok?a.st"), (Labels{"workload ok1a", "workload ok\\a"}));
+}
+
+TEST(Source, FilesOfOneStemAreToldApart) {
+  const ExperimentFolder folder;
+  for (const char* name : {"a.safetensors", "a.st", "b.st"}) {
+    folder.write("d/" + std::string(name), "");
+  }
+  EXPECT_EQ(labels(folder.read(source("{kind: safetensors, file: d/*}"))),
+            (Labels{"workload a.safetensors", "workload a.st", "workload b"}));
+}
+
+TEST(Source, FileNamesWithControlCharactersAreRefused) {
+  const ExperimentFolder folder;
+  folder.write("d/a\x1b[2J.st", "");
+  EXPECT_EQ(folder.error(source("{kind: safetensors, file: d/*}")),
+            "x.yaml:2:46: a text holds the control character \\x1b; remove it");
 }
 
 TEST(Source, NpyNamesAFilePerTensor) {
@@ -202,7 +231,9 @@ TEST(Source, ErrorsAreAtTheValue) {
        "source takes its sizes from the experiment file"},
       {workload("{source: {kind: structured}, query_heads: 1, query_len: 1, key_len: 1, head_dim: "
                 "8}\n"),
-       "x.yaml:2:92: head_dim is 8; a structured source needs an even one of at least 16"},
+       "x.yaml:2:92: workload \"workload\" has head_dim 8; a structured source needs an even one "
+       "of "
+       "at least 16"},
       {workload("{source: {kind: gaussian}, queries: 0, " + std::string(kSizes)),
        "x.yaml:2:47: queries is 0; it must be a whole number between 1 and 2147483647, in digits "
        "without leading zeros"},

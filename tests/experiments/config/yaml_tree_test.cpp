@@ -1,7 +1,10 @@
 #include "experiments/config/yaml_tree.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 
 namespace maskerade {
@@ -102,7 +105,7 @@ TEST(YamlTree, TabsInTheIndentationAreRefused) {
   EXPECT_EQ(parse_error("a:\n\tb: 1\n"), "x.yaml:2:1: a tab in the indentation; use spaces");
   EXPECT_EQ(parse_error("a:\n  \tb: 1\n"), "x.yaml:2:3: a tab in the indentation; use spaces");
   EXPECT_EQ(parse_error("a: 1\n  \t\nb: 2\n"), "x.yaml:2:3: a tab in the indentation; use spaces");
-  EXPECT_EQ(parse_error("b: 'x\ty'\t# tab\n"), "accepted");
+  EXPECT_EQ(parse_error("b: 'xy'\t# tab\n"), "accepted");
 }
 
 TEST(YamlTree, AMissingSpaceAfterTheColonIsFound) {
@@ -145,6 +148,17 @@ TEST(YamlTree, AliasesCannotMultiplyWithoutBound) {
   EXPECT_NE(parse_error(text).find("more than 100000 values, aliases counted"), std::string::npos);
 }
 
+TEST(YamlTree, ControlCharactersAreRefused) {
+  const std::string begin = "x.yaml:1:1: a text holds the control character ";
+  EXPECT_EQ(parse_error("\"a\\e[2J\": 1\n"), begin + "\\x1b; remove it");
+  EXPECT_EQ(parse_error("\"a\\x7F\": 1\n"), begin + "\\x7f; remove it");
+  EXPECT_EQ(parse_error("a: ['b', \"c\\0\"]\n"),
+            "x.yaml:1:10: a text holds the control character \\x00; remove it");
+  EXPECT_EQ(parse_error("a: |\n  b\n"),
+            "x.yaml:1:4: a text of several lines; write it on one line");
+  EXPECT_EQ(parse_error("a: |-\n  \u00fc\n"), "accepted");
+}
+
 TEST(YamlTree, DepthIsBounded) {
   EXPECT_EQ(parse_error(std::string(90, '[') + std::string(90, ']')), "accepted");
   EXPECT_NE(parse_error(std::string(120, '[') + std::string(120, ']')).find("100 levels deep"),
@@ -162,6 +176,15 @@ TEST(YamlTree, FilesThatCannotBeReadAreErrors) {
   };
   EXPECT_EQ(read_error("/no/such/file.yaml"), "/no/such/file.yaml: there is no such file");
   EXPECT_EQ(read_error("/tmp"), "/tmp: this is a folder; name an experiment file in it");
+  EXPECT_EQ(read_error(""), "the name of the experiment file is empty; name a YAML file");
+  EXPECT_EQ(read_error("/dev/zero"),
+            "/dev/zero: this is no regular file; save the experiment in one");
+  std::string large = (std::filesystem::temp_directory_path() / "maskerade_XXXXXX").string();
+  close(mkstemp(large.data()));
+  std::filesystem::resize_file(large, 64'000'001);
+  EXPECT_EQ(read_error(large),
+            large + ": the file has 64000001 bytes; an experiment file has at most 64000000");
+  std::filesystem::remove(large);
 }
 
 }  // namespace

@@ -78,20 +78,6 @@ TEST(Structured, TheSmallestShapesAreFinite) {
   }
 }
 
-TEST(Structured, OddAndSmallHeadDimsAreRefused) {
-  for (const std::int64_t head_dim : {33, 8}) {
-    AttentionShape shape = kShape;
-    shape.head_dim = head_dim;
-    try {
-      generate(shape);
-      FAIL();
-    } catch (const ShapeError& error) {
-      EXPECT_EQ(error.what(), "head_dim is " + std::to_string(head_dim) +
-                                  "; a structured source needs an even one of at least 16");
-    }
-  }
-}
-
 AttentionStatistics statistics_of(WorkloadSource source,
                                   std::int64_t length,
                                   std::int64_t head_dim,

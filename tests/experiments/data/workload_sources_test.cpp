@@ -1,10 +1,15 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "experiments/data/fingerprint.hpp"
 #include "experiments/data/gaussian.hpp"
 #include "experiments/data/query_sample.hpp"
 #include "experiments/data/workload.hpp"
@@ -199,13 +204,104 @@ TEST(WorkloadSources, StructuredNamesItself) {
   EXPECT_EQ(load_workload(spec).source, "structured seed 9");
   const DataFolder folder;
   spec.head_dim = 15;
-  EXPECT_EQ(load_error(folder, spec),
-            "x.yaml:2:1: workload \"w\": head_dim is 15; a structured source needs an even one of "
-            "at least 16");
+  EXPECT_EQ(
+      load_error(folder, spec),
+      "x.yaml:2:1: workload \"w\" has head_dim 15; a structured source needs an even one of at "
+      "least 16");
+  spec.head_dim = 8;
+  EXPECT_EQ(
+      load_error(folder, spec),
+      "x.yaml:2:1: workload \"w\" has head_dim 8; a structured source needs an even one of at "
+      "least 16");
   spec.head_dim.reset();
   EXPECT_EQ(load_error(folder, spec),
             "x.yaml:2:1: workload \"w\" has no head_dim; a structured source takes its sizes from "
             "the experiment file");
+}
+
+TEST(WorkloadSources, GeneratedNumbersAreFinite) {
+  WorkloadSpec spec;
+  spec.name = "w";
+  spec.position = {"x.yaml", 2, 1};
+  spec.positions = {{"scale", {"x.yaml", 3, 5}}};
+  spec.source = StructuredSource{.seed = 1};
+  spec.query_heads = 2;
+  spec.query_len = 32;
+  spec.key_len = 32;
+  spec.head_dim = 16;
+  const DataFolder folder;
+  spec.scale = 1e-3F;
+  spec.dtype = DType::kFloat16;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  spec.scale = 1e-6F;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:3:5: workload \"w\": element [0, 0, 0, 4] of q is infinite in float16; queries "
+            "grow as 1 / scale, which is 1e-06: state a larger one");
+  spec.dtype = DType::kFloat32;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  spec.scale = 1e-45F;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:3:5: workload \"w\": element [0, 0, 0, 4] of q is infinite in float32; queries "
+            "grow as 1 / scale, which is 1e-45: state a larger one");
+}
+
+TEST(WorkloadSources, WhatNoMachineHoldsIsRefusedBeforeItIsMade) {
+  const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const DataFolder folder;
+  for (const WorkloadSource& source :
+       {WorkloadSource(GaussianSource{}), WorkloadSource(StructuredSource{})}) {
+    WorkloadSpec spec;
+    spec.name = "w";
+    spec.position = {"x.yaml", 2, 1};
+    spec.source = source;
+    spec.batch = 65536;
+    spec.query_heads = 65536;
+    spec.query_len = 2;
+    spec.key_len = 4;
+    spec.head_dim = 65536;
+    spec.dtype = DType::kFloat16;
+    // Elements of q and of k are 2^49 and 2^50; 2 bytes each, and 4 of the output.
+    EXPECT_EQ(
+        load_error(folder, spec),
+        fmt::format("x.yaml:2:1: workload \"w\" has {} bytes of q, k, v and output (7881299.3 "
+                    "GB); this machine has a memory of {} ({:.1f} GB)",
+                    6 * (std::uint64_t{1} << 49) + 4 * (std::uint64_t{1} << 50), memory,
+                    static_cast<double>(memory) / 1e9));
+    spec.query_len = 65536;
+    spec.key_len = 65536;
+    EXPECT_EQ(load_error(folder, spec),
+              "x.yaml:2:1: workload \"w\": the shape (65536, 65536, 65536, 65536, 65536, 65536) is "
+              "too large: q, k and the mask must each have fewer than 2^60 elements");
+  }
+}
+
+TEST(WorkloadSources, DataIsThatOfTheFileWhenItWasLoaded) {
+  const DataFolder folder;
+  write_problem(folder);
+  const Workload workload = load_workload(file_spec(folder));
+  const float before = query_number(workload, 1, 2, 5);
+  const auto size = std::filesystem::file_size(folder.file());
+  std::ofstream(folder.file(), std::ios::in | std::ios::binary | std::ios::ate)
+      .seekp(0)
+      .write(std::string(size, 'x').data(), static_cast<std::streamsize>(size));
+  std::filesystem::resize_file(folder.file(), 1);
+  EXPECT_EQ(query_number(workload, 1, 2, 5), before);
+  EXPECT_EQ(data_fingerprint(workload.inputs(), Threads(1)), workload.fingerprint);
+}
+
+TEST(WorkloadSources, QueriesThatAreNotThereCannotBeSampled) {
+  const DataFolder folder;
+  write_problem(folder);
+  WorkloadSpec spec = file_spec(folder);
+  spec.positions = {{"queries", {"x.yaml", 4, 7}}};
+  spec.queries = 6;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  spec.queries = 7;
+  EXPECT_EQ(
+      load_error(folder, spec),
+      "x.yaml:4:7: workload \"w\" samples 7 queries, above query_len 6; sample fewer, or leave "
+      "queries out for all");
 }
 
 TEST(WorkloadSources, QueriesBeforeTheFirstKeyCannotBeSampled) {

@@ -193,12 +193,17 @@ TEST(Workload, BadMetadataIsRefused) {
     write_tensors(folder, kGood, "\"__metadata__\":{" + metadata + "}");
     return load_error(folder, file_spec(folder));
   };
+  const std::string scale_rule =
+      "; it must be a number above 0 in the range of float32, such as 0.125 or 1e-5";
   EXPECT_EQ(error(R"("causal":"yes")"),
             "x.safetensors: __metadata__ \"causal\" is \"yes\"; it must be true or false");
-  EXPECT_EQ(error(R"("scale":"0")"),
-            "x.safetensors: __metadata__ \"scale\" is \"0\"; it must be a number above 0");
+  EXPECT_EQ(error(R"("scale":"0")"), "x.safetensors: __metadata__ \"scale\" is \"0\"" + scale_rule);
   EXPECT_EQ(error(R"("scale":"0.1x")"),
-            "x.safetensors: __metadata__ \"scale\" is \"0.1x\"; it must be a number above 0");
+            "x.safetensors: __metadata__ \"scale\" is \"0.1x\"" + scale_rule);
+  EXPECT_EQ(error(R"("scale":"1e39")"),
+            "x.safetensors: __metadata__ \"scale\" is \"1e39\"" + scale_rule);
+  EXPECT_EQ(error(R"("scale":"1e-60")"),
+            "x.safetensors: __metadata__ \"scale\" is \"1e-60\"" + scale_rule);
   EXPECT_EQ(error(R"("layer":"-1")"),
             "x.safetensors: __metadata__ \"layer\" is \"-1\"; it must be a whole number from 0");
   EXPECT_EQ(error(R"("layer":"1.5")"),

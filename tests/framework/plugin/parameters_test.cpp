@@ -105,6 +105,17 @@ TEST(Tokens, ABareFractionShowsBothSpellings) {
       "of tokens");
 }
 
+TEST(Tokens, ANumberThatIsNoShareIsNotTakenForOne) {
+  const std::string rule =
+      "; it takes a whole number of tokens (128) or a percentage of key_len with at most six "
+      "decimals (2%, 12.5%)";
+  EXPECT_EQ(refusal("budget", "1.5"), "\"budget\" is \"1.5\"" + rule);
+  EXPECT_EQ(refusal("budget", "1e-12"), "\"budget\" is \"1e-12\"" + rule);
+  EXPECT_EQ(refusal("budget", "-0.5"), "\"budget\" is \"-0.5\"" + rule);
+  EXPECT_NE(refusal("budget", "99999999999999999999999").find("is 99999999999999999999999"),
+            std::string::npos);
+}
+
 TEST(Tokens, RefusesWhatIsNoAmount) {
   EXPECT_EQ(refusal("budget", "many"),
             "\"budget\" is \"many\"; it takes a whole number of tokens (128) or a percentage of "
