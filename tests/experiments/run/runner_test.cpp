@@ -201,14 +201,21 @@ TEST(CheckPipelines, RefusesTheNameOfTheReference) {
   }
 }
 
-TEST(CheckPipelines, RefusesAForbiddenOrderAtItsPosition) {
-  Experiment experiment = experiment_of(kTwoWorkloads);
-  const auto reads_active = test_catalog().find("oracle_topk");
-  experiment.pipelines[2].maskers.push_back(
-      {reads_active,
-       std::make_shared<const Arguments>(bind_arguments(
-           reads_active->descriptor(), {{.name = "", .values = {"1"}, .is_list = false}}))});
-  EXPECT_THROW(check_pipelines(experiment), ConfigError);
+TEST(ReadExperiment, RefusesAForbiddenOrderAtItsPosition) {
+  try {
+    experiment_of(std::string(kTwoWorkloads)
+                      .replace(std::string(kTwoWorkloads).find("{unreliable: samples}"), 21,
+                               "{unreliable: samples}, {oracle_topk: 1}"));
+    FAIL() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.position().line, 12);
+    EXPECT_NE(
+        std::string(error.what())
+            .find("12:3: pipeline \"sampled\": \"oracle_topk\" reads which keys are active and "
+                  "cannot follow the sampler \"unreliable\": the estimate would be biased; put "
+                  "\"oracle_topk\" before it"),
+        std::string::npos);
+  }
 }
 
 }  // namespace
