@@ -1,0 +1,71 @@
+#include "experiments/benchmarks/work_pool.hpp"
+
+#include <exception>
+
+#include "framework/base/error.hpp"
+#include "framework/base/stopwatch.hpp"
+
+namespace maskerade {
+namespace {
+
+double timed_run_ms(BenchmarkWork& work) {
+  work.set_up();
+  const Stopwatch watch;
+  work.run();
+  return watch.elapsed_ms();
+}
+
+}  // namespace
+
+WorkPool::WorkPool(Catalog maskers, Scale scale)
+    : maskers_(std::move(maskers)), cases_(benchmark_cases(scale)) {}
+
+const BenchmarkCase& WorkPool::find(std::string_view name) const {
+  for (const BenchmarkCase& benchmark : cases_) {
+    if (benchmark.name == name) return benchmark;
+  }
+  throw Error("there is no case \"" + std::string(name) + "\"; --list names them");
+}
+
+BenchmarkWork& WorkPool::work(const BenchmarkCase& benchmark, int threads) {
+  const auto [at, is_new] = works_.try_emplace({benchmark.name, threads});
+  Made& made = at->second;
+  if (is_new) {
+    try {
+      made.work = benchmark.make({maskers_, problems_}, workers(threads));
+      made.work->set_up();
+      made.work->run();
+      made.work->check();
+    } catch (const std::exception& error) {
+      made.failure = error.what();
+    }
+  }
+  if (!made.failure.empty()) throw Error(made.failure);
+  return *made.work;
+}
+
+const MachinePeaks& WorkPool::peaks(int threads) {
+  const auto [at, is_new] = peaks_.try_emplace(threads);
+  if (is_new) at->second = measure_peaks(workers(threads));
+  return at->second;
+}
+
+const Threads& WorkPool::workers(int threads) {
+  return threads_.try_emplace(threads, threads).first->second;
+}
+
+double sample_ms(BenchmarkWork& work) {
+  constexpr double kShort_ms = 150;
+  constexpr double kLeast_ms = 1;
+  double first_ms = timed_run_ms(work);
+  if (first_ms >= kShort_ms) return first_ms;
+  double total_ms = 0;
+  int runs = 0;
+  while (total_ms < kLeast_ms) {
+    total_ms += timed_run_ms(work);
+    ++runs;
+  }
+  return total_ms / runs;
+}
+
+}  // namespace maskerade

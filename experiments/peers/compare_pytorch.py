@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Times PyTorch on the CPU and this program on the same workloads, interleaved in one run, and
+prints one table.
+
+    python3 -m venv venv && venv/bin/pip install torch
+    ./maskerade build maskerade_bench
+    venv/bin/python experiments/peers/compare_pytorch.py --json comparison.json
+
+Everything in a group is timed round robin in an order that rotates; before each sample all pause and
+the sampled one runs once untimed; figures are medians. `ratio` is theirs / ours: above 1 ours is
+faster. Where the reference is the machine (FMA peak, reading memory once) or another case of ours,
+`theirs ms` is the time that it would take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from comparison import Answer, Group, Measured, Peaks, Row, compare, markdown, merged  # noqa: E402
+from interleaving import Timed, interleave  # noqa: E402
+from our_program import OurProgram  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_group(group: Group, threads: int, ours: OurProgram, peaks: Peaks, budget_ms: float,
+              least: int) -> list[Row]:
+    counts: dict[str, dict] = {}
+
+    def ask(case: str) -> float:
+        counts[case] = ours.ask(f"{case} {threads}")
+        return counts[case]["ms"]
+
+    failures, timed = {}, []
+    for case in group.cases:
+        timed.append(Timed(case, lambda case=case: ask(case)))
+    for label, make in group.peers.items():
+        try:
+            timed.append(Timed(label, make()))
+        except Exception as error:  # noqa: BLE001 - a peer's failure is a result
+            failures[label] = f"{type(error).__name__}: {error}"
+    interleave(timed, budget_ms, least)
+    failures |= {one.label: one.failure for one in timed if one.failure}
+    medians = {one.label: one.median_ms() for one in timed if one.median_ms() is not None}
+    answers = {case: Answer(**{**counts[case], "ms": medians[case]})
+               for case in group.cases if case in medians}
+    peers_ms = {label: ms for label, ms in medians.items() if label in group.peers}
+    ours.ask("forget")
+    return compare(group, threads, Measured(answers, peers_ms, peaks), failures)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default=ROOT / "build/release/bin/maskerade_bench", metavar="FILE",
+                        help="our program (build/release/bin/maskerade_bench)")
+    parser.add_argument("--threads", default="1,2", metavar="LIST")
+    parser.add_argument("--match", default="", metavar="REGEX", help="only groups whose name matches")
+    parser.add_argument("--quick", action="store_true", help="no large shapes, few samples")
+    parser.add_argument("--list", action="store_true", help="print the names of the groups")
+    parser.add_argument("--hub", metavar="FOLDER",
+                        help="a checkout of xAlg-ai/sparse-attention-hub, to time the published code")
+    parser.add_argument("--json", metavar="FILE", help="write the rows there")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table there, too")
+    parser.add_argument("--keep", metavar="FILE",
+                        help="an earlier --json: its rows stay where this run has none")
+    arguments = parser.parse_args()
+
+    import groups
+    import torch
+    import torch_peers
+
+    chosen = [group for group in groups.all_groups(torch_peers)
+              if re.search(arguments.match, group.name) and not (arguments.quick and group.heavy)]
+    if arguments.list:
+        print("\n".join(group.name for group in chosen))
+        return 0
+    budget_ms, least = (400.0, 3) if arguments.quick else (4000.0, 5)
+    rows: list[Row] = []
+    with OurProgram(str(arguments.bench)) as ours, torch.inference_mode():
+        machine = ours.ask("machine")
+        for threads in (int(text) for text in arguments.threads.split(",")):
+            torch.set_num_threads(threads)
+            peaks = Peaks(**ours.ask(f"peaks {threads}"))
+            for group in chosen:
+                if group.threads is not None and threads not in group.threads:
+                    continue
+                start = time.monotonic()
+                rows += run_group(group, threads, ours, peaks, budget_ms, least)
+                print(f"{group.name} threads {threads}: {time.monotonic() - start:.1f} s",
+                      file=sys.stderr, flush=True)
+    about = {"machine": machine["machine"], "version": machine["version"],
+             "torch": torch.__version__, "torch_simd": torch.backends.cpu.get_cpu_capability(),
+             "date": datetime.date.today().isoformat()}
+    heading = (f"{about['machine']}; torch {about['torch']} ({about['torch_simd']}); "
+               f"maskerade {about['version']}; {about['date']}")
+    kept = json.loads(Path(arguments.keep).read_text())["rows"] if arguments.keep else []
+    all_rows = merged(kept, rows)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"about": about, "rows": all_rows}, indent=1) + "\n")
+    table = markdown([Row(**row) for row in all_rows], heading)
+    if arguments.markdown:
+        Path(arguments.markdown).write_text(table)
+    print(table, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
