@@ -137,6 +137,20 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw Error(what);
 }
 
+std::string_view name_of(Stage stage) noexcept {
+  switch (stage) {
+    case Stage::kSelect:
+      return "select";
+    case Stage::kPlan:
+      return "plan";
+    case Stage::kAttend:
+      return "attend";
+    case Stage::kAll:
+      break;
+  }
+  return "all";
+}
+
 std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProblem> problem,
                                            Mask mask,
                                            std::optional<Kernel> kernel,

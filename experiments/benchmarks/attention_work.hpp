@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProble
 
 // Which part of a pipeline's work is timed; what comes before it is done once, beforehand.
 enum class Stage { kSelect, kPlan, kAttend, kAll };
+std::string_view name_of(Stage stage) noexcept;  // "select", "plan", "attend", "all"
 
 // The keys that a pipeline ought to select in one row, found in the plainest way: active[key_len].
 using RowRule = std::function<std::vector<bool>(const AttentionInputs& inputs,

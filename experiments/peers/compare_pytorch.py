@@ -80,15 +80,19 @@ def main() -> int:
     import torch
     import torch_peers
 
-    chosen = [group for group in groups.all_groups(torch_peers)
-              if re.search(arguments.match, group.name) and not (arguments.quick and group.heavy)]
-    if arguments.list:
-        print("\n".join(group.name for group in chosen))
-        return 0
+    hub = None
+    if arguments.hub:
+        from hub_peers import Hub
+        hub = Hub(arguments.hub)
     budget_ms, least = (400.0, 3) if arguments.quick else (4000.0, 5)
     rows: list[Row] = []
     with OurProgram(str(arguments.bench)) as ours, torch.inference_mode():
         machine = ours.ask("machine")
+        chosen = [group for group in groups.all_groups(torch_peers, hub, "AVX3" in machine["machine"])
+                  if re.search(arguments.match, group.name) and not (arguments.quick and group.heavy)]
+        if arguments.list:
+            print("\n".join(group.name for group in chosen))
+            return 0
         for threads in (int(text) for text in arguments.threads.split(",")):
             torch.set_num_threads(threads)
             peaks = Peaks(**ours.ask(f"peaks {threads}"))

@@ -100,7 +100,7 @@ def per_item(nanoseconds: float) -> Reference:
 @dataclass(frozen=True)
 class Comparison:
     """One row: our case against a reference. bar: the least ratio reference / ours, where the
-    project has set one; better_ms: the bar is on the reference, so that 1 is what it asks for."""
+    project has set one."""
 
     case: str
     name: str
@@ -159,8 +159,8 @@ def number(value: float | None) -> str:
         return "-"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f}"
+    rounded = float(f"{value:.3g}")  # 9.996 has one digit before the point, its text two
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def markdown(rows: list[Row], heading: str) -> str:
@@ -174,8 +174,10 @@ def markdown(rows: list[Row], heading: str) -> str:
         lines.append(f"| {row.case} | {row.threads} | {row.reference} | {number(row.theirs_ms)} | "
                      f"{number(row.ours_ms)} | {number(row.ratio)} | {number(row.bar)} | {met} | "
                      f"{note[:200]} |")
-    judged = [row for row in rows if row.met is not None]
-    lines += ["", f"{sum(row.met for row in judged)} of {len(judged)} bars met."]
+    barred = [row for row in rows if row.bar is not None]
+    unknown = sum(row.met is None for row in barred)
+    lines += ["", f"{sum(row.met is True for row in barred)} of {len(barred)} bars met" +
+              (f"; {unknown} not measured." if unknown else ".")]
     return "\n".join(lines) + "\n"
 
 

@@ -30,4 +30,5 @@ class OurProgram:
 
     def __exit__(self, *_):
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()

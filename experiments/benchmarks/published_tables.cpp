@@ -1,0 +1,150 @@
+#include "experiments/benchmarks/published_tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "experiments/report/number_text.hpp"
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+
+// published_tables.json, compiled in.
+extern const char* const kPublishedTables;
+
+namespace {
+
+constexpr std::string_view kPublishedCode = "hub ";  // begins the reference of its rows
+
+template <typename Key>
+std::string time_text(const std::map<Key, double>& times, const Key& key) {
+  const auto at = times.find(key);
+  return at == times.end() ? "-" : milliseconds_text(at->second);
+}
+
+// A table's cells in columns as wide as their widest cell; the first two to the left.
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const bool is_text = i < 2 || i + 1 == row.size();
+      line += is_text ? fmt::format("  {:<{}}", row[i], widths[i])
+                      : fmt::format("  {:>{}}", row[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string format_table(const nlohmann::json& table,
+                         const std::set<int>& thread_counts,
+                         const MedianTimes& ours,
+                         const TimesToday& today) {
+  std::vector<std::vector<std::string>> rows = {{"row", "how", "published ms"}};
+  for (const int threads : thread_counts) {
+    rows[0].push_back(fmt::format("today ms, {} thr", threads));
+    rows[0].push_back(fmt::format("ours ms, {} thr", threads));
+  }
+  rows[0].push_back("note");
+  for (const nlohmann::json& row : table["rows"]) {
+    const std::string name = row["case"];
+    const std::string how = row["how"];
+    const bool is_timed = std::any_of(thread_counts.begin(), thread_counts.end(), [&](int threads) {
+      return ours.contains({name, threads});
+    });
+    if (!is_timed) continue;
+    const nlohmann::json& published = row["published_ms"];
+    std::vector<std::string> cells = {row["row"], how,
+                                      published.is_null() ? "-" : milliseconds_text(published)};
+    for (const int threads : thread_counts) {
+      const std::pair<std::string, int> key{name, threads};
+      cells.push_back(time_text(today, {key, how}));
+      cells.push_back(time_text(ours, key));
+    }
+    cells.push_back(row.value("note", ""));
+    rows.push_back(std::move(cells));
+  }
+  if (rows.size() == 1) return "";
+  constexpr std::size_t kWidth = 118;
+  return fmt::format("\n{}\n{}{}{}", table["name"].get<std::string>(),
+                     wrapped(table["source"], kWidth, 2), aligned(rows),
+                     wrapped(table["stands"], kWidth, 2));
+}
+
+}  // namespace
+
+TimesToday read_times_today(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  const auto json = nlohmann::json::parse(stream, nullptr, false);
+  if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array()) {
+    throw DataError(file.string(), "", "is not a file that compare_pytorch.py --json wrote");
+  }
+  TimesToday today;
+  for (const nlohmann::json& row : json["rows"]) {
+    const std::string reference = row.value("reference", "");
+    if (!reference.starts_with(kPublishedCode) || !row["theirs_ms"].is_number()) continue;
+    today[{{row.value("case", ""), row.value("threads", 0)},
+           reference.substr(kPublishedCode.size())}] = row["theirs_ms"];
+  }
+  return today;
+}
+
+std::string format_published_tables(const MedianTimes& ours, const TimesToday& today) {
+  std::set<int> thread_counts;
+  for (const auto& [key, ms] : ours) thread_counts.insert(key.second);
+  std::string text;
+  const nlohmann::json published = nlohmann::json::parse(kPublishedTables);
+  for (const nlohmann::json& table : published["tables"]) {
+    text += format_table(table, thread_counts, ours, today);
+  }
+  return text;
+}
+
+std::string format_scaling(const MedianTimes& ours) {
+  // (series, threads) -> (ln key_len, ln ms)
+  std::map<std::pair<std::string, int>, std::vector<std::pair<double, double>>> series;
+  constexpr std::string_view kTable = "scaling/";
+  constexpr std::string_view kKeys = "/keys=";
+  for (const auto& [key, ms] : ours) {
+    const auto& [name, threads] = key;
+    const std::size_t at = name.find(kKeys);
+    if (!name.starts_with(kTable) || at == std::string::npos) continue;
+    series[{name.substr(kTable.size(), at - kTable.size()), threads}].emplace_back(
+        std::log(std::stod(name.substr(at + kKeys.size()))), std::log(ms));
+  }
+  std::string text;
+  for (const auto& [key, points] : series) {
+    if (points.size() < 3) continue;
+    const auto n = static_cast<double>(points.size());
+    double mean_x = 0;
+    double mean_y = 0;
+    for (const auto& [x, y] : points) {
+      mean_x += x / n;
+      mean_y += y / n;
+    }
+    double covariance = 0;
+    double variance = 0;
+    for (const auto& [x, y] : points) {
+      covariance += (x - mean_x) * (y - mean_y);
+      variance += (x - mean_x) * (x - mean_x);
+    }
+    text += fmt::format("  {}, {} threads: time grows with key_len to the power {:.2f}\n",
+                        key.first, key.second, covariance / variance);
+  }
+  return text.empty() ? "" : "\nscaling\n" + text;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,136 @@
+#include "experiments/benchmarks/run_benchmarks.hpp"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "experiments/measure/machine.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/stopwatch.hpp"
+
+namespace maskerade {
+namespace {
+
+// Rates, and their share of what the machine gives as many threads.
+void set_counters(benchmark::State& state,
+                  const WorkCounts& counts,
+                  const MachinePeaks& peaks,
+                  double seconds) {
+  if (counts.flops > 0) {
+    const double flops = counts.flops / seconds;
+    state.counters["GFLOP/s"] = flops / 1e9;
+    state.counters["%peak"] = 100 * flops / peaks.flops_per_second;
+  }
+  if (counts.bytes > 0) {
+    const double bytes = counts.bytes / seconds;
+    state.counters["GB/s"] = bytes / 1e9;
+    state.counters["%read"] = 100 * bytes / peaks.read_bytes_per_second;
+  }
+  if (counts.items > 0) state.counters["ns/item"] = 1e9 * seconds / counts.items;
+  if (counts.density > 0) state.counters["density"] = counts.density;
+}
+
+// A repetition: an untimed run, then runs by their own clock, as set_up() is not to be counted.
+void run_case(benchmark::State& state,
+              WorkPool& pool,
+              const BenchmarkCase& benchmark,
+              int threads,
+              bool& failed) {
+  try {
+    BenchmarkWork& work = pool.work(benchmark, threads);
+    const MachinePeaks& peaks = pool.peaks(threads);
+    work.set_up();
+    work.run();
+    double seconds = 0;
+    for (auto _ : state) {
+      work.set_up();
+      const Stopwatch watch;
+      work.run();
+      const double run_seconds = watch.elapsed_ms() / 1e3;
+      state.SetIterationTime(run_seconds);
+      seconds += run_seconds;
+    }
+    set_counters(state, work.counts(), peaks, seconds / static_cast<double>(state.iterations()));
+  } catch (const std::exception& error) {
+    failed = true;
+    state.SkipWithError(error.what());
+  }
+}
+
+// The names that the cases are registered by, and what they stand for.
+using Registered = std::map<std::string, std::pair<std::string, int>>;
+
+// Prints as Google Benchmark does and keeps the medians.
+class MedianReporter final : public benchmark::ConsoleReporter {
+ public:
+  explicit MedianReporter(const Registered& registered)
+      : ConsoleReporter(OO_None), registered_(registered) {}
+
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      const bool is_median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
+      const bool is_only = run.run_type == Run::RT_Iteration && run.repetitions <= 1;
+      const auto at = registered_.find(run.run_name.function_name);
+      if ((is_median || is_only) && !run.error_occurred && at != registered_.end()) {
+        medians_[at->second] = run.GetAdjustedRealTime();  // in ms, the unit of all cases
+      }
+    }
+    ConsoleReporter::ReportRuns(runs);
+  }
+  const MedianTimes& medians() const noexcept { return medians_; }
+
+ private:
+  const Registered& registered_;
+  MedianTimes medians_;
+};
+
+}  // namespace
+
+bool run_benchmarks(WorkPool& pool,
+                    std::span<const int> thread_counts,
+                    const TimesToday& today,
+                    const std::string& program,
+                    const std::vector<std::string>& options) {
+  // Ours first: a later option wins.
+  std::vector<std::string> words = {program, "--benchmark_enable_random_interleaving=true",
+                                    "--benchmark_repetitions=5", "--benchmark_min_time=0.05",
+                                    "--benchmark_display_aggregates_only=true"};
+  words.insert(words.end(), options.begin(), options.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (count > 1) {
+    throw ConfigError({}, fmt::format("there is no option \"{}\"; see --help", arguments[1]));
+  }
+  bool failed = false;
+  Registered registered;
+  for (const BenchmarkCase& one : pool.cases()) {
+    for (const int threads : thread_counts) {
+      const std::string name = fmt::format("{}/threads:{}", one.name, threads);
+      registered[name] = {one.name, threads};
+      benchmark::RegisterBenchmark(name.c_str(), run_case, std::ref(pool), std::cref(one), threads,
+                                   std::ref(failed))
+          ->UseManualTime()
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
+  benchmark::AddCustomContext("machine", machine_name());
+  for (const int threads : thread_counts) {
+    const MachinePeaks& peaks = pool.peaks(threads);
+    benchmark::AddCustomContext(
+        fmt::format("peaks of {} threads", threads),
+        fmt::format("{:.0f} GFLOP/s, reading {:.1f} GB/s", peaks.flops_per_second / 1e9,
+                    peaks.read_bytes_per_second / 1e9));
+  }
+  MedianReporter reporter(registered);
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+  benchmark::Shutdown();
+  fmt::print("{}{}", format_published_tables(reporter.medians(), today),
+             format_scaling(reporter.medians()));
+  return !failed;
+}
+
+}  // namespace maskerade

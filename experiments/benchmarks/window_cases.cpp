@@ -1,0 +1,28 @@
+#include <fmt/format.h>
+
+#include "experiments/benchmarks/attention_work.hpp"
+#include "experiments/benchmarks/tables.hpp"
+
+namespace maskerade {
+
+// Sink 64 and window 256, causal: a pattern of positions alone, by its stages.
+std::vector<BenchmarkCase> window_cases(Scale scale) {
+  std::vector<BenchmarkCase> cases;
+  for (const std::int64_t length : {8192, 16384}) {
+    const AttentionShape full{1, 8, 8, length, length, 64};
+    const AttentionShape shape = scale == Scale::kFull ? full : reduced(full);
+    for (const Stage stage : {Stage::kSelect, Stage::kPlan, Stage::kAttend, Stage::kAll}) {
+      cases.push_back({fmt::format("window/{}/float32/{}", shape_name(full), name_of(stage)),
+                       [=](const BenchmarkContext& context, const Threads& threads) {
+                         return pipeline_work(
+                             context.problems.problem(shape, DType::kFloat32, true),
+                             Pipeline({use_masker(context.maskers, "sink", {{"", "64"}}),
+                                       use_masker(context.maskers, "local", {{"", "256"}})}),
+                             sink_and_window(64, 256), stage, threads);
+                       }});
+    }
+  }
+  return cases;
+}
+
+}  // namespace maskerade
