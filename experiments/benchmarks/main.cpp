@@ -48,7 +48,8 @@ int run_program(int argc, char** argv) {
     throw ConfigError({}, std::string(error.what()) + "; see --help");
   }
   const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  WorkPool pool(load_catalog(folder, "", {}), check ? Scale::kReduced : Scale::kFull);
+  WorkPool pool(load_catalog(folder, "", {}),
+                benchmark_cases(check ? Scale::kReduced : Scale::kFull));
   if (list) {
     for (const BenchmarkCase& one : pool.cases()) fmt::print("{}\n", one.name);
     return 0;

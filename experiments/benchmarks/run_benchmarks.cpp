@@ -62,13 +62,15 @@ void run_case(benchmark::State& state,
 // The names that the cases are registered by, and what they stand for.
 using Registered = std::map<std::string, std::pair<std::string, int>>;
 
-// Prints as Google Benchmark does and keeps the medians.
+// Prints as Google Benchmark does, of the aggregates the medians and their spread (cv), and keeps
+// the medians.
 class MedianReporter final : public benchmark::ConsoleReporter {
  public:
   explicit MedianReporter(const Registered& registered)
       : ConsoleReporter(OO_None), registered_(registered) {}
 
   void ReportRuns(const std::vector<Run>& runs) override {
+    std::vector<Run> printed;
     for (const Run& run : runs) {
       const bool is_median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
       const bool is_only = run.run_type == Run::RT_Iteration && run.repetitions <= 1;
@@ -76,8 +78,11 @@ class MedianReporter final : public benchmark::ConsoleReporter {
       if ((is_median || is_only) && !run.error_occurred && at != registered_.end()) {
         medians_[at->second] = run.GetAdjustedRealTime();  // in ms, the unit of all cases
       }
+      if (run.run_type != Run::RT_Aggregate || is_median || run.aggregate_name == "cv") {
+        printed.push_back(run);
+      }
     }
-    ConsoleReporter::ReportRuns(runs);
+    ConsoleReporter::ReportRuns(printed);
   }
   const MedianTimes& medians() const noexcept { return medians_; }
 

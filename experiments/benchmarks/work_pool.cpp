@@ -17,8 +17,8 @@ double timed_run_ms(BenchmarkWork& work) {
 
 }  // namespace
 
-WorkPool::WorkPool(Catalog maskers, Scale scale)
-    : maskers_(std::move(maskers)), cases_(benchmark_cases(scale)) {}
+WorkPool::WorkPool(Catalog maskers, std::vector<BenchmarkCase> cases)
+    : maskers_(std::move(maskers)), cases_(std::move(cases)) {}
 
 const BenchmarkCase& WorkPool::find(std::string_view name) const {
   for (const BenchmarkCase& benchmark : cases_) {

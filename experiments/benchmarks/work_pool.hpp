@@ -16,7 +16,7 @@ namespace maskerade {
 // What does not pass its check is never timed.
 class WorkPool {
  public:
-  WorkPool(Catalog maskers, Scale scale);
+  WorkPool(Catalog maskers, std::vector<BenchmarkCase> cases);
 
   const std::vector<BenchmarkCase>& cases() const noexcept { return cases_; }
   // Throws Error when there is no such case.

@@ -3,7 +3,7 @@
 prints one table.
 
     python3 -m venv venv && venv/bin/pip install torch
-    ./maskerade build maskerade_bench
+    ./maskerade bench --list                      # builds our side
     venv/bin/python experiments/peers/compare_pytorch.py --json comparison.json
 
 Everything in a group is timed round robin in an order that rotates; before each sample all pause and

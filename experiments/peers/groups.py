@@ -124,7 +124,7 @@ def decode_groups(peers, hub) -> list[Group]:
     for queries in (4, 8):
         shape = (1, 32, 8, queries, 32768, 128)
         case = f"decode/{shape_name(shape)}/float32"
-        groups.append(Group(case, [case], {"SDPA causal": lambda s=shape: peers.sdpa(s, causal=False)},
+        groups.append(Group(case, [case], {"SDPA, not causal": lambda s=shape: peers.sdpa(s)},
                             [Comparison(case, "reading once", at_bandwidth(), 0.80)], heavy=True))
     name = f"decode/{shape_name(main)}/float32/sink128-local512-topk2"
     everything, select = f"{name}/all", f"{name}/select"

@@ -3,6 +3,7 @@ key_len, head_dim). Each function gives what Timed.sample calls."""
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 from interleaving import sampler
@@ -96,23 +97,25 @@ def eager_mask(shape, rule, additive=False):
 # FlexAttention --------------------------------------------------------------------------------
 
 
-def flex_module():
+@functools.cache
+def flex_functions():
+    """flex_attention compiled, create_block_mask plain and compiled. Each is compiled anew, by
+    itself, for a new rule, shape or number of threads."""
     import torch._dynamo
-    from torch.nn.attention import flex_attention
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    # Else a compilation that failed earlier leaves it uncompiled without a word.
-    torch._dynamo.reset()
+    # Beyond its limit it would run uncompiled without a word.
     torch._dynamo.config.recompile_limit = 512
-    return flex_attention
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    return (torch.compile(flex_attention, dynamic=False), create_block_mask,
+            torch.compile(create_block_mask, dynamic=False))
 
 
 def flex(shape, rule, block=64):
     """Compiled (needs a C++ compiler), on a mask of `block` tokens made beforehand."""
-    module = flex_module()
+    compiled, create_block_mask, _ = flex_functions()
     q, k, v = tensors(shape)
-    mask = module.create_block_mask(rule, None, None, shape[3], shape[4], device="cpu",
-                                    BLOCK_SIZE=block)
-    compiled = torch.compile(module.flex_attention, dynamic=False)
+    mask = create_block_mask(rule, None, None, shape[3], shape[4], device="cpu", BLOCK_SIZE=block)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled(q, k, v, block_mask=mask)
@@ -121,9 +124,7 @@ def flex(shape, rule, block=64):
 
 def flex_mask(shape, rule, compiled: bool, block=64):
     """The making of that mask."""
-    module = flex_module()
-    create = torch.compile(module.create_block_mask, dynamic=False) if compiled \
-        else module.create_block_mask
+    create = flex_functions()[2 if compiled else 1]
     create(rule, None, None, shape[3], shape[4], device="cpu", BLOCK_SIZE=block)
     return sampler(lambda: create(rule, None, None, shape[3], shape[4], device="cpu",
                                   BLOCK_SIZE=block))

@@ -10,7 +10,8 @@ namespace maskerade {
 namespace {
 
 std::vector<nlohmann::json> answers(const std::string& requests) {
-  WorkPool pool(load_catalog(MASKERADE_TEST_PLUGINS "/..", "", {}), Scale::kReduced);
+  WorkPool pool(load_catalog(MASKERADE_TEST_PLUGINS "/..", "", {}),
+                benchmark_cases(Scale::kReduced));
   std::istringstream in(requests);
   std::ostringstream out;
   serve(pool, in, out);
