@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <functional>
 
 #include "experiments/benchmarks/attention_work.hpp"
@@ -29,10 +30,11 @@ Pattern local() {  // 5 blocks a row
 Pattern tenth() {
   return [](std::int64_t blocks) { return random_block_mask(blocks, blocks / 10, 7); };
 }
-// As many blocks a row as make up the density, at distances 1 and 2 times a stride.
+// As many blocks a row as come nearest to the density: its own and pairs at the distances 1, 2, 3,
+// 6, 5, 10, ... of the rates 1 and 2.
 Pattern dilated_to(double density) {
   return [=](std::int64_t blocks) {
-    const std::int64_t per_side = (blocks_per_row(blocks, density) - 1) / 2;
+    const auto per_side = std::llround((static_cast<double>(blocks) * density - 1) / 2);
     std::vector<std::int64_t> rates;
     for (std::int64_t n = 0; n < per_side; ++n) {
       const std::int64_t stride = n / 2 * 2 + 1;

@@ -112,13 +112,18 @@ def flex_functions():
 
 
 def flex(shape, rule, block=64):
-    """Compiled (needs a C++ compiler), on a mask of `block` tokens made beforehand."""
+    """Compiled (needs a C++ compiler), on a mask of `block` tokens made beforehand. Raises when its
+    last rows differ from SDPA with the same mask."""
     compiled, create_block_mask, _ = flex_functions()
     q, k, v = tensors(shape)
     mask = create_block_mask(rule, None, None, shape[3], shape[4], device="cpu", BLOCK_SIZE=block)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compiled(q, k, v, block_mask=mask)
+        output = compiled(q, k, v, block_mask=mask)
+    last = torch.arange(shape[3] - 64, shape[3])
+    expected = attention(q[..., last, :], k, v,
+                         attn_mask=rule(0, 0, last[:, None], torch.arange(shape[4])[None]))
+    torch.testing.assert_close(output[..., last, :], expected, atol=1e-4, rtol=1e-4)
     return sampler(lambda: compiled(q, k, v, block_mask=mask))
 
 
