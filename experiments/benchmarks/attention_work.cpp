@@ -43,10 +43,10 @@ WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, con
 }
 
 Plan plan_for(const Mask& mask,
-              const AttentionShape& shape,
+              const AttentionInputs& inputs,
               std::optional<Kernel> kernel,
               const Threads& threads) {
-  return ResearchAttention(Pipeline({}), kernel).plan(mask, shape, threads);
+  return ResearchAttention(Pipeline({}), kernel).plan(mask, inputs, threads);
 }
 
 class AttendWork final : public BenchmarkWork {
@@ -57,7 +57,7 @@ class AttendWork final : public BenchmarkWork {
              const Threads& threads)
       : problem_(std::move(problem)),
         mask_(std::move(mask)),
-        plan_(plan_for(mask_, problem_->inputs.shape, kernel, threads)),
+        plan_(plan_for(mask_, problem_->inputs, kernel, threads)),
         threads_(threads) {}
 
   void run() override { attend(problem_->inputs, plan_, threads_, output_); }
@@ -118,7 +118,7 @@ class PipelineWork final : public BenchmarkWork {
 
  private:
   void select() { mask_ = prepared_.select(threads_).mask; }
-  void plan() { plan_ = attention_.plan(mask_, problem_->inputs.shape, threads_); }
+  void plan() { plan_ = attention_.plan(mask_, problem_->inputs, threads_); }
 
   std::shared_ptr<const AttentionProblem> problem_;
   ResearchAttention attention_;

@@ -15,9 +15,11 @@
 namespace maskerade {
 namespace {
 
-using Operation = std::vector<float> (*)(const PublishedMask&,
-                                         std::span<const float>,
-                                         const PublishedRules&);
+using Operation = void (*)(const PublishedMask&,
+                           std::span<const float>,
+                           std::span<float>,
+                           const PublishedRules&,
+                           const Threads&);
 
 // The published operations on one mask, its partner and one tensor.
 struct OperationState {
@@ -48,10 +50,14 @@ std::shared_ptr<OperationState> operation_state(const MaskSize& size, double den
                      {}});
 }
 
-std::unique_ptr<BenchmarkWork> apply_work(const MaskSize& size, double density, Operation apply) {
+std::unique_ptr<BenchmarkWork> apply_work(const MaskSize& size,
+                                          double density,
+                                          Operation apply,
+                                          const Threads& threads) {
   const auto state = operation_state(size, density);
   const auto entries = static_cast<double>(size.entries());
-  return function_work({.run = [=] { state->applied = apply(state->mask, state->x, {}); },
+  state->applied.resize(state->x.size());
+  return function_work({.run = [=] { apply(state->mask, state->x, state->applied, {}, threads); },
                         .check =
                             [state] {
                               // The weights are 0 and 1: to multiply and to divide by them is the
@@ -67,7 +73,7 @@ std::unique_ptr<BenchmarkWork> apply_work(const MaskSize& size, double density, 
                         }});
 }
 
-std::unique_ptr<BenchmarkWork> merge_work(const MaskSize& size, double density) {
+std::unique_ptr<BenchmarkWork> merge_work(const MaskSize& size, double density, const Threads&) {
   const auto state = operation_state(size, density);
   const auto entries = static_cast<double>(size.entries());
   return function_work({.run = [state] { state->merged = merge(state->mask, state->partner); },
@@ -86,7 +92,9 @@ std::unique_ptr<BenchmarkWork> merge_work(const MaskSize& size, double density) 
 }
 
 // Between the two forms of a mask that the published code has a mode for each.
-std::unique_ptr<BenchmarkWork> to_indices_work(const MaskSize& size, double density) {
+std::unique_ptr<BenchmarkWork> to_indices_work(const MaskSize& size,
+                                               double density,
+                                               const Threads&) {
   const auto state = operation_state(size, density);
   return function_work({.run = [state] { state->entries = state->mask.to_indices(); },
                         .check =
@@ -104,7 +112,9 @@ std::unique_ptr<BenchmarkWork> to_indices_work(const MaskSize& size, double dens
                         }});
 }
 
-std::unique_ptr<BenchmarkWork> from_indices_work(const MaskSize& size, double density) {
+std::unique_ptr<BenchmarkWork> from_indices_work(const MaskSize& size,
+                                                 double density,
+                                                 const Threads&) {
   const auto state = operation_state(size, density);
   state->entries = state->mask.to_indices();
   return function_work({.run =
@@ -173,13 +183,17 @@ std::vector<BenchmarkCase> seed000_cases(Scale scale) {
         scale == Scale::kFull ? MaskSize{.key_len = key_len} : MaskSize{4, key_len / 32};
     for (const double density : kMaskDensities) {
       const auto add = [&](const char* operation, auto make) {
-        cases.push_back(
-            {fmt::format("seed000/{}/keys={}/density={}", operation, key_len, density),
-             [=](const BenchmarkContext&, const Threads&) { return make(size, density); }});
+        cases.push_back({fmt::format("seed000/{}/keys={}/density={}", operation, key_len, density),
+                         [=](const BenchmarkContext&, const Threads& threads) {
+                           return make(size, density, threads);
+                         }});
       };
-      add("apply_mask", [](const MaskSize& s, double d) { return apply_work(s, d, apply_mask); });
-      add("apply_inv_mask",
-          [](const MaskSize& s, double d) { return apply_work(s, d, apply_inv_mask); });
+      add("apply_mask", [](const MaskSize& s, double d, const Threads& t) {
+        return apply_work(s, d, apply_mask, t);
+      });
+      add("apply_inv_mask", [](const MaskSize& s, double d, const Threads& t) {
+        return apply_work(s, d, apply_inv_mask, t);
+      });
       add("merge_mask", merge_work);
       add("to_indices", to_indices_work);
       add("from_indices", from_indices_work);

@@ -18,6 +18,7 @@ struct TopKState {
   std::int64_t count;
   Threads threads;
   std::vector<float> scores;                        // [kRows][keys]
+  std::vector<TopK> top_k;                          // of each thread
   std::vector<std::vector<std::int32_t>> selected;  // of each row
 
   std::span<const float> row(std::int64_t r) const {
@@ -25,8 +26,9 @@ struct TopKState {
                                      static_cast<std::size_t>(keys));
   }
   void select() {
-    threads.for_each(kRows, [this](std::int64_t r, int) {
-      select_top_k(row(r), {}, count, selected[static_cast<std::size_t>(r)]);
+    threads.for_each(kRows, [this](std::int64_t r, int worker) {
+      const auto indices = top_k[static_cast<std::size_t>(worker)].select(row(r), {}, count);
+      selected[static_cast<std::size_t>(r)].assign(indices.begin(), indices.end());
     });
   }
   void check() const {
@@ -63,6 +65,7 @@ std::vector<BenchmarkCase> top_k_cases(Scale scale) {
          [=](const BenchmarkContext&, const Threads& threads) {
            const auto state = std::make_shared<TopKState>(TopKState{
                keys, count, threads, random_floats(1, static_cast<std::size_t>(kRows * keys)),
+               std::vector<TopK>(static_cast<std::size_t>(threads.count())),
                std::vector<std::vector<std::int32_t>>(kRows)});
            const double items = static_cast<double>(kRows * keys);
            return function_work({.run = [state] { state->select(); },
