@@ -1,0 +1,59 @@
+#include <cmath>
+
+#include "framework/sdk/masker.hpp"
+
+namespace {
+
+namespace sdk = maskerade::sdk;
+
+// A uniform draw without replacement: b of the row's n candidates, each with probability b / n, so
+// that drawing all of them is exact.
+class RandomSampling final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {
+        .id = "random_sampling",
+        .summary = "a uniform draw without replacement; every head draws its own",
+        .depends_on = sdk::kShape | sdk::kSeed | sdk::kActive,
+        .traits = MASKERADE_TRAIT_SAMPLES,
+        .parameters = {
+            sdk::share("rate", "share of the candidates to draw, rounded down; at least one key")
+                .above(0),
+            sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
+            sdk::tokens("local_offset", "last keys that are no candidates").with_default("0")}};
+  }
+
+  explicit RandomSampling(const sdk::Arguments& arguments)
+      : rate_(std::llround(arguments.share("rate") * kWhole)),
+        init_offset_(arguments.tokens("init_offset")),
+        local_offset_(arguments.tokens("local_offset")) {}
+
+  void select_row(const sdk::Row& row) const override {
+    const std::int64_t begin = std::min(row.resolve(init_offset_), row.key_len());
+    const std::int64_t end = std::max(begin, row.key_len() - row.resolve(local_offset_));
+    const std::vector<std::uint64_t> active = row.active_bits();
+    std::int64_t candidates = 0;
+    for (std::int64_t key = begin; key < std::min(end, row.visible_len()); ++key) {
+      if ((active[static_cast<std::size_t>(key / 64)] >> (key % 64) & 1U) == 0) ++candidates;
+    }
+    if (candidates == 0) return;
+    const std::int64_t draws = std::max<std::int64_t>(1, rate_ * candidates / kWhole);
+    std::vector<std::int32_t> keys(static_cast<std::size_t>(draws));
+    keys.resize(row.call().services->draw(&row.call(), row.number(), 0, begin, end, keys.size(),
+                                          keys.data(), nullptr));
+    const auto probability = static_cast<float>(draws) / static_cast<float>(candidates);
+    row.add_keys(keys, std::vector<float>(keys.size(), probability));
+  }
+
+ private:
+  // Rationale: 29% of 100 candidates is 29; a double would give 28.
+  static constexpr std::int64_t kWhole = 100'000'000;
+
+  std::int64_t rate_;  // in hundred-millionths
+  sdk::Tokens init_offset_;
+  sdk::Tokens local_offset_;
+};
+
+}  // namespace
+
+MASKERADE_EXPORT_MASKER(RandomSampling)
