@@ -205,9 +205,10 @@ class MagicPig final : public sdk::RowMasker {
 
   static void load_key(const maskerade_key_span& span, std::int64_t key, std::span<float> target) {
     const std::int64_t element = span.dtype == MASKERADE_FLOAT32 ? 4 : 2;
-    sdk::Host(span.host).to_float(
-        span.dtype, static_cast<const std::byte*>(span.keys) + key * span.key_row_stride * element,
-        target.size(), target.data());
+    const std::int64_t offset = (key - span.key_begin) * span.key_row_stride;
+    sdk::Host(span.host).to_float(span.dtype,
+                                  static_cast<const std::byte*>(span.keys) + offset * element,
+                                  target.size(), target.data());
   }
 
   // The signs of a table's products, `stride` apart.
