@@ -24,6 +24,10 @@ void check_maskers(const CaseRun& run, Findings& findings);
 void check_attention(const CaseRun& run, Findings& findings);
 void check_statistics(const CaseRun& run, Findings& findings);
 
+// Statistics of one masker.
+void check_adaptive_sampling(const CaseRun& run, Findings& findings);
+void check_magic_pig(const CaseRun& run, Findings& findings);
+
 // Our mask operations by the published rules against what the published code returned. Tells how
 // faithful those rules are; decides nothing.
 void compare_with_published(const CaseRun& run, Findings& findings);

@@ -95,14 +95,19 @@ CaseInputs::CaseInputs(const CaseRun& run)
   inputs.validate();
 }
 
+MaskerUse masker_use(const CaseRun& run,
+                     const CaseMasker& masker,
+                     const std::vector<GivenParameter>& further) {
+  const auto type = run.catalog.find(masker.name);
+  const auto& descriptor = type->descriptor();
+  std::vector<GivenParameter> given = given_parameters(run, masker, descriptor);
+  given.insert(given.end(), further.begin(), further.end());
+  return {type, std::make_shared<const Arguments>(bind_arguments(descriptor, given))};
+}
+
 std::vector<MaskerUse> masker_uses(const CaseRun& run) {
   std::vector<MaskerUse> uses;
-  for (const CaseMasker& masker : run.golden.maskers) {
-    const auto type = run.catalog.find(masker.name);
-    const auto& descriptor = type->descriptor();
-    uses.push_back({type, std::make_shared<const Arguments>(bind_arguments(
-                              descriptor, given_parameters(run, masker, descriptor)))});
-  }
+  for (const CaseMasker& masker : run.golden.maskers) uses.push_back(masker_use(run, masker));
   return uses;
 }
 

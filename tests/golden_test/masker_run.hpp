@@ -19,6 +19,11 @@ struct CaseInputs {
 // one does not accept them.
 std::vector<MaskerUse> masker_uses(const CaseRun& run);
 
+// One masker of the case, with further parameters of ours.
+MaskerUse masker_use(const CaseRun& run,
+                     const CaseMasker& masker,
+                     const std::vector<GivenParameter>& further = {});
+
 // What our maskers select, from the case's mask before they run; the same with 1 and 2 threads.
 Mask select(const CaseRun& run, const AttentionInputs& inputs, Findings& findings);
 

@@ -75,6 +75,10 @@ void check_sampler(const CaseRun& run, Findings& findings) {
 void check_statistics(const CaseRun& run, Findings& findings) {
   if (const std::string missing = missing_maskers(run); !missing.empty()) {
     findings.not_covered(missing);
+  } else if (run.tensors.has("budget_real_two_sided") && run.tensors.has("residual")) {
+    check_adaptive_sampling(run, findings);
+  } else if (run.tensors.has("exact_two")) {
+    check_magic_pig(run, findings);
   } else if (run.tensors.has("den_var_without_replacement") && run.golden.json.contains("draws") &&
              !run.golden.causal) {
     check_sampler(run, findings);

@@ -36,36 +36,37 @@ void print_grid(const std::string& data,
   }
 }
 
-void run_grids(std::int64_t seeds, std::int64_t key_len) {
-  fmt::print("{:<12}{:<16}{:>6}{:>8}{:>7}  {:<9}{:>10}{:>9}  {:<16}  {}\n", "data", "active before",
-             "base", "epsilon", "delta", "sigma", "density", "rate", "99.9 % bounds", "statement");
+MaskerProblem problem_of(const std::string& data, std::int64_t key_len) {
   const AttentionShape shape{1, 4, 2, 4, key_len, 64};
   const std::filesystem::path folder = MASKERADE_TEST_DATA;
-  const std::vector<std::pair<std::string, MaskerProblem>> problems = {
-      {"gaussian", MaskerProblem(shape)},
-      {"log-normal", MaskerProblem(shape, {.key_spread = 1})},
-      {"layer 1", MaskerProblem(folder / "minilm_l6_layer1_qkv.safetensors", 4)},
-      {"layer 5", MaskerProblem(folder / "minilm_l6_layer5_qkv.safetensors", 4)}};
-  for (const auto& [data, problem] : problems) {
-    print_grid(data, problem, {}, "nothing", seeds);
-    print_grid(
-        data, problem,
-        {use("sink", {{"", "16"}}), use("local", {{"", "16"}}), use("oracle_topk", {{"", "2%"}})},
-        "16 + 16 + 2%", seeds);
-  }
+  if (data == "gaussian") return MaskerProblem(shape);
+  if (data == "log-normal") return MaskerProblem(shape, {.key_spread = 1});
+  return {folder / ("minilm_l6_" + data + "_qkv.safetensors"), 4};
 }
 
 }  // namespace
 }  // namespace maskerade
 
 int main(int argc, char** argv) {
+  using namespace maskerade;
   CLI::App program("Measures the coverage of adaptive_sampling over a grid.", "adaptive_coverage");
   std::int64_t seeds = 100;
-  std::int64_t key_len = 2048;
+  std::int64_t key_len = 8192;
+  std::vector<std::string> names = {"gaussian", "log-normal", "layer1", "layer5"};
   program.add_option("--seeds", seeds, "seeds of every row (100)")->check(CLI::PositiveNumber);
-  program.add_option("--key-len", key_len, "keys of the generated data (2048)")
+  program.add_option("--key-len", key_len, "keys of the generated data (8192)")
       ->check(CLI::PositiveNumber);
+  program.add_option("--data", names, "which data (all)")->check(CLI::IsMember(names));
   CLI11_PARSE(program, argc, argv);
-  maskerade::run_grids(seeds, key_len);
+  fmt::print("{:<12}{:<16}{:>6}{:>8}{:>7}  {:<9}{:>10}{:>9}  {:<16}  {}\n", "data", "active before",
+             "base", "epsilon", "delta", "sigma", "density", "rate", "99.9 % bounds", "statement");
+  for (const std::string& name : names) {
+    const MaskerProblem problem = problem_of(name, key_len);
+    print_grid(name, problem, {}, "nothing", seeds);
+    print_grid(
+        name, problem,
+        {use("sink", {{"", "16"}}), use("local", {{"", "16"}}), use("oracle_topk", {{"", "2%"}})},
+        "16 + 16 + 2%", seeds);
+  }
   return 0;
 }
