@@ -100,6 +100,7 @@ class MagicPig final : public sdk::RowMasker {
     const auto head_dim = static_cast<std::size_t>(span.head_dim);
     std::vector<float> keys(kTogether * dim_);
     std::vector<float> products(projections_.size() / dim_ * kTogether);
+    std::vector<std::uint64_t> codes(kTogether);
     for (std::int64_t first = span.key_begin; first < span.key_end; first += kTogether) {
       const auto count = static_cast<std::size_t>(std::min(kTogether, span.key_end - first));
       for (std::size_t j = 0; j < count; ++j) {
@@ -117,9 +118,10 @@ class MagicPig final : public sdk::RowMasker {
       sdk::Host(span.host).multiply_rows(projections_, keys.data(), static_cast<std::int64_t>(dim_),
                                          count, dim_, products.data());
       for (std::size_t table = 0; table < tables_; ++table) {
+        hash(products.data(), table, {codes.data(), count});
         for (std::size_t j = 0; j < count; ++j) {
-          index.tables[table][code(&products[table * bits_ * count + j], count)].push_back(
-              static_cast<std::int32_t>(first) + static_cast<std::int32_t>(j));
+          index.tables[table][codes[j]].push_back(static_cast<std::int32_t>(first) +
+                                                  static_cast<std::int32_t>(j));
         }
       }
     }
@@ -163,7 +165,9 @@ class MagicPig final : public sdk::RowMasker {
     std::vector<std::uint32_t> matches(static_cast<std::size_t>(end));
     std::int64_t entries = 0;
     for (std::size_t table = 0; table < tables_; ++table) {
-      const auto bucket = index.tables[table].find(code(&products[table * bits_], 1));
+      std::uint64_t code = 0;
+      hash(products.data(), table, {&code, 1});
+      const auto bucket = index.tables[table].find(code);
       if (bucket == index.tables[table].end()) continue;
       for (const std::int32_t key : bucket->second) {
         if (key >= end) break;
@@ -201,7 +205,7 @@ class MagicPig final : public sdk::RowMasker {
   }
 
  private:
-  static constexpr std::int64_t kTogether = 64;  // keys hashed at once
+  static constexpr std::int64_t kTogether = 1024;  // keys hashed at once
 
   static void load_key(const maskerade_key_span& span, std::int64_t key, std::span<float> target) {
     const std::int64_t element = span.dtype == MASKERADE_FLOAT32 ? 4 : 2;
@@ -211,13 +215,15 @@ class MagicPig final : public sdk::RowMasker {
                                   target.size(), target.data());
   }
 
-  // The signs of a table's products, `stride` apart.
-  std::uint64_t code(const float* products, std::size_t stride) const {
-    std::uint64_t code = 0;
+  // The signs of a table's products, [tables * bits][codes.size()], of each key.
+  void hash(const float* products, std::size_t table, std::span<std::uint64_t> codes) const {
+    std::fill(codes.begin(), codes.end(), 0);
     for (std::size_t bit = 0; bit < bits_; ++bit) {
-      code |= std::uint64_t{products[bit * stride] >= 0.0F} << bit;
+      const float* of_bit = products + (table * bits_ + bit) * codes.size();
+      for (std::size_t j = 0; j < codes.size(); ++j) {
+        codes[j] |= std::uint64_t{of_bit[j] >= 0.0F} << bit;
+      }
     }
-    return code;
   }
 
   // The probability that a key at this cosine is taken. What cancels for two matches is below
