@@ -106,8 +106,10 @@ class AdaptiveSampling final : public sdk::RowMasker {
       const auto dim = static_cast<std::size_t>(row.call().shape.head_dim);
       need = std::max(need, keys_needed(values, dim, weights, statics, remaining));
     }
-    const std::int64_t draws = std::clamp(static_cast<std::int64_t>(std::ceil(need)),
-                                          std::min(base_size, remaining), remaining);
+    const std::int64_t draws =
+        need < static_cast<double>(remaining)
+            ? std::max(static_cast<std::int64_t>(std::ceil(need)), std::min(base_size, remaining))
+            : remaining;
     const std::vector<std::int32_t> second = draw(row, kSecondDraw, begin, end, draws);
     const auto probability = static_cast<float>(draws) / static_cast<float>(remaining);
     row.add_keys(second, std::vector<float>(second.size(), probability));
