@@ -29,12 +29,16 @@ class MagicPig final : public sdk::RowMasker {
 
   static sdk::Description describe() {
     return {.id = "magic_pig",
-            .summary = "keys that share hash buckets with the query; every head draws its own",
+            .summary = "keys that share hash buckets with the query, for every head by itself",
             .reference = "arXiv:2410.16179",
             .depends_on = sdk::kShape | sdk::kSeed | sdk::kQuery | sdk::kKey | sdk::kActive,
             .traits = MASKERADE_TRAIT_SAMPLES,
             .parameters = {
-                sdk::count("tables", "hash tables").at_least(1).with_default("150").affects_index(),
+                sdk::count("tables", "hash tables")
+                    .at_least(1)
+                    .at_most(4096)
+                    .with_default("150")
+                    .affects_index(),
                 sdk::count("bits", "sign bits of a table's hash")
                     .at_least(1)
                     .at_most(64)

@@ -19,7 +19,8 @@ class OracleSampling final : public sdk::RowMasker {
         .depends_on = sdk::kShape | sdk::kSeed | sdk::kQuery | sdk::kKey | sdk::kActive,
         .traits = MASKERADE_TRAIT_SAMPLES,
         .parameters = {
-            sdk::tokens("budget", "draws; a key that is drawn again is not replaced by another"),
+            sdk::tokens("budget", "draws; a key that is drawn again is not replaced by another")
+                .at_most(1e6),
             sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
             sdk::tokens("local_offset", "last keys that are no candidates").with_default("0")}};
   }

@@ -199,7 +199,7 @@ TEST(MagicPig, ReportsItsIndexAndWhatItScores) {
 }
 
 TEST(MagicPig, BadArgumentsSayWhatWouldBeRight) {
-  EXPECT_EQ(error_of("magic_pig", {{"tables", "0"}}), "\"tables\" is 0; it must be >= 1");
+  EXPECT_EQ(error_of("magic_pig", {{"tables", "0"}}), "\"tables\" is 0; it must be in [1, 4096]");
   EXPECT_EQ(error_of("magic_pig", {{"bits", "65"}}), "\"bits\" is 65; it must be in [1, 64]");
   EXPECT_EQ(error_of("magic_pig", {{"min_matches", "3"}}),
             "\"min_matches\" is 3; it must be in [1, 2]");

@@ -83,6 +83,8 @@ TEST(OracleSampling, BadArgumentsSayWhatWouldBeRight) {
       error_of("oracle_sampling", {}),
       "\"oracle_sampling\" needs \"budget\" (tokens): draws; a key that is drawn again is not "
       "replaced by another");
+  EXPECT_EQ(error_of("oracle_sampling", {{"budget", "1000001"}}),
+            "\"budget\" is 1000001; it must be in [0, 1000000]");
   EXPECT_EQ(error_of("oracle_sampling", {{"budget", "0.5"}}),
             "\"budget\" is 0.5, a bare number: write 50% for that share of key_len, or a whole "
             "number of tokens");
