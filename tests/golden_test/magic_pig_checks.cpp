@@ -10,7 +10,7 @@
 namespace maskerade::golden {
 namespace {
 
-constexpr std::int64_t kSeeds = 1000;
+constexpr std::int64_t kSeeds = 500;
 
 enum class Centred { kNothing, kKeys, kBoth };
 

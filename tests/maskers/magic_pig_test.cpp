@@ -214,17 +214,16 @@ TEST(MagicPig, BadArgumentsSayWhatWouldBeRight) {
 // Inclusion frequencies of each key (statistics::inclusion_p_value over all rows and keys; rows
 // share the tables of a seed) against the exact probabilities. The twin claims them 10 % higher.
 TEST_P(MagicPigTransforms, KeysAreTakenWithTheStatedProbability) {
-  constexpr std::int64_t kManySeeds = 12'000;
   const MaskerProblem problem({1, 2, 1, 2, 32, 8}, {.key_spread = 0.3});
   const std::vector<double> expected = inclusion(problem, 8, 2, transform(), min_matches());
   std::vector<double> planted;
   for (const double p : expected) planted.push_back(std::min(1.0, kPlanted * p));
   std::vector<std::int64_t> counts(expected.size());
-  for_each_seed({masker(8, 2)}, problem, kManySeeds, [&](const std::vector<float>& weights) {
+  for_each_seed({masker(8, 2)}, problem, kSeeds, [&](const std::vector<float>& weights) {
     for (std::size_t i = 0; i < weights.size(); ++i) counts[i] += weights[i] > 0 ? 1 : 0;
   });
-  expect_found(statistics::inclusion_p_value(counts, kManySeeds, expected),
-               statistics::inclusion_p_value(counts, kManySeeds, planted));
+  expect_found(statistics::inclusion_p_value(counts, kSeeds, expected),
+               statistics::inclusion_p_value(counts, kSeeds, planted));
 }
 
 TEST_P(MagicPigTransforms, DenominatorAndNumeratorAreUnbiased) {
