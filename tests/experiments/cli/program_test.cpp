@@ -184,6 +184,7 @@ TEST_F(Program, RunsEveryShippedExperiment) {
       {"quickstart.yaml",
        "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
        "--set workloads.decode.key_len=1024"},
+      {"samplers.yaml", ""},
       {"auto_grid.yaml",
        "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "
        "--set workloads.decode.key_len=1024"}};
