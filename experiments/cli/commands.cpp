@@ -8,6 +8,20 @@
 #include "experiments/measure/calibration.hpp"
 
 namespace maskerade {
+namespace {
+
+// Rationale: names in data files are anyone's text, and may hold what a terminal obeys.
+std::string printable(const std::string& text) {
+  std::string printed;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    printed += (code < 0x20 && c != '\n') || code == 0x7F ? fmt::format("\\x{:02x}", code)
+                                                          : std::string(1, c);
+  }
+  return printed;
+}
+
+}  // namespace
 
 std::filesystem::path program_folder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path();
@@ -42,7 +56,7 @@ void print_note(const std::string& message) {
 
 void print_error(const std::string& message) {
   std::fflush(stdout);
-  fmt::print(stderr, "maskerade: error: {}\n", message);
+  fmt::print(stderr, "maskerade: error: {}\n", printable(message));
 }
 
 }  // namespace maskerade

@@ -1,7 +1,9 @@
 #include "experiments/run/cell_keys.hpp"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <system_error>
 
 #include "experiments/run/runner.hpp"
 #include "framework/base/sha256.hpp"
@@ -87,6 +89,22 @@ std::string CellKeys::next_key(const Job& job,
   std::string key = sha256_hex(json.dump(-1, ' ', false, Json::error_handler_t::replace));
   const int earlier = uses_[key]++;
   return earlier == 0 ? key : sha256_hex(key + " " + std::to_string(earlier));
+}
+
+std::string CellKeys::changed_file(const Job& job) const {
+  if (job.is_dense_reference) return "";
+  for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
+    for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
+      for (const std::string& file : files_named_by(use, i)) {
+        std::error_code missing;
+        if (!std::filesystem::is_regular_file(file, missing) ||
+            sha256_of_file(file) != hashes_.at(file)) {
+          return file;
+        }
+      }
+    }
+  }
+  return "";
 }
 
 }  // namespace maskerade

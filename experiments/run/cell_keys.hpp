@@ -29,6 +29,10 @@ class CellKeys {
   // resolved cell gives another key, the same in every run.
   std::string next_key(const Job& job, const CellResult& described, const std::string& fingerprint);
 
+  // A file that the job's maskers name and that no longer holds what it held when this object was
+  // made: what the cell was made of is not known then. "" when there is none.
+  std::string changed_file(const Job& job) const;
+
  private:
   const Experiment& experiment_;
   std::map<std::string, std::string> hashes_;  // by file

@@ -275,6 +275,9 @@ RunOutcome run_experiment(const Experiment& experiment,
       }
     }
     run_job(experiment, job, options, current, result);
+    if (const std::string file = keys.changed_file(job); !file.empty()) {
+      fail(result, fmt::format("{} changed while the experiment ran; run it again", file));
+    }
     count(result);
     if (listener.on_finish) listener.on_finish(job, result);
   }

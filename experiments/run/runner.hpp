@@ -22,7 +22,8 @@ struct Job {
 // reference.
 std::vector<Job> make_jobs(const Experiment& experiment);
 
-// Throws ConfigError at the position of the first pipeline that has the name of the dense reference.
+// Throws ConfigError at the position of the first pipeline that has the name of the dense
+// reference.
 void check_pipelines(const Experiment& experiment);
 
 // What a runner tells while it runs. Any may be empty.

@@ -179,6 +179,12 @@ TEST_F(Program, SaysWhereACalibrationCannotBeKept) {
       << finished.err;
 }
 
+TEST_F(Program, PrintsNoControlCharactersOfForeignTexts) {
+  const std::string error = run("run 'a\x1b[31m.yaml'").err;
+  EXPECT_EQ(error.find('\x1b'), std::string::npos);
+  EXPECT_NE(error.find("a\\x1b[31m.yaml"), std::string::npos) << error;
+}
+
 TEST_F(Program, RunsEveryShippedExperiment) {
   const std::map<std::string, std::string> smaller = {
       {"quickstart.yaml",

@@ -123,6 +123,21 @@ TEST(CellKeys, DependOnWhatAFileHoldsAndNotOnWhereItLies) {
   EXPECT_NE(keys_with("cell_keys_a.txt", "2"), key);
 }
 
+TEST(CellKeys, NoticeAFileThatChanged) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "cell_keys_c.txt";
+  std::ofstream(file) << "1";
+  const Experiment experiment =
+      experiment_of(replaced(kSmall, "{sink: 2}", "{from_file: '" + file.string() + "'}"));
+  const CellKeys keys(experiment);
+  const std::vector<Job> jobs = make_jobs(experiment);
+  EXPECT_EQ(keys.changed_file(jobs[1]), "");
+  std::ofstream(file) << "2";
+  EXPECT_EQ(keys.changed_file(jobs[0]), "") << "the dense reference reads none";
+  EXPECT_EQ(keys.changed_file(jobs[1]), file.string());
+  std::filesystem::remove(file);
+  EXPECT_EQ(keys.changed_file(jobs[1]), file.string());
+}
+
 TEST(CellKeys, NameTheHashesOfTheLibraries) {
   const Experiment experiment = experiment_of(kSmall);
   const CellKeys keys(experiment);
