@@ -72,6 +72,7 @@ class Instance {
   }
 
   const MaskerType& type() const { return *use_.type; }
+  bool may_sample() const { return samples(use_.type->descriptor(), *use_.arguments); }
   const maskerade_grain& grain() const { return grain_; }
   const maskerade_host* host() const { return host_->c_host(); }
   const std::vector<const void*>& indexes() const { return indexes_; }
@@ -235,7 +236,7 @@ void check_order(const std::vector<MaskerUse>& maskers) {
                       "\"{1}\": the estimate would be biased; put \"{0}\" before it",
                       use.type->id(), sampler->type->id()));
     }
-    if ((use.type->descriptor().traits & MASKERADE_TRAIT_SAMPLES) == 0) continue;
+    if (!samples(use.type->descriptor(), *use.arguments)) continue;
     if (sampler != nullptr) {
       throw Error(
           fmt::format("the sampler \"{}\" cannot follow the sampler \"{}\": together they "
@@ -280,14 +281,13 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
   for (const Instance& instance : state_->instances) {
     const Stopwatch watch;
     MaskerReport report{.id = instance.type().id()};
-    const MaskerContext context{
-        .inputs = &state_->inputs,
-        .seed = state_->options.seed,
-        .place = static_cast<std::uint32_t>(selection.maskers.size()),
-        .depends_on = instance.type().descriptor().depends_on,
-        .may_sample = (instance.type().descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0,
-        .host = instance.host(),
-        .indexes = instance.indexes()};
+    const MaskerContext context{.inputs = &state_->inputs,
+                                .seed = state_->options.seed,
+                                .place = static_cast<std::uint32_t>(selection.maskers.size()),
+                                .depends_on = instance.type().descriptor().depends_on,
+                                .may_sample = instance.may_sample(),
+                                .host = instance.host(),
+                                .indexes = instance.indexes()};
     selection.mask =
         run_masker(instance, context, selection.mask, state_->options.chunk_rows, threads, report);
     report.select_ms = watch.elapsed_ms();

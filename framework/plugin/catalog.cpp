@@ -118,10 +118,15 @@ class Check {
       if (row.unit == MASKERADE_UNIT_CHOICE) {
         require(row.choices != nullptr && row.choices[0] != nullptr,
                 place + "has no choices; list at least one");
-      } else if (row.unit != MASKERADE_UNIT_FILE) {
+      } else if (row.unit != MASKERADE_UNIT_FILE && row.unit != MASKERADE_UNIT_TEXT) {
         require(row.minimum <= row.maximum,
                 place + fmt::format("minimum {} is above maximum {}", row.minimum, row.maximum));
       }
+      require((row.flags & MASKERADE_MAKES_SAMPLER) == 0 ||
+                  ((masker.traits & MASKERADE_TRAIT_SAMPLES) != 0 && row.default_value != nullptr),
+              place +
+                  "is flagged MASKERADE_MAKES_SAMPLER, which needs MASKERADE_TRAIT_SAMPLES and "
+                  "a default");
       if (row.default_value != nullptr) check_default(masker, row, place);
     }
   }

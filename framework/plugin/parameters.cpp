@@ -179,6 +179,8 @@ maskerade_value parse_choice(const maskerade_parameter& parameter, const std::st
 }
 
 maskerade_value parse_file(const maskerade_parameter& parameter, const std::string& text) {
+  const bool optional = parameter.default_value != nullptr && parameter.default_value[0] == '\0';
+  if (optional && text.empty()) return {};
   if (!std::filesystem::is_regular_file(text) || !std::ifstream(text)) {
     refuse(parameter, fmt::format("is \"{}\", which is not a file that can be read", text));
   }
@@ -198,6 +200,8 @@ maskerade_value parse_value(const maskerade_parameter& parameter, const std::str
       return parse_choice(parameter, text);
     case MASKERADE_UNIT_FILE:
       return parse_file(parameter, text);
+    case MASKERADE_UNIT_TEXT:
+      return {};
     default:
       return parse_number(parameter, text);
   }
@@ -226,11 +230,28 @@ const GivenParameter* find_given(const std::vector<GivenParameter>& given,
 
 }  // namespace
 
+bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments) {
+  if ((masker.traits & MASKERADE_TRAIT_SAMPLES) == 0) return false;
+  bool conditional = false;
+  for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+    const maskerade_parameter& parameter = masker.parameters[i];
+    if ((parameter.flags & MASKERADE_MAKES_SAMPLER) == 0) continue;
+    conditional = true;
+    if (parameter.default_value == nullptr ||
+        arguments.resolved()[i].second != parameter.default_value) {
+      return true;
+    }
+  }
+  return !conditional;
+}
+
 std::vector<std::string> files_of(const maskerade_parameter& parameter,
                                   const maskerade_argument& argument) {
   std::vector<std::string> files;
   if (parameter.unit != MASKERADE_UNIT_FILE) return files;
-  for (std::size_t i = 0; i < argument.count; ++i) files.emplace_back(argument.values[i].text);
+  for (std::size_t i = 0; i < argument.count; ++i) {
+    if (argument.values[i].text[0] != '\0') files.emplace_back(argument.values[i].text);
+  }
   return files;
 }
 
@@ -250,6 +271,8 @@ std::string_view unit_name(std::uint32_t unit) noexcept {
       return "choice";
     case MASKERADE_UNIT_FILE:
       return "file";
+    case MASKERADE_UNIT_TEXT:
+      return "text";
     default:
       return "unknown";
   }
@@ -260,6 +283,7 @@ std::string range_text(const maskerade_parameter& parameter) {
     return fmt::format("{}", fmt::join(choice_names(parameter), " | "));
   }
   if (parameter.unit == MASKERADE_UNIT_FILE) return "a readable file";
+  if (parameter.unit == MASKERADE_UNIT_TEXT) return "any text";
   const bool above = (parameter.flags & MASKERADE_MINIMUM_EXCLUDED) != 0;
   const bool below = (parameter.flags & MASKERADE_MAXIMUM_EXCLUDED) != 0;
   const bool low = std::isfinite(parameter.minimum);

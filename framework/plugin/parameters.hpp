@@ -14,6 +14,7 @@ namespace maskerade {
 //   tokens  128 | 2% | 5% of visible      share   0.05 | 5%
 //   count, blocks  whole numbers          number  any real number
 //   choice  one of the listed names       file    a path (absolute by now)
+//   text    any
 struct GivenParameter {
   std::string name;  // empty: the first of the table, as in {masker: value}
   std::vector<std::string> values;
@@ -52,11 +53,14 @@ class Arguments {
 Arguments bind_arguments(const maskerade_masker_descriptor& masker,
                          const std::vector<GivenParameter>& given);
 
+// Whether a masker with these arguments may add entries with probability < 1.
+bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments);
+
 // The files that a parameter's values name, in order; none unless its unit is file.
 std::vector<std::string> files_of(const maskerade_parameter& parameter,
                                   const maskerade_argument& argument);
 
-// "tokens", "share", "count", "blocks", "number", "choice", "file".
+// "tokens", "share", "count", "blocks", "number", "choice", "file", "text".
 std::string_view unit_name(std::uint32_t unit) noexcept;
 
 // The accepted values of a parameter in words: "in (0, 1]", "sum | max", ">= 0".

@@ -38,6 +38,8 @@ class Arguments {
   std::int64_t count(std::string_view name) const { return one(name).integer; }
   std::int64_t blocks(std::string_view name) const { return one(name).integer; }
   std::string choice(std::string_view name) const { return one(name).text; }
+  std::string text(std::string_view name) const { return one(name).text; }
+  // "" where a file with default "" is left out.
   std::string file(std::string_view name) const { return one(name).text; }
   // All values of a list parameter.
   std::span<const maskerade_value> list(std::string_view name) const {

@@ -47,6 +47,7 @@ class Parameter {
     return c_.maximum = maximum, *this;
   }
   Parameter affects_index() && { return c_.flags |= MASKERADE_AFFECTS_INDEX, *this; }
+  Parameter makes_sampler() && { return c_.flags |= MASKERADE_MAKES_SAMPLER, *this; }
   Parameter list() && { return c_.flags |= MASKERADE_LIST, *this; }
   Parameter choices(std::vector<const char*> names) && {
     choices_ = std::move(names);
@@ -83,6 +84,9 @@ inline Parameter number(const char* name, const char* doc) {
 }
 inline Parameter file(const char* name, const char* doc) {
   return {MASKERADE_UNIT_FILE, name, doc};
+}
+inline Parameter text(const char* name, const char* doc) {
+  return {MASKERADE_UNIT_TEXT, name, doc};
 }
 inline Parameter choice(const char* name, std::vector<const char*> names, const char* doc) {
   return Parameter(MASKERADE_UNIT_CHOICE, name, doc).choices(std::move(names));

@@ -71,6 +71,20 @@ class FileTensor {
   std::string what_;
 };
 
+inline std::int64_t element_bytes(std::uint32_t dtype) {
+  return dtype == MASKERADE_FLOAT32 ? 4 : 2;
+}
+// Where key `key` of a span lies: head_dim values of span.dtype.
+inline const void* key_of(const maskerade_key_span& span, std::int64_t key) {
+  return static_cast<const std::byte*>(span.keys) +
+         (key - span.key_begin) * span.key_row_stride * element_bytes(span.dtype);
+}
+// Where row `index` of a head of q, k or v lies.
+inline const void* row_of(const maskerade_matrix& matrix, std::int64_t head, std::int64_t index) {
+  return static_cast<const std::byte*>(matrix.data) +
+         (head * matrix.head_stride + index * matrix.row_stride) * element_bytes(matrix.dtype);
+}
+
 // The host of an instance: lives as long as it does. [any thread]
 class Host {
  public:

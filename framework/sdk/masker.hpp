@@ -10,7 +10,8 @@
 //
 // RowMasker    one row at a time: query, visible keys, what is active; adds ranges or keys.
 // ScoreMasker  scores keys; the host excludes what is active, breaks ties and takes the budget.
-// BlockMasker  one row of blocks at a time, for a head or a kv group; adds blocks.
+// BlockMasker  one row of blocks at a time, for a head or a kv group; adds blocks. Where they are
+//              ranked by a score, BlockScoreMasker of block_scores.hpp.
 // Masker       everything at once.
 //
 // Functions may throw: the text reaches the user with the library's name. Maskers are shared
@@ -78,6 +79,13 @@ struct Sharing {
                                  : std::uint32_t{MASKERADE_HEADS_ONE},
             arguments.choice("reduce") == "sum"};
   }
+  // Pools the scores of one more head.
+  template <typename Score>
+  void pool(std::span<const Score> scores, std::span<Score> pooled) const {
+    for (std::size_t j = 0; j < pooled.size(); ++j) {
+      pooled[j] = sum ? pooled[j] + scores[j] : std::max(pooled[j], scores[j]);
+    }
+  }
 };
 
 // Scores keys; the host excludes what is active, breaks ties and takes the budget.
@@ -103,7 +111,7 @@ class ScoreMasker : public Masker {
       scores.resize(visible);
       for (std::int64_t head = 0; head < heads; ++head) {
         score_keys(Row(call, head * queries + query), head == 0 ? fresh(pooled, visible) : scores);
-        if (head > 0) pool(scores, pooled);
+        if (head > 0) sharing_.pool<float>(scores, pooled);
       }
       for (std::int64_t head = 0; head < heads; ++head) {
         const Row row(call, head * queries + query);
@@ -116,11 +124,6 @@ class ScoreMasker : public Masker {
   static std::span<float> fresh(std::vector<float>& pooled, std::size_t size) {
     pooled.assign(size, 0.0F);
     return pooled;
-  }
-  void pool(std::span<const float> scores, std::span<float> pooled) const {
-    for (std::size_t j = 0; j < scores.size(); ++j) {
-      pooled[j] = sharing_.sum ? pooled[j] + scores[j] : std::max(pooled[j], scores[j]);
-    }
   }
 
   Sharing sharing_;
@@ -147,17 +150,29 @@ class BlockRow {
     return (end + block_ - 1) / block_;
   }
 
+  // head and query: in the problem.
+  Row row(std::int64_t head, std::int64_t query) const {
+    const std::int64_t queries = call_->query_end - call_->query_begin;
+    return {*call_, (head - call_->head_begin) * queries + query - call_->query_begin};
+  }
+
   void add_block(std::int64_t key_block) const {
     add_range(key_block * block_, (key_block + 1) * block_);
   }
+  // To the rows of one head.
+  void add_block(std::int64_t head, std::int64_t key_block) const {
+    add_range(head, key_block * block_, (key_block + 1) * block_);
+  }
   // Adds keys [key_begin, key_end) to all rows of the block row.
   void add_range(std::int64_t key_begin, std::int64_t key_end) const {
-    const std::int64_t queries = call_->query_end - call_->query_begin;
-    for (std::int64_t head = 0; head < call_->head_end - call_->head_begin; ++head) {
-      const std::int64_t first = head * queries - call_->query_begin;
-      require_ok(call_->services->add_range(call_, first + query_begin_, first + query_end_,
-                                            key_begin, key_end));
+    for (std::int64_t head = call_->head_begin; head < call_->head_end; ++head) {
+      add_range(head, key_begin, key_end);
     }
+  }
+  void add_range(std::int64_t head, std::int64_t key_begin, std::int64_t key_end) const {
+    const std::int64_t first = row(head, query_begin_).number();
+    require_ok(call_->services->add_range(call_, first, first + query_end_ - query_begin_,
+                                          key_begin, key_end));
   }
 
  private:
@@ -166,6 +181,21 @@ class BlockRow {
   std::int64_t query_begin_;
   std::int64_t query_end_;
 };
+
+// The rows of blocks of a call, in the order of its queries.
+inline std::vector<BlockRow> block_rows(const maskerade_call& call, std::int64_t block) {
+  const auto block_of = [&](std::int64_t query) {
+    return maskerade_block_of(call.positions[query], block);
+  };
+  std::vector<BlockRow> rows;
+  for (std::int64_t begin = call.query_begin; begin < call.query_end;) {
+    std::int64_t end = begin + 1;
+    while (end < call.query_end && block_of(end) == block_of(begin)) ++end;
+    rows.emplace_back(call, block, begin, end);
+    begin = end;
+  }
+  return rows;
+}
 
 // Sees one row of blocks at a time.
 class BlockMasker : public Masker {
@@ -178,16 +208,7 @@ class BlockMasker : public Masker {
 
   maskerade_grain grain() const override { return grain_; }
   void select(const maskerade_call& call) const final {
-    std::int64_t begin = call.query_begin;
-    while (begin < call.query_end) {
-      const auto block_of = [&](std::int64_t query) {
-        return maskerade_block_of(call.positions[query], grain_.query_block);
-      };
-      std::int64_t end = begin + 1;
-      while (end < call.query_end && block_of(end) == block_of(begin)) ++end;
-      select_block_row(BlockRow(call, grain_.query_block, begin, end));
-      begin = end;
-    }
+    for (const BlockRow& row : block_rows(call, grain_.query_block)) select_block_row(row);
   }
 
  private:

@@ -52,14 +52,18 @@ enum {
   MASKERADE_UNIT_BLOCKS = 3, /* a whole number of the masker's own blocks */
   MASKERADE_UNIT_NUMBER = 4, /* a real number */
   MASKERADE_UNIT_CHOICE = 5, /* one of `choices` */
-  MASKERADE_UNIT_FILE = 6    /* a path; the host has checked that it can be read and hashed it */
+  MASKERADE_UNIT_FILE = 6,   /* a path; the host has checked that it can be read and hashed it.
+                                Default "": it may be left out, and then its text is "" */
+  MASKERADE_UNIT_TEXT = 7    /* any text, as the name of a tensor */
 };
 
 enum {
   MASKERADE_MINIMUM_EXCLUDED = 1u << 0,
   MASKERADE_MAXIMUM_EXCLUDED = 1u << 1,
   MASKERADE_AFFECTS_INDEX = 1u << 2, /* another value needs another index */
-  MASKERADE_LIST = 1u << 3           /* takes one or more values */
+  MASKERADE_LIST = 1u << 3,          /* takes one or more values */
+  MASKERADE_MAKES_SAMPLER = 1u << 4  /* with MASKERADE_TRAIT_SAMPLES: the masker samples only where a
+                                        parameter of this flag differs from its default */
 };
 
 /* One row of a masker's parameter table. */
@@ -70,7 +74,7 @@ typedef struct maskerade_parameter {
   const char* name;           /* snake_case, unique in the table */
   const char* default_value;  /* as a user would write it; NULL: the parameter is required */
   double minimum;             /* smallest and largest accepted number; ignored for choices and */
-  double maximum;             /*   files. Of tokens they bound counts; a percentage may be 0% to
+  double maximum;             /*   files and texts. Of tokens they bound counts; a percentage may be 0% to
                                    100%, without 0% when the minimum is above 0 */
   const char* const* choices; /* NULL-terminated, for MASKERADE_UNIT_CHOICE; else NULL */
   const char* doc;            /* one line */
@@ -88,7 +92,7 @@ typedef struct maskerade_value {
   uint32_t basis;   /* MASKERADE_TOKENS_*, for MASKERADE_UNIT_TOKENS */
   int64_t integer;  /* tokens (see basis), count, blocks, or the index of the choice */
   double number;    /* share or number */
-  const char* text; /* the choice, the file's absolute path, or the value as written */
+  const char* text; /* the choice, the text, the file's absolute path, or the value as written */
 } maskerade_value;
 
 /* The values of one parameter: one, or for MASKERADE_LIST one or more. */
@@ -209,10 +213,14 @@ enum {
   MASKERADE_HEADS_ALL = 2    /* all query heads */
 };
 
+/* As query_block: all queries of a head are one unit. */
+#define MASKERADE_ALL_QUERIES INT64_MAX
+
 /* The block of tokens that a position lies in: position / block, rounded down. Positions are
  * negative for queries before the first key, which see all keys when the attention is not causal.
  */
 static inline int64_t maskerade_block_of(int64_t position, int64_t block) {
+  if (block == MASKERADE_ALL_QUERIES) return 0;
   return position >= 0 ? position / block : -((block - 1 - position) / block);
 }
 
@@ -220,7 +228,8 @@ static inline int64_t maskerade_block_of(int64_t position, int64_t block) {
  * that follow each other belong to one unit while maskerade_block_of(position, query_block) stays
  * the same, and a call gets whole units. */
 typedef struct maskerade_grain {
-  int64_t query_block; /* in tokens of absolute position; 1: every row by itself */
+  int64_t query_block; /* in tokens of absolute position; 1: every row by itself; or
+                          MASKERADE_ALL_QUERIES */
   uint32_t heads;      /* MASKERADE_HEADS_* */
 } maskerade_grain;
 

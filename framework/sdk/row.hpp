@@ -1,6 +1,7 @@
 // What a masker sees of a row, and how it adds keys to it.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -49,12 +50,7 @@ class Row {
     const auto dim = static_cast<std::size_t>(call_->shape.head_dim);
     auto* widened = static_cast<float*>(call_->services->scratch(call_, dim * sizeof(float)));
     if (widened == nullptr) throw HostRefused();
-    const std::size_t element = call_->q.dtype == MASKERADE_FLOAT32 ? 4 : 2;
-    const auto offset =
-        static_cast<std::size_t>(head_ * call_->q.head_stride + query_ * call_->q.row_stride);
-    call_->host->to_float(call_->q.dtype,
-                          static_cast<const std::byte*>(call_->q.data) + offset * element, dim,
-                          widened);
+    call_->host->to_float(call_->q.dtype, row_of(call_->q, head_, query_), dim, widened);
     return {widened, dim};
   }
   // The index of this row's kv head.
@@ -103,6 +99,22 @@ class Row {
   std::int64_t head_;
   std::int64_t query_;
 };
+
+// Calls visit(key) for visible inactive keys of a row by ascending key; visit returns the first key
+// that it wants next, key + 1 for all.
+template <typename Visit>
+void for_each_inactive(const Row& row, Visit&& visit) {
+  const std::vector<std::uint64_t> active = row.active_bits();
+  for (std::int64_t key = 0; key < row.visible_len();) {
+    const std::uint64_t left = ~active[static_cast<std::size_t>(key / 64)] >> (key % 64);
+    if (left == 0) {
+      key = (key / 64 + 1) * 64;
+      continue;
+    }
+    key += std::countr_zero(left);
+    if (key < row.visible_len()) key = visit(key);
+  }
+}
 
 inline std::int64_t row_count(const maskerade_call& call) {
   return (call.head_end - call.head_begin) * (call.query_end - call.query_begin);

@@ -53,7 +53,7 @@ std::vector<GivenParameter> given_parameters(const CaseRun& run,
     const bool is_given = std::any_of(given.begin(), given.end(), [&](const GivenParameter& one) {
       return one.name == parameter.name;
     });
-    if (parameter.unit == MASKERADE_UNIT_FILE && !is_given) {
+    if (parameter.unit == MASKERADE_UNIT_FILE && parameter.default_value == nullptr && !is_given) {
       given.push_back({parameter.name, {run.file.string()}});
     }
   }

@@ -113,7 +113,8 @@ TEST(CellKeys, DependOnWhatAFileHoldsAndNotOnWhereItLies) {
   const auto keys_with = [&](const std::string& name, const std::string& content) {
     const std::filesystem::path file = folder / name;
     std::ofstream(file) << content;
-    const std::string yaml = replaced(kSmall, "{sink: 2}", "{from_file: '" + file.string() + "'}");
+    const std::string yaml =
+        replaced(kSmall, "{sink: 2}", "{count_from_file: '" + file.string() + "'}");
     const std::string key = keys_of(yaml)[1];
     std::filesystem::remove(file);
     return key;

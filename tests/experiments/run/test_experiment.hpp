@@ -16,7 +16,7 @@ inline const Catalog& test_catalog() {
   static const Catalog kCatalog =
       load_catalog(MASKERADE_TEST_PROGRAM_FOLDER, "",
                    {std::filesystem::path(MASKERADE_TEST_PLUGINS) / "unreliable.so",
-                    std::filesystem::path(MASKERADE_TEST_PLUGINS) / "from_file.so"});
+                    std::filesystem::path(MASKERADE_TEST_PLUGINS) / "count_from_file.so"});
   return kCatalog;
 }
 

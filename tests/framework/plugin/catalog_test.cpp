@@ -122,6 +122,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"parameter_twice", "parameter \"first\": stands twice in the table"},
         Refused{"parameter_unit", "parameter \"second\": unit 99 is unknown"},
         Refused{"parameter_doc", "parameter \"second\": has no doc; say what it is"},
+        Refused{"parameter_sampler",
+                "parameter \"second\": is flagged MASKERADE_MAKES_SAMPLER, which needs "
+                "MASKERADE_TRAIT_SAMPLES and a default"},
         Refused{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
         Refused{
             "parameter_default",

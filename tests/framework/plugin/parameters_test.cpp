@@ -197,6 +197,56 @@ TEST(File, MustBeReadable) {
   std::ofstream(path) << "weights";
   EXPECT_EQ(bind_arguments(masker, {{"", {path}}}).view()[0].values[0].text, path);
   EXPECT_THROW(bind_arguments(masker, {{"", {path + ".not"}}}), ParameterError);
+  EXPECT_THROW(bind_arguments(masker, {}), ParameterError);
+}
+
+TEST(File, MayBeLeftOutWhenItsDefaultIsEmpty) {
+  const maskerade_parameter table[] = {{.struct_size = sizeof(maskerade_parameter),
+                                        .unit = MASKERADE_UNIT_FILE,
+                                        .name = "weights",
+                                        .default_value = "",
+                                        .doc = "weights"}};
+  const maskerade_masker_descriptor masker = {
+      .id = "learned", .parameters = table, .parameter_count = 1};
+  const Arguments none = bind_arguments(masker, {});
+  EXPECT_STREQ(none.view()[0].values[0].text, "");
+  EXPECT_TRUE(files_of(table[0], none.view()[0]).empty());
+  const std::string path = testing::TempDir() + "optional_weights.bin";
+  std::ofstream(path) << "weights";
+  const Arguments given = bind_arguments(masker, {{"", {path}}});
+  EXPECT_EQ(files_of(table[0], given.view()[0]), std::vector<std::string>{path});
+  EXPECT_THROW(bind_arguments(masker, {{"", {path + ".not"}}}), ParameterError);
+}
+
+TEST(Text, IsTakenAsItIs) {
+  const maskerade_parameter table[] = {{.struct_size = sizeof(maskerade_parameter),
+                                        .unit = MASKERADE_UNIT_TEXT,
+                                        .name = "tensor",
+                                        .default_value = "mask",
+                                        .doc = "a tensor's name"}};
+  const maskerade_masker_descriptor masker = {
+      .id = "named", .parameters = table, .parameter_count = 1};
+  EXPECT_STREQ(bind_arguments(masker, {}).view()[0].values[0].text, "mask");
+  EXPECT_STREQ(bind_arguments(masker, {{"tensor", {"12%"}}}).view()[0].values[0].text, "12%");
+  EXPECT_STREQ(bind_arguments(masker, {{"tensor", {""}}}).view()[0].values[0].text, "");
+  EXPECT_EQ(unit_name(MASKERADE_UNIT_TEXT), "text");
+  EXPECT_EQ(range_text(table[0]), "any text");
+}
+
+TEST(Samples, OnlyWithTheTraitAndWhereAParameterSaysSo) {
+  maskerade_parameter table[] = {{.struct_size = sizeof(maskerade_parameter),
+                                  .unit = MASKERADE_UNIT_TEXT,
+                                  .name = "p",
+                                  .default_value = "",
+                                  .doc = "a tensor's name"}};
+  maskerade_masker_descriptor masker = {.id = "named", .parameters = table, .parameter_count = 1};
+  EXPECT_FALSE(samples(masker, bind_arguments(masker, {{"p", {"p"}}})));
+  masker.traits = MASKERADE_TRAIT_SAMPLES;
+  EXPECT_TRUE(samples(masker, bind_arguments(masker, {})));
+  table[0].flags = MASKERADE_MAKES_SAMPLER;
+  EXPECT_FALSE(samples(masker, bind_arguments(masker, {})));
+  EXPECT_FALSE(samples(masker, bind_arguments(masker, {{"p", {""}}})));
+  EXPECT_TRUE(samples(masker, bind_arguments(masker, {{"p", {"p"}}})));
 }
 
 }  // namespace

@@ -7,15 +7,15 @@ namespace {
 namespace sdk = maskerade::sdk;
 
 // Selects the first keys, as many as a file says.
-class FromFile final : public sdk::RowMasker {
+class CountFromFile final : public sdk::RowMasker {
  public:
   static sdk::Description describe() {
-    return {.id = "from_file",
+    return {.id = "count_from_file",
             .summary = "as many first keys as a file says",
             .depends_on = sdk::kShape,
             .parameters = {sdk::file("table", "holds the number")}};
   }
-  explicit FromFile(const sdk::Arguments& arguments) {
+  explicit CountFromFile(const sdk::Arguments& arguments) {
     std::ifstream(arguments.file("table")) >> count_;
   }
 
@@ -29,4 +29,4 @@ class FromFile final : public sdk::RowMasker {
 
 }  // namespace
 
-MASKERADE_EXPORT_MASKER(FromFile)
+MASKERADE_EXPORT_MASKER(CountFromFile)

@@ -1,0 +1,103 @@
+// A base for maskers that rank blocks of keys for rows of blocks.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "framework/sdk/masker.hpp"
+
+namespace maskerade::sdk {
+
+// Scores blocks of keys; this adds, for the rows of a block of queries, the blocks with the highest
+// scores that hold a visible inactive key: as many as the budget holds whole blocks, at least one
+// when it is not 0. Ties: the earlier block. Sharing heads pool their scores and choose together.
+class BlockScoreMasker : public BlockMasker {
+ public:
+  // What a derived masker's table begins with, and then its own parameters.
+  static std::vector<Parameter> parameters(std::vector<Parameter> own = {}) {
+    std::vector<Parameter> table = {
+        tokens("budget", "keys to select, in whole blocks, at least one"),
+        count("block", "tokens of a block of queries and of keys")
+            .with_default("64")
+            .at_least(1)
+            .at_most(1 << 20)
+            .affects_index(),
+        choice("counts", {"extra", "total"},
+               "whether the budget is beyond the keys active at the block's last query or "
+               "includes them")
+            .with_default("extra")};
+    for (Parameter& parameter : own) table.push_back(std::move(parameter));
+    for (Parameter& parameter : Sharing::parameters()) table.push_back(std::move(parameter));
+    return table;
+  }
+
+  explicit BlockScoreMasker(const Arguments& arguments)
+      : BlockMasker(arguments.count("block"), Sharing::from(arguments).heads),
+        block_(arguments.count("block")),
+        budget_(arguments.tokens("budget")),
+        total_(arguments.choice("counts") == "total"),
+        sharing_(Sharing::from(arguments)) {}
+
+  std::int64_t block() const { return block_; }
+  // Writes scores[j] of key blocks j in [0, row.visible_blocks()) for the queries of one head.
+  virtual void score_blocks(const BlockRow& row,
+                            std::int64_t head,
+                            std::span<float> scores) const = 0;
+
+  void select_block_row(const BlockRow& row) const final {
+    const maskerade_call& call = row.call();
+    const auto blocks = static_cast<std::size_t>(row.visible_blocks());
+    std::vector<float> pooled(blocks);
+    std::vector<float> scores(blocks);
+    for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
+      score_blocks(row, head, head == call.head_begin ? pooled : scores);
+      if (head > call.head_begin) sharing_.pool<float>(scores, pooled);
+    }
+    const std::vector<std::int32_t> open = open_blocks(row);
+    std::vector<float> candidates;
+    for (const std::int32_t block : open) {
+      candidates.push_back(pooled[static_cast<std::size_t>(block)]);
+    }
+    std::vector<std::int32_t> chosen(candidates.size());
+    chosen.resize(call.services->top_indices(&call, candidates.data(), candidates.size(),
+                                             static_cast<std::size_t>(budget_of(row)),
+                                             chosen.data()));
+    for (const std::int32_t index : chosen) row.add_block(open[static_cast<std::size_t>(index)]);
+  }
+
+ private:
+  std::int64_t budget_of(const BlockRow& row) const {
+    const Row last = row.row(row.call().head_begin, row.query_end() - 1);
+    const std::int64_t keys = last.resolve(budget_) - (total_ ? last.active_count() : 0);
+    return keys <= 0 ? 0 : std::max<std::int64_t>(keys / block_, 1);
+  }
+  // The blocks in which some row of the block row sees an inactive key.
+  std::vector<std::int32_t> open_blocks(const BlockRow& row) const {
+    std::vector<std::int32_t> open;
+    std::vector<bool> is_open(static_cast<std::size_t>(row.visible_blocks()));
+    for (std::int64_t head = row.call().head_begin; head < row.call().head_end; ++head) {
+      for (std::int64_t query = row.query_begin(); query < row.query_end(); ++query) {
+        for_each_inactive(row.row(head, query), [&](std::int64_t key) {
+          const std::int64_t block = key / block_;
+          is_open[static_cast<std::size_t>(block)] = true;
+          return (block + 1) * block_;
+        });
+      }
+    }
+    for (std::size_t block = 0; block < is_open.size(); ++block) {
+      if (is_open[block]) open.push_back(static_cast<std::int32_t>(block));
+    }
+    return open;
+  }
+
+  std::int64_t block_;
+  Tokens budget_;
+  bool total_;
+  Sharing sharing_;
+};
+
+}  // namespace maskerade::sdk

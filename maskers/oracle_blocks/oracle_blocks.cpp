@@ -1,0 +1,44 @@
+#include "framework/sdk/block_scores.hpp"
+#include "framework/sdk/row_scores.hpp"
+
+namespace {
+
+namespace sdk = maskerade::sdk;
+
+// Blocks by the softmax mass that they would add to a block of queries, found by computing it all:
+// the upper bound for every method that ranks blocks. Sharing heads pool these masses.
+class OracleBlocks final : public sdk::BlockScoreMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "oracle_blocks",
+            .summary = "the blocks whose inactive keys hold the most softmax mass of a query block",
+            .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey | sdk::kActive,
+            .parameters = parameters()};
+  }
+  explicit OracleBlocks(const sdk::Arguments& arguments) : BlockScoreMasker(arguments) {}
+
+  void score_blocks(const sdk::BlockRow& row,
+                    std::int64_t head,
+                    std::span<float> scores) const override {
+    std::vector<double> masses(scores.size());
+    std::vector<double> weights;
+    sdk::score_queries(row.call(), {head, head + 1}, {row.query_begin(), row.query_end()},
+                       [&](const sdk::QueryScores& query) {
+                         const double sum =
+                             sdk::softmax_weights(query.row(head), query.of(head), weights);
+                         sdk::clear_active(query.row(head), weights);
+                         const auto block = static_cast<std::size_t>(this->block());
+                         for (std::size_t begin = 0; begin < weights.size(); begin += block) {
+                           double mass = 0;
+                           const std::size_t end = std::min(begin + block, weights.size());
+                           for (std::size_t key = begin; key < end; ++key) mass += weights[key];
+                           masses[begin / block] += mass / sum;
+                         }
+                       });
+    std::copy(masses.begin(), masses.end(), scores.begin());
+  }
+};
+
+}  // namespace
+
+MASKERADE_EXPORT_MASKER(OracleBlocks)

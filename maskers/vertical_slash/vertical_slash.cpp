@@ -1,0 +1,127 @@
+#include "framework/sdk/masker.hpp"
+#include "framework/sdk/row_scores.hpp"
+
+namespace {
+
+namespace sdk = maskerade::sdk;
+
+// The columns and diagonals that carry most of the last queries' attention, for every query.
+// Sharing heads pool these masses.
+class VerticalSlash final : public sdk::Masker {
+ public:
+  static sdk::Description describe() {
+    sdk::Description description{
+        .id = "vertical_slash",
+        .summary = "prefill: the key columns and diagonals that the last queries attend to most",
+        .reference = "arXiv:2407.02490",
+        .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey,
+        .parameters = {sdk::count("verticals", "key columns to select"),
+                       sdk::count("slashes", "diagonals (distances from query to key) to select"),
+                       sdk::count("last_queries", "queries from which the attention is estimated")
+                           .with_default("64")
+                           .at_least(1)}};
+    for (sdk::Parameter& parameter : sdk::Sharing::parameters()) {
+      description.parameters.push_back(std::move(parameter));
+    }
+    return description;
+  }
+
+  explicit VerticalSlash(const sdk::Arguments& arguments)
+      : verticals_(static_cast<std::size_t>(arguments.count("verticals"))),
+        slashes_(static_cast<std::size_t>(arguments.count("slashes"))),
+        last_queries_(arguments.count("last_queries")),
+        sharing_(sdk::Sharing::from(arguments)) {}
+
+  // Every query needs the last ones.
+  maskerade_grain grain() const override { return {MASKERADE_ALL_QUERIES, sharing_.heads}; }
+
+  void select(const maskerade_call& call) const override {
+    const std::int64_t* positions = call.positions;
+    const std::int64_t highest = *std::max_element(positions, positions + call.shape.query_len);
+    const std::int64_t lowest = *std::min_element(positions, positions + call.shape.query_len);
+    Masses pooled;
+    for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
+      Masses masses;
+      masses.first_distance = call.causal != 0 ? 0 : lowest - call.shape.key_len + 1;
+      masses.columns.resize(static_cast<std::size_t>(call.shape.key_len));
+      masses.diagonals.resize(
+          static_cast<std::size_t>(std::max<std::int64_t>(highest - masses.first_distance + 1, 0)));
+      estimate(call, head, masses);
+      if (head == call.head_begin) {
+        pooled = std::move(masses);
+        continue;
+      }
+      sharing_.pool<double>(masses.columns, pooled.columns);
+      sharing_.pool<double>(masses.diagonals, pooled.diagonals);
+    }
+    const std::vector<std::int32_t> columns = top(call, pooled.columns, verticals_);
+    const std::vector<std::int32_t> diagonals = top(call, pooled.diagonals, slashes_);
+    const std::int64_t rows = sdk::row_count(call);
+    for_each_run(columns, [&](std::int64_t begin, std::int64_t end) {
+      sdk::require_ok(call.services->add_range(&call, 0, rows, begin, end));
+    });
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const sdk::Row at(call, row);
+      for_each_run(diagonals, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t key = at.position() - pooled.first_distance;
+        if (key - end + 1 < at.visible_len() && key - begin >= 0) {
+          at.add_range(key - end + 1, key - begin + 1);
+        }
+      });
+    }
+  }
+
+ private:
+  struct Masses {
+    std::int64_t first_distance = 0;
+    std::vector<double> columns;    // [key_len]
+    std::vector<double> diagonals;  // by distance from first_distance on
+  };
+
+  // Sums the last queries' softmax by key and by distance.
+  void estimate(const maskerade_call& call, std::int64_t head, Masses& masses) const {
+    std::vector<double> weights;
+    const std::int64_t first = std::max<std::int64_t>(call.shape.query_len - last_queries_, 0);
+    sdk::score_queries(
+        call, {head, head + 1}, {first, call.shape.query_len}, [&](const sdk::QueryScores& query) {
+          const sdk::Row row = query.row(head);
+          const double sum = sdk::softmax_weights(row, query.of(head), weights);
+          double* diagonal = masses.diagonals.data() + (row.position() - masses.first_distance);
+          for (std::size_t key = 0; key < weights.size(); ++key) {
+            const double share = weights[key] / sum;
+            masses.columns[key] += share;
+            *(diagonal - key) += share;
+          }
+        });
+  }
+
+  // The indices of the highest, ascending.
+  static std::vector<std::int32_t> top(const maskerade_call& call,
+                                       const std::vector<double>& masses,
+                                       std::size_t count) {
+    const std::vector<float> scores(masses.begin(), masses.end());
+    std::vector<std::int32_t> indices(std::min(count, scores.size()));
+    indices.resize(call.services->top_indices(&call, scores.data(), scores.size(), indices.size(),
+                                              indices.data()));
+    return indices;
+  }
+
+  // Calls visit(begin, end) for the runs of numbers that follow each other.
+  static void for_each_run(const std::vector<std::int32_t>& numbers, const auto& visit) {
+    for (std::size_t i = 0; i < numbers.size();) {
+      std::size_t end = i + 1;
+      while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1) ++end;
+      visit(numbers[i], numbers[end - 1] + 1);
+      i = end;
+    }
+  }
+
+  std::size_t verticals_;
+  std::size_t slashes_;
+  std::int64_t last_queries_;
+  sdk::Sharing sharing_;
+};
+
+}  // namespace
+
+MASKERADE_EXPORT_MASKER(VerticalSlash)
