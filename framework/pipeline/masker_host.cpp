@@ -1,7 +1,6 @@
 #include "framework/pipeline/masker_host.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -10,6 +9,8 @@
 #include "framework/base/philox.hpp"
 #include "framework/select/exponentials.hpp"
 #include "framework/select/key_tile.hpp"
+#include "framework/select/match_bits.hpp"
+#include "framework/select/stream_scores.hpp"
 #include "framework/tensor/tensor.hpp"
 
 namespace maskerade {
@@ -24,7 +25,8 @@ void multiply_rows(const float* vectors,
                    std::int64_t row_stride,
                    std::size_t count,
                    std::size_t dim,
-                   float* products) {
+                   float* products,
+                   std::int64_t product_stride) {
   const auto length = static_cast<std::int64_t>(count);
   const auto width = static_cast<std::int64_t>(dim);
   const TensorView view{.data = rows,
@@ -34,6 +36,11 @@ void multiply_rows(const float* vectors,
                         .length = length,
                         .dim = width,
                         .row_stride = row_stride};
+  if (vector_count <= std::size_t{kMostStreamedRows}) {
+    if (vector_count == 0) return;
+    return stream_scores(vectors, width, static_cast<int>(vector_count), view, 0, 0, 0, length,
+                         products, product_stride);
+  }
   const auto packed = aligned_floats(static_cast<std::size_t>(kPackedKeys) * dim);
   std::vector<float> tile(vector_count * static_cast<std::size_t>(kPackedKeys));
   for (std::int64_t first = 0; first < length; first += kPackedKeys) {
@@ -43,22 +50,8 @@ void multiply_rows(const float* vectors,
                kPackedKeys);
     for (std::size_t i = 0; i < vector_count; ++i) {
       std::copy_n(tile.data() + i * static_cast<std::size_t>(kPackedKeys), here,
-                  products + i * count + first);
+                  products + static_cast<std::int64_t>(i) * product_stride + first);
     }
-  }
-}
-
-void match_bits(const std::uint64_t* signature,
-                const std::uint64_t* signatures,
-                std::size_t words,
-                std::size_t count,
-                float* matches) {
-  for (std::size_t j = 0; j < count; ++j) {
-    int equal = 0;
-    for (std::size_t w = 0; w < words; ++w) {
-      equal += std::popcount(~(signature[w] ^ signatures[j * words + w]));
-    }
-    matches[j] = static_cast<float>(equal);
   }
 }
 
@@ -123,9 +116,10 @@ struct MaskerHostFunctions {
 
 MaskerHost::MaskerHost(const MaskerPlace& place) : place_(place) {
   using Functions = MaskerHostFunctions;
-  static_assert(std::is_same_v<std::variant_alternative_t<MASKERADE_TENSOR_FLOAT32,
-                                                          decltype(NumberTensor::values)>,
-                               std::vector<float>>);
+  static_assert(
+      std::is_same_v<
+          std::variant_alternative_t<MASKERADE_TENSOR_FLOAT32, decltype(NumberTensor::values)>,
+          std::vector<float>>);
   c_host_.struct_size = sizeof(c_host_);
   c_host_.self = this;
   c_host_.read_tensor = Functions::read_tensor;
@@ -148,7 +142,10 @@ MaskerHost::MaskerHost(const MaskerPlace& place) : place_(place) {
     convert_to_float(static_cast<DType>(dtype), source, count, target);
   };
   c_host_.multiply_rows = multiply_rows;
-  c_host_.match_bits = match_bits;
+  c_host_.match_bits = [](const std::uint64_t* signature, const std::uint64_t* signatures,
+                          std::size_t words, std::size_t count, float* matches) {
+    match_bits({signature, words}, signatures, {matches, count});
+  };
   c_host_.exponentials = [](const float* scores, std::size_t count, double scale, float top,
                             double* weights) {
     exponentials({scores, count}, scale, top, {weights, count});

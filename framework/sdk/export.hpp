@@ -39,7 +39,8 @@ std::int32_t guarded(char* error, std::size_t error_size, Body&& body) noexcept 
 
 // A class with an index declares: a type Index; unique_ptr<Index> build(const maskerade_key_span&)
 // const; void append(Index&, const maskerade_key_span&) const; void truncate(Index&, int64_t)
-// const; size_t size_bytes(const Index&) const; and static constexpr bool kIndexSpansFuture.
+// const, or with the span of the keys that stay; size_t size_bytes(const Index&) const; and static
+// constexpr bool kIndexSpansFuture.
 template <typename Type>
 concept HasIndex = requires {
   typename Type::Index;
@@ -62,10 +63,15 @@ const maskerade_index_extension* index_extension() {
           static_cast<const Type*>(masker)->append(*static_cast<Index*>(index), *keys);
         });
       },
-      [](const void* masker, void* index, std::int64_t key_end, char* error,
+      [](const void* masker, void* index, const maskerade_key_span* keys, char* error,
          std::size_t error_size) {
         return guarded(error, error_size, [&] {
-          static_cast<const Type*>(masker)->truncate(*static_cast<Index*>(index), key_end);
+          const Type& type = *static_cast<const Type*>(masker);
+          if constexpr (requires(Index & made) { type.truncate(made, *keys); }) {
+            type.truncate(*static_cast<Index*>(index), *keys);
+          } else {
+            type.truncate(*static_cast<Index*>(index), keys->key_end);
+          }
         });
       },
       [](const void* masker, const void* index) {

@@ -115,16 +115,18 @@ class Host {
   void to_float(std::uint32_t dtype, const void* source, std::size_t count, float* target) const {
     host_->to_float(dtype, source, count, target);
   }
-  // products[i][j] = vectors[i] . rows[j]; vectors [vector_count][dim], rows [count] row_stride
-  // apart.
+  // products[i * product_stride + j] = vectors[i] . rows[j]; vectors [vector_count][dim], rows
+  // [count] row_stride apart. product_stride is `count` unless given.
   void multiply_rows(std::span<const float> vectors,
                      const float* rows,
                      std::int64_t row_stride,
                      std::size_t count,
                      std::size_t dim,
-                     float* products) const {
+                     float* products,
+                     std::int64_t product_stride = 0) const {
     host_->multiply_rows(vectors.data(), vectors.size() / dim, rows, row_stride, count, dim,
-                         products);
+                         products,
+                         product_stride != 0 ? product_stride : static_cast<std::int64_t>(count));
   }
   // matches[j]: the equal bits of a signature and of signature j of many.
   void match_bits(std::span<const std::uint64_t> signature,

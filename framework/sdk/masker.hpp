@@ -10,6 +10,7 @@
 //
 // RowMasker    one row at a time: query, visible keys, what is active; adds ranges or keys.
 // ScoreMasker  scores keys; the host excludes what is active, breaks ties and takes the budget.
+// CandidateMasker  scores candidates of its own kind, as pages; adds a row's best.
 // BlockMasker  one row of blocks at a time, for a head or a kv group; adds blocks. Where they are
 //              ranked by a score, BlockScoreMasker of block_scores.hpp.
 // Masker       everything at once.
@@ -22,13 +23,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/sdk/arguments.hpp"
 #include "framework/sdk/description.hpp"
 #include "framework/sdk/export.hpp"
 #include "framework/sdk/host.hpp"
+#include "framework/sdk/key_span.hpp"
 #include "framework/sdk/masker_abi.h"
 #include "framework/sdk/row.hpp"
 
@@ -88,45 +92,146 @@ struct Sharing {
   }
 };
 
-// Scores keys; the host excludes what is active, breaks ties and takes the budget.
-class ScoreMasker : public Masker {
- public:
-  explicit ScoreMasker(Sharing sharing = {}) : sharing_(sharing) {}
+// The rows [begin, end) of a call: queries of one head that follow each other.
+struct RowRange {
+  const maskerade_call& call;
+  std::int64_t begin;
+  std::int64_t end;
 
-  // Writes scores[j] for keys j of [0, scores.size()), the row's visible keys.
-  virtual void score_keys(const Row& row, std::span<float> scores) const = 0;
-  // How many keys to add to a row.
-  virtual std::int64_t budget(const Row& row) const = 0;
+  std::int64_t size() const { return end - begin; }
+  Row operator[](std::int64_t i) const { return Row(call, begin + i); }
+  // The queries, widened to float32. [size()][head_dim]
+  std::vector<float> queries() const {
+    std::vector<float> queries;
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::span<const float> query = Row(call, row).query_vector();
+      queries.insert(queries.end(), query.begin(), query.end());
+    }
+    return queries;
+  }
+  std::int64_t visible_end() const {
+    std::int64_t end_of_all = 0;
+    for (std::int64_t row = begin; row < end; ++row) {
+      end_of_all = std::max(end_of_all, Row(call, row).visible_len());
+    }
+    return end_of_all;
+  }
+  std::int64_t visible_sum() const {
+    std::int64_t sum = 0;
+    for (std::int64_t row = begin; row < end; ++row) sum += Row(call, row).visible_len();
+    return sum;
+  }
+};
+
+// Scores candidates of its own kind, keys or pages of them; the scores of the heads that share are
+// pooled, and every row takes its own by the pooled scores.
+class CandidateMasker : public Masker {
+ public:
+  explicit CandidateMasker(Sharing sharing = {}) : sharing_(sharing) {}
+
+  // Candidates 0 ... candidates(n) - 1 are those of a row with n visible keys.
+  virtual std::int64_t candidates(std::int64_t visible_len) const = 0;
+  // Writes scores[i * stride + c] of the candidates c of row i, i < rows.size().
+  virtual void score_rows(const RowRange& rows, float* scores, std::int64_t stride) const = 0;
+  // Adds what a row takes; one score per candidate.
+  virtual void add_best(const Row& row, std::span<const float> scores) const = 0;
 
   maskerade_grain grain() const override { return {1, sharing_.heads}; }
   const Sharing& sharing() const { return sharing_; }
 
   void select(const maskerade_call& call) const override {
+    constexpr std::int64_t kMostTogether = 64;
+    constexpr std::int64_t kMostScores = 1'000'000;
     const std::int64_t heads = call.head_end - call.head_begin;
     const std::int64_t queries = call.query_end - call.query_begin;
-    std::vector<float> pooled;
-    std::vector<float> scores;
-    for (std::int64_t query = 0; query < queries; ++query) {
-      const auto visible = static_cast<std::size_t>(Row(call, query).visible_len());
-      scores.resize(visible);
+    const std::int64_t stride = std::max<std::int64_t>(candidates(call.shape.key_len), 1);
+    const std::int64_t together = std::clamp<std::int64_t>(kMostScores / stride, 1, kMostTogether);
+    std::vector<float> pooled(static_cast<std::size_t>(std::min(together, queries) * stride));
+    std::vector<float> scores(heads > 1 ? pooled.size() : 0);
+    for (std::int64_t first = 0; first < queries; first += together) {
+      const std::int64_t last = std::min(first + together, queries);
+      const auto size_of = [&](std::int64_t query) {
+        return static_cast<std::size_t>(candidates(Row(call, query).visible_len()));
+      };
       for (std::int64_t head = 0; head < heads; ++head) {
-        score_keys(Row(call, head * queries + query), head == 0 ? fresh(pooled, visible) : scores);
-        if (head > 0) sharing_.pool<float>(scores, pooled);
+        score_rows({call, head * queries + first, head * queries + last},
+                   head == 0 ? pooled.data() : scores.data(), stride);
+        for (std::int64_t query = first; query < last && head > 0; ++query) {
+          const auto at = static_cast<std::size_t>((query - first) * stride);
+          sharing_.pool<float>({&scores[at], size_of(query)}, {&pooled[at], size_of(query)});
+        }
       }
-      for (std::int64_t head = 0; head < heads; ++head) {
-        const Row row(call, head * queries + query);
-        row.add_top(pooled, budget(row));
+      for (std::int64_t row = first; row < heads * queries; row += queries) {
+        for (std::int64_t i = 0; i < last - first; ++i) {
+          add_best(Row(call, row + i),
+                   {&pooled[static_cast<std::size_t>(i * stride)], size_of(first + i)});
+        }
       }
     }
   }
 
  private:
-  static std::span<float> fresh(std::vector<float>& pooled, std::size_t size) {
-    pooled.assign(size, 0.0F);
-    return pooled;
+  Sharing sharing_;
+};
+
+// How many keys a row takes: `budget`, beyond those active or (`counts: total`) with them.
+class Budget {
+ public:
+  explicit Budget(const Arguments& arguments)
+      : tokens_(arguments.tokens("budget")), total_(arguments.choice("counts") == "total") {}
+
+  static std::vector<Parameter> parameters() {
+    std::vector<Parameter> table;
+    table.push_back(tokens("budget", "keys to select"));
+    table.push_back(choice("counts", {"extra", "total"},
+                           "whether the budget is beyond the active keys or includes them")
+                        .with_default("extra"));
+    return table;
+  }
+  std::int64_t of(const Row& row) const {
+    return row.resolve(tokens_) - (total_ ? row.active_count() : 0);
   }
 
-  Sharing sharing_;
+ private:
+  Tokens tokens_;
+  bool total_;
+};
+
+// The table of a masker that has a budget and shares: budget, counts, its own, share, reduce.
+inline std::vector<Parameter> budget_table(std::vector<Parameter> own = {}) {
+  std::vector<Parameter> table = Budget::parameters();
+  for (Parameter& parameter : own) table.push_back(std::move(parameter));
+  for (Parameter& parameter : Sharing::parameters()) table.push_back(std::move(parameter));
+  return table;
+}
+
+// Scores keys; the host excludes what is active, breaks ties and takes the budget. Its table is
+// budget_table().
+class ScoreMasker : public CandidateMasker {
+ public:
+  explicit ScoreMasker(const Arguments& arguments)
+      : CandidateMasker(Sharing::from(arguments)), budget_(arguments) {}
+
+  // Writes scores[j] for keys j of [0, scores.size()), the row's visible keys.
+  virtual void score_keys(const Row&, std::span<float>) const {
+    throw std::logic_error("a ScoreMasker overrides score_keys or score_rows");
+  }
+  // The same for many rows at once.
+  void score_rows(const RowRange& rows, float* scores, std::int64_t stride) const override {
+    for (std::int64_t i = 0; i < rows.size(); ++i) {
+      const Row row = rows[i];
+      score_keys(row, {scores + i * stride, static_cast<std::size_t>(row.visible_len())});
+    }
+  }
+  std::int64_t budget(const Row& row) const { return budget_.of(row); }
+
+  std::int64_t candidates(std::int64_t visible_len) const final { return visible_len; }
+  void add_best(const Row& row, std::span<const float> scores) const override {
+    row.add_top(scores, budget(row));
+  }
+
+ private:
+  Budget budget_;
 };
 
 // One row of blocks: the queries of a call whose position / block is `number()`, for the heads of

@@ -184,16 +184,17 @@ struct maskerade_host {
 
   /* Widens `count` values of dtype (MASKERADE_FLOAT32, ...) to float32. */
   void (*to_float)(uint32_t dtype, const void* source, size_t count, float* target);
-  /* products[i * count + j] = sum over d < dim of vectors[i * dim + d] * rows[j * row_stride + d],
-   * i < vector_count, j < count, in float32 and in the order of the host's scores (see Scoring).
-   */
+  /* products[i * product_stride + j] = sum over d < dim of vectors[i * dim + d] *
+   * rows[j * row_stride + d], i < vector_count, j < count, in float32 and in the order of the
+   * host's scores (see Scoring). */
   void (*multiply_rows)(const float* vectors,
                         size_t vector_count,
                         const float* rows,
                         int64_t row_stride,
                         size_t count,
                         size_t dim,
-                        float* products);
+                        float* products,
+                        int64_t product_stride);
   /* matches[j] = the number of equal bits of signature[words] and of signatures[j * words ...]. */
   void (*match_bits)(const uint64_t* signature,
                      const uint64_t* signatures,
@@ -412,9 +413,13 @@ typedef struct maskerade_index_extension {
                     const maskerade_key_span* keys,
                     char* error,
                     size_t error_size);
-  /* Forgets the keys from key_end on. [one thread] */
-  int32_t (*truncate)(
-      const void* masker, void* index, int64_t key_end, char* error, size_t error_size);
+  /* Forgets the keys from keys->key_end on. `keys` are those that stay, from key 0: an index that
+   * summarises keys may read again what it needs. [one thread] */
+  int32_t (*truncate)(const void* masker,
+                      void* index,
+                      const maskerade_key_span* keys,
+                      char* error,
+                      size_t error_size);
   /* The bytes that the index occupies. [any thread] */
   size_t (*size_bytes)(const void* masker, const void* index);
   void (*destroy)(const void* masker, void* index); /* [one thread] */

@@ -1,6 +1,7 @@
 // What a masker sees of a row, and how it adds keys to it.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -91,6 +92,15 @@ class Row {
   void add_top(std::span<const float> scores, std::int64_t count) const {
     require_ok(call_->services->add_top_scores(call_, row_, scores.data(), 0,
                                                static_cast<std::int64_t>(scores.size()), count));
+  }
+  // The indices of the `count` best of any scores, ascending.
+  std::vector<std::int32_t> top_indices(std::span<const float> scores, std::int64_t count) const {
+    const auto most = static_cast<std::size_t>(
+        std::clamp<std::int64_t>(count, 0, static_cast<std::int64_t>(scores.size())));
+    std::vector<std::int32_t> indices(most);
+    indices.resize(
+        call_->services->top_indices(call_, scores.data(), scores.size(), most, indices.data()));
+    return indices;
   }
 
  private:

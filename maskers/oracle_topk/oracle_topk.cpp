@@ -9,30 +9,16 @@ namespace sdk = maskerade::sdk;
 class OracleTopK final : public sdk::ScoreMasker {
  public:
   static sdk::Description describe() {
-    sdk::Description description{
-        .id = "oracle_topk",
-        .summary = "the visible inactive keys with the largest q.k",
-        .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey | sdk::kActive,
-        .parameters = {sdk::tokens("budget", "keys to select"),
-                       sdk::choice("counts", {"extra", "total"},
-                                   "whether the budget is beyond the active keys or includes them")
-                           .with_default("extra")}};
-    for (sdk::Parameter& parameter : sdk::Sharing::parameters()) {
-      description.parameters.push_back(std::move(parameter));
-    }
-    return description;
+    return {.id = "oracle_topk",
+            .summary = "the visible inactive keys with the largest q.k",
+            .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey | sdk::kActive,
+            .parameters = sdk::budget_table()};
   }
+  explicit OracleTopK(const sdk::Arguments& arguments) : ScoreMasker(arguments) {}
 
-  explicit OracleTopK(const sdk::Arguments& arguments)
-      : ScoreMasker(sdk::Sharing::from(arguments)),
-        budget_(arguments.tokens("budget")),
-        total_(arguments.choice("counts") == "total") {}
-
-  std::int64_t budget(const sdk::Row& row) const override {
-    return row.resolve(budget_) - (total_ ? row.active_count() : 0);
-  }
-  void score_keys(const sdk::Row& row, std::span<float> scores) const override {
-    row.products(0, static_cast<std::int64_t>(scores.size()), scores);
+  void score_rows(const sdk::RowRange& rows, float* scores, std::int64_t stride) const override {
+    sdk::require_ok(rows.call.services->score_range(&rows.call, rows.begin, rows.end, 0,
+                                                    rows.visible_end(), scores, stride));
   }
 
   // Heads that select alone still come as a kv group: the host then reads each key once for all.
@@ -47,10 +33,6 @@ class OracleTopK final : public sdk::ScoreMasker {
     }
     sdk::require_ok(call.services->add_top_products(&call, 0, sdk::row_count(call), counts.data()));
   }
-
- private:
-  sdk::Tokens budget_;
-  bool total_;
 };
 
 }  // namespace

@@ -60,8 +60,9 @@ class IndexMasker {
     key_end_ = key_end;
   }
   void truncate(std::int64_t key_end) {
-    for (const void* index : indexes_) {
-      require(extension().truncate(masker_, const_cast<void*>(index), key_end, error_.data(),
+    for (std::size_t i = 0; i < indexes_.size(); ++i) {
+      const maskerade_key_span keys = span(static_cast<std::int64_t>(i), 0, key_end);
+      require(extension().truncate(masker_, const_cast<void*>(indexes_[i]), &keys, error_.data(),
                                    error_.size()));
     }
     key_end_ = key_end;

@@ -191,6 +191,7 @@ TEST_F(Program, RunsEveryShippedExperiment) {
        "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
        "--set workloads.decode.key_len=1024"},
       {"samplers.yaml", ""},
+      {"scorers.yaml", ""},
       {"blocks.yaml", ""},
       {"auto_grid.yaml",
        "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "

@@ -11,7 +11,8 @@
 namespace maskerade {
 namespace {
 
-constexpr MaskerPlace kPlace{.seed = 5, .place = 2, .layer = 3, .depends_on = MASKERADE_DEPENDS_SEED};
+constexpr MaskerPlace kPlace{
+    .seed = 5, .place = 2, .layer = 3, .depends_on = MASKERADE_DEPENDS_SEED};
 
 TEST(MaskerHost, RandomSequencesHaveNoCuts) {
   const MaskerHost owner(kPlace);
@@ -43,11 +44,12 @@ TEST(MaskerHost, RefusesUndeclaredRandomness) {
 TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
   const MaskerHost owner(kPlace);
   const RandomField field({.seed = 1});
-  constexpr std::size_t kVectors = 3;
+  constexpr std::size_t kMostVectors = 11;
+  constexpr std::int64_t kProductStride = 140;
   constexpr std::size_t kRows = 131;
   constexpr std::size_t kDim = 19;
   constexpr std::int64_t kStride = 23;
-  std::vector<float> vectors(kVectors * kDim);
+  std::vector<float> vectors(kMostVectors * kDim);
   std::vector<float> rows(kRows * kStride);
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     vectors[i] = static_cast<float>(field.normal(0, static_cast<std::uint32_t>(i)));
@@ -55,16 +57,22 @@ TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i] = static_cast<float>(field.normal(1, static_cast<std::uint32_t>(i)));
   }
-  std::vector<float> products(kVectors * kRows);
-  owner.c_host()->multiply_rows(vectors.data(), kVectors, rows.data(), kStride, kRows, kDim,
-                                products.data());
-  for (std::size_t i = 0; i < kVectors; ++i) {
-    for (std::size_t j = 0; j < kRows; ++j) {
-      float sum = 0;
-      for (std::size_t d = 0; d < kDim; ++d) {
-        sum = std::fma(vectors[i * kDim + d], rows[j * static_cast<std::size_t>(kStride) + d], sum);
+  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{8}, kMostVectors}) {
+    std::vector<float> products(kMostVectors * kProductStride, -1.0F);
+    owner.c_host()->multiply_rows(vectors.data(), count, rows.data(), kStride, kRows, kDim,
+                                  products.data(), kProductStride);
+    for (std::size_t i = 0; i < kMostVectors; ++i) {
+      for (std::size_t j = 0; j < kProductStride; ++j) {
+        float expected = -1.0F;  // nothing is written there
+        if (i < count && j < kRows) {
+          expected = 0;
+          for (std::size_t d = 0; d < kDim; ++d) {
+            const float element = rows[j * static_cast<std::size_t>(kStride) + d];
+            expected = std::fma(vectors[i * kDim + d], element, expected);
+          }
+        }
+        EXPECT_EQ(products[i * kProductStride + j], expected) << i << ' ' << j;
       }
-      EXPECT_EQ(products[i * kRows + j], sum) << i << ' ' << j;
     }
   }
 }

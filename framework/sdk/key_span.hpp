@@ -1,0 +1,59 @@
+// The keys that an index is built from, appended to, or cut to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "framework/sdk/host.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::sdk {
+
+class KeySpan {
+ public:
+  explicit KeySpan(const maskerade_key_span& span) : span_(&span) {}
+
+  std::int64_t begin() const { return span_->key_begin; }
+  std::int64_t end() const { return span_->key_end; }
+  std::int64_t kv_head() const { return span_->kv_head; }
+  std::size_t dim() const { return static_cast<std::size_t>(span_->head_dim); }
+  Host host() const { return Host(span_->host); }
+
+  // Keys [first, last), widened to float32. [last - first][head_dim]
+  std::vector<float> keys(std::int64_t first, std::int64_t last) const {
+    return widened(span_->keys, span_->key_row_stride, first, last);
+  }
+  // The same of values, for maskers that declare MASKERADE_DEPENDS_VALUE.
+  std::vector<float> values(std::int64_t first, std::int64_t last) const {
+    return widened(span_->values, span_->value_row_stride, first, last);
+  }
+  // Calls body(first, last) for a thousand keys at a time.
+  template <typename Body>
+  void for_each_chunk(Body&& body) const {
+    constexpr std::int64_t kTogether = 1024;
+    for (std::int64_t first = begin(); first < end(); first += kTogether) {
+      body(first, first + kTogether < end() ? first + kTogether : end());
+    }
+  }
+
+ private:
+  std::vector<float> widened(const void* data,
+                             std::int64_t row_stride,
+                             std::int64_t first,
+                             std::int64_t last) const {
+    const std::int64_t element = span_->dtype == MASKERADE_FLOAT32 ? 4 : 2;
+    std::vector<float> rows(static_cast<std::size_t>(last - first) * dim());
+    for (std::int64_t key = first; key < last; ++key) {
+      const std::int64_t offset = (key - begin()) * row_stride * element;
+      host().to_float(span_->dtype, static_cast<const std::byte*>(data) + offset, dim(),
+                      &rows[static_cast<std::size_t>(key - first) * dim()]);
+    }
+    return rows;
+  }
+
+  const maskerade_key_span* span_;
+};
+
+}  // namespace maskerade::sdk
