@@ -14,7 +14,7 @@ namespace maskerade {
 // Whose host it is.
 struct MaskerPlace {
   std::uint64_t seed = 0;
-  std::uint32_t place = 0;       // of the masker in the pipeline
+  std::uint32_t place = 0;  // of the masker in the pipeline
   std::int64_t layer = 0;
   std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
 };

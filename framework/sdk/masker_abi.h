@@ -62,20 +62,21 @@ enum {
   MASKERADE_MAXIMUM_EXCLUDED = 1u << 1,
   MASKERADE_AFFECTS_INDEX = 1u << 2, /* another value needs another index */
   MASKERADE_LIST = 1u << 3,          /* takes one or more values */
-  MASKERADE_MAKES_SAMPLER = 1u << 4  /* with MASKERADE_TRAIT_SAMPLES: the masker samples only where a
-                                        parameter of this flag differs from its default */
+  MASKERADE_MAKES_SAMPLER = 1u << 4 /* with MASKERADE_TRAIT_SAMPLES: the masker samples only where a
+                                       parameter of this flag differs from its default */
 };
 
 /* One row of a masker's parameter table. */
 typedef struct maskerade_parameter {
   uint32_t struct_size;
-  uint32_t unit;              /* MASKERADE_UNIT_* */
-  uint32_t flags;             /* MASKERADE_MINIMUM_EXCLUDED, ... */
-  const char* name;           /* snake_case, unique in the table */
-  const char* default_value;  /* as a user would write it; NULL: the parameter is required */
-  double minimum;             /* smallest and largest accepted number; ignored for choices and */
-  double maximum;             /*   files and texts. Of tokens they bound counts; a percentage may be 0% to
-                                   100%, without 0% when the minimum is above 0 */
+  uint32_t unit;             /* MASKERADE_UNIT_* */
+  uint32_t flags;            /* MASKERADE_MINIMUM_EXCLUDED, ... */
+  const char* name;          /* snake_case, unique in the table */
+  const char* default_value; /* as a user would write it; NULL: the parameter is required */
+  /* The smallest and largest accepted number; ignored for choices, files and texts. Of tokens they
+   * bound counts; a percentage may be 0% to 100%, without 0% when the minimum is above 0. */
+  double minimum;
+  double maximum;
   const char* const* choices; /* NULL-terminated, for MASKERADE_UNIT_CHOICE; else NULL */
   const char* doc;            /* one line */
 } maskerade_parameter;
