@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -58,6 +59,19 @@ std::vector<Override> overrides_of(const std::vector<std::string>& settings) {
     overrides.push_back({setting.substr(0, equals), setting.substr(equals + 1)});
   }
   return overrides;
+}
+
+// Says which pipelines have no workload of their kind.
+void note_idle_pipelines(const Experiment& experiment) {
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    if (std::any_of(experiment.workloads.begin(), experiment.workloads.end(),
+                    [&](const WorkloadSpec& workload) { return runs_on(pipeline, workload); })) {
+      continue;
+    }
+    const char* kind = *pipeline.only == WorkloadKind::kDecode ? "decode" : "prefill";
+    print_note(fmt::format("pipeline \"{0}\" is for {1} only and no workload is {1}: it is not run",
+                           pipeline.label, kind));
+  }
 }
 
 // Loads every workload, then lists the cells.
@@ -178,6 +192,7 @@ int run(const RunArguments& arguments) {
   const Experiment experiment =
       read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
   check_pipelines(experiment);
+  note_idle_pipelines(experiment);
   if (arguments.dry_run) return print_cells(experiment, options);
   return run_cells(experiment, options, arguments.outputs, !arguments.no_peaks);
 }

@@ -30,6 +30,7 @@ const std::vector<AcceptedNames>& all_accepted_keys() {
       {"source safetensors",
        {"kind", "file", "query", "key", "value", "layers", "layout", "query_positions"}},
       {"source npy", {"kind", "query", "key", "value", "layers", "layout", "query_positions"}},
+      {"pipeline", {"maskers", "only"}},
       {"seeds", {"mask"}},
       {"check", {"oracle_rows", "tolerance"}},
       {"measure", {"target", "budget"}},
@@ -44,6 +45,7 @@ const std::vector<AcceptedNames>& all_accepted_choices() {
       {"dtype", {"float32", "float16", "bfloat16"}},
       {"devices", {"cpu", "cuda"}},
       {"kernels", {"auto", "dense", "tiles", "rows"}},
+      {"only", {"prefill", "decode"}},
       {"of", {"visible", "keys"}},
   };
   return kAll;

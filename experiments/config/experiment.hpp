@@ -66,6 +66,9 @@ inline bool is_generated(const WorkloadSource& source) noexcept {
          std::holds_alternative<StructuredSource>(source);
 }
 
+// What a workload does: read a prompt, or add to it token by token.
+enum class WorkloadKind { kPrefill, kDecode };
+
 // One workload after sweeps, file patterns and layers are expanded. Sizes that are not given come
 // from the data file; a generated source needs them all.
 struct WorkloadSpec {
@@ -84,7 +87,9 @@ struct WorkloadSpec {
   std::optional<float> scale;
   // Query rows to draw from the query_len of the source, which keep their positions; default: all.
   std::optional<std::int64_t> queries;
-  std::uint64_t query_seed = 0;                        // of that draw
+  std::uint64_t query_seed = 0;  // of that draw
+  // Known when a pipeline of the file asks for it; absent too when a data file cannot be read.
+  std::optional<WorkloadKind> kind = {};
   std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
 
   // Where the value of a key stands: for one that is not given, the workload's place.
@@ -100,7 +105,12 @@ struct PipelineSpec {
   std::string label;  // the name and the swept values: "topk budget=5%"
   TextPosition position;
   std::vector<MaskerUse> maskers;
+  std::optional<WorkloadKind> only = {};  // the workloads that it runs on; default: all
 };
+
+// Whether the grid has cells of that pipeline on that workload. A workload of unknown kind keeps
+// every pipeline: its cells all say why it cannot be loaded.
+bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept;
 
 // How a cell is checked and measured.
 struct CheckSpec {
@@ -150,8 +160,8 @@ Experiment read_experiment(const std::filesystem::path& file,
                            const Catalog& catalog);
 
 // The product workloads x checks x pipelines x devices x kernels x seeds, workloads outermost so
-// that data is loaded once. Pipelines without random maskers get one seed only. Throws ConfigError
-// above a million cells.
+// that data is loaded once. Pipelines without random maskers get one seed only; one for the other
+// kind of workload gets no cell. Throws ConfigError above a million cells.
 std::vector<Cell> make_grid(const Experiment& experiment);
 
 }  // namespace maskerade

@@ -9,6 +9,7 @@
 #include "experiments/config/overrides.hpp"
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/scalars.hpp"
+#include "experiments/config/workload_kind.hpp"
 #include "experiments/config/workload_reader.hpp"
 #include "experiments/config/yaml_tree.hpp"
 
@@ -206,6 +207,10 @@ Experiment read_experiment(const std::filesystem::path& file,
   const YamlEntry* let = root.find("let");
   experiment.pipelines =
       read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value, {catalog, folder});
+  if (std::any_of(experiment.pipelines.begin(), experiment.pipelines.end(),
+                  [](const PipelineSpec& spec) { return spec.only.has_value(); })) {
+    for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);
+  }
   const YamlEntry* devices = root.find("devices");
   experiment.devices = devices == nullptr
                            ? std::vector<std::string>{"cpu"}

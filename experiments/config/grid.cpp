@@ -11,6 +11,10 @@ constexpr std::size_t kMaxCells = 1'000'000;
 
 }  // namespace
 
+bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept {
+  return !pipeline.only || !workload.kind || *pipeline.only == *workload.kind;
+}
+
 std::vector<Cell> make_grid(const Experiment& experiment) {
   std::vector<std::size_t> seeds_of;  // each pipeline
   for (const PipelineSpec& pipeline : experiment.pipelines) {
@@ -22,6 +26,7 @@ std::vector<Cell> make_grid(const Experiment& experiment) {
   for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {
     for (std::size_t check = 0; check < experiment.checks.size(); ++check) {
       for (std::size_t pipeline = 0; pipeline < experiment.pipelines.size(); ++pipeline) {
+        if (!runs_on(experiment.pipelines[pipeline], experiment.workloads[workload])) continue;
         for (const std::string& device : experiment.devices) {
           for (const std::optional<Kernel>& kernel : experiment.kernels) {
             for (std::size_t seed = 0; seed < seeds_of[pipeline]; ++seed) {

@@ -170,19 +170,23 @@ void run_job(const Experiment& experiment,
 }  // namespace
 
 std::vector<Job> make_jobs(const Experiment& experiment) {
+  const std::vector<Cell> cells = make_grid(experiment);
+  auto next = cells.begin();
   std::vector<Job> jobs;
-  std::optional<std::pair<std::size_t, std::size_t>> block;
-  for (const Cell& cell : make_grid(experiment)) {
-    if (block != std::pair(cell.workload, cell.check)) {
-      block = {cell.workload, cell.check};
+  // A workload that no pipeline is for has its reference all the same.
+  for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {
+    for (std::size_t check = 0; check < experiment.checks.size(); ++check) {
       for (const std::string& device : experiment.devices) {
-        Job dense{.cell = cell, .is_dense_reference = true};
-        dense.cell.device = device;
-        dense.cell.kernel = Kernel::kDense;
-        jobs.push_back(dense);
+        jobs.push_back({.cell = {.workload = workload,
+                                 .check = check,
+                                 .device = device,
+                                 .kernel = Kernel::kDense},
+                        .is_dense_reference = true});
+      }
+      for (; next != cells.end() && next->workload == workload && next->check == check; ++next) {
+        jobs.push_back({.cell = *next});
       }
     }
-    jobs.push_back({.cell = cell});
   }
   for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].cell.number = i;
   return jobs;

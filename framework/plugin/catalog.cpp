@@ -104,6 +104,7 @@ class Check {
     require(masker.parameter_count == 0 || masker.parameters != nullptr,
             "its parameter table is NULL but parameter_count is not 0");
     std::set<std::string> names;
+    std::uint32_t stated = 0;
     for (std::size_t i = 0; i < masker.parameter_count; ++i) {
       const maskerade_parameter& row = masker.parameters[i];
       require(row.struct_size == sizeof(maskerade_parameter),
@@ -127,8 +128,12 @@ class Check {
               place +
                   "is flagged MASKERADE_MAKES_SAMPLER, which needs MASKERADE_TRAIT_SAMPLES and "
                   "a default");
+      check_guarantee(row, place, stated);
       if (row.default_value != nullptr) check_default(masker, row, place);
     }
+    require(stated == 0 || stated == (MASKERADE_STATES_EPSILON | MASKERADE_STATES_DELTA),
+            "states one of MASKERADE_STATES_EPSILON and MASKERADE_STATES_DELTA; a guarantee needs "
+            "both");
   }
 
   void index(const MaskerType& type) const {
@@ -148,6 +153,22 @@ class Check {
   }
 
  private:
+  // `stated`: the flags of a guarantee in the rows before this one.
+  void check_guarantee(const maskerade_parameter& row,
+                       const std::string& place,
+                       std::uint32_t& stated) const {
+    for (const auto& [flag, name] :
+         {std::pair(MASKERADE_STATES_EPSILON, "MASKERADE_STATES_EPSILON"),
+          std::pair(MASKERADE_STATES_DELTA, "MASKERADE_STATES_DELTA")}) {
+      if ((row.flags & flag) == 0) continue;
+      require((row.unit == MASKERADE_UNIT_SHARE || row.unit == MASKERADE_UNIT_NUMBER) &&
+                  (row.flags & MASKERADE_LIST) == 0,
+              place + fmt::format("is flagged {}, which takes one share or number", name));
+      require((stated & flag) == 0, place + fmt::format("is the second flagged {}", name));
+      stated |= flag;
+    }
+  }
+
   // A default must be a value that a user could write.
   void check_default(const maskerade_masker_descriptor& masker,
                      const maskerade_parameter& row,

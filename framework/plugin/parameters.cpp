@@ -228,6 +228,10 @@ const GivenParameter* find_given(const std::vector<GivenParameter>& given,
   return found;
 }
 
+bool differs_from_default(const maskerade_parameter& parameter, const std::string& resolved) {
+  return parameter.default_value == nullptr || resolved != parameter.default_value;
+}
+
 }  // namespace
 
 bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments) {
@@ -237,12 +241,27 @@ bool samples(const maskerade_masker_descriptor& masker, const Arguments& argumen
     const maskerade_parameter& parameter = masker.parameters[i];
     if ((parameter.flags & MASKERADE_MAKES_SAMPLER) == 0) continue;
     conditional = true;
-    if (parameter.default_value == nullptr ||
-        arguments.resolved()[i].second != parameter.default_value) {
-      return true;
-    }
+    if (differs_from_default(parameter, arguments.resolved()[i].second)) return true;
   }
   return !conditional;
+}
+
+std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& masker,
+                                          const Arguments& arguments) {
+  std::optional<double> epsilon;
+  std::optional<double> delta;
+  for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+    const maskerade_parameter& parameter = masker.parameters[i];
+    const double number = arguments.view()[i].values[0].number;
+    if ((parameter.flags & MASKERADE_STATES_EPSILON) != 0) epsilon = number;
+    if ((parameter.flags & MASKERADE_STATES_DELTA) != 0) delta = number;
+    if ((parameter.flags & MASKERADE_WAIVES_GUARANTEE) != 0 &&
+        differs_from_default(parameter, arguments.resolved()[i].second)) {
+      return std::nullopt;
+    }
+  }
+  if (!epsilon || !delta) return std::nullopt;
+  return Guarantee{*epsilon, *delta};
 }
 
 std::vector<std::string> files_of(const maskerade_parameter& parameter,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,15 @@ Arguments bind_arguments(const maskerade_masker_descriptor& masker,
 
 // Whether a masker with these arguments may add entries with probability < 1.
 bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments);
+
+// P(|D' - D| > epsilon D) <= delta, for every row's softmax denominator D and its estimate D'.
+struct Guarantee {
+  double epsilon = 0;
+  double delta = 0;
+};
+// What a masker with these arguments states; nullopt: nothing.
+std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& masker,
+                                          const Arguments& arguments);
 
 // The files that a parameter's values name, in order; none unless its unit is file.
 std::vector<std::string> files_of(const maskerade_parameter& parameter,

@@ -48,6 +48,10 @@ class Parameter {
   }
   Parameter affects_index() && { return c_.flags |= MASKERADE_AFFECTS_INDEX, *this; }
   Parameter makes_sampler() && { return c_.flags |= MASKERADE_MAKES_SAMPLER, *this; }
+  // The two of a guarantee, and what waives it: see MASKERADE_STATES_EPSILON.
+  Parameter states_epsilon() && { return c_.flags |= MASKERADE_STATES_EPSILON, *this; }
+  Parameter states_delta() && { return c_.flags |= MASKERADE_STATES_DELTA, *this; }
+  Parameter waives_guarantee() && { return c_.flags |= MASKERADE_WAIVES_GUARANTEE, *this; }
   Parameter list() && { return c_.flags |= MASKERADE_LIST, *this; }
   Parameter choices(std::vector<const char*> names) && {
     choices_ = std::move(names);

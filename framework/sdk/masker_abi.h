@@ -62,8 +62,17 @@ enum {
   MASKERADE_MAXIMUM_EXCLUDED = 1u << 1,
   MASKERADE_AFFECTS_INDEX = 1u << 2, /* another value needs another index */
   MASKERADE_LIST = 1u << 3,          /* takes one or more values */
-  MASKERADE_MAKES_SAMPLER = 1u << 4 /* with MASKERADE_TRAIT_SAMPLES: the masker samples only where a
-                                       parameter of this flag differs from its default */
+  /* With MASKERADE_TRAIT_SAMPLES: the masker samples only where a parameter of this flag differs
+   * from its default. */
+  MASKERADE_MAKES_SAMPLER = 1u << 4,
+  /* A guarantee that the host can test: one parameter is epsilon, one delta, and the masker states
+   * that P(|D' - D| > epsilon D) <= delta, D the sum of exp(logit) over a row's visible keys and D'
+   * its estimate, the sum of exp(logit) / p over the row's entries. Shares or numbers, one value.
+   */
+  MASKERADE_STATES_EPSILON = 1u << 5,
+  MASKERADE_STATES_DELTA = 1u << 6,
+  /* Where a parameter of this flag differs from its default, nothing is stated. */
+  MASKERADE_WAIVES_GUARANTEE = 1u << 7
 };
 
 /* One row of a masker's parameter table. */

@@ -43,11 +43,12 @@ class AdaptiveSampling final : public sdk::RowMasker {
             sdk::kShape | sdk::kSeed | sdk::kQuery | sdk::kKey | sdk::kValue | sdk::kActive,
         .traits = MASKERADE_TRAIT_SAMPLES,
         .parameters = {
-            sdk::share("epsilon", "relative error to keep").above(0).below(1),
+            sdk::share("epsilon", "relative error to keep").above(0).below(1).states_epsilon(),
             sdk::share("delta", "probability with which it may be exceeded")
                 .above(0)
                 .below(1)
-                .with_default("5%"),
+                .with_default("5%")
+                .states_delta(),
             sdk::tokens("base", "keys of the base sample, or their share of the candidates; >= 2")
                 .with_default("5%"),
             sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
@@ -60,7 +61,8 @@ class AdaptiveSampling final : public sdk::RowMasker {
                 .with_default("estimate"),
             sdk::choice("one_sided", {"false", "true"},
                         "whether delta bounds the error in one direction only")
-                .with_default("false")}};
+                .with_default("false")
+                .waives_guarantee()}};
   }
 
   explicit AdaptiveSampling(const sdk::Arguments& arguments)

@@ -203,7 +203,16 @@ TEST(ExperimentErrors, DataFiles) {
 TEST(ExperimentErrors, Pipelines) {
   expect_errors({
       {pipelines("pipelines: {p: 3}\n"),
-       "x.yaml:3:16: pipeline \"p\" is 3; it must be a list of maskers: [{sink: 4}, {local: 64}]"},
+       "x.yaml:3:16: pipeline \"p\" is 3; it must be a list of maskers, or a mapping "
+       "that holds one: [{sink: 4}, {local: 64}] or {maskers: [{sink: 4}], only: decode}"},
+      {pipelines("pipelines: {p: {only: decode}}\n"),
+       "x.yaml:3:16: pipeline \"p\" has no maskers; add maskers: [{sink: 4}]"},
+      {pipelines("pipelines: {p: {maskers: plain}}\n"),
+       "x.yaml:3:26: maskers of pipeline \"p\" is plain; it must be a list: [{sink: 4}]"},
+      {pipelines("pipelines: {p: {maskers: [plain], onl: decode}}\n"),
+       "x.yaml:3:35: unknown key \"onl\" in pipeline \"p\"; did you mean \"only\"?"},
+      {pipelines("pipelines: {p: {maskers: [plain], only: both}}\n"),
+       "x.yaml:3:41: unknown only \"both\"; known: prefill, decode"},
       {pipelines("pipelines: {p: [plan]}\n"),
        "x.yaml:3:17: unknown masker \"plan\"; did you mean \"plain\"?"},
       {pipelines("let: {base: [plain]}\npipelines: {p: [bass]}\n"),

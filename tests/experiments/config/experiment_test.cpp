@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -274,6 +275,89 @@ TEST(Grid, WorkloadsAreOutermostAndSeedsInnermost) {
   EXPECT_EQ(first, (Lines{"cpu auto 5", "cpu rows 5", "cuda auto 5", "cuda rows 5", "cpu auto 5",
                           "cpu auto 6", "cpu rows 5", "cpu rows 6", "cuda auto 5", "cuda auto 6",
                           "cuda rows 5", "cuda rows 6"}));
+}
+
+TEST(Pipelines, AMappingIsTheListOfItsMaskers) {
+  const ExperimentFolder folder;
+  const Experiment experiment = folder.read(
+      with_pipelines("let: {base: [plain, {top: {sweep: [1, 2]}}]}\n"
+                     "pipelines:\n"
+                     "  list: [base]\n"
+                     "  mapping: {maskers: [base]}\n"
+                     "  forms: {sweep: [[plain], {maskers: [plain, plain], only: prefill}]}\n"
+                     "  zipped: {zip: {maskers: [[plain], [base]], only: [prefill, decode]}}\n"));
+  const std::vector<PipelineSpec>& pipelines = experiment.pipelines;
+  ASSERT_EQ(pipelines.size(), 9U);
+  EXPECT_EQ(pipelines[1].label, "list top=2");
+  EXPECT_EQ(pipelines[3].label, "mapping top=2");
+  for (const std::size_t i : {0U, 1U}) {
+    ASSERT_EQ(pipelines[i].maskers.size(), pipelines[i + 2].maskers.size());
+    for (std::size_t m = 0; m < pipelines[i].maskers.size(); ++m) {
+      EXPECT_EQ(pipelines[i].maskers[m].type, pipelines[i + 2].maskers[m].type);
+      EXPECT_EQ(pipelines[i].maskers[m].arguments->resolved(),
+                pipelines[i + 2].maskers[m].arguments->resolved());
+    }
+    EXPECT_FALSE(pipelines[i].only);
+    EXPECT_FALSE(pipelines[i + 2].only);
+  }
+  EXPECT_EQ(pipelines[4].maskers.size(), 1U);
+  EXPECT_EQ(pipelines[5].maskers.size(), 2U);
+  EXPECT_EQ(pipelines[5].only, WorkloadKind::kPrefill);
+  EXPECT_EQ(pipelines[6].only, WorkloadKind::kPrefill);
+  EXPECT_EQ(pipelines[8].only, WorkloadKind::kDecode);
+  EXPECT_EQ(pipelines[8].maskers.size(), 2U);
+}
+
+// The labels of the pipelines that the grid has on each workload.
+std::map<std::string, Lines> pipelines_by_workload(const Experiment& experiment) {
+  std::map<std::string, Lines> found;
+  for (const Cell& cell : make_grid(experiment)) {
+    found[experiment.workloads[cell.workload].label].push_back(
+        experiment.pipelines[cell.pipeline].label);
+  }
+  return found;
+}
+
+TEST(Grid, LeavesOutPipelinesForTheOtherKindOfWorkload) {
+  const ExperimentFolder folder;
+  const Experiment experiment = folder.read(
+      "name: kinds\n"
+      "workloads:\n"
+      "  one: {source: {kind: gaussian}, query_heads: 1, query_len: 1, key_len: 8, head_dim: 8}\n"
+      "  two: {source: {kind: gaussian}, query_heads: 1, query_len: 2, key_len: 8, head_dim: 8}\n"
+      "  drawn: {source: {kind: gaussian}, query_heads: 1, query_len: 8, key_len: 8, head_dim: 8,\n"
+      "          queries: 1}\n"
+      "pipelines:\n"
+      "  any: [plain]\n"
+      "  p: {maskers: [plain], only: prefill}\n"
+      "  d: {maskers: [plain], only: decode}\n"
+      "  swept: {maskers: [plain], only: {sweep: [decode, prefill]}}\n");
+  EXPECT_EQ(pipelines_by_workload(experiment),
+            (std::map<std::string, Lines>{{"one", {"any", "d", "swept only=decode"}},
+                                          {"two", {"any", "p", "swept only=prefill"}},
+                                          {"drawn", {"any", "d", "swept only=decode"}}}));
+}
+
+TEST(Grid, ReadsTheKindOfAFileFromItsHeader) {
+  const ExperimentFolder folder;
+  // q: [2, 1, 8] and so a decode step; k, v: [2, 4, 8].
+  const std::string header = R"({"q":{"dtype":"F32","shape":[2,1,8],"data_offsets":[0,64]},)"
+                             R"("k":{"dtype":"F32","shape":[2,4,8],"data_offsets":[64,320]},)"
+                             R"("v":{"dtype":"F32","shape":[2,4,8],"data_offsets":[320,576]}})";
+  std::string size(8, '\0');
+  size[0] = static_cast<char>(header.size());
+  folder.write("step.safetensors", size + header + std::string(576, '\0'));
+  folder.write("broken.safetensors", "");
+  const Experiment experiment = folder.read(
+      "name: kinds\n"
+      "workload: {source: {kind: safetensors, file: '*.safetensors'}}\n"
+      "pipelines:\n"
+      "  p: {maskers: [plain], only: prefill}\n"
+      "  d: {maskers: [plain], only: decode}\n");
+  // Of a file that cannot be read, every cell says why.
+  EXPECT_EQ(
+      pipelines_by_workload(experiment),
+      (std::map<std::string, Lines>{{"workload step", {"d"}}, {"workload broken", {"p", "d"}}}));
 }
 
 }  // namespace

@@ -115,6 +115,7 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
   }
   for (const auto& [place, overrides] : examples) {
     std::string workload = "workload: {source: {kind: gaussian}, " + sizes + "}\n";
+    std::string pipelines = "pipelines: {p: [sink]}\n";
     std::vector<Override> placed = overrides;
     std::string prefix = place == "experiment" ? "" : place + ".";
     if (place.starts_with("source ")) {
@@ -128,9 +129,12 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
       EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
       placed = overrides;
       std::erase_if(placed, [](const Override& override) { return override.key == "workloads"; });
+    } else if (place == "pipeline") {
+      prefix = "pipelines.p.";
+      pipelines = "pipelines: {p: {}}\n";
     }
     for (Override& override : placed) override.key = prefix + override.key;
-    EXPECT_EQ(read("name: x\n" + workload + "pipelines: {p: [sink]}\n", placed), "") << place;
+    EXPECT_EQ(read("name: x\n" + workload + pipelines, placed), "") << place;
   }
 }
 

@@ -125,6 +125,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"parameter_sampler",
                 "parameter \"second\": is flagged MASKERADE_MAKES_SAMPLER, which needs "
                 "MASKERADE_TRAIT_SAMPLES and a default"},
+        Refused{"guarantee_unit",
+                "parameter \"second\": is flagged MASKERADE_STATES_EPSILON, which takes one share "
+                "or number"},
+        Refused{"guarantee_half",
+                "states one of MASKERADE_STATES_EPSILON and MASKERADE_STATES_DELTA; a guarantee "
+                "needs both"},
+        Refused{"guarantee_twice",
+                "parameter \"second\": is the second flagged MASKERADE_STATES_DELTA"},
         Refused{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
         Refused{
             "parameter_default",

@@ -249,5 +249,32 @@ TEST(Samples, OnlyWithTheTraitAndWhereAParameterSaysSo) {
   EXPECT_TRUE(samples(masker, bind_arguments(masker, {{"p", {"p"}}})));
 }
 
+TEST(StatedGuarantee, IsOfTheFlaggedParametersUnlessAnotherWaivesIt) {
+  const auto share = [](const char* name, const char* value, std::uint32_t flags) {
+    return maskerade_parameter{.struct_size = sizeof(maskerade_parameter),
+                               .unit = MASKERADE_UNIT_SHARE,
+                               .flags = flags,
+                               .name = name,
+                               .default_value = value,
+                               .minimum = 0,
+                               .maximum = 1,
+                               .doc = "a share"};
+  };
+  const maskerade_parameter table[] = {share("delta", "5%", MASKERADE_STATES_DELTA),
+                                       share("epsilon", "0.25", MASKERADE_STATES_EPSILON),
+                                       share("slack", "0", MASKERADE_WAIVES_GUARANTEE)};
+  maskerade_masker_descriptor masker = {.id = "stated", .parameters = table, .parameter_count = 3};
+  const auto stated = [&](const std::vector<GivenParameter>& given) {
+    return stated_guarantee(masker, bind_arguments(masker, given));
+  };
+  ASSERT_TRUE(stated({}));
+  EXPECT_EQ(stated({})->epsilon, 0.25);
+  EXPECT_EQ(stated({})->delta, 0.05);
+  EXPECT_EQ(stated({{"epsilon", {"10%"}}})->epsilon, 0.1);
+  EXPECT_FALSE(stated({{"slack", {"1%"}}}));
+  masker.parameter_count = 1;
+  EXPECT_FALSE(stated({}));
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -92,6 +92,17 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
   if (is("parameter_range")) table[1].minimum = 1000;
   if (is("parameter_default")) table[1].default_value = "0.02";
   if (is("parameter_sampler")) table[1].flags = MASKERADE_MAKES_SAMPLER;
+  if (is("guarantee_unit")) table[1].flags = MASKERADE_STATES_EPSILON;
+  if (is("guarantee_half") || is("guarantee_twice")) {
+    table[1].unit = MASKERADE_UNIT_SHARE;
+    table[1].default_value = "5%";
+    table[1].maximum = 1;
+    table[1].flags = MASKERADE_STATES_DELTA;
+  }
+  if (is("guarantee_twice")) {
+    table[0] = table[1];
+    table[0].name = "first";
+  }
   if (is("parameter_choices")) table[1].unit = MASKERADE_UNIT_CHOICE;
   if (is("half_index") || is("index_without_key")) masker.get_extension = half_index;
   if (is("half_index")) masker.depends_on |= MASKERADE_DEPENDS_KEY;

@@ -1,0 +1,98 @@
+#include "experiments/config/let_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiments/config/expansion.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr std::size_t kMaxSplicedItems = 10'000;
+
+}  // namespace
+
+LetTable::LetTable(const YamlNode* let, const Catalog& catalog) : let_(let) {
+  if (let_ == nullptr) return;
+  if (!let_->is_mapping()) {
+    throw ConfigError(let_->position, fmt::format("let is {}; it must be a mapping of named lists: "
+                                                  "{{base: [{{sink: 4}}, {{local: 64}}]}}",
+                                                  let_->describe()));
+  }
+  for (const YamlEntry& entry : let_->entries) {
+    if (catalog.find(entry.key) != nullptr) {
+      throw ConfigError(
+          entry.key_position,
+          fmt::format("let \"{}\" has the name of a masker; choose another name", entry.key));
+    }
+    if (!entry.value.is_list() && !is_sweep(entry.value)) {
+      throw ConfigError(entry.value.position,
+                        fmt::format("let \"{}\" is {}; it must be a list of maskers: [{{sink: 4}}]",
+                                    entry.key, entry.value.describe()));
+    }
+  }
+}
+
+const std::vector<YamlEntry>& LetTable::entries() const {
+  static const std::vector<YamlEntry> kNone;
+  return let_ == nullptr ? kNone : let_->entries;
+}
+
+std::vector<std::string> LetTable::names() const {
+  std::vector<std::string> names;
+  for (const YamlEntry& entry : entries()) names.push_back(entry.key);
+  return names;
+}
+
+bool LetTable::has(const std::string& name) const {
+  return let_ != nullptr && let_->find(name) != nullptr;
+}
+
+YamlNode LetTable::splice(const YamlNode& maskers) const {
+  std::vector<std::string> open;
+  std::size_t count = 0;
+  return splice_item(maskers, open, count);
+}
+
+YamlNode LetTable::splice_item(const YamlNode& item,
+                               std::vector<std::string>& open,
+                               std::size_t& count) const {
+  if (++count > kMaxSplicedItems) {
+    throw ConfigError(item.position,
+                      fmt::format("the lets expand to more than {} items", kMaxSplicedItems));
+  }
+  if (item.is_scalar() && has(item.text)) return splice_name(item, open, count);
+  YamlNode spliced = item;
+  if (item.is_list()) {
+    for (YamlNode& inner : spliced.items) inner = splice_item(inner, open, count);
+  } else if (is_sweep(item)) {
+    YamlNode& choices = spliced.entries.front().value;
+    for (YamlNode& choice : choices.items) choice = splice_item(choice, open, count);
+  }
+  return spliced;
+}
+
+YamlNode LetTable::splice_name(const YamlNode& item,
+                               std::vector<std::string>& open,
+                               std::size_t& count) const {
+  const std::string& name = item.text;
+  if (std::find(open.begin(), open.end(), name) != open.end()) {
+    throw ConfigError(item.position, fmt::format("let \"{}\" contains itself: {} -> {}", name,
+                                                 fmt::join(open, " -> "), name));
+  }
+  open.push_back(name);
+  const YamlNode& value = let_->find(name)->value;
+  YamlNode list{.kind = YamlNode::Kind::kList, .position = item.position, .text = name};
+  if (value.is_list()) {
+    for (const YamlNode& inner : value.items) {
+      list.items.push_back(splice_item(inner, open, count));
+    }
+  } else {
+    list.items.push_back(splice_item(value, open, count));
+  }
+  open.pop_back();
+  return list;
+}
+
+}  // namespace maskerade

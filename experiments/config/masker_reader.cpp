@@ -1,0 +1,184 @@
+#include "experiments/config/masker_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <utility>
+
+#include "experiments/config/accepted_keys.hpp"
+#include "experiments/config/pipeline_reader.hpp"
+#include "experiments/config/scalars.hpp"
+#include "framework/base/nearest_name.hpp"
+
+namespace maskerade {
+namespace {
+
+const maskerade_parameter* find_parameter(const maskerade_masker_descriptor& masker,
+                                          std::string_view name) {
+  for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+    if (name == masker.parameters[i].name) return &masker.parameters[i];
+  }
+  return nullptr;
+}
+
+// Whether a masker's value is `{share: 5%, of: visible}` and not its parameters of those names.
+bool is_share_of(const YamlNode& value, const maskerade_masker_descriptor& masker) {
+  const YamlEntry* of = value.find("of");
+  if (value.entries.size() != 2 || of == nullptr || value.find("share") == nullptr) return false;
+  if (of->value.text == "visible" || of->value.text == "keys") return true;
+  return find_parameter(masker, "share") == nullptr && find_parameter(masker, "of") == nullptr;
+}
+
+// `{share: 5%, of: visible}` as a tokens value.
+std::string share_text(const YamlNode& value, const std::string& what) {
+  const YamlEntry* share = value.find("share");
+  const YamlEntry* of = value.find("of");
+  if (value.entries.size() != 2 || share == nullptr || of == nullptr) {
+    throw ConfigError(value.position,
+                      fmt::format("{} is a mapping; it must be a single value, or for tokens "
+                                  "{{share: 5%, of: visible}}",
+                                  what));
+  }
+  const std::string population = read_choice(of->value, "of", accepted_choices("of"));
+  const std::string text = read_text(share->value, what + " share");
+  if (!text.ends_with('%')) {
+    throw ConfigError(
+        share->value.position,
+        fmt::format("{} share is {}; it must be a percentage, such as 5%", what, text));
+  }
+  return population == "visible" ? text + " of visible" : text;
+}
+
+// The items of nested lists, in order.
+void flatten(const YamlNode& list, std::vector<const YamlNode*>& items) {
+  for (const YamlNode& item : list.items) {
+    if (item.is_list()) {
+      flatten(item, items);
+    } else {
+      items.push_back(&item);
+    }
+  }
+}
+
+}  // namespace
+
+// Parameters as given, and where.
+struct MaskerReader::Given {
+  std::vector<GivenParameter> parameters;
+  std::vector<std::pair<std::string, TextPosition>> positions;  // by name
+};
+
+std::vector<MaskerUse> MaskerReader::read(const YamlNode& list) const {
+  std::vector<const YamlNode*> items;
+  flatten(list, items);
+  std::vector<MaskerUse> maskers;
+  for (const YamlNode* item : items) maskers.push_back(read_item(*item));
+  return maskers;
+}
+
+MaskerUse MaskerReader::read_item(const YamlNode& item) const {
+  if (item.is_scalar()) return bind(item.text, item.position, nullptr);
+  if (!item.is_mapping() || item.entries.size() != 1) {
+    throw ConfigError(
+        item.position,
+        fmt::format("an item of a pipeline is {}; it must be a masker's name, or "
+                    "one masker with its value: {{sink: 4}}",
+                    item.is_mapping() ? fmt::format("a mapping of {} keys", item.entries.size())
+                                      : item.describe()));
+  }
+  const YamlEntry& entry = item.entries.front();
+  if (lets_.has(entry.key)) {
+    throw ConfigError(
+        entry.key_position,
+        fmt::format("\"{}\" is a let and takes no value; write its name alone", entry.key));
+  }
+  return bind(entry.key, entry.key_position, &entry.value);
+}
+
+MaskerUse MaskerReader::bind(const std::string& id,
+                             const TextPosition& position,
+                             const YamlNode* value) const {
+  const std::shared_ptr<const MaskerType> type = context_.catalog.find(id);
+  if (type == nullptr) {
+    std::vector<std::string> known = context_.catalog.ids();
+    const std::vector<std::string> let_names = lets_.names();
+    known.insert(known.end(), let_names.begin(), let_names.end());
+    throw ConfigError(position, fmt::format("unknown masker \"{}\"{}", id, name_hint(id, known)));
+  }
+  const maskerade_masker_descriptor& masker = type->descriptor();
+  const Given given = value == nullptr ? Given{} : read_given(masker, position, *value);
+  try {
+    return {type, std::make_shared<const Arguments>(bind_arguments(masker, given.parameters))};
+  } catch (const ParameterError& error) {
+    TextPosition at = position;
+    for (const auto& [name, where] : given.positions) {
+      if (name == error.parameter()) at = where;
+    }
+    throw ConfigError(at, error.what());
+  }
+}
+
+MaskerReader::Given MaskerReader::read_given(const maskerade_masker_descriptor& masker,
+                                             const TextPosition& position,
+                                             const YamlNode& value) const {
+  if (value.is_empty()) {
+    throw ConfigError(position,
+                      fmt::format("\"{0}\" has no value; write {0} alone for its defaults, or "
+                                  "{{{0}: VALUE}}",
+                                  masker.id));
+  }
+  Given given;
+  if (!value.is_mapping() || is_share_of(value, masker)) {
+    const std::string name = masker.parameter_count > 0 ? masker.parameters[0].name : "";
+    add(masker, name, value.position, value, given);
+    return given;
+  }
+  for (const YamlEntry& entry : value.entries) {
+    const bool is_known = find_parameter(masker, entry.key) != nullptr;
+    add(masker, entry.key, is_known ? entry.value.position : entry.key_position, entry.value,
+        given);
+  }
+  return given;
+}
+
+void MaskerReader::add(const maskerade_masker_descriptor& masker,
+                       const std::string& name,
+                       const TextPosition& position,
+                       const YamlNode& value,
+                       Given& given) const {
+  const maskerade_parameter* parameter = find_parameter(masker, name);
+  const std::string what = fmt::format("{}.{}", masker.id, name);
+  GivenParameter result{.name = name, .values = {}, .is_list = value.is_list()};
+  if (value.is_list()) {
+    for (const YamlNode& item : value.items) {
+      result.values.push_back(value_text(item, what, parameter));
+    }
+  } else {
+    result.values.push_back(value_text(value, what, parameter));
+  }
+  given.parameters.push_back(std::move(result));
+  given.positions.emplace_back(name, position);
+}
+
+// A single value in the grammar of its unit.
+std::string MaskerReader::value_text(const YamlNode& value,
+                                     const std::string& what,
+                                     const maskerade_parameter* parameter) const {
+  if (value.is_mapping()) return share_text(value, what);
+  if (!value.is_scalar()) {
+    throw ConfigError(value.position,
+                      fmt::format("{} is {}; it must be a single value", what, value.describe()));
+  }
+  if (value.quoted && is_number(value.text) && parameter != nullptr &&
+      parameter->unit != MASKERADE_UNIT_CHOICE && parameter->unit != MASKERADE_UNIT_FILE) {
+    throw ConfigError(value.position,
+                      fmt::format("{} is {}; a number is written without quotes: {}", what,
+                                  value.describe(), value.text));
+  }
+  if (parameter != nullptr && parameter->unit == MASKERADE_UNIT_FILE && !value.text.empty()) {
+    return (context_.folder / value.text).lexically_normal().string();
+  }
+  return value.text;
+}
+
+}  // namespace maskerade
