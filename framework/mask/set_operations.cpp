@@ -475,8 +475,9 @@ Mask support_of(const Mask& mask) {
   return std::move(assembler).take();
 }
 
-Mask broadcast(const Mask& mask, MaskExtent extent) {
-  const MaskExtent own = mask.extent();
+namespace {
+
+void require_broadcast(MaskExtent own, MaskExtent extent) {
   if (extent.batch < 1 || extent.heads < 1 || (own.batch != 1 && own.batch != extent.batch) ||
       extent.heads % own.heads != 0) {
     throw ShapeError(
@@ -485,9 +486,36 @@ Mask broadcast(const Mask& mask, MaskExtent extent) {
                     "must be a multiple",
                     describe(own), describe(extent)));
   }
+}
+
+}  // namespace
+
+Mask broadcast(const Mask& mask, MaskExtent extent) {
+  require_broadcast(mask.extent(), extent);
   detail::MaskAssembler assembler(mask.visibility(), extent);
   detail::for_each_tile_row(extent, mask.tile_row_count(),
                             [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+                              assembler.append_copy(mask, mask.extent_batch(b),
+                                                    mask.extent_head(h, extent.heads), index, true);
+                            });
+  return std::move(assembler).take();
+}
+
+Mask gather_heads(const std::vector<const Mask*>& of_head) {
+  if (of_head.empty()) throw ShapeError("a mask has at least one head");
+  const Visibility& visibility = of_head.front()->visibility();
+  MaskExtent extent{1, static_cast<std::int64_t>(of_head.size())};
+  for (const Mask* mask : of_head) extent.batch = std::max(extent.batch, mask->extent().batch);
+  for (const Mask* mask : of_head) {
+    if (!(mask->visibility() == visibility)) {
+      throw ShapeError("the heads of one mask must have the same visible entries");
+    }
+    require_broadcast(mask->extent(), extent);
+  }
+  detail::MaskAssembler assembler(visibility, extent);
+  detail::for_each_tile_row(extent, of_head.front()->tile_row_count(),
+                            [&](std::int64_t b, std::int64_t h, std::int64_t index) {
+                              const Mask& mask = *of_head[static_cast<std::size_t>(h)];
                               assembler.append_copy(mask, mask.extent_batch(b),
                                                     mask.extent_head(h, extent.heads), index, true);
                             });

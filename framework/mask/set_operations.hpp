@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "framework/mask/mask.hpp"
 
 namespace maskerade {
@@ -28,5 +30,8 @@ Mask deterministic_part(const Mask& mask);
 Mask support_of(const Mask& mask);
 // The same entries over a larger extent.
 Mask broadcast(const Mask& mask, MaskExtent extent);
+// Head h as it is in *of_head[h]: one mask per query head, of one visibility, each of an extent
+// that can be broadcast to (batch, query heads). Throws ShapeError otherwise.
+Mask gather_heads(const std::vector<const Mask*>& of_head);
 
 }  // namespace maskerade

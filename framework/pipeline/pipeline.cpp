@@ -78,8 +78,8 @@ class Instance {
   const std::vector<const void*>& indexes() const { return indexes_; }
   const maskerade_index_extension* extension() const { return use_.type->index_extension(); }
 
-  // One index per (batch, kv head).
-  void build_indexes(const AttentionInputs& inputs, const Threads& threads) {
+  // One index per (batch, kv head) that one of `heads` reads.
+  void build_indexes(const AttentionInputs& inputs, const HeadSet& heads, const Threads& threads) {
     if (extension() == nullptr) return;
     indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
     const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
@@ -89,6 +89,7 @@ class Instance {
       span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
       span.batch = item / inputs.shape.kv_heads;
       span.kv_head = item % inputs.shape.kv_heads;
+      if (!heads.reads(span.kv_head, inputs.shape)) return;
       span.keys = inputs.k.row(span.batch, span.kv_head, 0);
       span.values = values ? inputs.v.row(span.batch, span.kv_head, 0) : nullptr;
       span.key_row_stride = inputs.k.row_stride;
@@ -109,6 +110,7 @@ class Instance {
   std::int64_t index_bytes() const {
     std::int64_t bytes = 0;
     for (const void* index : indexes_) {
+      if (index == nullptr) continue;
       bytes += static_cast<std::int64_t>(extension()->size_bytes(masker_, index));
     }
     return bytes;
@@ -165,10 +167,18 @@ MaskExtent own_extent(const MaskerType& type, const AttentionShape& shape) {
           type.depends_on(kContent | MASKERADE_DEPENDS_HEAD) ? shape.query_heads : 1};
 }
 
-// The mask after one masker, from the mask before it.
+// How many query heads make a unit of a masker.
+std::int64_t heads_together(const maskerade_grain& grain, const AttentionShape& shape) {
+  if (grain.heads == MASKERADE_HEADS_ALL) return shape.query_heads;
+  return grain.heads == MASKERADE_HEADS_GROUP ? shape.group_size() : 1;
+}
+
+// The mask after one masker, from the mask before it. A mask of several heads holds those of
+// `heads`; the others are empty.
 Mask run_masker(const Instance& instance,
                 const MaskerContext& context,
                 const Mask& previous,
+                const HeadSet& heads,
                 std::int64_t chunk_rows,
                 const Threads& threads,
                 MaskerReport& report) {
@@ -179,15 +189,14 @@ Mask run_masker(const Instance& instance,
   const std::int64_t tile_rows = previous.tile_row_count();
   const auto borders = chunk_borders(visibility, instance.grain().query_block, chunk_rows);
   const auto chunks = static_cast<std::int64_t>(borders.size()) - 1;
-  const std::uint32_t together = instance.grain().heads;
-  const std::int64_t heads_together = extent.heads == 1                   ? 1
-                                      : together == MASKERADE_HEADS_ALL   ? shape.query_heads
-                                      : together == MASKERADE_HEADS_GROUP ? shape.group_size()
-                                                                          : 1;
-  const std::int64_t groups = extent.heads / heads_together;
+  const bool is_shared = extent.heads == 1;
+  const std::int64_t together = is_shared ? 1 : heads_together(instance.grain(), shape);
+  const std::vector<std::int64_t> groups =
+      is_shared ? std::vector<std::int64_t>{0} : heads.units(together);
+  const auto group_count = static_cast<std::int64_t>(groups.size());
 
   // Too few units for the threads: each in turn, its keys scored by all threads.
-  const std::int64_t units = extent.batch * groups * chunks;
+  const std::int64_t units = extent.batch * group_count * chunks;
   const bool in_turn = units < threads.count() &&
                        instance.type().depends_on(MASKERADE_DEPENDS_QUERY) &&
                        instance.type().depends_on(MASKERADE_DEPENDS_KEY);
@@ -196,13 +205,21 @@ Mask run_masker(const Instance& instance,
   const Threads& of_parts = in_turn ? threads : alone;
 
   std::vector<std::unique_ptr<HostCall>> hosts(static_cast<std::size_t>(of_units.count()));
+  const auto words = static_cast<std::size_t>((previous.tile_count() + 63) / 64);
   std::vector<TileRow> results(static_cast<std::size_t>(extent.batch * extent.heads * tile_rows));
+  for (std::int64_t head = 0; head < extent.heads && !is_shared; ++head) {
+    for (std::int64_t b = 0; b < extent.batch && !heads.has(head); ++b) {
+      std::fill_n(results.begin() + (b * extent.heads + head) * tile_rows, tile_rows,
+                  TileRow{.any = std::vector<std::uint64_t>(words),
+                          .full = std::vector<std::uint64_t>(words)});
+    }
+  }
   of_units.for_each(units, [&](std::int64_t item, int worker) {
     const std::int64_t chunk = item % chunks;
-    const std::int64_t group = item / chunks % groups;
-    const CallRows rows{.batch = item / chunks / groups,
-                        .head_begin = group * heads_together,
-                        .head_end = (group + 1) * heads_together,
+    const std::int64_t group = groups[static_cast<std::size_t>(item / chunks % group_count)];
+    const CallRows rows{.batch = item / chunks / group_count,
+                        .head_begin = group * together,
+                        .head_end = (group + 1) * together,
                         .query_begin = borders[static_cast<std::size_t>(chunk)],
                         .query_end = borders[static_cast<std::size_t>(chunk) + 1]};
     auto& host = hosts[static_cast<std::size_t>(worker)];
@@ -247,12 +264,76 @@ void check_order(const std::vector<MaskerUse>& maskers) {
   }
 }
 
+// What selects for some heads: a list of maskers, ready to run.
+struct PreparedRoute {
+  std::string name;  // "": the pipeline's own
+  HeadSet heads;
+  bool is_dense = false;
+  std::vector<Instance> instances = {};
+  std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
+};
+
+PreparedRoute prepare_route(const std::string& name,
+                            const HeadSet& heads,
+                            bool is_dense,
+                            const std::vector<MaskerUse>& maskers,
+                            const AttentionInputs& inputs,
+                            const PipelineOptions& options,
+                            const Threads& threads) {
+  PreparedRoute route{.name = name, .heads = heads, .is_dense = is_dense};
+  for (const MaskerUse& use : maskers) {
+    const auto place = static_cast<std::uint32_t>(route.instances.size());
+    route.instances.emplace_back(use, inputs, options.seed, place);
+  }
+  // Backwards: a masker sees what the ones before it made active in the whole of its units.
+  route.heads_of.assign(route.instances.size(), heads);
+  HeadSet needed = heads;
+  for (std::size_t i = route.instances.size(); i-- > 0;) {
+    needed = needed.with_units_of(heads_together(route.instances[i].grain(), inputs.shape));
+    route.heads_of[i] = needed;
+  }
+  for (std::size_t i = 0; i < route.instances.size(); ++i) {
+    route.instances[i].build_indexes(inputs, route.heads_of[i], threads);
+  }
+  return route;
+}
+
 }  // namespace
 
 struct PreparedPipeline::State {
   AttentionInputs inputs;
   PipelineOptions options;
-  std::vector<Instance> instances;
+  std::vector<PreparedRoute> routes;  // each head is in one
+
+  // The mask of the heads of a route, and what its maskers did.
+  Mask select(const PreparedRoute& route,
+              Mask mask,
+              const Threads& threads,
+              std::vector<MaskerReport>& reports) const {
+    if (route.is_dense) return Mask::full(inputs.visibility);
+    for (std::size_t i = 0; i < route.instances.size(); ++i) {
+      const Instance& instance = route.instances[i];
+      const Stopwatch watch;
+      MaskerReport report{.id = instance.type().id(), .route = route.name};
+      const MaskerContext context{.inputs = &inputs,
+                                  .seed = options.seed,
+                                  .place = static_cast<std::uint32_t>(i),
+                                  .depends_on = instance.type().descriptor().depends_on,
+                                  .may_sample = instance.may_sample(),
+                                  .host = instance.host(),
+                                  .indexes = instance.indexes()};
+      mask = run_masker(instance, context, mask, route.heads_of[i], options.chunk_rows, threads,
+                        report);
+      report.select_ms = watch.elapsed_ms();
+      if (instance.extension() != nullptr) {
+        report.index_bytes = instance.index_bytes();
+        report.index_spans_future =
+            instance.extension()->spans_future != 0 && inputs.visibility.is_causal();
+      }
+      reports.push_back(std::move(report));
+    }
+    return mask;
+  }
 };
 
 PreparedPipeline::PreparedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -276,39 +357,48 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
   }
   // Maskers run over one head for all, or over every query head.
   const std::int64_t heads = extent.heads == 1 ? 1 : shape.query_heads;
-  Selection selection{heads == extent.heads ? previous : broadcast(previous, {extent.batch, heads}),
-                      {}};
-  for (const Instance& instance : state_->instances) {
-    const Stopwatch watch;
-    MaskerReport report{.id = instance.type().id()};
-    const MaskerContext context{.inputs = &state_->inputs,
-                                .seed = state_->options.seed,
-                                .place = static_cast<std::uint32_t>(selection.maskers.size()),
-                                .depends_on = instance.type().descriptor().depends_on,
-                                .may_sample = instance.may_sample(),
-                                .host = instance.host(),
-                                .indexes = instance.indexes()};
-    selection.mask =
-        run_masker(instance, context, selection.mask, state_->options.chunk_rows, threads, report);
-    report.select_ms = watch.elapsed_ms();
-    if (instance.extension() != nullptr) {
-      report.index_bytes = instance.index_bytes();
-      report.index_spans_future =
-          instance.extension()->spans_future != 0 && state_->inputs.visibility.is_causal();
-    }
-    selection.maskers.push_back(std::move(report));
+  Mask before = heads == extent.heads ? previous : broadcast(previous, {extent.batch, heads});
+  std::vector<MaskerReport> reports;
+  if (state_->routes.size() == 1) {
+    Mask mask = state_->select(state_->routes.front(), std::move(before), threads, reports);
+    return {std::move(mask), std::move(reports)};
   }
-  return selection;
+  std::vector<Mask> masks;
+  for (const PreparedRoute& route : state_->routes) {
+    masks.push_back(state_->select(route, before, threads, reports));
+  }
+  std::vector<const Mask*> of_head(static_cast<std::size_t>(shape.query_heads));
+  for (std::size_t i = 0; i < masks.size(); ++i) {
+    for (std::int64_t head = 0; head < shape.query_heads; ++head) {
+      if (state_->routes[i].heads.has(head)) of_head[static_cast<std::size_t>(head)] = &masks[i];
+    }
+  }
+  return {gather_heads(of_head), std::move(reports)};
 }
 
-Pipeline::Pipeline(std::vector<MaskerUse> maskers) : maskers_(std::move(maskers)) {
+Pipeline::Pipeline(std::vector<MaskerUse> maskers, std::vector<HeadRoute> routes)
+    : maskers_(std::move(maskers)), routes_(std::move(routes)) {
   check_order(maskers_);
+  for (const HeadRoute& route : routes_) check_order(route.maskers);
+  check_routes(routes_);
+}
+
+const HeadRoute* Pipeline::route_of(std::int64_t head) const noexcept {
+  for (const HeadRoute& route : routes_) {
+    if (std::binary_search(route.heads.begin(), route.heads.end(), head)) return &route;
+  }
+  return nullptr;
 }
 
 bool Pipeline::depends_on_seed() const noexcept {
-  return std::any_of(maskers_.begin(), maskers_.end(), [](const MaskerUse& use) {
-    return use.type->depends_on(MASKERADE_DEPENDS_SEED);
-  });
+  const auto draws = [](const std::vector<MaskerUse>& maskers) {
+    return std::any_of(maskers.begin(), maskers.end(), [](const MaskerUse& use) {
+      return use.type->depends_on(MASKERADE_DEPENDS_SEED);
+    });
+  };
+  return draws(maskers_) ||
+         std::any_of(routes_.begin(), routes_.end(),
+                     [&](const HeadRoute& route) { return draws(route.maskers); });
 }
 
 PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
@@ -317,10 +407,20 @@ PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
   inputs.validate();
   auto state =
       std::make_unique<PreparedPipeline::State>(PreparedPipeline::State{inputs, options, {}});
-  for (const MaskerUse& use : maskers_) {
-    const auto place = static_cast<std::uint32_t>(state->instances.size());
-    state->instances.emplace_back(use, inputs, options.seed, place);
-    state->instances.back().build_indexes(inputs, threads);
+  HeadSet own = HeadSet::all(inputs.shape.query_heads);
+  std::vector<HeadSet> of_route;
+  for (const HeadRoute& route : routes_) {
+    of_route.push_back(HeadSet::of(route, inputs.shape.query_heads));
+    own.remove(of_route.back());
+  }
+  if (!own.is_empty()) {
+    state->routes.push_back(prepare_route("", own, false, maskers_, inputs, options, threads));
+  }
+  for (std::size_t i = 0; i < routes_.size(); ++i) {
+    const HeadRoute& route = routes_[i];
+    if (of_route[i].is_empty()) continue;
+    state->routes.push_back(prepare_route(route.name, of_route[i], route.is_dense, route.maskers,
+                                          inputs, options, threads));
   }
   return PreparedPipeline(std::move(state));
 }

@@ -3,21 +3,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
-#include "framework/plugin/catalog.hpp"
-#include "framework/plugin/parameters.hpp"
+#include "framework/pipeline/head_routes.hpp"
 
 namespace maskerade {
-
-// One masker of a pipeline: which, with which arguments.
-struct MaskerUse {
-  std::shared_ptr<const MaskerType> type;
-  std::shared_ptr<const Arguments> arguments;
-};
 
 struct PipelineOptions {
   std::uint64_t seed = 0;          // of the maskers' randomness
@@ -27,6 +21,7 @@ struct PipelineOptions {
 // What one masker did in one selection.
 struct MaskerReport {
   std::string id;
+  std::string route;  // the route whose masker it is; "": the pipeline's own
   double select_ms = 0;
   std::int64_t keys_scored = 0;
   std::int64_t bytes_read = 0;
@@ -36,7 +31,8 @@ struct MaskerReport {
 
 struct Selection {
   Mask mask;
-  std::vector<MaskerReport> maskers;  // in list order
+  // In list order, then those of each route. A route that no head takes has none.
+  std::vector<MaskerReport> maskers;
 };
 
 // A pipeline made ready for one set of inputs: masker instances and their indexes (the timed stage
@@ -54,6 +50,10 @@ class PreparedPipeline {
   // The same, from a mask that is there already. Throws ShapeError when its visibility or extent
   // is not that of the inputs. It may hold sampled entries: whoever gives it vouches that the
   // maskers do not bias what they estimate.
+  //
+  // Routes: each masker runs over the units (see maskerade_grain) that hold a head which its route
+  // has, or which a later masker of that route sees together with one; nothing else is scored,
+  // indexed or counted. A dense route costs nothing.
   Selection select(const Threads& threads, const Mask& previous) const;
 
  private:
@@ -63,12 +63,16 @@ class PreparedPipeline {
   std::unique_ptr<State> state_;
 };
 
-// An ordered list of maskers. A value.
+// An ordered list of maskers, and what selects for some heads in their place. A value.
 class Pipeline {
  public:
-  // Throws Error when the order is not allowed (design: sampling estimates).
-  explicit Pipeline(std::vector<MaskerUse> maskers);
+  // Throws Error when the order is not allowed (design: sampling estimates), or when the routes are
+  // not (see check_routes).
+  explicit Pipeline(std::vector<MaskerUse> maskers, std::vector<HeadRoute> routes = {});
   const std::vector<MaskerUse>& maskers() const noexcept { return maskers_; }
+  const std::vector<HeadRoute>& routes() const noexcept { return routes_; }
+  // The route that a query head takes, or nullptr: the pipeline's own maskers.
+  const HeadRoute* route_of(std::int64_t head) const noexcept;
   // Whether any masker draws random numbers.
   bool depends_on_seed() const noexcept;
 
@@ -79,6 +83,7 @@ class Pipeline {
 
  private:
   std::vector<MaskerUse> maskers_;
+  std::vector<HeadRoute> routes_;
 };
 
 }  // namespace maskerade

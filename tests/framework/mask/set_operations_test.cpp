@@ -299,6 +299,32 @@ RC_GTEST_PROP(Broadcasting, OperandsGrowToTheLargerExtent, ()) {
   RC_ASSERT(is_subset(intersection_of(a, b), a));
 }
 
+RC_GTEST_PROP(Broadcasting, GatheredHeadsAreThoseOfTheirMasks, ()) {
+  const Visibility visibility = random_visibility();
+  std::vector<Mask> masks;
+  for (int i = 0; i < 3; ++i) {
+    const MaskExtent extent{draw(1, 2), std::int64_t{1} << draw(0, 2)};
+    masks.push_back(random_mask(visibility, extent, Kind::kSampled));
+  }
+  std::vector<const Mask*> of_head;
+  for (int head = 0; head < 4; ++head) {
+    of_head.push_back(&masks[static_cast<std::size_t>(draw(0, 2))]);
+  }
+  const Mask gathered = gather_heads(of_head);
+  const std::vector<float> weights = to_dense(gathered);
+  std::size_t next = 0;
+  for (std::int64_t batch = 0; batch < gathered.extent().batch; ++batch) {
+    for (std::int64_t head = 0; head < 4; ++head) {
+      const Mask wide = broadcast(*of_head[static_cast<std::size_t>(head)], {2, 4});
+      for (std::int64_t query = 0; query < visibility.query_len(); ++query) {
+        for (std::int64_t key = 0; key < visibility.key_len(); ++key) {
+          RC_ASSERT(weights[next++] == wide.probability(batch, head, query, key));
+        }
+      }
+    }
+  }
+}
+
 TEST(Broadcasting, EachOperandMayBringItsOwnDimension) {
   const Visibility visibility = Visibility::all(1, 4);
   const Mask by_batch = from_dense(visibility, {2, 1}, std::vector<float>{1, 0, 0, 0, 0, 1, 0, 0});
@@ -332,6 +358,18 @@ TEST(Broadcasting, MasksThatDoNotFitAreRefused) {
             }),
             "a mask of (batch, heads) (2, 4) cannot be broadcast to (2, 6): batch must be equal or "
             "was 1, heads must be a multiple");
+  const Mask of_two = Mask::empty(visibility, {1, 2});
+  const Mask of_three = Mask::empty(visibility, {1, 3});
+  EXPECT_EQ(shape_error_of([&] {
+              gather_heads({&of_three, &of_two});
+            }),
+            "a mask of (batch, heads) (1, 3) cannot be broadcast to (1, 2): batch must be equal or "
+            "was 1, heads must be a multiple");
+  const Mask of_others = Mask::empty(Visibility::causal(2, 4), {1, 2});
+  EXPECT_EQ(shape_error_of([&] {
+              gather_heads({&of_two, &of_others});
+            }),
+            "the heads of one mask must have the same visible entries");
 }
 
 }  // namespace
