@@ -13,6 +13,8 @@ namespace maskerade {
 struct PipelineContext {
   const Catalog& catalog;
   std::filesystem::path folder;  // relative paths of file parameters start here; absolute
+  const PresetTable& presets;
+  const YamlNode* overrides = nullptr;  // those of the file, for all its pipelines
 };
 
 // Reads the sections `pipelines` and `let` (nullptr: there is none). Every let is validated, used

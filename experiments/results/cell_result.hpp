@@ -76,6 +76,7 @@ struct HeadResult {
   double density = 0;  // active / visible entries; 0 when nothing is visible
   double recall = 0;   // attention_recall over this head's rows
   double rel_l2_error = 0;
+  std::string route = {};  // what selected for it in the pipeline's place; "": nothing did
 };
 
 // Names and values, in order.
@@ -108,7 +109,9 @@ struct CellResult {
   double measure_budget_ms = 0;
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
+  // On a route, "ROUTE/id".
   std::vector<std::pair<std::string, NamedTexts>> params;
+  NamedTexts routes = {};  // what selected for some heads in the pipeline's place, and which heads
   std::optional<MaskCounts> counts;  // over the whole problem: broadcast copies counted
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;

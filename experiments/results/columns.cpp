@@ -228,6 +228,7 @@ std::vector<Column> make_columns() {
   add(column("threads", &Result::threads));
   add(column("chunk_rows", &Result::chunk_rows));
   add(column("params", &Result::params));
+  add(column("routes", &Result::routes));
   add(column("density", &Result::counts, &MaskCounts::density));
   add(column("density_p5", &Result::counts, &MaskCounts::density_p5));
   add(column("density_p95", &Result::counts, &MaskCounts::density_p95));

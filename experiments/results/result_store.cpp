@@ -35,6 +35,7 @@ CREATE TABLE heads (
   density REAL,            -- active / visible entries
   recall REAL,             -- share of the dense softmax mass on keys selected for certain
   rel_l2_error REAL,       -- of the output against the dense reference
+  route TEXT,              -- what selected for it in the pipeline's place; null: nothing did
   PRIMARY KEY (key, layer, batch, head)
 ) WITHOUT ROWID)";
 
@@ -203,7 +204,7 @@ struct ResultStore::State {
                               "NOT NULL")),
         remove(database.prepare("DELETE FROM cells WHERE key = ?")),
         insert(database.prepare(insert_cell())),
-        insert_head(database.prepare("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?)")),
+        insert_head(database.prepare("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)")),
         remove_without_data(database.prepare(
             "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND "
             "pipeline = ? AND device = ? AND kernel = ? AND mask_seed IS ?")),
@@ -292,9 +293,9 @@ void ResultStore::write(const CellResult& result) {
   for (const HeadResult& head : result.heads) {
     const std::int64_t layer = result.facts ? result.facts->layer : 0;
     parameter = 0;
-    for (const ColumnValue& value :
-         std::vector<ColumnValue>{result.key, layer, head.batch, head.head, head.density,
-                                  head.recall, head.rel_l2_error}) {
+    for (const ColumnValue& value : std::vector<ColumnValue>{
+             result.key, layer, head.batch, head.head, head.density, head.recall, head.rel_l2_error,
+             head.route.empty() ? ColumnValue() : ColumnValue(head.route)}) {
       state_->insert_head.bind(++parameter, value);
     }
     state_->insert_head.run();

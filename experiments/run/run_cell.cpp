@@ -132,16 +132,19 @@ CostFacts cost_of(const Made& made, DType dtype) {
 
 std::vector<HeadResult> heads_of(const Mask& mask,
                                  const AttentionShape& shape,
-                                 const Fidelity& fidelity) {
+                                 const Fidelity& fidelity,
+                                 const Pipeline& pipeline) {
   const std::vector<double> densities = head_densities(mask, shape);
   std::vector<HeadResult> heads;
   for (std::size_t i = 0; i < fidelity.heads.size(); ++i) {
     const auto number = static_cast<std::int64_t>(i);
+    const HeadRoute* route = pipeline.route_of(number % shape.query_heads);
     heads.push_back({.batch = number / shape.query_heads,
                      .head = number % shape.query_heads,
                      .density = densities[i],
                      .recall = fidelity.heads[i].attention_recall,
-                     .rel_l2_error = fidelity.heads[i].rel_l2_error});
+                     .rel_l2_error = fidelity.heads[i].rel_l2_error,
+                     .route = route == nullptr ? "" : route->name});
   }
   return heads;
 }
@@ -225,7 +228,7 @@ void run_cell(const CellContext& context,
   result.cost->attainable_ms = attainable_ms(context, mask, result);
   result.times = summarize_stages(samples, result);
   result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
-  result.heads = heads_of(mask, inputs.shape, *result.fidelity);
+  result.heads = heads_of(mask, inputs.shape, *result.fidelity, attention.pipeline());
   if (std::isnan(result.fidelity->rel_l2_error) || std::isnan(result.fidelity->attention_recall)) {
     fail(result, fmt::format("the output of the {} kernel holds NaN", result.kernel_mix));
   }
@@ -264,7 +267,7 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
   result.fidelity =
       compare_outputs(context.inputs.shape, output, context.dense.output, {output.lse, output.lse});
-  result.heads = heads_of(context.dense.mask, context.inputs.shape, *result.fidelity);
+  result.heads = heads_of(context.dense.mask, context.inputs.shape, *result.fidelity, Pipeline({}));
   check_against_dense(context, output, context.dense.oracle, result.kernel_mix, result);
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -13,12 +12,12 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 namespace {
 
-constexpr const char* kDenseName = "dense";
 constexpr const char* kNoCuda = "this build has no CUDA backend";
 
 void fail(CellResult& result, const std::string& reason) {
@@ -141,6 +140,7 @@ void describe_source(const NpySource& source, CellResult& result) {
 
 void run_job(const Experiment& experiment,
              const Job& job,
+             const Pipeline& pipeline,
              const RunOptions& options,
              CurrentWorkload& current,
              CellResult& result) {
@@ -159,8 +159,7 @@ void run_job(const Experiment& experiment,
     if (job.is_dense_reference) {
       run_dense_cell(context, result);
     } else {
-      const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
-      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel, options.costs),
+      run_cell(context, ResearchAttention(pipeline, job.cell.kernel, options.costs),
                job.cell.mask_seed, result);
     }
   });
@@ -233,13 +232,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   if (!job.cell.kernel || job.cell.kernel == Kernel::kRows)
     result.cost_model = options.costs.origin;
   result.mask_seed = job.cell.mask_seed;
-  std::map<std::string, int> uses;
-  for (const MaskerUse& use : pipeline.maskers) {
-    std::string id = use.type->id();
-    const int count = ++uses[id];
-    if (count > 1) id += fmt::format("#{}", count);
-    result.params.emplace_back(id, use.arguments->resolved());
-  }
+  result.params = resolved_parameters(pipeline_of(experiment, job, nullptr));
   return result;
 }
 
@@ -260,16 +253,22 @@ RunOutcome run_experiment(const Experiment& experiment,
       break;
     }
     CellResult result = describe_job(experiment, job, options);
-    result.plugins = keys.plugins_of(job);
     if (listener.on_begin) listener.on_begin(job, result);
     current.load(job.cell, outcome.bad_inputs);
+    Pipeline pipeline = pipeline_of(experiment, job, nullptr);
+    std::optional<std::string> unroutable;
     if (!current.load_failure()) {
       const Workload& workload = current.workload();
+      unroutable = failure_of([&] { pipeline = pipeline_of(experiment, job, &workload); });
+      result.params = resolved_parameters(pipeline);
+      result.routes = route_texts(pipeline);
       result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
                                    workload.source, workload.layer, workload.scale};
     }
+    result.plugins = keys.plugins_of(pipeline);
     if (listener.find_finished) {
-      result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());
+      result.key =
+          keys.next_key(job, pipeline, result, current.load_failure() ? "" : current.fingerprint());
       if (std::optional<CellResult> kept = listener.find_finished(result.key)) {
         kept->cell = result.cell;
         ++outcome.kept;
@@ -278,8 +277,12 @@ RunOutcome run_experiment(const Experiment& experiment,
         continue;
       }
     }
-    run_job(experiment, job, options, current, result);
-    if (const std::string file = keys.changed_file(job); !file.empty()) {
+    if (unroutable) {
+      fail(result, *unroutable);
+    } else {
+      run_job(experiment, job, pipeline, options, current, result);
+    }
+    if (const std::string file = keys.changed_file(pipeline); !file.empty()) {
       fail(result, fmt::format("{} changed while the experiment ran; run it again", file));
     }
     count(result);

@@ -25,14 +25,14 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
   for (const Column& column : cell_columns()) names += column.name + " ";
   // Another list of names needs another ResultStore::kFormat here.
-  EXPECT_EQ(ResultStore::kFormat, 2);
+  EXPECT_EQ(ResultStore::kFormat, 3);
   EXPECT_EQ(
       names,
       "experiment workload cell pipeline status reason device kernel kernel_mix cost_model dtype "
       "batch "
       "query_heads kv_heads query_len key_len head_dim causal source file layer seed "
       "source_params queries query_seed scale mask_seed "
-      "threads chunk_rows params density density_p5 density_p95 visible_entries "
+      "threads chunk_rows params routes density density_p5 density_p95 visible_entries "
       "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
       "total_bytes attainable_ms percent_of_attainable prepare_ms prepare_ms_lo prepare_ms_hi "
@@ -40,7 +40,8 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
       "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "
       "total_ms_lo total_ms_hi total_ms_min dense_ms dense_ms_lo dense_ms_hi dense_ms_min "
-      "dense_kernel speedup break_even_density repetitions measure_target measure_budget_ms cached rel_l2_error "
+      "dense_kernel speedup break_even_density repetitions measure_target measure_budget_ms cached "
+      "rel_l2_error "
       "rel_l2_error_median_head "
       "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "
       "oracle_error dense_oracle_error oracle_rows tolerance tolerance_is_loosened "
