@@ -160,6 +160,18 @@ MeasureSpec read_measure(const YamlNode& node) {
   return spec;
 }
 
+// Throws ConfigError where samplers of a pipeline draw from the same keys of a workload whose
+// length is known.
+void check_samplers(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
+  if (!workload.key_len || !runs_on(pipeline, workload)) return;
+  try {
+    check_populations(pipeline.maskers, *workload.key_len);
+  } catch (const Error& error) {
+    throw ConfigError(pipeline.position, fmt::format("pipeline \"{}\", workload \"{}\": {}",
+                                                     pipeline.name, workload.name, error.what()));
+  }
+}
+
 std::vector<Variant> expand_section(const YamlNode& root, const std::string& key) {
   const YamlEntry* section = root.find(key);
   if (section != nullptr) return expand_sweeps(section->value);
@@ -217,7 +229,10 @@ Experiment read_experiment(const std::filesystem::path& file,
     for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);
   }
   for (const PipelineSpec& pipeline : experiment.pipelines) {
-    for (const WorkloadSpec& workload : experiment.workloads) check_heads(pipeline, workload);
+    for (const WorkloadSpec& workload : experiment.workloads) {
+      check_heads(pipeline, workload);
+      check_samplers(pipeline, workload);
+    }
   }
   const YamlEntry* devices = root.find("devices");
   experiment.devices = devices == nullptr

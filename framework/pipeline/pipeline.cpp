@@ -241,26 +241,31 @@ Mask run_masker(const Instance& instance,
   return Mask::from_tile_rows(visibility, extent, results);
 }
 
+bool is_sampler(const MaskerUse& use) { return samples(use.type->descriptor(), *use.arguments); }
+
 // A sampler's probabilities are those of the keys that were inactive when it drew. A masker that
 // reads what is active and comes later would choose by the draw's outcome and bias the estimate; a
-// second sampler over the same keys would count their mass twice.
+// second sampler over the same keys would count their mass twice. One over other keys does neither.
 void check_order(const std::vector<MaskerUse>& maskers) {
-  const MaskerUse* sampler = nullptr;
+  std::vector<const MaskerUse*> samplers;
   for (const MaskerUse& use : maskers) {
-    if (sampler != nullptr && use.type->depends_on(MASKERADE_DEPENDS_ACTIVE)) {
-      throw Error(
-          fmt::format("\"{0}\" reads which keys are active and cannot follow the sampler "
-                      "\"{1}\": the estimate would be biased; put \"{0}\" before it",
-                      use.type->id(), sampler->type->id()));
+    const bool may_draw = is_sampler(use);
+    for (const MaskerUse* sampler : samplers) {
+      if (may_draw && !can_be_disjoint(use.type->descriptor(), *use.arguments,
+                                       sampler->type->descriptor(), *sampler->arguments)) {
+        throw Error(
+            fmt::format("the sampler \"{}\" cannot follow the sampler \"{}\": together they "
+                        "would count the mass of the keys that they draw from twice; keep one",
+                        use.type->id(), sampler->type->id()));
+      }
+      if (!may_draw && use.type->depends_on(MASKERADE_DEPENDS_ACTIVE)) {
+        throw Error(
+            fmt::format("\"{0}\" reads which keys are active and cannot follow the sampler "
+                        "\"{1}\": the estimate would be biased; put \"{0}\" before it",
+                        use.type->id(), sampler->type->id()));
+      }
     }
-    if (!samples(use.type->descriptor(), *use.arguments)) continue;
-    if (sampler != nullptr) {
-      throw Error(
-          fmt::format("the sampler \"{}\" cannot follow the sampler \"{}\": together they "
-                      "would count the mass of the keys that they draw from twice; keep one",
-                      use.type->id(), sampler->type->id()));
-    }
-    sampler = &use;
+    if (may_draw) samplers.push_back(&use);
   }
 }
 
@@ -376,6 +381,25 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
   return {gather_heads(of_head), std::move(reports)};
 }
 
+void check_populations(const std::vector<MaskerUse>& maskers, std::int64_t key_len) {
+  std::vector<std::pair<const MaskerUse*, KeyRange>> samplers;
+  for (const MaskerUse& use : maskers) {
+    if (!is_sampler(use)) continue;
+    const auto keys = population_of(use.type->descriptor(), *use.arguments, key_len);
+    if (!keys) continue;  // then it is the only sampler
+    for (const auto& [other, taken] : samplers) {
+      if (!keys->overlaps(taken)) continue;
+      throw Error(fmt::format(
+          "the sampler \"{}\" draws from keys [{}, {}) of {} and the sampler \"{}\" before it from "
+          "[{}, {}): together they would count the mass of the keys in both twice; make the ranges "
+          "disjoint, or keep one",
+          use.type->id(), keys->begin, keys->end, key_len, other->type->id(), taken.begin,
+          taken.end));
+    }
+    samplers.emplace_back(&use, *keys);
+  }
+}
+
 Pipeline::Pipeline(std::vector<MaskerUse> maskers, std::vector<HeadRoute> routes)
     : maskers_(std::move(maskers)), routes_(std::move(routes)) {
   check_order(maskers_);
@@ -405,6 +429,8 @@ PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
                                    const PipelineOptions& options,
                                    const Threads& threads) const {
   inputs.validate();
+  check_populations(maskers_, inputs.shape.key_len);
+  for (const HeadRoute& route : routes_) check_populations(route.maskers, inputs.shape.key_len);
   auto state =
       std::make_unique<PreparedPipeline::State>(PreparedPipeline::State{inputs, options, {}});
   HeadSet own = HeadSet::all(inputs.shape.query_heads);

@@ -63,6 +63,10 @@ class PreparedPipeline {
   std::unique_ptr<State> state_;
 };
 
+// Throws Error when two samplers of a list draw from the same keys of key_len: together they would
+// count the mass of these twice.
+void check_populations(const std::vector<MaskerUse>& maskers, std::int64_t key_len);
+
 // An ordered list of maskers, and what selects for some heads in their place. A value.
 class Pipeline {
  public:
@@ -76,7 +80,8 @@ class Pipeline {
   // Whether any masker draws random numbers.
   bool depends_on_seed() const noexcept;
 
-  // Creates the maskers and builds their indexes. Throws ShapeError or PluginError.
+  // Creates the maskers and builds their indexes. Throws ShapeError or PluginError, and Error as
+  // check_populations does.
   PreparedPipeline prepare(const AttentionInputs& inputs,
                            const PipelineOptions& options,
                            const Threads& threads) const;

@@ -77,9 +77,8 @@ class Check {
   }
 
   void descriptor(const maskerade_masker_descriptor& masker) const {
-    // While the major version is 0, minor versions do not mix.
     require(
-        masker.abi_major == MASKERADE_ABI_MAJOR && masker.abi_minor == MASKERADE_ABI_MINOR,
+        accepts_abi(MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR, masker.abi_major, masker.abi_minor),
         fmt::format("was built for ABI {}.{}, this program has {}.{}; rebuild it with this "
                     "program's headers",
                     masker.abi_major, masker.abi_minor, MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR));
@@ -105,6 +104,7 @@ class Check {
             "its parameter table is NULL but parameter_count is not 0");
     std::set<std::string> names;
     std::uint32_t stated = 0;
+    std::uint32_t bounds = 0;
     for (std::size_t i = 0; i < masker.parameter_count; ++i) {
       const maskerade_parameter& row = masker.parameters[i];
       require(row.struct_size == sizeof(maskerade_parameter),
@@ -129,6 +129,7 @@ class Check {
                   "is flagged MASKERADE_MAKES_SAMPLER, which needs MASKERADE_TRAIT_SAMPLES and "
                   "a default");
       check_guarantee(row, place, stated);
+      check_population(masker, row, place, bounds);
       if (row.default_value != nullptr) check_default(masker, row, place);
     }
     require(stated == 0 || stated == (MASKERADE_STATES_EPSILON | MASKERADE_STATES_DELTA),
@@ -166,6 +167,26 @@ class Check {
               place + fmt::format("is flagged {}, which takes one share or number", name));
       require((stated & flag) == 0, place + fmt::format("is the second flagged {}", name));
       stated |= flag;
+    }
+  }
+
+  // `bounds`: the flags of the population in the rows before this one.
+  void check_population(const maskerade_masker_descriptor& masker,
+                        const maskerade_parameter& row,
+                        const std::string& place,
+                        std::uint32_t& bounds) const {
+    for (const auto& [flag, name] :
+         {std::pair(MASKERADE_POPULATION_BEGIN, "MASKERADE_POPULATION_BEGIN"),
+          std::pair(MASKERADE_POPULATION_END_OFFSET, "MASKERADE_POPULATION_END_OFFSET")}) {
+      if ((row.flags & flag) == 0) continue;
+      require(
+          (masker.traits & MASKERADE_TRAIT_SAMPLES) != 0 && row.unit == MASKERADE_UNIT_TOKENS &&
+              (row.flags & MASKERADE_LIST) == 0,
+          place + fmt::format("is flagged {}, which needs MASKERADE_TRAIT_SAMPLES and takes one "
+                              "number of tokens",
+                              name));
+      require((bounds & flag) == 0, place + fmt::format("is the second flagged {}", name));
+      bounds |= flag;
     }
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -29,6 +30,15 @@ class MaskerType {
   const maskerade_masker_descriptor* descriptor_;
   std::filesystem::path library_;
 };
+
+// Whether a host of one ABI version takes a plugin of another: of its own major version, and of its
+// own or an older minor one.
+constexpr bool accepts_abi(std::uint32_t host_major,
+                           std::uint32_t host_minor,
+                           std::uint32_t plugin_major,
+                           std::uint32_t plugin_minor) noexcept {
+  return plugin_major == host_major && plugin_minor <= host_minor;
+}
 
 // The maskers at hand, by id.
 class Catalog {

@@ -232,6 +232,19 @@ bool differs_from_default(const maskerade_parameter& parameter, const std::strin
   return parameter.default_value == nullptr || resolved != parameter.default_value;
 }
 
+// The values of the parameters flagged POPULATION_BEGIN and POPULATION_END_OFFSET, or nullptr.
+std::pair<const maskerade_value*, const maskerade_value*> population_offsets(
+    const maskerade_masker_descriptor& masker, const Arguments& arguments) {
+  std::pair<const maskerade_value*, const maskerade_value*> offsets{nullptr, nullptr};
+  for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+    const std::uint32_t flags = masker.parameters[i].flags;
+    const maskerade_value* value = arguments.view()[i].values;
+    if ((flags & MASKERADE_POPULATION_BEGIN) != 0) offsets.first = value;
+    if ((flags & MASKERADE_POPULATION_END_OFFSET) != 0) offsets.second = value;
+  }
+  return offsets;
+}
+
 }  // namespace
 
 bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments) {
@@ -262,6 +275,36 @@ std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& mas
   }
   if (!epsilon || !delta) return std::nullopt;
   return Guarantee{*epsilon, *delta};
+}
+
+std::optional<KeyRange> population_of(const maskerade_masker_descriptor& masker,
+                                      const Arguments& arguments,
+                                      std::int64_t key_len) {
+  const auto [begin, end_offset] = population_offsets(masker, arguments);
+  if (begin == nullptr && end_offset == nullptr) return std::nullopt;
+  const auto resolve = [&](const maskerade_value* value) -> std::optional<std::int64_t> {
+    if (value == nullptr) return 0;
+    if (value->basis == MASKERADE_TOKENS_OF_VISIBLE) return std::nullopt;
+    return maskerade_tokens_of(value, key_len, key_len);
+  };
+  const std::optional<std::int64_t> first = resolve(begin);
+  const std::optional<std::int64_t> left_out = resolve(end_offset);
+  if (!first || !left_out) return std::nullopt;
+  const std::int64_t from = std::min(*first, key_len);
+  return KeyRange{from, std::max(from, key_len - std::min(*left_out, key_len))};
+}
+
+bool can_be_disjoint(const maskerade_masker_descriptor& a,
+                     const Arguments& arguments_of_a,
+                     const maskerade_masker_descriptor& b,
+                     const Arguments& arguments_of_b) {
+  if (!population_of(a, arguments_of_a, 1) || !population_of(b, arguments_of_b, 1)) return false;
+  const auto is_zero = [](const maskerade_value* value) {
+    return value == nullptr || value->integer == 0;
+  };
+  const auto [begin_a, end_a] = population_offsets(a, arguments_of_a);
+  const auto [begin_b, end_b] = population_offsets(b, arguments_of_b);
+  return !(is_zero(begin_a) && is_zero(begin_b)) && !(is_zero(end_a) && is_zero(end_b));
 }
 
 std::vector<std::string> files_of(const maskerade_parameter& parameter,

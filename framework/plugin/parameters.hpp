@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -65,6 +67,27 @@ struct Guarantee {
 // What a masker with these arguments states; nullopt: nothing.
 std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& masker,
                                           const Arguments& arguments);
+
+// Keys [begin, end).
+struct KeyRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  bool overlaps(const KeyRange& other) const noexcept {
+    return std::max(begin, other.begin) < std::min(end, other.end);
+  }
+};
+// The keys of key_len from which a sampler with these arguments draws; nullopt: the arguments do
+// not say, or say it by the keys that a row sees.
+std::optional<KeyRange> population_of(const maskerade_masker_descriptor& masker,
+                                      const Arguments& arguments,
+                                      std::int64_t key_len);
+// Whether population_of two samplers can be disjoint for some key_len: not where both begin at the
+// first key, or both end at the last.
+bool can_be_disjoint(const maskerade_masker_descriptor& a,
+                     const Arguments& arguments_of_a,
+                     const maskerade_masker_descriptor& b,
+                     const Arguments& arguments_of_b);
 
 // The files that a parameter's values name, in order; none unless its unit is file.
 std::vector<std::string> files_of(const maskerade_parameter& parameter,

@@ -52,6 +52,11 @@ class Parameter {
   Parameter states_epsilon() && { return c_.flags |= MASKERADE_STATES_EPSILON, *this; }
   Parameter states_delta() && { return c_.flags |= MASKERADE_STATES_DELTA, *this; }
   Parameter waives_guarantee() && { return c_.flags |= MASKERADE_WAIVES_GUARANTEE, *this; }
+  // Where a sampler's candidates begin, and how many keys before the end they stop.
+  Parameter population_begin() && { return c_.flags |= MASKERADE_POPULATION_BEGIN, *this; }
+  Parameter population_end_offset() && {
+    return c_.flags |= MASKERADE_POPULATION_END_OFFSET, *this;
+  }
   Parameter list() && { return c_.flags |= MASKERADE_LIST, *this; }
   Parameter choices(std::vector<const char*> names) && {
     choices_ = std::move(names);

@@ -15,8 +15,9 @@
  *  - Thread tags in brackets: [any thread] may run on several threads at once, on one object too;
  *    [one thread] is never called twice at once for one object.
  *  - Versions: a host accepts descriptors of its own major version and of its own or an older minor
- *    version. Structs only grow at their end, and each carries its size. While the major version is
- *    0, a minor version may change anything, and a host accepts its own alone.
+ *    version. A new minor version adds: constants, fields at the end of structs that carry their
+ *    struct_size, functions at the end of tables of functions. Structs without a struct_size never
+ *    change. The rows of a parameter table are the struct_size of its first row apart.
  */
 #ifndef MASKERADE_FRAMEWORK_SDK_MASKER_ABI_H_
 #define MASKERADE_FRAMEWORK_SDK_MASKER_ABI_H_
@@ -28,8 +29,8 @@
 extern "C" {
 #endif
 
-#define MASKERADE_ABI_MAJOR 0u
-#define MASKERADE_ABI_MINOR 2u
+#define MASKERADE_ABI_MAJOR 1u
+#define MASKERADE_ABI_MINOR 0u
 
 /* The name of the exported function, as a string. */
 #define MASKERADE_ENTRY_SYMBOL "maskerade_masker_entry"
@@ -72,7 +73,13 @@ enum {
   MASKERADE_STATES_EPSILON = 1u << 5,
   MASKERADE_STATES_DELTA = 1u << 6,
   /* Where a parameter of this flag differs from its default, nothing is stated. */
-  MASKERADE_WAIVES_GUARANTEE = 1u << 7
+  MASKERADE_WAIVES_GUARANTEE = 1u << 7,
+  /* With MASKERADE_TRAIT_SAMPLES, one value in tokens: the sampler draws from keys [BEGIN,
+   * key_len - END_OFFSET) and from no others; a flag that no parameter has stands for 0. Several
+   * samplers may share a pipeline where these ranges are disjoint. Whatever is active outside the
+   * range, draws of other samplers included, must leave the estimate over the range unbiased. */
+  MASKERADE_POPULATION_BEGIN = 1u << 8,
+  MASKERADE_POPULATION_END_OFFSET = 1u << 9
 };
 
 /* One row of a masker's parameter table. */
@@ -269,17 +276,18 @@ typedef struct maskerade_call {
   maskerade_matrix k; /* [kv_heads, key_len, head_dim]; likewise */
   maskerade_matrix v; /* as k */
   const void* const*
-      indexes; /* [kv_heads] this batch entry's indexes; NULL without the extension */
+      indexes; /* [kv_heads] this batch entry's indexes; NULL without the extension, and an entry
+                  is NULL where no head of any call reads that kv head */
   const maskerade_services* services;
   const maskerade_host* host; /* the instance's */
   void* self;                 /* the host's own */
 } maskerade_call;
 
 /* What the host does for a masker. All functions: [one thread] per call, the one that select() runs
- * on, until it returns. A failure is remembered by the host even if the masker ignores it. A
- * service that looks at something refuses unless the descriptor's depends_on declares it: scores
- * QUERY and KEY, random numbers SEED, and what tells which keys are active (top-k and draws leave
- * those out) ACTIVE. */
+ * on, until it returns. A failure is remembered by the host even if the masker ignores it; what
+ * returns a number or a pointer then gives 0 or NULL. A service that looks at something refuses
+ * unless the descriptor's depends_on declares it: scores QUERY and KEY, random numbers SEED, and
+ * what tells which keys are active (top-k and draws leave those out) ACTIVE. */
 struct maskerade_services {
   uint32_t struct_size;
 
@@ -392,7 +400,7 @@ struct maskerade_services {
 
 /* Key-side state built once per (masker, layer, batch, kv head) and handed to select() as
  * call->indexes[kv_head]. Fetched as MASKERADE_EXTENSION_INDEX. */
-#define MASKERADE_EXTENSION_INDEX "maskerade.index/0"
+#define MASKERADE_EXTENSION_INDEX "maskerade.index/1"
 
 /* Keys [key_begin, key_end) of one kv head: row_stride elements apart, head_dim contiguous. */
 typedef struct maskerade_key_span {
@@ -440,7 +448,9 @@ typedef struct maskerade_index_extension {
 
 /* What a selection is a function of. Caching, broadcasting over heads and batch, and the order
  * rules of sampling follow from it, so it must be complete: what is not declared is not to be used.
- */
+ * A masker that declares none of HEAD, SEED, QUERY, KEY and VALUE is called for head 0 alone as
+ * long as what is active is the same for all heads, and its selection holds for all of them;
+ * likewise with BATCH and batch entries. */
 enum {
   MASKERADE_DEPENDS_SHAPE = 1u << 0, /* lengths, positions, causality */
   MASKERADE_DEPENDS_HEAD = 1u << 1,

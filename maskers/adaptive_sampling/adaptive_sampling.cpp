@@ -51,8 +51,12 @@ class AdaptiveSampling final : public sdk::RowMasker {
                 .states_delta(),
             sdk::tokens("base", "keys of the base sample, or their share of the candidates; >= 2")
                 .with_default("5%"),
-            sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
-            sdk::tokens("local_offset", "last keys that are no candidates").with_default("0"),
+            sdk::tokens("init_offset", "first keys that are no candidates")
+                .with_default("0")
+                .population_begin(),
+            sdk::tokens("local_offset", "last keys that are no candidates")
+                .with_default("0")
+                .population_end_offset(),
             sdk::choice("target", {"denominator", "output"},
                         "what the error is of: the softmax denominator, or the numerator too")
                 .with_default("denominator"),

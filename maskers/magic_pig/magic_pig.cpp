@@ -55,8 +55,12 @@ class MagicPig final : public sdk::RowMasker {
                 sdk::choice("new_keys", {"hashed", "exact"},
                             "keys appended after the build: hashed like the others, or all active")
                     .with_default("hashed"),
-                sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
-                sdk::tokens("local_offset", "last keys that are no candidates").with_default("0")}};
+                sdk::tokens("init_offset", "first keys that are no candidates")
+                    .with_default("0")
+                    .population_begin(),
+                sdk::tokens("local_offset", "last keys that are no candidates")
+                    .with_default("0")
+                    .population_end_offset()}};
   }
 
   explicit MagicPig(const sdk::Arguments& arguments)

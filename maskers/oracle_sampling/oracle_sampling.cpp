@@ -21,8 +21,12 @@ class OracleSampling final : public sdk::RowMasker {
         .parameters = {
             sdk::tokens("budget", "draws; a key that is drawn again is not replaced by another")
                 .at_most(1e6),
-            sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
-            sdk::tokens("local_offset", "last keys that are no candidates").with_default("0")}};
+            sdk::tokens("init_offset", "first keys that are no candidates")
+                .with_default("0")
+                .population_begin(),
+            sdk::tokens("local_offset", "last keys that are no candidates")
+                .with_default("0")
+                .population_end_offset()}};
   }
 
   explicit OracleSampling(const sdk::Arguments& arguments)

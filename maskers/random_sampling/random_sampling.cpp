@@ -19,8 +19,12 @@ class RandomSampling final : public sdk::RowMasker {
         .parameters = {
             sdk::share("rate", "share of the candidates to draw, rounded down; at least one key")
                 .above(0),
-            sdk::tokens("init_offset", "first keys that are no candidates").with_default("0"),
-            sdk::tokens("local_offset", "last keys that are no candidates").with_default("0")}};
+            sdk::tokens("init_offset", "first keys that are no candidates")
+                .with_default("0")
+                .population_begin(),
+            sdk::tokens("local_offset", "last keys that are no candidates")
+                .with_default("0")
+                .population_end_offset()}};
   }
 
   explicit RandomSampling(const sdk::Arguments& arguments)

@@ -78,7 +78,7 @@ void check_selection(const CaseRun& run, const AttentionInputs& inputs, Findings
   }
   const std::vector<MaskerUse> uses = masker_uses(run);
   if (std::any_of(uses.begin(), uses.end(), [](const MaskerUse& use) {
-        return (use.type->descriptor().traits & MASKERADE_TRAIT_SAMPLES) != 0;
+        return samples(use.type->descriptor(), *use.arguments);
       })) {
     return;
   }

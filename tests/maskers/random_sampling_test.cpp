@@ -130,5 +130,14 @@ TEST(RandomSamplingStatistics, DenominatorAndNumeratorAreUnbiased) {
   expect_unbiased({use("sink", {{"", "4"}}), sampler("20%")}, MaskerProblem({1, 2, 1, 2, 64, 4}));
 }
 
+// A second sampler over other keys counts no mass twice, even one whose draw depends on what the
+// first drew.
+TEST(RandomSamplingStatistics, SamplersOverDisjointKeysAreUnbiasedTogether) {
+  const std::vector<MaskerUse> maskers = {
+      use("sink", {{"", "4"}}), use("random_sampling", {{"rate", "25%"}, {"local_offset", "40"}}),
+      use("adaptive_sampling", {{"epsilon", "30%"}, {"base", "4"}, {"init_offset", "24"}})};
+  expect_unbiased(maskers, MaskerProblem({1, 2, 1, 2, 64, 4}));
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -203,6 +203,44 @@ TEST(Pipeline, AMaskerThatReadsWhatIsActiveCannotFollowASampler) {
   EXPECT_NO_THROW(Pipeline({use("sampler", {{"", {"5"}}}), use("sink")}));
 }
 
+TEST(Pipeline, SamplersOverDisjointKeysMayShareAPipeline) {
+  const auto drawn = [](const char* first, const char* last) {
+    return use("random_sampling",
+               {{"rate", {"20%"}}, {"init_offset", {first}}, {"local_offset", {last}}});
+  };
+  const TestProblem problem = small_causal();  // 200 keys
+  const Mask first = run({drawn("0", "120")}, problem).mask;
+  const Mask both = run({drawn("0", "120"), drawn("80", "0")}, problem).mask;
+  EXPECT_TRUE(is_subset(first, both));
+  EXPECT_GT(count(both).sampled_entries, count(first).sampled_entries);
+  EXPECT_NO_THROW(run({drawn("0", "50%"), drawn("50%", "0")}, problem));
+  const auto refusal = [](const auto& body) -> std::string {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  // Whether they overlap is known with the keys; that they always do, at once.
+  const Pipeline overlapping({drawn("0", "120"), drawn("79", "0")});
+  const Threads one(1);
+  EXPECT_EQ(refusal([&] { overlapping.prepare(problem.inputs(), {}, one); }),
+            "the sampler \"random_sampling\" draws from keys [79, 200) of 200 and the sampler "
+            "\"random_sampling\" before it from [0, 80): together they would count the mass of the "
+            "keys in both twice; make the ranges disjoint, or keep one");
+  EXPECT_EQ(
+      refusal([&] {
+        Pipeline({drawn("0", "0"), drawn("8", "0")});
+      }),
+      "the sampler \"random_sampling\" cannot follow the sampler \"random_sampling\": together "
+      "they would count the mass of the keys that they draw from twice; keep one");
+  EXPECT_NE(refusal([&] {
+              Pipeline({drawn("0", "120"), drawn("80", "0"), use("oracle_topk", {{"", {"1"}}})});
+            }),
+            "accepted");
+}
+
 TEST(Sampler, UniformNumbersAreTheRowsOwnAndFollowTheSeed) {
   const TestProblem problem = small_causal();
   const auto drawn = [&](std::uint64_t seed) {

@@ -100,13 +100,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refused{"other_major",
-                "was built for ABI 7.2, this program has 0.2; rebuild it with this program's "
+                "was built for ABI 8.0, this program has 1.0; rebuild it with this program's "
                 "headers"},
         Refused{"other_minor",
-                "was built for ABI 0.9, this program has 0.2; rebuild it with this program's "
+                "was built for ABI 1.7, this program has 1.0; rebuild it with this program's "
                 "headers"},
         Refused{"other_size",
-                "its descriptor says struct_size 24, ABI 0.2 has 96; set it to "
+                "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "
                 "sizeof(maskerade_masker_descriptor)"},
         Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
         Refused{"no_summary",
@@ -133,6 +133,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "needs both"},
         Refused{"guarantee_twice",
                 "parameter \"second\": is the second flagged MASKERADE_STATES_DELTA"},
+        Refused{"population_unit",
+                "parameter \"second\": is flagged MASKERADE_POPULATION_END_OFFSET, which needs "
+                "MASKERADE_TRAIT_SAMPLES and takes one number of tokens"},
+        Refused{"population_twice",
+                "parameter \"second\": is the second flagged MASKERADE_POPULATION_BEGIN"},
         Refused{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
         Refused{
             "parameter_default",
@@ -147,6 +152,15 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Refused>& refused) {
       return std::string(refused.param.variant);
     });
+
+TEST(Catalog, TakesPluginsOfItsOwnOrAnOlderMinorVersion) {
+  EXPECT_TRUE(accepts_abi(1, 0, 1, 0));
+  EXPECT_TRUE(accepts_abi(1, 3, 1, 0));
+  EXPECT_TRUE(accepts_abi(1, 3, 1, 3));
+  EXPECT_FALSE(accepts_abi(1, 3, 1, 4));
+  EXPECT_FALSE(accepts_abi(1, 3, 0, 2));
+  EXPECT_FALSE(accepts_abi(1, 3, 2, 0));
+}
 
 TEST(Catalog, RefusesASecondMaskerOfTheSameId) {
   Catalog catalog;

@@ -276,5 +276,46 @@ TEST(StatedGuarantee, IsOfTheFlaggedParametersUnlessAnotherWaivesIt) {
   EXPECT_FALSE(stated({}));
 }
 
+TEST(Population, IsBoundedByTheFlaggedParameters) {
+  const auto tokens = [](const char* name, std::uint32_t flags) {
+    return maskerade_parameter{.struct_size = sizeof(maskerade_parameter),
+                               .unit = MASKERADE_UNIT_TOKENS,
+                               .flags = flags,
+                               .name = name,
+                               .default_value = "0",
+                               .minimum = 0,
+                               .maximum = 1e9,
+                               .doc = "keys"};
+  };
+  const maskerade_parameter table[] = {tokens("first", MASKERADE_POPULATION_BEGIN),
+                                       tokens("last", MASKERADE_POPULATION_END_OFFSET)};
+  maskerade_masker_descriptor masker = {.id = "drawn", .parameters = table, .parameter_count = 2};
+  const auto given = [&](const char* first, const char* last) {
+    return bind_arguments(masker, {{"first", {first}}, {"last", {last}}});
+  };
+  const auto range = [&](const char* first, const char* last, std::int64_t key_len) {
+    const std::optional<KeyRange> keys = population_of(masker, given(first, last), key_len);
+    return keys ? std::to_string(keys->begin) + "-" + std::to_string(keys->end) : "unknown";
+  };
+  EXPECT_EQ(range("0", "0", 10), "0-10");
+  EXPECT_EQ(range("4", "25%", 100), "4-75");
+  EXPECT_EQ(range("4", "8", 10), "4-4") << "nothing is left";
+  EXPECT_EQ(range("400", "800", 10), "10-10");
+  EXPECT_EQ(range("5% of visible", "0", 10), "unknown");
+  EXPECT_TRUE((KeyRange{0, 5}.overlaps({4, 9})));
+  EXPECT_FALSE((KeyRange{0, 5}.overlaps({5, 9})));
+  EXPECT_FALSE((KeyRange{3, 3}.overlaps({0, 9})));
+  const auto disjoint = [&](const Arguments& a, const Arguments& b) {
+    return can_be_disjoint(masker, a, masker, b);
+  };
+  EXPECT_TRUE(disjoint(given("0", "50%"), given("50%", "0")));
+  EXPECT_FALSE(disjoint(given("0", "0"), given("0", "0")));
+  EXPECT_FALSE(disjoint(given("4", "0"), given("8", "0"))) << "both end at the last key";
+  EXPECT_FALSE(disjoint(given("0", "4"), given("0", "8"))) << "both begin at the first";
+  EXPECT_FALSE(disjoint(given("0", "50% of visible"), given("50%", "0")));
+  masker.parameter_count = 0;
+  EXPECT_FALSE(population_of(masker, bind_arguments(masker, {}), 10));
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -92,6 +92,12 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
   if (is("parameter_range")) table[1].minimum = 1000;
   if (is("parameter_default")) table[1].default_value = "0.02";
   if (is("parameter_sampler")) table[1].flags = MASKERADE_MAKES_SAMPLER;
+  if (is("population_unit")) table[1].flags = MASKERADE_POPULATION_END_OFFSET;
+  if (is("population_twice")) {
+    masker.traits = MASKERADE_TRAIT_SAMPLES;
+    table[0].flags = MASKERADE_POPULATION_BEGIN;
+    table[1].flags = MASKERADE_POPULATION_BEGIN;
+  }
   if (is("guarantee_unit")) table[1].flags = MASKERADE_STATES_EPSILON;
   if (is("guarantee_half") || is("guarantee_twice")) {
     table[1].unit = MASKERADE_UNIT_SHARE;
