@@ -49,7 +49,6 @@ MatchRequest read_match(const YamlNode& node) {
     named = &entry;
     request.spec.quantity = *quantity;
     request.spec.target = read_target(*quantity, entry.value);
-    request.spec.target_text = entry.value.text;
   }
   if (named == nullptr) {
     throw ConfigError(node.position, fmt::format("match names nothing to reach; give it a target, "

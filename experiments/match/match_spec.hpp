@@ -18,7 +18,6 @@ std::optional<MatchQuantity> parse_match_quantity(std::string_view name) noexcep
 struct MatchSpec {
   MatchQuantity quantity = MatchQuantity::kDensity;
   double target = 0;          // above 0, in the unit of the quantity's column
-  std::string target_text;    // as written: "10%"
   double tolerance = 0.01;    // how near counts as reached, relative to the target
   std::size_t masker = 0;     // of the pipeline
   std::size_t parameter = 0;  // of that masker's table
