@@ -18,8 +18,8 @@ const std::vector<std::string>& names_of(const std::vector<AcceptedNames>& all,
 const std::vector<AcceptedNames>& all_accepted_keys() {
   static const std::vector<AcceptedNames> kAll = {
       {"experiment",
-       {"name", "seeds", "workload", "workloads", "let", "pipelines", "devices", "kernels", "check",
-        "measure"}},
+       {"name", "seeds", "workload", "workloads", "let", "pipelines", "match", "devices", "kernels",
+        "check", "measure"}},
       {"workload",
        {"source", "batch", "query_heads", "kv_heads", "query_len", "key_len", "head_dim", "dtype",
         "causal", "scale", "queries", "query_seed"}},
@@ -30,10 +30,13 @@ const std::vector<AcceptedNames>& all_accepted_keys() {
       {"source safetensors",
        {"kind", "file", "query", "key", "value", "layers", "layout", "query_positions"}},
       {"source npy", {"kind", "query", "key", "value", "layers", "layout", "query_positions"}},
-      {"pipeline", {"maskers", "only"}},
+      {"pipeline", {"maskers", "only", "match"}},
       {"seeds", {"mask"}},
       {"check", {"oracle_rows", "tolerance"}},
       {"measure", {"target", "budget"}},
+      {"match",
+       {"density", "rel_l2_error", "attention_recall", "total_bytes", "total_ms", "parameter",
+        "tolerance"}},
   };
   return kAll;
 }

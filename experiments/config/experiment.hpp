@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention/plan.hpp"
+#include "experiments/match/match_spec.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
@@ -106,6 +107,7 @@ struct PipelineSpec {
   TextPosition position;
   std::vector<MaskerUse> maskers;
   std::optional<WorkloadKind> only = {};  // the workloads that it runs on; default: all
+  std::optional<MatchSpec> match = {};    // what a parameter of `maskers` is searched for
 };
 
 // Whether the grid has cells of that pipeline on that workload. A workload of unknown kind keeps

@@ -205,8 +205,10 @@ Experiment read_experiment(const std::filesystem::path& file,
   const YamlEntry& pipelines = require_section(root, "pipelines", kPipelinesExample);
   require_named_entries(pipelines, kPipelinesExample);
   const YamlEntry* let = root.find("let");
+  const YamlEntry* match = root.find("match");
   experiment.pipelines =
-      read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value, {catalog, folder});
+      read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value,
+                     {catalog, folder, match == nullptr ? nullptr : &match->value});
   if (std::any_of(experiment.pipelines.begin(), experiment.pipelines.end(),
                   [](const PipelineSpec& spec) { return spec.only.has_value(); })) {
     for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);

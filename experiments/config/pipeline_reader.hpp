@@ -12,11 +12,13 @@ namespace maskerade {
 // What the pipelines of a file are read with.
 struct PipelineContext {
   const Catalog& catalog;
-  std::filesystem::path folder;  // relative paths of file parameters start here; absolute
+  std::filesystem::path folder;     // relative paths of file parameters start here; absolute
+  const YamlNode* match = nullptr;  // the section `match` of the file; nullptr: there is none
 };
 
 // Reads the sections `pipelines` and `let` (nullptr: there is none). Every let is validated, used
-// or not. Throws ConfigError.
+// or not. Every pipeline comes once for each variant of the file's `match`, unless it has its own:
+// all pipelines of the first variant come first. Throws ConfigError.
 std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
                                          const YamlNode* let,
                                          const PipelineContext& context);

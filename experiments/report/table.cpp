@@ -121,10 +121,15 @@ Texts texts_of(const Numbers& numbers, const std::string& absent) {
   return texts;
 }
 
+bool is_unreachable(const CellResult& result) {
+  return result.match && result.match->found &&
+         result.match->found->status == MatchStatus::kUnreachable;
+}
+
 std::string status_text(const CellResult& result) {
   switch (result.status) {
     case CellStatus::kOk:
-      return "ok";
+      return is_unreachable(result) ? "unreachable" : "ok";
     case CellStatus::kFailed:
       return "FAILED";
     case CellStatus::kUnavailable:
@@ -146,9 +151,35 @@ std::string kernel_of(const CellResult& result) {
   return result.kernel_mix.empty() ? result.kernel : result.kernel_mix;
 }
 
+// "density 0.1 reached: 0.1001 at oracle_topk.budget 328, ..."
+std::string match_text(const MatchFacts& match) {
+  const MatchFacts::Found& found = *match.found;
+  const std::string target =
+      fmt::format("{} {}", name_of(match.quantity), short_number_text(match.target));
+  std::string text;
+  switch (found.status) {
+    case MatchStatus::kMatched:
+      text = target + " reached";
+      break;
+    case MatchStatus::kNearest:
+      text = target + " lies between two values of the parameter, the nearer one is";
+      break;
+    case MatchStatus::kUnreachable:
+      text = fmt::format("{} is unreachable, between {} and {}, the nearest is", target,
+                         number_text(found.least), number_text(found.greatest));
+      break;
+  }
+  return text + fmt::format(": {} at {} {}; {} probes in {} ms, not counted",
+                            number_text(found.reached), match.parameter, found.value, found.probes,
+                            milliseconds_text(found.search_ms));
+}
+
 // What stands under a row.
 std::string remarks_of(const CellResult& result) {
   std::string text;
+  if (result.match && result.match->found) {
+    text += wrapped(match_text(*result.match), kTableWidth, kIndent + 4);
+  }
   if (!result.reason.empty()) {
     text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
                     kIndent + 4);

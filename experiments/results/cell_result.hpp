@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/match/match_spec.hpp"
+#include "experiments/match/search.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
@@ -69,6 +71,25 @@ struct OracleFacts {
   double dense_error = 0;
 };
 
+// A search for the value of a parameter that gives a quantity its target.
+struct MatchFacts {
+  struct Found {
+    std::string value;   // of the parameter, as a user would write it; what the cell ran with
+    double reached = 0;  // the quantity's value in the search
+    double least = 0;    // of all probes
+    double greatest = 0;
+    std::int64_t probes = 0;
+    double search_ms = 0;  // of the whole search; counted in no stage
+    MatchStatus status = MatchStatus::kUnreachable;
+  };
+
+  MatchQuantity quantity = MatchQuantity::kDensity;
+  double target = 0;
+  double tolerance = 0;        // relative to the target
+  std::string parameter;       // "oracle_topk.budget"
+  std::optional<Found> found;  // absent when the search failed
+};
+
 // One (batch, query head) of a cell.
 struct HeadResult {
   std::int64_t batch = 0;
@@ -109,6 +130,7 @@ struct CellResult {
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
   std::vector<std::pair<std::string, NamedTexts>> params;
+  std::optional<MatchFacts> match;   // absent: no parameter was searched
   std::optional<MaskCounts> counts;  // over the whole problem: broadcast copies counted
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;

@@ -42,6 +42,8 @@ ColumnValue value_of(double field) { return field; }
 ColumnValue value_of(const std::string& field) { return field; }
 ColumnValue value_of(DType field) { return std::string(name_of(field)); }
 ColumnValue value_of(CellStatus field) { return std::string(name_of(field)); }
+ColumnValue value_of(MatchQuantity field) { return std::string(name_of(field)); }
+ColumnValue value_of(MatchStatus field) { return std::string(name_of(field)); }
 
 Json json_of(const std::string& text) { return text; }
 Json json_of(double number) { return number; }
@@ -84,6 +86,12 @@ void assign(DType& field, const ColumnValue& value) {
 }
 void assign(CellStatus& field, const ColumnValue& value) {
   assign_named(field, parse_cell_status(kept_as<std::string>(value)));
+}
+void assign(MatchQuantity& field, const ColumnValue& value) {
+  assign_named(field, parse_match_quantity(kept_as<std::string>(value)));
+}
+void assign(MatchStatus& field, const ColumnValue& value) {
+  assign_named(field, parse_match_status(kept_as<std::string>(value)));
 }
 
 void assign(std::string& field, const Json& json) { field = json.get<std::string>(); }
@@ -228,6 +236,19 @@ std::vector<Column> make_columns() {
   add(column("threads", &Result::threads));
   add(column("chunk_rows", &Result::chunk_rows));
   add(column("params", &Result::params));
+  using Match = MatchFacts;
+  using Found = MatchFacts::Found;
+  add(column("match_quantity", &Result::match, &Match::quantity));
+  add(column("match_target", &Result::match, &Match::target));
+  add(column("match_tolerance", &Result::match, &Match::tolerance));
+  add(column("match_parameter", &Result::match, &Match::parameter));
+  add(column("match_value", &Result::match, &Match::found, &Found::value));
+  add(column("match_reached", &Result::match, &Match::found, &Found::reached));
+  add(column("match_least", &Result::match, &Match::found, &Found::least));
+  add(column("match_greatest", &Result::match, &Match::found, &Found::greatest));
+  add(column("match_probes", &Result::match, &Match::found, &Found::probes));
+  add(column("match_search_ms", &Result::match, &Match::found, &Found::search_ms));
+  add(column("match_status", &Result::match, &Match::found, &Found::status));
   add(column("density", &Result::counts, &MaskCounts::density));
   add(column("density_p5", &Result::counts, &MaskCounts::density_p5));
   add(column("density_p95", &Result::counts, &MaskCounts::density_p95));

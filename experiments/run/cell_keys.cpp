@@ -74,6 +74,12 @@ std::string CellKeys::next_key(const Job& job,
     }
   }
   json["maskers"] = maskers;
+  if (described.match) {
+    json["match"] = {{"quantity", name_of(described.match->quantity)},
+                     {"target", described.match->target},
+                     {"tolerance", described.match->tolerance},
+                     {"parameter", described.match->parameter}};
+  }
   json["device"] = described.device;
   json["kernel"] = described.kernel;
   json["cost_model"] = described.cost_model;

@@ -116,20 +116,6 @@ StageTimes summarize_stages(const Samples& samples, const CellResult& result) {
   return times;
 }
 
-CostFacts cost_of(const Made& made, DType dtype) {
-  CostFacts cost;
-  for (const MaskerReport& masker : made.selection.maskers) {
-    cost.keys_scored += masker.keys_scored;
-    cost.select_bytes_read += masker.bytes_read;
-    cost.index_bytes += masker.index_bytes;
-    cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
-  }
-  cost.kv_bytes_touched = made.plan.kv_bytes_touched(dtype);
-  cost.total_bytes =
-      cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(made.plan.shape, dtype);
-  return cost;
-}
-
 std::vector<HeadResult> heads_of(const Mask& mask,
                                  const AttentionShape& shape,
                                  const Fidelity& fidelity) {
@@ -187,6 +173,19 @@ MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape) {
   return counts;
 }
 
+CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype) {
+  CostFacts cost;
+  for (const MaskerReport& masker : selection.maskers) {
+    cost.keys_scored += masker.keys_scored;
+    cost.select_bytes_read += masker.bytes_read;
+    cost.index_bytes += masker.index_bytes;
+    cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
+  }
+  cost.kv_bytes_touched = plan.kv_bytes_touched(dtype);
+  cost.total_bytes = cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(plan.shape, dtype);
+  return cost;
+}
+
 void run_cell(const CellContext& context,
               const ResearchAttention& attention,
               std::uint64_t mask_seed,
@@ -221,7 +220,7 @@ void run_cell(const CellContext& context,
   const Mask& mask = made->selection.mask;
   result.kernel_mix = made->plan.kernel_mix();
   result.counts = count_whole_problem(mask, inputs.shape);
-  result.cost = cost_of(*made, context.dtype);
+  result.cost = cost_of(made->selection, made->plan, context.dtype);
   result.cost->attainable_ms = attainable_ms(context, mask, result);
   result.times = summarize_stages(samples, result);
   result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);

@@ -13,6 +13,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/match_cell.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -160,7 +161,12 @@ void run_job(const Experiment& experiment,
       run_dense_cell(context, result);
     } else {
       const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
-      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel, options.costs),
+      std::vector<MaskerUse> maskers = spec.maskers;
+      if (spec.match) {
+        maskers =
+            match_cell(context, maskers, *spec.match, job.cell.kernel, job.cell.mask_seed, result);
+      }
+      run_cell(context, ResearchAttention(Pipeline(maskers), job.cell.kernel, options.costs),
                job.cell.mask_seed, result);
     }
   });
@@ -239,6 +245,13 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
     const int count = ++uses[id];
     if (count > 1) id += fmt::format("#{}", count);
     result.params.emplace_back(id, use.arguments->resolved());
+  }
+  if (pipeline.match) {
+    result.match = MatchFacts{.quantity = pipeline.match->quantity,
+                              .target = pipeline.match->target,
+                              .tolerance = pipeline.match->tolerance,
+                              .parameter = pipeline.match->name,
+                              .found = {}};
   }
   return result;
 }
