@@ -84,7 +84,9 @@ struct WorkloadSpec {
   std::optional<float> scale;
   // Query rows to draw from the query_len of the source, which keep their positions; default: all.
   std::optional<std::int64_t> queries;
-  std::uint64_t query_seed = 0;                        // of that draw
+  std::uint64_t query_seed = 0;  // of that draw
+  // A decode trace: key_len keys, then one more a step, each attended to by one query.
+  std::optional<std::int64_t> decode_steps = {};
   std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
 
   // Where the value of a key stands: for one that is not given, the workload's place.

@@ -13,6 +13,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/decode_trace.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -52,8 +53,7 @@ class CurrentWorkload {
   void load(const Cell& cell, std::vector<std::string>& bad_inputs) {
     if (loaded_ == cell.workload) return;
     loaded_ = cell.workload;
-    reference_.reset();
-    reference_check_.reset();
+    forget_references();
     workload_.reset();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
@@ -78,17 +78,32 @@ class CurrentWorkload {
 
   // Requires no load_failure. Throws what attending throws.
   const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
-    if (reference_check_ != check) {
-      reference_check_.reset();
-      reference_.reset();
+    if (!reference_ || reference_check_ != check) {
+      forget_references();
       reference_ = std::make_unique<DenseReference>(inputs, experiment_.checks[check].first,
                                                     options_.threads);
       reference_check_ = check;
     }
     return *reference_;
   }
+  // The same for a decode trace.
+  const TraceReference& trace_reference(std::size_t check) {
+    if (!trace_ || reference_check_ != check) {
+      forget_references();
+      trace_ = std::make_unique<TraceReference>(*workload_, experiment_.checks[check].first,
+                                                options_.threads);
+      reference_check_ = check;
+    }
+    return *trace_;
+  }
 
  private:
+  void forget_references() {
+    reference_.reset();
+    trace_.reset();
+    reference_check_.reset();
+  }
+
   const Experiment& experiment_;
   const RunOptions& options_;
   std::optional<std::size_t> loaded_;
@@ -96,6 +111,7 @@ class CurrentWorkload {
   std::unique_ptr<Workload> workload_;
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
+  std::unique_ptr<TraceReference> trace_;
 };
 
 // What the results say of where the data came from.
@@ -139,6 +155,18 @@ void describe_source(const NpySource& source, CellResult& result) {
   }
 }
 
+void run_trace_job(const TraceContext& context,
+                   const std::optional<ResearchAttention>& attention,
+                   std::uint64_t mask_seed,
+                   CellResult& result) {
+  result.dense_kernel = context.reference.steps.front().dense.plan.kernel_mix();
+  if (attention) {
+    run_trace_cell(context, *attention, mask_seed, result);
+  } else {
+    run_dense_trace_cell(context, result);
+  }
+}
+
 void run_job(const Experiment& experiment,
              const Job& job,
              const RunOptions& options,
@@ -152,16 +180,24 @@ void run_job(const Experiment& experiment,
   }
   const auto& [check, measure] = experiment.checks[job.cell.check];
   const std::optional<std::string> failure = failure_of([&] {
+    std::optional<ResearchAttention> attention;  // the dense reference has none
+    if (!job.is_dense_reference) {
+      const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
+      attention.emplace(Pipeline(spec.maskers), job.cell.kernel, options.costs);
+    }
+    const DType dtype = current.workload().dtype;
+    if (current.workload().decode_steps > 0) {
+      const TraceReference& trace = current.trace_reference(job.cell.check);
+      return run_trace_job({trace, dtype, measure, options}, attention, job.cell.mask_seed, result);
+    }
     const AttentionInputs inputs = current.workload().inputs();
     const DenseReference& dense = current.reference(inputs, job.cell.check);
-    const CellContext context{inputs, current.workload().dtype, dense, measure, options};
+    const CellContext context{inputs, dtype, dense, measure, options};
     result.dense_kernel = dense.plan.kernel_mix();
-    if (job.is_dense_reference) {
-      run_dense_cell(context, result);
+    if (attention) {
+      run_cell(context, *attention, job.cell.mask_seed, result);
     } else {
-      const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
-      run_cell(context, ResearchAttention(Pipeline(spec.maskers), job.cell.kernel, options.costs),
-               job.cell.mask_seed, result);
+      run_dense_cell(context, result);
     }
   });
   if (failure) fail(result, *failure);
@@ -210,6 +246,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
   result.queries = workload.queries;
   if (workload.queries) result.query_seed = workload.query_seed;
+  result.decode_steps = workload.decode_steps;
   result.threads = options.threads.count();
   result.chunk_rows = options.chunk_rows;
   const MeasureSpec& measure = experiment.checks[job.cell.check].second;
@@ -261,8 +298,13 @@ RunOutcome run_experiment(const Experiment& experiment,
     current.load(job.cell, outcome.bad_inputs);
     if (!current.load_failure()) {
       const Workload& workload = current.workload();
-      result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
-                                   workload.source, workload.layer, workload.scale};
+      const bool is_trace = workload.decode_steps > 0;
+      result.facts = WorkloadFacts{is_trace ? workload.prompt_shape() : workload.shape,
+                                   workload.dtype,
+                                   workload.causal,
+                                   workload.source,
+                                   workload.layer,
+                                   workload.scale};
     }
     if (listener.find_finished) {
       result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());
