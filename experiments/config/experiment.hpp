@@ -91,6 +91,8 @@ struct WorkloadSpec {
   std::uint64_t query_seed = 0;  // of that draw
   // Known when a pipeline of the file asks for it; absent too when a data file cannot be read.
   std::optional<WorkloadKind> kind = {};
+  // A decode trace: key_len keys, then one more a step, each attended to by one query.
+  std::optional<std::int64_t> decode_steps = {};
   std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
 
   // Where the value of a key stands: for one that is not given, the workload's place.

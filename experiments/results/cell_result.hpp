@@ -36,7 +36,8 @@ struct WorkloadFacts {
   double scale = 0;  // logit = scale * q.k
 };
 
-// What selecting and attending read.
+// What selecting and attending read. Of a decode trace: means over its steps, rounded down; of
+// index_bytes the last step's.
 struct CostFacts {
   std::int64_t keys_scored = 0;
   std::int64_t select_bytes_read = 0;
@@ -50,9 +51,12 @@ struct CostFacts {
   std::optional<double> attainable_ms = {};
 };
 
-// The timed stages, in milliseconds. The dense reference has none but attend.
+// The timed stages, in milliseconds. The dense reference has none but attend. Of a decode trace:
+// prepare once for all its steps; of the others the means over the steps of each step's median,
+// interval ends and minimum; total = prepare / steps + append + select + plan + attend.
 struct StageTimes {
   std::optional<Summary> prepare = {};
+  std::optional<Summary> append = {};  // of a decode trace alone
   std::optional<Summary> select = {};
   std::vector<std::pair<std::string, double>> select_by_masker = {};  // medians, in list order
   std::optional<Summary> plan = {};
@@ -99,6 +103,26 @@ struct HeadResult {
   double rel_l2_error = 0;
 };
 
+// One step of a decode trace: a key and a value appended, one query. Times are medians over its
+// repetitions, in milliseconds; the dense reference has none but attend and dense.
+struct StepResult {
+  std::int64_t step = 0;     // from 0
+  std::int64_t key_len = 0;  // keys present, the appended one included
+  std::optional<double> append_ms = {};
+  std::optional<double> select_ms = {};
+  std::optional<double> plan_ms = {};
+  double attend_ms = 0;
+  double dense_ms = 0;
+  std::int64_t repetitions = 0;
+  double density = 0;  // active / visible entries of all heads
+  double recall = 0;   // mean over heads
+  double rel_l2_error = 0;
+  std::int64_t keys_scored = 0;
+  std::int64_t select_bytes_read = 0;
+  std::int64_t index_bytes = 0;
+  std::int64_t kv_bytes_touched = 0;
+};
+
 // Names and values, in order.
 using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 
@@ -123,15 +147,18 @@ struct CellResult {
   NamedTexts source_params;             // what else the source was asked for, by name
   std::optional<std::int64_t> queries;  // query rows drawn from the source's; absent: all
   std::optional<std::uint64_t> query_seed;  // of that draw
-  std::optional<std::uint64_t> mask_seed;   // absent for the dense reference
+  // Of a decode trace: facts->shape is that of its first keys, before the first step.
+  std::optional<std::int64_t> decode_steps;
+  std::optional<std::uint64_t> mask_seed;  // absent for the dense reference
   int threads = 1;
   double measure_target = 0;  // relative half-width of the median's interval to stop at
   double measure_budget_ms = 0;
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
   std::vector<std::pair<std::string, NamedTexts>> params;
-  std::optional<MatchFacts> match;   // absent: no parameter was searched
-  std::optional<MaskCounts> counts;  // over the whole problem: broadcast copies counted
+  std::optional<MatchFacts> match;  // absent: no parameter was searched
+  // Over the whole problem: broadcast copies counted, and all steps of a decode trace.
+  std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
   bool cached = false;  // whether a repetition reused what an earlier one had made
@@ -144,6 +171,7 @@ struct CellResult {
   // and the dense reference are in it. Absent where the system does not tell.
   std::optional<std::int64_t> peak_bytes;
   std::vector<HeadResult> heads;      // [batch, query_heads]; empty when not measured
+  std::vector<StepResult> steps;      // of a decode trace; empty when not measured
   std::optional<MachinePeaks> peaks;  // of the machine with this many threads, in the same run
   std::string machine;
   std::string program_version;

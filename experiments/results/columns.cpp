@@ -231,6 +231,7 @@ std::vector<Column> make_columns() {
   add(column("source_params", &Result::source_params));
   add(column("queries", &Result::queries));
   add(column("query_seed", &Result::query_seed));
+  add(column("decode_steps", &Result::decode_steps));
   add(column("scale", &Result::facts, &Facts::scale));
   add(column("mask_seed", &Result::mask_seed));
   add(column("threads", &Result::threads));
@@ -269,6 +270,7 @@ std::vector<Column> make_columns() {
   add(derived("percent_of_attainable",
               [](const CellResult& r) { return r.percent_of_attainable(); }));
   add_stage("prepare", &StageTimes::prepare);
+  add_stage("append", &StageTimes::append);
   add_stage("select", &StageTimes::select);
   add(column("select_ms_by_masker", &Result::times, &StageTimes::select_by_masker));
   add_stage("plan", &StageTimes::plan);
@@ -327,8 +329,8 @@ CellResult result_of(const std::vector<ColumnValue>& values) {
     if (is_null(i)) columns[i].set(result, values[i]);
   }
   if (result.times) {
-    for (std::optional<Summary>* stage :
-         {&result.times->prepare, &result.times->select, &result.times->plan}) {
+    for (std::optional<Summary>* stage : {&result.times->prepare, &result.times->append,
+                                          &result.times->select, &result.times->plan}) {
       if (*stage) (*stage)->repetitions = result.times->repetitions;
     }
     for (Summary* stage : {&result.times->attend, &result.times->total, &result.times->dense}) {

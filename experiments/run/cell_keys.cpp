@@ -54,6 +54,7 @@ std::string CellKeys::next_key(const Job& job,
   json["is_dense_reference"] = job.is_dense_reference;
   if (described.facts) json["source"] = described.facts->source;
   json["data"] = fingerprint;
+  json["decode_steps"] = described.decode_steps.value_or(0);
   Json maskers = Json::array();
   if (!job.is_dense_reference) {
     for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {

@@ -22,11 +22,11 @@ class CellKeys {
   // Masker ids and the SHA-256 of their libraries, in order of first use; none for the reference.
   NamedTexts plugins_of(const Job& job) const;
 
-  // SHA-256 of the resolved cell: names, data, pipeline with libraries, parameters and the files
-  // that they name, device, kernel and cost model, seeds, check, measure, machine, threads, program
-  // version. `described` is the job's result before it is run, with the facts of its workload;
-  // fingerprint is that of its data, "" when this could not be loaded. A second call with the same
-  // resolved cell gives another key, the same in every run.
+  // SHA-256 of the resolved cell: names, data, decode steps, pipeline with libraries, parameters
+  // and the files that they name, device, kernel and cost model, seeds, check, measure, machine,
+  // threads, program version. `described` is the job's result before it is run, with the facts of
+  // its workload; fingerprint is that of its data, "" when this could not be loaded. A second call
+  // with the same resolved cell gives another key, the same in every run.
   std::string next_key(const Job& job, const CellResult& described, const std::string& fingerprint);
 
   // A file that the job's maskers name and that no longer holds what it held when this object was

@@ -6,6 +6,7 @@
 #include "attention/cpu/attend.hpp"
 #include "experiments/match/parameter_range.hpp"
 #include "experiments/measure/stopping_rule.hpp"
+#include "experiments/run/cell_checks.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
 

@@ -44,9 +44,6 @@ void run_cell(const CellContext& context,
 // The same for the dense reference by itself.
 void run_dense_cell(const CellContext& context, CellResult& result);
 
-// What a selection and attending by its plan read, attainable_ms apart.
-CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype);
-
 // The counts of a mask over the whole problem: entries, tiles and rows of a mask that is broadcast
 // count once for every head and batch entry that they hold for.
 MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape);

@@ -13,6 +13,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/decode_trace.hpp"
 #include "experiments/run/match_cell.hpp"
 #include "framework/base/error.hpp"
 
@@ -53,8 +54,7 @@ class CurrentWorkload {
   void load(const Cell& cell, std::vector<std::string>& bad_inputs) {
     if (loaded_ == cell.workload) return;
     loaded_ = cell.workload;
-    reference_.reset();
-    reference_check_.reset();
+    forget_references();
     workload_.reset();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
@@ -79,17 +79,32 @@ class CurrentWorkload {
 
   // Requires no load_failure. Throws what attending throws.
   const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
-    if (reference_check_ != check) {
-      reference_check_.reset();
-      reference_.reset();
+    if (!reference_ || reference_check_ != check) {
+      forget_references();
       reference_ = std::make_unique<DenseReference>(inputs, experiment_.checks[check].first,
                                                     options_.threads);
       reference_check_ = check;
     }
     return *reference_;
   }
+  // The same for a decode trace.
+  const TraceReference& trace_reference(std::size_t check) {
+    if (!trace_ || reference_check_ != check) {
+      forget_references();
+      trace_ = std::make_unique<TraceReference>(*workload_, experiment_.checks[check].first,
+                                                options_.threads);
+      reference_check_ = check;
+    }
+    return *trace_;
+  }
 
  private:
+  void forget_references() {
+    reference_.reset();
+    trace_.reset();
+    reference_check_.reset();
+  }
+
   const Experiment& experiment_;
   const RunOptions& options_;
   std::optional<std::size_t> loaded_;
@@ -97,6 +112,7 @@ class CurrentWorkload {
   std::unique_ptr<Workload> workload_;
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
+  std::unique_ptr<TraceReference> trace_;
 };
 
 // What the results say of where the data came from.
@@ -140,6 +156,18 @@ void describe_source(const NpySource& source, CellResult& result) {
   }
 }
 
+void run_trace_job(const TraceContext& context,
+                   const std::optional<ResearchAttention>& attention,
+                   std::uint64_t mask_seed,
+                   CellResult& result) {
+  result.dense_kernel = context.reference.steps.front().dense.plan.kernel_mix();
+  if (attention) {
+    run_trace_cell(context, *attention, mask_seed, result);
+  } else {
+    run_dense_trace_cell(context, result);
+  }
+}
+
 void run_job(const Experiment& experiment,
              const Job& job,
              const RunOptions& options,
@@ -153,22 +181,27 @@ void run_job(const Experiment& experiment,
   }
   const auto& [check, measure] = experiment.checks[job.cell.check];
   const std::optional<std::string> failure = failure_of([&] {
+    const DType dtype = current.workload().dtype;
+    const PipelineSpec* const spec =
+        job.is_dense_reference ? nullptr : &experiment.pipelines[job.cell.pipeline];
+    if (current.workload().decode_steps > 0) {
+      const TraceReference& trace = current.trace_reference(job.cell.check);
+      std::optional<ResearchAttention> attention;
+      if (spec != nullptr) attention.emplace(Pipeline(spec->maskers), job.cell.kernel, options.costs);
+      return run_trace_job({trace, dtype, measure, options}, attention, job.cell.mask_seed, result);
+    }
     const AttentionInputs inputs = current.workload().inputs();
     const DenseReference& dense = current.reference(inputs, job.cell.check);
-    const CellContext context{inputs, current.workload().dtype, dense, measure, options};
+    const CellContext context{inputs, dtype, dense, measure, options};
     result.dense_kernel = dense.plan.kernel_mix();
-    if (job.is_dense_reference) {
-      run_dense_cell(context, result);
-    } else {
-      const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
-      std::vector<MaskerUse> maskers = spec.maskers;
-      if (spec.match) {
-        maskers =
-            match_cell(context, maskers, *spec.match, job.cell.kernel, job.cell.mask_seed, result);
-      }
-      run_cell(context, ResearchAttention(Pipeline(maskers), job.cell.kernel, options.costs),
-               job.cell.mask_seed, result);
+    if (spec == nullptr) return run_dense_cell(context, result);
+    std::vector<MaskerUse> maskers = spec->maskers;
+    if (spec->match) {
+      maskers =
+          match_cell(context, maskers, *spec->match, job.cell.kernel, job.cell.mask_seed, result);
     }
+    run_cell(context, ResearchAttention(Pipeline(maskers), job.cell.kernel, options.costs),
+             job.cell.mask_seed, result);
   });
   if (failure) fail(result, *failure);
 }
@@ -220,6 +253,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
   result.queries = workload.queries;
   if (workload.queries) result.query_seed = workload.query_seed;
+  result.decode_steps = workload.decode_steps;
   result.threads = options.threads.count();
   result.chunk_rows = options.chunk_rows;
   const MeasureSpec& measure = experiment.checks[job.cell.check].second;
@@ -278,8 +312,13 @@ RunOutcome run_experiment(const Experiment& experiment,
     current.load(job.cell, outcome.bad_inputs);
     if (!current.load_failure()) {
       const Workload& workload = current.workload();
-      result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
-                                   workload.source, workload.layer, workload.scale};
+      const bool is_trace = workload.decode_steps > 0;
+      result.facts = WorkloadFacts{is_trace ? workload.prompt_shape() : workload.shape,
+                                   workload.dtype,
+                                   workload.causal,
+                                   workload.source,
+                                   workload.layer,
+                                   workload.scale};
     }
     if (listener.find_finished) {
       result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());

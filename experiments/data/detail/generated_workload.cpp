@@ -19,6 +19,7 @@ namespace {
 // Everything but q, k and v.
 Workload describe(const WorkloadSpec& stated, const char* kind, std::uint64_t seed) {
   WorkloadSpec spec = stated;
+  check_decode(spec);
   complete_sizes(spec);
   check_sizes(spec, /*queries_are_last=*/true);
   Workload workload;

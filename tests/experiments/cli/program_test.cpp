@@ -193,6 +193,7 @@ TEST_F(Program, RunsEveryShippedExperiment) {
       {"samplers.yaml", ""},
       {"scorers.yaml", ""},
       {"blocks.yaml", ""},
+      {"decode_trace.yaml", "--set workloads.chat.decode.steps=2 --set workloads.chat.key_len=512"},
       {"auto_grid.yaml",
        "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "
        "--set workloads.decode.key_len=1024"}};

@@ -167,11 +167,40 @@ TEST(ExperimentErrors, Workloads) {
       {workload("3\n"),
        "x.yaml:2:11: workload \"workload\" is 3; it must be a mapping of: source, batch, "
        "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale, queries, "
-       "query_seed"},
+       "query_seed, decode"},
       {"name: t\nworkloads: {sweep: [1]}\npipelines: {p: [plain]}\n",
        "x.yaml:2:13: sweep stands inside a workload, not for the workloads"},
       {workload("{source: {kind: gaussian}, batch: {sweep: []}, " + std::string(kSizes)),
        "x.yaml:2:53: sweep is an empty list; give it at least one value"},
+  });
+}
+
+TEST(ExperimentErrors, DecodeTraces) {
+  const auto trace = [](const std::string& text) {
+    return workload("{source: {kind: gaussian}, query_heads: 4, key_len: 16, head_dim: 32,\n  " +
+                    text + "}\n");
+  };
+  expect_errors({
+      {trace("decode: {steps: 8}, query_len: 1, causal: true"), "accepted"},
+      {trace("decode: 8"), "x.yaml:3:11: decode is 8; it must be a mapping of: steps"},
+      {trace("decode: {}"), "x.yaml:3:11: decode has no steps; write decode: {steps: 64}"},
+      {trace("decode: {step: 8}"),
+       "x.yaml:3:12: unknown key \"step\" in decode; did you mean \"steps\"?"},
+      {trace("decode: {steps: 0}"),
+       "x.yaml:3:19: decode.steps is 0; it must be a whole number between 1 and 2147483647, in "
+       "digits without leading zeros"},
+      {trace("decode: {steps: 8}, query_len: 8"),
+       "x.yaml:3:34: workload \"workload\" has query_len 8; a decode trace has one query a step: "
+       "leave query_len out, or write 1"},
+      {trace("decode: {steps: 8}, queries: 4"),
+       "x.yaml:3:32: workload \"workload\" samples queries; a decode trace has one query a step: "
+       "leave queries out"},
+      {trace("decode: {steps: 8}, causal: false"),
+       "x.yaml:3:31: workload \"workload\" is not causal; a decode trace is: write causal: true, "
+       "or leave it out"},
+      {trace("decode: {steps: 2147483640}"),
+       "x.yaml:2:1: workload \"workload\": key_len is 2147483656; it must be between 1 and "
+       "2147483647"},
   });
 }
 

@@ -123,6 +123,23 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
       const std::string kind = place.substr(place.find(' ') + 1);
       const bool is_generated = kind == "gaussian" || kind == "structured";
       workload = "workload: {source: {}" + (is_generated ? ", " + sizes : "") + "}\n";
+    } else if (place == "decode") {
+      prefix = "workload.decode.";
+      workload =
+          "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32, "
+          "decode: {}}\n";
+    } else if (place == "workload") {  // a decode trace has queries of its own
+      placed = {};
+      for (Override override : overrides) {
+        if (override.key.starts_with("quer") && override.key != "query_heads") continue;
+        override.key = prefix + override.key;
+        placed.push_back(std::move(override));
+      }
+      const std::string unsized =
+          "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32}\n";
+      EXPECT_EQ(read("name: x\n" + unsized + "pipelines: {p: [sink]}\n", placed), "");
+      placed = overrides;
+      std::erase_if(placed, [](const Override& override) { return override.key == "decode"; });
     } else if (place == "experiment") {  // one of workload and workloads
       workload.clear();
       std::erase_if(placed, [](const Override& override) { return override.key == "workload"; });

@@ -87,6 +87,29 @@ TEST(Table, ShowsResultsReasonsAndSeeds) {
 )");
 }
 
+TEST(Table, ShowsTheStagesOfADecodeTrace) {
+  std::vector<CellResult> results = {dense_result(), example_result(), failed_result(),
+                                     seeded_result(0, 0.1, 0.8), seeded_result(1, 0.2, 0.9)};
+  for (CellResult& result : results) {
+    result.decode_steps = 50;
+    result.facts->shape.query_len = 1;
+    if (result.times && result.times->prepare) result.times->append = summary_of(0.25);
+  }
+  EXPECT_EQ(
+      format_block(results),
+      R"(prefill: batch 1, heads 8 (kv 2), queries 1, keys 2048 and 50 decode steps, head_dim 64, bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 400 rows, tolerance 1e-5; total = prepare / 50 + append + select + plan + attend
+  pipeline           kernel density  recall   rel L2  oracle  prepare append  select   plan attend  total   dense speedup  status
+                              share   share    error   error  ms/step     ms      ms     ms     ms     ms      ms       x
+  dense              dense     1.00    1.00        0 1.25e-6        -      -       -      -    100    100     100    1.00  ok
+  topk budget=5%     tiles    0.100   0.875   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
+  broken             auto         -       -        -       -        -      -       -      -      -      -       -       -  FAILED
+      failed: plugins/pq_cache.so: no codebook for this layer
+  sampled            tiles    0.150   0.850   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
+    +- over 2 seeds          0.0707  0.0707        0                0      0       0      0      0      0       0       0
+)");
+}
+
 TEST(Table, ShowsFailedSeedsApart) {
   CellResult failed = failed_result();
   failed.pipeline = "sampled";

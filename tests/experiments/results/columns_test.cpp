@@ -25,18 +25,18 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
   for (const Column& column : cell_columns()) names += column.name + " ";
   // Another list of names needs another ResultStore::kFormat here.
-  EXPECT_EQ(ResultStore::kFormat, 2);
+  EXPECT_EQ(ResultStore::kFormat, 3);
   EXPECT_EQ(
       names,
       "experiment workload cell pipeline status reason device kernel kernel_mix cost_model dtype "
       "batch "
       "query_heads kv_heads query_len key_len head_dim causal source file layer seed "
-      "source_params queries query_seed scale mask_seed "
+      "source_params queries query_seed decode_steps scale mask_seed "
       "threads chunk_rows params density density_p5 density_p95 visible_entries "
       "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
       "total_bytes attainable_ms percent_of_attainable prepare_ms prepare_ms_lo prepare_ms_hi "
-      "prepare_ms_min select_ms "
+      "prepare_ms_min append_ms append_ms_lo append_ms_hi append_ms_min select_ms "
       "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
       "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "
       "total_ms_lo total_ms_hi total_ms_min dense_ms dense_ms_lo dense_ms_hi dense_ms_min "
@@ -62,6 +62,17 @@ TEST(CellColumns, GiveAWholeResultBack) {
   EXPECT_EQ(back.counts->visible_entries, 10000);
 }
 
+TEST(CellColumns, GiveADecodeTraceBack) {
+  CellResult result = example_result();
+  result.decode_steps = 64;
+  result.times->append = summary_of(0.25);
+  const CellResult back = restored(result);
+  EXPECT_EQ(to_json_line(back), to_json_line(result));
+  EXPECT_EQ(back.decode_steps, 64);
+  EXPECT_EQ(back.times->append->median, 0.25);
+  EXPECT_EQ(back.times->append->repetitions, 7);
+}
+
 // Any parts measured or not, any numbers in them.
 RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
   CellResult result = example_result();
@@ -84,6 +95,8 @@ RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
   if (is_absent()) result.fidelity.reset();
   if (is_absent()) result.oracle.reset();
   if (is_absent()) result.times->prepare.reset();
+  if (is_absent()) result.times->append = summary_of(number());
+  if (is_absent()) result.decode_steps = 64;
   if (is_absent()) result.times.reset();
   if (is_absent()) result.mask_seed.reset();
   if (is_absent()) result.peak_bytes.reset();

@@ -86,6 +86,9 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
   const auto by_another_version = [](CellResult& result) { result.program_version = "9.9.9"; };
   EXPECT_TRUE(seen.insert(keys_of(kSmall, options, on_another_machine)[1]).second);
   EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_another_version)[1]).second);
+  // The same rows, as the steps of a decode trace.
+  const auto by_steps = [](CellResult& result) { result.decode_steps = 4; };
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_steps)[1]).second);
 }
 
 TEST(CellKeys, AreTheSameWhereverTheCellStandsInTheGrid) {
