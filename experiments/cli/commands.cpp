@@ -36,6 +36,11 @@ Catalog find_maskers(const std::vector<std::string>& files) {
   return load_catalog(program_folder(), plugin_path(), {files.begin(), files.end()});
 }
 
+PresetTable find_presets() {
+  const std::filesystem::path file = program_folder() / "presets.yaml";
+  return std::filesystem::exists(file) ? PresetTable::read(file) : PresetTable();
+}
+
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
   subcommand.add_option("--plugin", files, "Load a masker library; may be repeated")
       ->type_name("FILE")

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attention/cost_model.hpp"
+#include "experiments/config/preset_table.hpp"
 #include "framework/plugin/catalog.hpp"
 
 namespace maskerade {
@@ -34,6 +35,8 @@ std::filesystem::path program_folder();
 std::string plugin_path();
 // The maskers at hand; `files` are those of --plugin.
 Catalog find_maskers(const std::vector<std::string>& files);
+// The presets beside the program; none when the file is not there. Throws ConfigError.
+PresetTable find_presets();
 // Adds --plugin to a subcommand.
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
 

@@ -74,20 +74,34 @@ std::string describe(const MaskerType& masker) {
   return text + aligned(rows);
 }
 
+std::string describe(const Preset& preset) {
+  return fmt::format(
+             "{}: {}\n{}", preset.name, preset.summary,
+             preset.reference.empty() ? "" : fmt::format("  paper     {}\n", preset.reference)) +
+         fmt::format("  pipeline  {}\n", preset.pipeline.to_text());
+}
+
 int list(const std::string& id, const std::vector<std::string>& plugins) {
   const Catalog catalog = find_maskers(plugins);
+  const PresetTable presets = find_presets();
   if (!id.empty()) {
     const std::shared_ptr<const MaskerType> masker = catalog.find(id);
-    if (masker == nullptr) {
+    const Preset* preset = presets.find(id);
+    if (masker == nullptr && preset == nullptr) {
+      std::vector<std::string> known = catalog.ids();
+      for (const std::string& name : presets.names()) known.push_back(name);
       throw ConfigError(
-          {}, fmt::format("there is no masker \"{}\"{}", id, name_hint(id, catalog.ids())));
+          {}, fmt::format("there is no masker or preset \"{}\"{}", id, name_hint(id, known)));
     }
-    fmt::print("{}", describe(*masker));
+    fmt::print("{}", masker != nullptr ? describe(*masker) : describe(*preset));
     return kExitOk;
   }
   for (const auto& masker : catalog.types()) fmt::print("{}\n", describe(*masker));
+  for (const Preset& preset : presets.presets()) fmt::print("{}\n", describe(preset));
   const std::size_t count = catalog.types().size();
-  fmt::print("{} masker{}\n", count, count == 1 ? "" : "s");
+  const std::size_t preset_count = presets.presets().size();
+  fmt::print("{} masker{}, {} preset{}\n", count, count == 1 ? "" : "s", preset_count,
+             preset_count == 1 ? "" : "s");
   return kExitOk;
 }
 
@@ -100,8 +114,8 @@ void add_list_command(CLI::App& program, Command& command) {
   };
   const auto arguments = std::make_shared<ListArguments>();
   CLI::App* list_command =
-      program.add_subcommand("list", "Show the maskers found and their parameters");
-  list_command->add_option("MASKER", arguments->id, "Show this one only");
+      program.add_subcommand("list", "Show the maskers found, their parameters, and the presets");
+  list_command->add_option("NAME", arguments->id, "Show this one only");
   add_plugin_option(*list_command, arguments->plugins);
   list_command->footer("Example: maskerade list oracle_topk");
   list_command->callback([arguments, &command] {

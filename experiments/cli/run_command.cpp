@@ -78,7 +78,7 @@ void note_idle_pipelines(const Experiment& experiment) {
 int print_cells(const Experiment& experiment, const RunOptions& options) {
   std::vector<bool> is_seeded;
   for (const PipelineSpec& spec : experiment.pipelines) {
-    is_seeded.push_back(Pipeline(spec.maskers).depends_on_seed());
+    is_seeded.push_back(depends_on_seed(spec));
   }
   std::optional<std::size_t> workload;
   const std::vector<Job> jobs = make_jobs(experiment);
@@ -192,7 +192,7 @@ int run(const RunArguments& arguments) {
   }
   const Catalog catalog = find_maskers(arguments.plugins);
   const Experiment experiment =
-      read_experiment(arguments.file, overrides_of(arguments.settings), catalog);
+      read_experiment(arguments.file, overrides_of(arguments.settings), catalog, find_presets());
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   if (arguments.dry_run) return print_cells(experiment, options);

@@ -62,8 +62,8 @@ std::vector<fs::path> files_read_by(const Experiment& experiment) {
       if (arrays->query_positions) files.push_back(*arrays->query_positions);
     }
   }
-  for (const PipelineSpec& pipeline : experiment.pipelines) {
-    for (const MaskerUse& use : pipeline.maskers) {
+  const auto add_files_of = [&](const std::vector<MaskerUse>& maskers) {
+    for (const MaskerUse& use : maskers) {
       files.push_back(use.type->library());
       const maskerade_masker_descriptor& masker = use.type->descriptor();
       for (std::size_t i = 0; i < masker.parameter_count; ++i) {
@@ -72,6 +72,10 @@ std::vector<fs::path> files_read_by(const Experiment& experiment) {
         }
       }
     }
+  };
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    add_files_of(pipeline.maskers);
+    for (const RouteRule& rule : pipeline.overrides) add_files_of(rule.maskers);
   }
   return files;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention/plan.hpp"
+#include "experiments/config/preset_table.hpp"
 #include "experiments/match/match_spec.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
@@ -18,6 +19,9 @@
 #include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
+
+// The name of the reference that always runs, and of a route that attends to every visible key.
+inline constexpr const char* kDenseName = "dense";
 
 // q, k, v of independent standard normal numbers.
 struct GaussianSource {
@@ -102,6 +106,19 @@ struct WorkloadSpec {
   }
 };
 
+// What selects in a pipeline's place, in some layers or for some heads of them.
+struct RouteRule {
+  std::optional<std::vector<std::int64_t>> layers;  // nullopt: all
+  std::optional<std::vector<std::int64_t>> heads;   // query heads; nullopt: all
+  std::string use;                                  // the name of what selects there, or "dense"
+  bool is_dense = false;                            // every visible key; then there are no maskers
+  std::vector<MaskerUse> maskers = {};
+  TextPosition position;  // of the heads, or where there are none of the rule
+
+  // Whether it holds for a layer; nullopt: of data that states none.
+  bool is_for_layer(std::optional<std::int64_t> layer) const;
+};
+
 // One pipeline after lets and sweeps are expanded, its parameters validated against the catalog.
 struct PipelineSpec {
   std::string name;   // the key under `pipelines:`
@@ -110,11 +127,15 @@ struct PipelineSpec {
   std::vector<MaskerUse> maskers;
   std::optional<WorkloadKind> only = {};  // the workloads that it runs on; default: all
   std::optional<MatchSpec> match = {};    // what a parameter of `maskers` is searched for
+  std::vector<RouteRule> overrides = {};  // a head takes the first that holds for it
 };
 
 // Whether the grid has cells of that pipeline on that workload. A workload of unknown kind keeps
 // every pipeline: its cells all say why it cannot be loaded.
 bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept;
+
+// Whether any masker of a pipeline, or of an override, draws random numbers.
+bool depends_on_seed(const PipelineSpec& pipeline);
 
 // How a cell is checked and measured.
 struct CheckSpec {
@@ -158,10 +179,12 @@ struct Override {
   std::string value;
 };
 
-// Reads and validates an experiment file. Throws ConfigError with file, line and column.
+// Reads and validates an experiment file. `presets` are pipelines that it may name. Throws
+// ConfigError with file, line and column.
 Experiment read_experiment(const std::filesystem::path& file,
                            const std::vector<Override>& overrides,
-                           const Catalog& catalog);
+                           const Catalog& catalog,
+                           const PresetTable& presets = {});
 
 // The product workloads x checks x pipelines x devices x kernels x seeds, workloads outermost so
 // that data is loaded once. Pipelines without random maskers get one seed only; one for the other

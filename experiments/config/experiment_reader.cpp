@@ -8,6 +8,7 @@
 #include "experiments/config/experiment.hpp"
 #include "experiments/config/overrides.hpp"
 #include "experiments/config/pipeline_reader.hpp"
+#include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
 #include "experiments/config/workload_kind.hpp"
 #include "experiments/config/workload_reader.hpp"
@@ -186,7 +187,8 @@ std::vector<std::pair<CheckSpec, MeasureSpec>> read_checks(const YamlNode& root)
 
 Experiment read_experiment(const std::filesystem::path& file,
                            const std::vector<Override>& overrides,
-                           const Catalog& catalog) {
+                           const Catalog& catalog,
+                           const PresetTable& presets) {
   YamlNode root = read_yaml_file(file);
   if (root.is_empty()) {
     throw ConfigError({file.string(), 0, 0},
@@ -204,14 +206,19 @@ Experiment read_experiment(const std::filesystem::path& file,
   experiment.workloads = read_workloads(root, folder);
   const YamlEntry& pipelines = require_section(root, "pipelines", kPipelinesExample);
   require_named_entries(pipelines, kPipelinesExample);
-  const YamlEntry* let = root.find("let");
-  const YamlEntry* match = root.find("match");
+  const auto section = [&](const char* key) {
+    const YamlEntry* entry = root.find(key);
+    return entry == nullptr ? nullptr : &entry->value;
+  };
   experiment.pipelines =
-      read_pipelines(pipelines.value, let == nullptr ? nullptr : &let->value,
-                     {catalog, folder, match == nullptr ? nullptr : &match->value});
+      read_pipelines(pipelines.value, section("let"),
+                     {catalog, folder, presets, section("overrides"), section("match")});
   if (std::any_of(experiment.pipelines.begin(), experiment.pipelines.end(),
                   [](const PipelineSpec& spec) { return spec.only.has_value(); })) {
     for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);
+  }
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const WorkloadSpec& workload : experiment.workloads) check_heads(pipeline, workload);
   }
   const YamlEntry* devices = root.find("devices");
   experiment.devices = devices == nullptr

@@ -15,12 +15,18 @@ bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcep
   return !pipeline.only || !workload.kind || *pipeline.only == *workload.kind;
 }
 
+bool depends_on_seed(const PipelineSpec& pipeline) {
+  return Pipeline(pipeline.maskers).depends_on_seed() ||
+         std::any_of(
+             pipeline.overrides.begin(), pipeline.overrides.end(),
+             [](const RouteRule& rule) { return Pipeline(rule.maskers).depends_on_seed(); });
+}
+
 std::vector<Cell> make_grid(const Experiment& experiment) {
   std::vector<std::size_t> seeds_of;  // each pipeline
   for (const PipelineSpec& pipeline : experiment.pipelines) {
     const std::size_t seeds = experiment.mask_seeds.size();
-    seeds_of.push_back(
-        Pipeline(pipeline.maskers).depends_on_seed() ? seeds : std::min<std::size_t>(1, seeds));
+    seeds_of.push_back(depends_on_seed(pipeline) ? seeds : std::min<std::size_t>(1, seeds));
   }
   std::vector<Cell> cells;
   for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "experiments/config/expansion.hpp"
+#include "experiments/config/experiment.hpp"
 
 namespace maskerade {
 namespace {
@@ -13,7 +14,8 @@ constexpr std::size_t kMaxSplicedItems = 10'000;
 
 }  // namespace
 
-LetTable::LetTable(const YamlNode* let, const Catalog& catalog) : let_(let) {
+LetTable::LetTable(const YamlNode* let, const PresetTable& presets, const Catalog& catalog)
+    : let_(let), presets_(presets) {
   if (let_ == nullptr) return;
   if (!let_->is_mapping()) {
     throw ConfigError(let_->position, fmt::format("let is {}; it must be a mapping of named lists: "
@@ -25,6 +27,10 @@ LetTable::LetTable(const YamlNode* let, const Catalog& catalog) : let_(let) {
       throw ConfigError(
           entry.key_position,
           fmt::format("let \"{}\" has the name of a masker; choose another name", entry.key));
+    }
+    if (entry.key == kDenseName) {
+      throw ConfigError(entry.key_position,
+                        "let \"dense\" has the name of the dense reference; choose another name");
     }
     if (!entry.value.is_list() && !is_sweep(entry.value)) {
       throw ConfigError(entry.value.position,
@@ -42,11 +48,32 @@ const std::vector<YamlEntry>& LetTable::entries() const {
 std::vector<std::string> LetTable::names() const {
   std::vector<std::string> names;
   for (const YamlEntry& entry : entries()) names.push_back(entry.key);
+  for (const Preset& preset : presets_.presets()) names.push_back(preset.name);
   return names;
 }
 
-bool LetTable::has(const std::string& name) const {
+bool LetTable::has_let(const std::string& name) const {
   return let_ != nullptr && let_->find(name) != nullptr;
+}
+
+bool LetTable::has(const std::string& name) const {
+  return has_let(name) || presets_.find(name) != nullptr;
+}
+
+const char* LetTable::kind_of(const std::string& name) const {
+  return has_let(name) ? "a let" : "a preset";
+}
+
+const YamlNode& LetTable::list_of(const YamlNode& name) const {
+  if (has_let(name.text)) return let_->find(name.text)->value;
+  const YamlNode& pipeline = presets_.find(name.text)->pipeline;
+  if (pipeline.entries.size() > 1) {
+    throw ConfigError(name.position,
+                      fmt::format("preset \"{0}\" is more than a list of maskers; write it as a "
+                                  "pipeline: {{preset: {0}}}",
+                                  name.text));
+  }
+  return pipeline.find("maskers")->value;
 }
 
 YamlNode LetTable::splice(const YamlNode& maskers) const {
@@ -82,7 +109,7 @@ YamlNode LetTable::splice_name(const YamlNode& item,
                                                  fmt::join(open, " -> "), name));
   }
   open.push_back(name);
-  const YamlNode& value = let_->find(name)->value;
+  const YamlNode& value = list_of(item);
   YamlNode list{.kind = YamlNode::Kind::kList, .position = item.position, .text = name};
   if (value.is_list()) {
     for (const YamlNode& inner : value.items) {

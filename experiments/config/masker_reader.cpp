@@ -112,9 +112,9 @@ MaskerUse MaskerReader::read_item(const YamlNode& item, std::vector<OpenParamete
   }
   const YamlEntry& entry = item.entries.front();
   if (lets_.has(entry.key)) {
-    throw ConfigError(
-        entry.key_position,
-        fmt::format("\"{}\" is a let and takes no value; write its name alone", entry.key));
+    throw ConfigError(entry.key_position,
+                      fmt::format("\"{}\" is {} and takes no value; write its name alone",
+                                  entry.key, lets_.kind_of(entry.key)));
   }
   return bind(entry.key, entry.key_position, &entry.value, open);
 }

@@ -11,21 +11,51 @@
 #include "experiments/config/let_table.hpp"
 #include "experiments/config/masker_reader.hpp"
 #include "experiments/config/match_reader.hpp"
+#include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
 #include "experiments/config/workload_kind.hpp"
+#include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
 
 constexpr const char* kForms = "[{sink: 4}, {local: 64}] or {maskers: [{sink: 4}], only: decode}";
 
-// A pipeline with its let-names spliced: in the list, or in the `maskers` of a mapping.
-YamlNode splice_pipeline(const YamlNode& pipeline, const LetTable& lets) {
+const Preset& find_preset(const YamlNode& name, const PresetTable& presets) {
+  const Preset* preset = presets.find(read_text(name, "preset"));
+  if (preset == nullptr) {
+    throw ConfigError(name.position, fmt::format("unknown preset \"{}\"{}", name.text,
+                                                 name_hint(name.text, presets.names())));
+  }
+  return *preset;
+}
+
+// A mapping that names a preset with the preset's maskers, and its `only` where it has none itself.
+YamlNode resolve_preset(const YamlNode& mapping, const PresetTable& presets) {
+  const YamlEntry* name = mapping.find("preset");
+  if (name == nullptr) return mapping;
+  const Preset& preset = find_preset(name->value, presets);
+  if (const YamlEntry* maskers = mapping.find("maskers")) {
+    throw ConfigError(maskers->key_position, "a pipeline has maskers or a preset, not both");
+  }
+  YamlNode resolved = mapping;
+  for (const char* key : {"maskers", "only"}) {
+    const YamlEntry* given = preset.pipeline.find(key);
+    if (given != nullptr && mapping.find(key) == nullptr) resolved.entries.push_back(*given);
+  }
+  return resolved;
+}
+
+// A pipeline with its presets resolved and its let-names spliced: in the list, or in the `maskers`
+// of a mapping.
+YamlNode splice_pipeline(const YamlNode& pipeline,
+                         const LetTable& lets,
+                         const PresetTable& presets) {
   if (pipeline.is_list() || pipeline.is_scalar()) return lets.splice(pipeline);
-  YamlNode spliced = pipeline;
+  YamlNode spliced = resolve_preset(pipeline, presets);
   if (is_sweep(pipeline)) {
     YamlNode& choices = spliced.entries.front().value;
-    for (YamlNode& choice : choices.items) choice = splice_pipeline(choice, lets);
+    for (YamlNode& choice : choices.items) choice = splice_pipeline(choice, lets, presets);
     return spliced;
   }
   for (YamlEntry& entry : spliced.entries) {
@@ -38,11 +68,13 @@ YamlNode splice_pipeline(const YamlNode& pipeline, const LetTable& lets) {
   return spliced;
 }
 
-// Reads the pipelines of a file, each in one of its two forms.
+// Reads the pipelines of a file, each in one of its two forms. What it is made of outlives it.
 class PipelineReader {
  public:
-  PipelineReader(const LetTable& lets, const PipelineContext& context)
-      : lets_(lets), maskers_(lets, context) {
+  PipelineReader(const YamlNode& pipelines, const LetTable& lets, const PipelineContext& context)
+      : pipelines_(pipelines), lets_(lets), presets_(context.presets), maskers_(lets, context) {
+    const YamlNode none{.kind = YamlNode::Kind::kList, .position = pipelines.position};
+    file_overrides_ = expand_sweeps(context.overrides == nullptr ? none : *context.overrides);
     if (context.match != nullptr) matches_ = read_matches(*context.match);
   }
 
@@ -58,82 +90,141 @@ class PipelineReader {
     }
   }
 
-  // Adds the variants that the sweeps of one entry of `pipelines` give; specs[i] gets those of
-  // variant i of the file's match, the first of them what has its own or none.
+  // Adds the variants that the sweeps of one entry of `pipelines` and of the file's overrides give;
+  // specs[i] gets those of variant i of the file's match, the first of them what has its own or
+  // none.
   void read(const YamlEntry& entry, std::vector<std::vector<PipelineSpec>>& specs) const {
     specs.resize(std::max<std::size_t>(1, matches_.size()));
-    for (const Variant& variant : expand_sweeps(splice_pipeline(entry.value, lets_))) {
-      PipelineSpec spec{.name = entry.key,
-                        .label = variant_label(entry.key, variant.swept),
-                        .position = entry.key_position,
-                        .maskers = {}};
-      const YamlEntry* own_match = nullptr;
-      std::vector<OpenParameter> open;
-      if (variant.node.is_list()) {
-        spec.maskers = maskers_.read(variant.node, matches_.empty() ? nullptr : &open);
-      } else if (variant.node.is_mapping()) {
-        own_match = variant.node.find("match");
-        read_mapping(variant.node, spec, own_match || !matches_.empty() ? &open : nullptr);
-      } else {
-        throw ConfigError(variant.node.position,
-                          fmt::format("pipeline \"{}\" is {}; it must be a list of maskers, or a "
-                                      "mapping that holds one: {}",
-                                      entry.key, variant.node.describe(), kForms));
-      }
-      check_order(spec);
-      if (own_match != nullptr || matches_.empty()) {
-        if (own_match != nullptr && !is_none(own_match->value)) {
-          spec.match = match_of(spec, read_match(own_match->value));
-        }
-        check_open(spec, open);
-        specs.front().push_back(std::move(spec));
-        continue;
-      }
-      for (std::size_t i = 0; i < matches_.size(); ++i) {
-        PipelineSpec& matched = specs[i].emplace_back(spec);
+    for (const Variant& variant : expand_sweeps(splice_pipeline(entry.value, lets_, presets_))) {
+      for (const Variant& of_file : file_overrides_) {
         std::vector<SweptValue> swept = variant.swept;
-        swept.insert(swept.end(), matches_[i].swept.begin(), matches_[i].swept.end());
-        matched.label = variant_label(entry.key, swept);
-        matched.match = match_of(spec, matches_[i]);
-        check_open(matched, open);
+        swept.insert(swept.end(), of_file.swept.begin(), of_file.swept.end());
+        read_variant(entry, variant.node, of_file.node, swept, specs);
       }
     }
   }
 
  private:
+  void read_variant(const YamlEntry& entry,
+                    const YamlNode& node,
+                    const YamlNode& file_overrides,
+                    const std::vector<SweptValue>& swept,
+                    std::vector<std::vector<PipelineSpec>>& specs) const {
+    PipelineSpec spec{.name = entry.key,
+                      .label = variant_label(entry.key, swept),
+                      .position = entry.key_position,
+                      .maskers = {}};
+    const YamlEntry* own_match = nullptr;
+    std::vector<OpenParameter> open;
+    if (node.is_list()) {
+      spec.maskers = maskers_.read(node, matches_.empty() ? nullptr : &open);
+    } else if (node.is_mapping()) {
+      own_match = node.find("match");
+      read_mapping(node, spec, own_match || !matches_.empty() ? &open : nullptr);
+    } else {
+      throw ConfigError(node.position,
+                        fmt::format("pipeline \"{}\" is {}; it must be a list of maskers, or a "
+                                    "mapping that holds one: {}",
+                                    entry.key, node.describe(), kForms));
+    }
+    add_overrides(file_overrides, spec);
+    check_order(spec);
+    if (own_match != nullptr || matches_.empty()) {
+      if (own_match != nullptr && !is_none(own_match->value)) {
+        spec.match = match_of(spec, read_match(own_match->value));
+      }
+      check_open(spec, open);
+      specs.front().push_back(std::move(spec));
+      return;
+    }
+    for (std::size_t i = 0; i < matches_.size(); ++i) {
+      PipelineSpec& matched = specs[i].emplace_back(spec);
+      std::vector<SweptValue> all_swept = swept;
+      all_swept.insert(all_swept.end(), matches_[i].swept.begin(), matches_[i].swept.end());
+      matched.label = variant_label(entry.key, all_swept);
+      matched.match = match_of(spec, matches_[i]);
+      check_open(matched, open);
+    }
+  }
+
   // The mapping form: what holds for the pipeline as a whole stands beside its maskers.
   void read_mapping(const YamlNode& mapping,
                     PipelineSpec& spec,
                     std::vector<OpenParameter>* open) const {
     require_keys(mapping, fmt::format("pipeline \"{}\"", spec.name), accepted_keys("pipeline"));
-    spec.maskers = maskers_.read(require_maskers(mapping, spec), open);
+    spec.maskers = maskers_.read(require_maskers(mapping, spec.name), open);
     if (const YamlEntry* only = mapping.find("only")) {
       spec.only = parse_workload_kind(read_choice(only->value, "only", accepted_choices("only")));
     }
+    if (const YamlEntry* overrides = mapping.find("overrides")) {
+      add_overrides(overrides->value, spec);
+    }
+    if (const YamlEntry* name = mapping.find("preset")) {
+      const Preset& preset = find_preset(name->value, presets_);
+      if (const YamlEntry* overrides = preset.pipeline.find("overrides")) {
+        add_overrides(overrides->value, spec);
+      }
+    }
   }
 
-  static const YamlNode& require_maskers(const YamlNode& mapping, const PipelineSpec& spec) {
+  static const YamlNode& require_maskers(const YamlNode& mapping, const std::string& name) {
     const YamlEntry* maskers = mapping.find("maskers");
     if (maskers == nullptr) {
       throw ConfigError(
           mapping.position,
-          fmt::format("pipeline \"{}\" has no maskers; add maskers: [{{sink: 4}}]", spec.name));
+          fmt::format("pipeline \"{}\" has no maskers; add maskers: [{{sink: 4}}], or "
+                      "name a preset",
+                      name));
     }
     if (!maskers->value.is_list()) {
       throw ConfigError(
           maskers->value.position,
-          fmt::format("maskers of pipeline \"{}\" is {}; it must be a list: [{{sink: 4}}]",
-                      spec.name, maskers->value.describe()));
+          fmt::format("maskers of pipeline \"{}\" is {}; it must be a list: [{{sink: 4}}]", name,
+                      maskers->value.describe()));
     }
     return maskers->value;
   }
 
-  static void check_order(const PipelineSpec& spec) {
-    try {
-      const Pipeline check(spec.maskers);
-    } catch (const Error& error) {
-      throw ConfigError(spec.position, fmt::format("pipeline \"{}\": {}", spec.name, error.what()));
+  void add_overrides(const YamlNode& list, PipelineSpec& spec) const {
+    for (RouteRule& rule :
+         read_overrides(list, [&](const YamlNode& use) { return maskers_of(use); })) {
+      spec.overrides.push_back(std::move(rule));
     }
+  }
+
+  // What the name of a pipeline, let or preset stands for in `use`: its maskers alone.
+  std::vector<MaskerUse> maskers_of(const YamlNode& use) const {
+    const YamlEntry* pipeline = pipelines_.find(use.text);
+    if (pipeline == nullptr && !lets_.has(use.text)) {
+      std::vector<std::string> known = lets_.names();
+      for (const YamlEntry& entry : pipelines_.entries) known.push_back(entry.key);
+      known.emplace_back(kDenseName);
+      throw ConfigError(use.position, fmt::format("unknown pipeline or let \"{}\"{}", use.text,
+                                                  name_hint(use.text, known)));
+    }
+    const std::vector<Variant> variants =
+        expand_sweeps(pipeline == nullptr ? lets_.splice(use)
+                                          : splice_pipeline(pipeline->value, lets_, presets_));
+    if (variants.size() > 1) {
+      throw ConfigError(
+          use.position,
+          fmt::format("\"{}\" has sweeps and stands for {} pipelines; use one without", use.text,
+                      variants.size()));
+    }
+    const YamlNode& node = variants.front().node;
+    return maskers_.read(node.is_mapping() ? require_maskers(node, use.text) : node, nullptr);
+  }
+
+  static void check_order(const PipelineSpec& spec) {
+    const auto check = [&](const std::vector<MaskerUse>& maskers, const TextPosition& position) {
+      try {
+        const Pipeline checked(maskers);
+      } catch (const Error& error) {
+        throw ConfigError(position, fmt::format("pipeline \"{}\": {}", spec.name, error.what()));
+      }
+    };
+    check(spec.maskers, spec.position);
+    for (const RouteRule& rule : spec.overrides) check(rule.maskers, rule.position);
   }
 
   // What is left open must be what the search is for.
@@ -148,8 +239,11 @@ class PipelineReader {
 
   static bool is_none(const YamlNode& match) { return match.is_scalar() && match.text == "none"; }
 
+  const YamlNode& pipelines_;
   const LetTable& lets_;
+  const PresetTable& presets_;
   MaskerReader maskers_;
+  std::vector<Variant> file_overrides_;
   std::vector<MatchRequest> matches_;  // the variants of the file's match
 };
 
@@ -158,8 +252,8 @@ class PipelineReader {
 std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
                                          const YamlNode* let,
                                          const PipelineContext& context) {
-  const LetTable lets(let, context.catalog);
-  const PipelineReader reader(lets, context);
+  const LetTable lets(let, context.presets, context.catalog);
+  const PipelineReader reader(pipelines, lets, context);
   reader.check_lets();
   std::vector<std::vector<PipelineSpec>> specs;
   for (const YamlEntry& entry : pipelines.entries) {

@@ -12,8 +12,11 @@ namespace maskerade {
 // What the pipelines of a file are read with.
 struct PipelineContext {
   const Catalog& catalog;
-  std::filesystem::path folder;     // relative paths of file parameters start here; absolute
-  const YamlNode* match = nullptr;  // the section `match` of the file; nullptr: there is none
+  std::filesystem::path folder;  // relative paths of file parameters start here; absolute
+  const PresetTable& presets;
+  // The sections of the file for all its pipelines; nullptr: there is none.
+  const YamlNode* overrides = nullptr;
+  const YamlNode* match = nullptr;
 };
 
 // Reads the sections `pipelines` and `let` (nullptr: there is none). Every let is validated, used

@@ -150,6 +150,25 @@ std::string read_choice(const YamlNode& node,
   return node.text;
 }
 
+std::optional<std::vector<std::int64_t>> read_numbers_or_all(const YamlNode& node,
+                                                             const std::string& what) {
+  if (node.is_scalar() && node.text == "all") return std::nullopt;
+  if (!node.is_list() || node.items.empty()) {
+    throw ConfigError(node.position,
+                      fmt::format("{0} is {1}; it must be a list of {0}, such as [1, 5], or all",
+                                  what, node.is_list() ? "an empty list" : node.describe()));
+  }
+  std::vector<std::int64_t> numbers;
+  for (const YamlNode& item : node.items) {
+    const std::int64_t number = read_whole(item, what, 0, std::numeric_limits<std::int32_t>::max());
+    if (std::find(numbers.begin(), numbers.end(), number) != numbers.end()) {
+      throw ConfigError(item.position, fmt::format("{} lists {} twice", what, number));
+    }
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
 double read_share(const YamlNode& node, const std::string& what) {
   refuse_quoted_number(node, what);
   std::optional<double> value;

@@ -34,6 +34,9 @@ std::string read_text(const YamlNode& node, const std::string& what);
 std::string read_choice(const YamlNode& node,
                         const std::string& what,
                         const std::vector<std::string>& names);
+// A list of different whole numbers, or `all`: nullopt. Throws on an empty list.
+std::optional<std::vector<std::int64_t>> read_numbers_or_all(const YamlNode& node,
+                                                             const std::string& what);
 // A share in (0, 1), written 2% or 0.02.
 double read_share(const YamlNode& node, const std::string& what);
 // A time in milliseconds, written 2s or 500ms.

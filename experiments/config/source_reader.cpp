@@ -146,25 +146,9 @@ LayersNode read_layers(const YamlNode& source) {
   const YamlEntry* entry = source.find("layers");
   if (entry == nullptr) return {};
   LayersNode layers{.node = &entry->value};
-  const YamlNode& node = entry->value;
-  if (node.is_scalar() && node.text == "all") {
-    layers.all = true;
-    return layers;
-  }
-  if (!node.is_list() || node.items.empty()) {
-    throw ConfigError(node.position,
-                      fmt::format("layers is {}; it must be a list of layers, such as [1, 5], or "
-                                  "all",
-                                  node.is_list() ? "an empty list" : node.describe()));
-  }
-  for (const YamlNode& item : node.items) {
-    const std::int64_t layer =
-        read_whole(item, "layers", 0, std::numeric_limits<std::int32_t>::max());
-    if (std::find(layers.listed.begin(), layers.listed.end(), layer) != layers.listed.end()) {
-      throw ConfigError(item.position, fmt::format("layers lists {} twice", layer));
-    }
-    layers.listed.push_back(layer);
-  }
+  const auto listed = read_numbers_or_all(entry->value, "layers");
+  layers.all = !listed;
+  layers.listed = listed.value_or(std::vector<std::int64_t>{});
   return layers;
 }
 

@@ -20,6 +20,7 @@ struct Workload {
   bool causal = false;
   float scale = 1.0F;
   std::int64_t layer = 0;
+  bool has_layer = false;  // whether the experiment or the file states it
   // Of each query, in [0, key_len); empty: query i stands at key_len - query_len + i.
   std::vector<std::int64_t> query_positions;
   std::string source;       // "gaussian seed 1", "minilm_l6_layer1_qkv.safetensors"

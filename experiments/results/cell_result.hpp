@@ -101,6 +101,7 @@ struct HeadResult {
   double density = 0;  // active / visible entries; 0 when nothing is visible
   double recall = 0;   // attention_recall over this head's rows
   double rel_l2_error = 0;
+  std::string route = {};  // what selected for it in the pipeline's place; "": nothing did
 };
 
 // One step of a decode trace: a key and a value appended, one query. Times are medians over its
@@ -155,8 +156,10 @@ struct CellResult {
   double measure_budget_ms = 0;
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
+  // On a route, "ROUTE/id".
   std::vector<std::pair<std::string, NamedTexts>> params;
   std::optional<MatchFacts> match;  // absent: no parameter was searched
+  NamedTexts routes = {};  // what selected for some heads in the pipeline's place, and which heads
   // Over the whole problem: broadcast copies counted, and all steps of a decode trace.
   std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;

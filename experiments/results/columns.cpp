@@ -237,6 +237,7 @@ std::vector<Column> make_columns() {
   add(column("threads", &Result::threads));
   add(column("chunk_rows", &Result::chunk_rows));
   add(column("params", &Result::params));
+  add(column("routes", &Result::routes));
   using Match = MatchFacts;
   using Found = MatchFacts::Found;
   add(column("match_quantity", &Result::match, &Match::quantity));

@@ -35,6 +35,7 @@ CREATE TABLE heads (
   density REAL,            -- active / visible entries
   recall REAL,             -- share of the dense softmax mass on keys selected for certain
   rel_l2_error REAL,       -- of the output against the dense reference
+  route TEXT,              -- what selected for it in the pipeline's place; null: nothing did
   PRIMARY KEY (key, layer, batch, head)
 ) WITHOUT ROWID)";
 
@@ -215,7 +216,7 @@ struct ResultStore::State {
                               "NOT NULL")),
         remove(database.prepare("DELETE FROM cells WHERE key = ?")),
         insert(database.prepare(insert_cell())),
-        insert_head(database.prepare("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?)")),
+        insert_head(database.prepare("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)")),
         insert_step(database.prepare(
             "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
         remove_without_data(database.prepare(
@@ -306,8 +307,9 @@ void ResultStore::write(const CellResult& result) {
   insert.run();
   for (const HeadResult& head : result.heads) {
     const std::int64_t layer = result.facts ? result.facts->layer : 0;
-    insert_row(state_->insert_head, {result.key, layer, head.batch, head.head, head.density,
-                                     head.recall, head.rel_l2_error});
+    insert_row(state_->insert_head,
+               {result.key, layer, head.batch, head.head, head.density, head.recall,
+                head.rel_l2_error, head.route.empty() ? ColumnValue() : ColumnValue(head.route)});
   }
   const auto optional = [](const std::optional<double>& value) {
     return value ? ColumnValue(*value) : ColumnValue();

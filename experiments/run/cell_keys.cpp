@@ -17,47 +17,52 @@ std::vector<std::string> files_named_by(const MaskerUse& use, std::size_t parame
   return files_of(use.type->descriptor().parameters[parameter], use.arguments->view()[parameter]);
 }
 
+// Calls visit(use) for every masker of a pipeline and its routes.
+template <typename Visit>
+void for_each_masker(const Pipeline& pipeline, Visit&& visit) {
+  for (const MaskerUse& use : pipeline.maskers()) visit(use);
+  for (const HeadRoute& route : pipeline.routes()) {
+    for (const MaskerUse& use : route.maskers) visit(use);
+  }
+}
+
 }  // namespace
 
 CellKeys::CellKeys(const Experiment& experiment) : experiment_(experiment) {
   const auto hash = [&](const std::string& file) {
     if (!hashes_.contains(file)) hashes_.emplace(file, sha256_of_file(file));
   };
-  for (const PipelineSpec& pipeline : experiment.pipelines) {
-    for (const MaskerUse& use : pipeline.maskers) {
+  const auto hash_files = [&](const std::vector<MaskerUse>& maskers) {
+    for (const MaskerUse& use : maskers) {
       hash(use.type->library().string());
       for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
         for (const std::string& file : files_named_by(use, i)) hash(file);
       }
     }
+  };
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    hash_files(pipeline.maskers);
+    for (const RouteRule& rule : pipeline.overrides) hash_files(rule.maskers);
   }
 }
 
-NamedTexts CellKeys::plugins_of(const Job& job) const {
+NamedTexts CellKeys::plugins_of(const Pipeline& pipeline) const {
   NamedTexts plugins;
-  if (job.is_dense_reference) return plugins;
   std::set<std::string> seen;
-  for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
-    if (!seen.insert(use.type->id()).second) continue;
+  for_each_masker(pipeline, [&](const MaskerUse& use) {
+    if (!seen.insert(use.type->id()).second) return;
     plugins.emplace_back(use.type->id(), hashes_.at(use.type->library().string()));
-  }
+  });
   return plugins;
 }
 
 std::string CellKeys::next_key(const Job& job,
+                               const Pipeline& pipeline,
                                const CellResult& described,
                                const std::string& fingerprint) {
-  Json json;
-  json["experiment"] = described.experiment;
-  json["workload"] = described.workload;
-  json["pipeline"] = described.pipeline;
-  json["is_dense_reference"] = job.is_dense_reference;
-  if (described.facts) json["source"] = described.facts->source;
-  json["data"] = fingerprint;
-  json["decode_steps"] = described.decode_steps.value_or(0);
-  Json maskers = Json::array();
-  if (!job.is_dense_reference) {
-    for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
+  const auto json_of = [&](const std::vector<MaskerUse>& uses) {
+    Json maskers = Json::array();
+    for (const MaskerUse& use : uses) {
       Json parameters = Json::object();
       for (std::size_t i = 0; i < use.arguments->resolved().size(); ++i) {
         const auto& [name, value] = use.arguments->resolved()[i];
@@ -70,11 +75,26 @@ std::string CellKeys::next_key(const Job& job,
                          {"library", hashes_.at(use.type->library().string())},
                          {"parameters", parameters}});
     }
-    if (Pipeline(experiment_.pipelines[job.cell.pipeline].maskers).depends_on_seed()) {
-      json["mask_seed"] = job.cell.mask_seed;
-    }
+    return maskers;
+  };
+  Json json;
+  json["experiment"] = described.experiment;
+  json["workload"] = described.workload;
+  json["pipeline"] = described.pipeline;
+  json["is_dense_reference"] = job.is_dense_reference;
+  if (described.facts) json["source"] = described.facts->source;
+  json["data"] = fingerprint;
+  json["decode_steps"] = described.decode_steps.value_or(0);
+  if (pipeline.depends_on_seed()) json["mask_seed"] = job.cell.mask_seed;
+  json["maskers"] = json_of(pipeline.maskers());
+  Json routes = Json::array();
+  for (const HeadRoute& route : pipeline.routes()) {
+    routes.push_back({{"name", route.name},
+                      {"heads", route.heads},
+                      {"is_dense", route.is_dense},
+                      {"maskers", json_of(route.maskers)}});
   }
-  json["maskers"] = maskers;
+  json["routes"] = routes;
   if (described.match) {
     json["match"] = {{"quantity", name_of(described.match->quantity)},
                      {"target", described.match->target},
@@ -98,20 +118,20 @@ std::string CellKeys::next_key(const Job& job,
   return earlier == 0 ? key : sha256_hex(key + " " + std::to_string(earlier));
 }
 
-std::string CellKeys::changed_file(const Job& job) const {
-  if (job.is_dense_reference) return "";
-  for (const MaskerUse& use : experiment_.pipelines[job.cell.pipeline].maskers) {
-    for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
+std::string CellKeys::changed_file(const Pipeline& pipeline) const {
+  std::string changed;
+  for_each_masker(pipeline, [&](const MaskerUse& use) {
+    for (std::size_t i = 0; changed.empty() && i < use.type->descriptor().parameter_count; ++i) {
       for (const std::string& file : files_named_by(use, i)) {
         std::error_code missing;
         if (!std::filesystem::is_regular_file(file, missing) ||
             sha256_of_file(file) != hashes_.at(file)) {
-          return file;
+          changed = file;
         }
       }
     }
-  }
-  return "";
+  });
+  return changed;
 }
 
 }  // namespace maskerade

@@ -10,6 +10,7 @@
 #include "experiments/measure/stopping_rule.hpp"
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/repetitions.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/trace_totals.hpp"
 
 namespace maskerade {
@@ -120,6 +121,7 @@ void run_trace_cell(const TraceContext& context,
   }
   result.peak_bytes = peak.bytes();
   totals.write(prepare, result);
+  name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
 }
 

@@ -18,12 +18,12 @@ constexpr double kProbeBudget = 0.1;   // of the cell's time budget
 
 double total_ms(const CellContext& context,
                 const ResearchAttention& attention,
-                const PipelineOptions& options) {
+                const Preparation& prepare) {
   const Threads& threads = context.options.threads;
   AttentionOutput output;
   const auto run = [&] {
     const Stopwatch stopwatch;
-    const PreparedPipeline prepared = attention.prepare(context.inputs, options, threads);
+    const PreparedPipeline prepared = prepare(attention);
     const Selection selection = prepared.select(threads);
     const Plan plan = attention.plan(selection.mask, context.inputs, threads);
     attend(context.inputs, plan, threads, output);
@@ -62,38 +62,41 @@ double measure_quantity(const CellContext& context,
 
 }  // namespace
 
-std::vector<MaskerUse> match_cell(const CellContext& context,
-                                  const std::vector<MaskerUse>& maskers,
-                                  const MatchSpec& match,
-                                  const std::optional<Kernel>& kernel,
-                                  std::uint64_t mask_seed,
-                                  CellResult& result) {
-  const maskerade_masker_descriptor& masker = maskers[match.masker].type->descriptor();
-  const Arguments& given = *maskers[match.masker].arguments;
+ResearchAttention match_cell(const CellContext& context,
+                             const ResearchAttention& attention,
+                             const Preparation& prepare,
+                             const MatchSpec& match,
+                             CellResult& result) {
+  const Pipeline& pipeline = attention.pipeline();
+  if (pipeline.maskers().empty()) {
+    result.match.reset();
+    return attention;
+  }
+  const maskerade_masker_descriptor& masker = pipeline.maskers()[match.masker].type->descriptor();
+  const Arguments& given = *pipeline.maskers()[match.masker].arguments;
   const ParameterRange range(masker.parameters[match.parameter],
                              given.view()[match.parameter].values[0], context.inputs.shape.key_len);
-  const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
-  const auto maskers_at = [&](std::int64_t step) {
-    std::vector<MaskerUse> rebound = maskers;
+  const auto attention_at = [&](std::int64_t step) {
+    std::vector<MaskerUse> rebound = pipeline.maskers();
     rebound[match.masker].arguments = std::make_shared<const Arguments>(
         rebind_argument(masker, given, match.parameter, range.text(step)));
-    return rebound;
+    return attention.with(Pipeline(std::move(rebound), pipeline.routes()));
   };
   const Stopwatch stopwatch;
   std::exception_ptr refusal;
   const auto probe = [&](std::int64_t step) -> std::optional<double> {
-    const ResearchAttention attention(Pipeline(maskers_at(step)), kernel, context.options.costs);
+    const ResearchAttention probed = attention_at(step);
     std::optional<PreparedPipeline> prepared;
     try {
-      prepared.emplace(attention.prepare(context.inputs, options, context.options.threads));
+      prepared.emplace(prepare(probed));
     } catch (const PluginError&) {
       refusal = std::current_exception();
       return std::nullopt;
     }
     refusal = nullptr;
     return match.quantity == MatchQuantity::kTotalMs
-               ? total_ms(context, attention, options)
-               : measure_quantity(context, attention, *prepared, match.quantity);
+               ? total_ms(context, probed, prepare)
+               : measure_quantity(context, probed, *prepared, match.quantity);
   };
   SearchResult found;
   try {
@@ -109,8 +112,9 @@ std::vector<MaskerUse> match_cell(const CellContext& context,
                                           .probes = found.probes,
                                           .search_ms = stopwatch.elapsed_ms(),
                                           .status = found.status};
-  std::vector<MaskerUse> matched = maskers_at(found.step);
-  result.params[match.masker].second = matched[match.masker].arguments->resolved();
+  ResearchAttention matched = attention_at(found.step);
+  result.params[match.masker].second =
+      matched.pipeline().maskers()[match.masker].arguments->resolved();
   return matched;
 }
 

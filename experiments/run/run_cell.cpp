@@ -9,6 +9,7 @@
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/head_densities.hpp"
 #include "experiments/run/repetitions.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 
 namespace maskerade {
 namespace {
@@ -65,6 +66,7 @@ void run_cell(const CellContext& context,
   result.times = summarize_stages(repeated.samples, result);
   result.fidelity = measure_fidelity(inputs, mask, repeated.sparse, context.dense.output, threads);
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);
+  name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
   check_selections(repeated, result);
   const OracleError error =

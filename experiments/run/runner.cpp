@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -15,12 +14,12 @@
 #include "experiments/run/cell_keys.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/match_cell.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 namespace {
 
-constexpr const char* kDenseName = "dense";
 constexpr const char* kNoCuda = "this build has no CUDA backend";
 
 void fail(CellResult& result, const std::string& reason) {
@@ -156,20 +155,9 @@ void describe_source(const NpySource& source, CellResult& result) {
   }
 }
 
-void run_trace_job(const TraceContext& context,
-                   const std::optional<ResearchAttention>& attention,
-                   std::uint64_t mask_seed,
-                   CellResult& result) {
-  result.dense_kernel = context.reference.steps.front().dense.plan.kernel_mix();
-  if (attention) {
-    run_trace_cell(context, *attention, mask_seed, result);
-  } else {
-    run_dense_trace_cell(context, result);
-  }
-}
-
 void run_job(const Experiment& experiment,
              const Job& job,
+             const Pipeline& pipeline,
              const RunOptions& options,
              CurrentWorkload& current,
              CellResult& result) {
@@ -179,30 +167,43 @@ void run_job(const Experiment& experiment,
     result.reason = kNoCuda;
     return;
   }
-  const auto& [check, measure] = experiment.checks[job.cell.check];
-  const std::optional<std::string> failure = failure_of([&] {
-    const DType dtype = current.workload().dtype;
-    const PipelineSpec* const spec =
-        job.is_dense_reference ? nullptr : &experiment.pipelines[job.cell.pipeline];
-    if (current.workload().decode_steps > 0) {
-      const TraceReference& trace = current.trace_reference(job.cell.check);
-      std::optional<ResearchAttention> attention;
-      if (spec != nullptr) attention.emplace(Pipeline(spec->maskers), job.cell.kernel, options.costs);
-      return run_trace_job({trace, dtype, measure, options}, attention, job.cell.mask_seed, result);
-    }
+  const std::size_t check = job.cell.check;
+  const MeasureSpec& measure = experiment.checks[check].second;
+  const PipelineOptions selecting{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows};
+  const DType dtype = current.workload().dtype;
+  // The pipeline, with what a parameter of it was found to be.
+  const auto attention = [&](const CellContext& context, const Preparation& prepare) {
+    const ResearchAttention given(pipeline, job.cell.kernel, options.costs);
+    const std::optional<MatchSpec>& match = experiment.pipelines[job.cell.pipeline].match;
+    return match ? match_cell(context, given, prepare, *match, result) : given;
+  };
+  const auto run_trace = [&] {
+    const TraceReference& reference = current.trace_reference(check);
+    const TraceContext context{reference, dtype, measure, options};
+    result.dense_kernel = reference.steps.front().dense.plan.kernel_mix();
+    if (job.is_dense_reference) return run_dense_trace_cell(context, result);
+    const auto& [inputs, dense] = reference.steps.back();
+    const Preparation prepare = [&](const ResearchAttention& of) {
+      PreparedPipeline prepared =
+          of.prepare(reference.prompt, selecting, options.threads);
+      prepared.append(inputs, options.threads);
+      return prepared;
+    };
+    const CellContext last{inputs, dtype, dense, measure, options};
+    run_trace_cell(context, attention(last, prepare), job.cell.mask_seed, result);
+  };
+  const auto run = [&] {
     const AttentionInputs inputs = current.workload().inputs();
-    const DenseReference& dense = current.reference(inputs, job.cell.check);
-    const CellContext context{inputs, dtype, dense, measure, options};
-    result.dense_kernel = dense.plan.kernel_mix();
-    if (spec == nullptr) return run_dense_cell(context, result);
-    std::vector<MaskerUse> maskers = spec->maskers;
-    if (spec->match) {
-      maskers =
-          match_cell(context, maskers, *spec->match, job.cell.kernel, job.cell.mask_seed, result);
-    }
-    run_cell(context, ResearchAttention(Pipeline(maskers), job.cell.kernel, options.costs),
-             job.cell.mask_seed, result);
-  });
+    const CellContext context{inputs, dtype, current.reference(inputs, check), measure, options};
+    result.dense_kernel = context.dense.plan.kernel_mix();
+    if (job.is_dense_reference) return run_dense_cell(context, result);
+    const Preparation prepare = [&](const ResearchAttention& of) {
+      return of.prepare(inputs, selecting, options.threads);
+    };
+    run_cell(context, attention(context, prepare), job.cell.mask_seed, result);
+  };
+  const std::optional<std::string> failure =
+      failure_of([&] { current.workload().decode_steps > 0 ? run_trace() : run(); });
   if (failure) fail(result, *failure);
 }
 
@@ -237,6 +238,15 @@ void check_pipelines(const Experiment& experiment) {
       throw ConfigError(spec.position,
                         "pipeline \"dense\" has the name of the dense reference, which is always "
                         "run; choose another name, or leave it out");
+    }
+    if (!spec.match || spec.match->quantity != MatchQuantity::kTotalMs) continue;
+    for (const WorkloadSpec& workload : experiment.workloads) {
+      if (!workload.decode_steps || !runs_on(spec, workload)) continue;
+      throw ConfigError(
+          spec.position,
+          fmt::format("pipeline \"{}\" is matched by total_ms, which a step of a decode trace "
+                      "({}) does not have by itself; match density or total_bytes there",
+                      spec.name, workload.label));
     }
   }
 }
@@ -273,13 +283,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   if (!job.cell.kernel || job.cell.kernel == Kernel::kRows)
     result.cost_model = options.costs.origin;
   result.mask_seed = job.cell.mask_seed;
-  std::map<std::string, int> uses;
-  for (const MaskerUse& use : pipeline.maskers) {
-    std::string id = use.type->id();
-    const int count = ++uses[id];
-    if (count > 1) id += fmt::format("#{}", count);
-    result.params.emplace_back(id, use.arguments->resolved());
-  }
+  result.params = resolved_parameters(pipeline_of(experiment, job, nullptr));
   if (pipeline.match) {
     result.match = MatchFacts{.quantity = pipeline.match->quantity,
                               .target = pipeline.match->target,
@@ -307,11 +311,15 @@ RunOutcome run_experiment(const Experiment& experiment,
       break;
     }
     CellResult result = describe_job(experiment, job, options);
-    result.plugins = keys.plugins_of(job);
     if (listener.on_begin) listener.on_begin(job, result);
     current.load(job.cell, outcome.bad_inputs);
+    Pipeline pipeline = pipeline_of(experiment, job, nullptr);
+    std::optional<std::string> unroutable;
     if (!current.load_failure()) {
       const Workload& workload = current.workload();
+      unroutable = failure_of([&] { pipeline = pipeline_of(experiment, job, &workload); });
+      result.params = resolved_parameters(pipeline);
+      result.routes = route_texts(pipeline);
       const bool is_trace = workload.decode_steps > 0;
       result.facts = WorkloadFacts{is_trace ? workload.prompt_shape() : workload.shape,
                                    workload.dtype,
@@ -320,8 +328,10 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.layer,
                                    workload.scale};
     }
+    result.plugins = keys.plugins_of(pipeline);
     if (listener.find_finished) {
-      result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());
+      result.key =
+          keys.next_key(job, pipeline, result, current.load_failure() ? "" : current.fingerprint());
       if (std::optional<CellResult> kept = listener.find_finished(result.key)) {
         kept->cell = result.cell;
         ++outcome.kept;
@@ -330,8 +340,12 @@ RunOutcome run_experiment(const Experiment& experiment,
         continue;
       }
     }
-    run_job(experiment, job, options, current, result);
-    if (const std::string file = keys.changed_file(job); !file.empty()) {
+    if (unroutable) {
+      fail(result, *unroutable);
+    } else {
+      run_job(experiment, job, pipeline, options, current, result);
+    }
+    if (const std::string file = keys.changed_file(pipeline); !file.empty()) {
       fail(result, fmt::format("{} changed while the experiment ran; run it again", file));
     }
     count(result);

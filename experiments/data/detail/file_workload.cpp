@@ -185,6 +185,7 @@ Workload assemble(const WorkloadSpec& spec,
   if (spec.decode_steps) check_trace(spec, statements.causal, workload);
   workload.scale = choose_scale(spec, statements.scale, workload.shape.head_dim);
   workload.layer = statements.layer.value_or(0);
+  workload.has_layer = statements.layer.has_value();
   check_sizes(with_data(spec, workload), workload.query_positions.empty());
   check_memory(spec, workload);
   workload.q = read_finite(q);

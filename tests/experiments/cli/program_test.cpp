@@ -122,8 +122,9 @@ TEST_F(Program, ListsMaskersAndTheirParameters) {
     EXPECT_NE(one.out.find(text), std::string::npos) << text << "\n" << one.out;
   }
   EXPECT_EQ(one.out.find("sink"), std::string::npos);
-  EXPECT_NE(run("list snk").err.find("there is no masker \"snk\"; did you mean \"sink\"?"),
-            std::string::npos);
+  EXPECT_NE(
+      run("list snk").err.find("there is no masker or preset \"snk\"; did you mean \"sink\"?"),
+      std::string::npos);
 }
 
 TEST_F(Program, TellsAboutItselfAndItsPlugins) {
@@ -194,12 +195,13 @@ TEST_F(Program, RunsEveryShippedExperiment) {
       {"scorers.yaml", ""},
       {"blocks.yaml", ""},
       {"decode_trace.yaml", "--set workloads.chat.decode.steps=2 --set workloads.chat.key_len=512"},
+      {"routes.yaml", "--set workloads.step.key_len=1024"},
       {"auto_grid.yaml",
        "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "
        "--set workloads.decode.key_len=1024"}};
   std::size_t found = 0;
   for (const auto& file : std::filesystem::directory_iterator(EXPERIMENTS_FOLDER)) {
-    if (file.path().extension() != ".yaml") continue;
+    if (file.path().extension() != ".yaml" || file.path().filename() == "presets.yaml") continue;
     ++found;
     const std::string name = file.path().filename().string();
     ASSERT_TRUE(smaller.contains(name)) << name << ": say how to run it in seconds";
@@ -212,6 +214,80 @@ TEST_F(Program, RunsEveryShippedExperiment) {
         << finished.out;
   }
   EXPECT_EQ(found, smaller.size());
+}
+
+// The names at the beginnings of lines of the file of presets.
+std::vector<std::string> preset_names() {
+  std::ifstream file(std::filesystem::path(EXPERIMENTS_FOLDER) / "presets.yaml");
+  std::vector<std::string> names;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == ' ' || line[0] == '#') continue;
+    names.push_back(line.substr(0, line.find(':')));
+  }
+  return names;
+}
+
+TEST_F(Program, RunsEveryPreset) {
+  std::string pipelines;
+  for (const std::string& name : preset_names()) {
+    pipelines += "  my_" + name + ": {preset: " + name + "}\n";
+  }
+  write(
+      "presets.yaml",
+      "name: presets\n"
+      "workloads:\n"
+      "  decode: {source: {kind: structured, seed: 1}, query_heads: 4, kv_heads: 2, query_len: 1,\n"
+      "           key_len: 3000, head_dim: 32}\n"
+      "  prefill: {source: {kind: structured, seed: 1}, query_heads: 2, kv_heads: 1,\n"
+      "            query_len: 256, key_len: 1500, head_dim: 32, causal: true}\n"
+      "pipelines:\n" +
+          pipelines + "measure: {budget: 1ms}\ncheck: {oracle_rows: 16}\n");
+  const Finished finished = run("run presets.yaml --no-peaks --json cells.jsonl");
+  EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  std::map<std::string, double> densities;
+  for (const nlohmann::json& cell : json_lines("cells.jsonl")) {
+    EXPECT_EQ(cell.at("status"), "ok") << cell;
+    densities[cell.at("pipeline").get<std::string>()] = cell.at("density").get<double>();
+  }
+  EXPECT_GE(preset_names().size(), 4U);
+  EXPECT_EQ(densities.size(), preset_names().size() + 1) << "and the dense reference";
+  for (const auto& [pipeline, density] : densities) EXPECT_GT(density, 0) << pipeline;
+  EXPECT_EQ(finished.err.find("is not run"), std::string::npos) << finished.err;
+}
+
+TEST_F(Program, ListsPresets) {
+  const Finished one = run("list quest_paper");
+  EXPECT_EQ(one.exit_code, 0);
+  EXPECT_NE(one.out.find("quest_paper: pages of 16 keys"), std::string::npos) << one.out;
+  EXPECT_NE(one.out.find("paper     arXiv:2406.10774"), std::string::npos) << one.out;
+  EXPECT_NE(one.out.find("overrides: [{layers: [0, 1], use: dense}]"), std::string::npos)
+      << one.out;
+  const std::string all = run("list").out;
+  for (const std::string& name : preset_names()) {
+    EXPECT_NE(all.find("\n" + name + ": "), std::string::npos) << name;
+  }
+  EXPECT_NE(
+      run("list quest_papre")
+          .err.find("there is no masker or preset \"quest_papre\"; did you mean \"quest_paper\"?"),
+      std::string::npos);
+}
+
+TEST_F(Program, NotesAPipelineThatNoWorkloadIsFor) {
+  write("idle.yaml",
+        "name: idle\n"
+        "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 4, key_len: 8, head_dim: "
+        "4}\n"
+        "pipelines: {p: {maskers: [sink], only: decode}}\n"
+        "measure: {budget: 1ms}\n");
+  const Finished finished = run("run idle.yaml --no-peaks --json cells.jsonl");
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_NE(
+      finished.err.find("note: pipeline \"p\" is for decode only and no workload is decode: it "
+                        "is not run"),
+      std::string::npos)
+      << finished.err;
+  ASSERT_EQ(json_lines("cells.jsonl").size(), 1U);
+  EXPECT_EQ(json_lines("cells.jsonl")[0].at("pipeline"), "dense");
 }
 
 constexpr const char* kLong = R"(name: long

@@ -73,12 +73,12 @@ TEST(ExperimentErrors, TheFileAsAWhole) {
   expect_errors({
       {"- 1\n",
        "x.yaml:1:1: the experiment file is a list; it must be a mapping of: name, seeds, workload, "
-       "workloads, let, pipelines, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
       {"name: t\nworkloadz: {}\n",
        "x.yaml:2:1: unknown key \"workloadz\" in the experiment file; did you mean \"workload\"?"},
       {"name: t\nnotes: x\n",
        "x.yaml:2:1: unknown key \"notes\" in the experiment file; known: name, seeds, workload, "
-       "workloads, let, pipelines, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
       {"name: [t]\n", "x.yaml:1:7: name is a list; it must be a text"},
       {"name:\n", "x.yaml:1:1: name is empty; it must be a text"},
       {"name: t\nname: u\n", "x.yaml:2:1: duplicate key \"name\"; it is already on line 1"},
@@ -235,7 +235,7 @@ TEST(ExperimentErrors, Pipelines) {
        "x.yaml:3:16: pipeline \"p\" is 3; it must be a list of maskers, or a mapping "
        "that holds one: [{sink: 4}, {local: 64}] or {maskers: [{sink: 4}], only: decode}"},
       {pipelines("pipelines: {p: {only: decode}}\n"),
-       "x.yaml:3:16: pipeline \"p\" has no maskers; add maskers: [{sink: 4}]"},
+       "x.yaml:3:16: pipeline \"p\" has no maskers; add maskers: [{sink: 4}], or name a preset"},
       {pipelines("pipelines: {p: {maskers: plain}}\n"),
        "x.yaml:3:26: maskers of pipeline \"p\" is plain; it must be a list: [{sink: 4}]"},
       {pipelines("pipelines: {p: {maskers: [plain], onl: decode}}\n"),

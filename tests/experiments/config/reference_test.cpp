@@ -67,7 +67,7 @@ class Reference : public testing::Test {
   std::string read(const std::string& text, const std::vector<Override>& overrides = {}) const {
     std::ofstream(folder_ / "x.yaml") << text;
     try {
-      make_grid(read_experiment(folder_ / "x.yaml", overrides, catalog_));
+      make_grid(read_experiment(folder_ / "x.yaml", overrides, catalog_, presets_));
     } catch (const ConfigError& error) {
       return error.what();
     }
@@ -76,6 +76,7 @@ class Reference : public testing::Test {
 
   fs::path folder_;
   Catalog catalog_;
+  const PresetTable presets_ = PresetTable::read(kSource / "experiments/presets.yaml");
 };
 
 TEST_F(Reference, HasATableOfExactlyTheAcceptedKeys) {
@@ -146,9 +147,15 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
       EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
       placed = overrides;
       std::erase_if(placed, [](const Override& override) { return override.key == "workloads"; });
-    } else if (place == "pipeline") {
+    } else if (place == "pipeline") {  // maskers or a preset
       prefix = "pipelines.p.";
       pipelines = "pipelines: {p: {}}\n";
+      std::erase_if(placed, [](const Override& override) { return override.key == "preset"; });
+    } else if (place == "override") {
+      prefix = "pipelines.p.overrides.0.";
+      pipelines = "pipelines: {p: {maskers: [sink], overrides: [{use: dense}]}}\n";
+    } else if (place == "preset") {
+      continue;  // of a file of its own
     }
     for (Override& override : placed) override.key = prefix + override.key;
     EXPECT_EQ(read("name: x\n" + workload + pipelines, placed), "") << place;

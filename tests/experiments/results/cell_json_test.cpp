@@ -19,7 +19,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("dtype":"bfloat16","batch":1,"query_heads":8,"kv_heads":2,"query_len":2048,)"
       R"("key_len":2048,"head_dim":64,"causal":true,"source":"gaussian seed 1","file":null,"layer":0,)"
       R"("seed":1,"source_params":{},"queries":null,"query_seed":null,"decode_steps":null,"scale":0.125,"mask_seed":0,"threads":2,"chunk_rows":1024,"params":{"sink":{"tokens":"128"},)"
-      R"("oracle_topk":{"budget":"5%","counts":"extra"}},"density":0.1,"density_p5":0.05,)"
+      R"("oracle_topk":{"budget":"5%","counts":"extra"}},"routes":{"dense":"0-2"},"density":0.1,"density_p5":0.05,)"
       R"("density_p95":0.25,"visible_entries":10000,"active_entries":1000,"sampled_entries":10,"tiles_full":1,)"
       R"("tiles_partial":2,"tiles_empty":3,"empty_rows":0,"keys_scored":500,)"
       R"("select_bytes_read":64000,"index_bytes":0,"index_spans_future":false,)"

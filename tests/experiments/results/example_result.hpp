@@ -42,6 +42,7 @@ inline CellResult example_result() {
   result.chunk_rows = 1024;
   result.params = {{"sink", {{"tokens", "128"}}},
                    {"oracle_topk", {{"budget", "5%"}, {"counts", "extra"}}}};
+  result.routes = {{"dense", "0-2"}};
   result.counts = MaskCounts{.active_entries = 1000,
                              .sampled_entries = 10,
                              .visible_entries = 10000,

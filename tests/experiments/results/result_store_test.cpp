@@ -86,8 +86,9 @@ TEST_F(Store, GivesBackWhatWasWritten) {
 
 TEST_F(Store, HasTablesThatSqlCanRead) {
   CellResult result = cell("k");
-  result.heads = {{.batch = 0, .head = 0, .density = 0.5, .recall = 0.25, .rel_l2_error = 2},
-                  {.batch = 0, .head = 1, .density = 0.75, .recall = 1, .rel_l2_error = 0}};
+  result.heads = {
+      {.batch = 0, .head = 0, .density = 0.5, .recall = 0.25, .rel_l2_error = 2},
+      {.batch = 0, .head = 1, .density = 0.75, .recall = 1, .rel_l2_error = 0, .route = "dense"}};
   result.facts->layer = 5;
   result.mask_seed = std::numeric_limits<std::uint64_t>::max();
   ResultStore store(folder_);
@@ -99,6 +100,8 @@ TEST_F(Store, HasTablesThatSqlCanRead) {
   EXPECT_EQ(query("SELECT heads.layer || ' ' || head || ' ' || recall FROM heads JOIN cells USING "
                   "(key) ORDER BY head"),
             "5 0 0.25\n5 1 1.0\n");
+  EXPECT_EQ(query("SELECT head FROM heads WHERE route = 'dense'"), "1\n");
+  EXPECT_EQ(query("SELECT head FROM heads WHERE route IS NULL"), "0\n");
   EXPECT_EQ(query("SELECT count(*) FROM steps"), "0\n");
   EXPECT_EQ(query("PRAGMA journal_mode"), "wal\n");
   EXPECT_EQ(store.find_finished("k")->mask_seed, result.mask_seed);

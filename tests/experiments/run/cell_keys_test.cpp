@@ -9,6 +9,7 @@
 
 #include "experiments/data/fingerprint.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 #include "framework/base/sha256.hpp"
 #include "test_experiment.hpp"
 
@@ -44,7 +45,8 @@ std::vector<std::string> keys_of(const std::string& yaml,
     result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
                                  workload.layer};
     if (change) change(result);
-    all.push_back(keys.next_key(job, result, data_fingerprint(workload.inputs(), options.threads)));
+    all.push_back(keys.next_key(job, pipeline_of(experiment, job, &workload), result,
+                                data_fingerprint(workload.inputs(), options.threads)));
   }
   return all;
 }
@@ -68,6 +70,10 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
            {"causal: true", "causal: false"},
            {"causal: true", "causal: true, scale: 0.25"},
            {"{p:", "{q:"},
+           {"check:", "overrides: [{heads: [0], use: dense}]\ncheck:"},
+           {"check:", "overrides: [{heads: [1], use: dense}]\ncheck:"},
+           {"check:", "let: {l: [{sink: 1}]}\noverrides: [{heads: [1], use: l}]\ncheck:"},
+           {"check:", "let: {l: [{sink: 2}]}\noverrides: [{heads: [1], use: l}]\ncheck:"},
            {"{sink: 2}, {local: 3}", "{local: 3}, {sink: 2}"},
            {"{sink: 2}", "{sink: 3}"},
            {"{sink: 2}", "{sink: 25%}"},
@@ -96,14 +102,21 @@ TEST(CellKeys, AreTheSameWhereverTheCellStandsInTheGrid) {
   EXPECT_EQ(keys_of(more)[2], keys_of(kSmall)[1]);
 }
 
+TEST(CellKeys, LeaveOutOverridesOfOtherLayers) {
+  const std::string other =
+      replaced(kSmall, "check:", "overrides: [{layers: [7], use: dense}]\ncheck:");
+  EXPECT_EQ(keys_of(other), keys_of(kSmall));
+}
+
 TEST(CellKeys, TellRepeatedCellsApart) {
   const Experiment experiment = experiment_of(kSmall);
   const Job job = make_jobs(experiment)[1];
+  const Pipeline pipeline = pipeline_of(experiment, job, nullptr);
   const auto three_keys = [&] {
     CellKeys keys(experiment);
     const CellResult result = describe_job(experiment, job, {.threads = Threads(1)});
     std::vector<std::string> all;
-    for (int i = 0; i < 3; ++i) all.push_back(keys.next_key(job, result, "data"));
+    for (int i = 0; i < 3; ++i) all.push_back(keys.next_key(job, pipeline, result, "data"));
     return all;
   };
   const std::vector<std::string> keys = three_keys();
@@ -134,20 +147,23 @@ TEST(CellKeys, NoticeAFileThatChanged) {
       experiment_of(replaced(kSmall, "{sink: 2}", "{from_file: '" + file.string() + "'}"));
   const CellKeys keys(experiment);
   const std::vector<Job> jobs = make_jobs(experiment);
-  EXPECT_EQ(keys.changed_file(jobs[1]), "");
+  const auto changed_file = [&](const Job& job) {
+    return keys.changed_file(pipeline_of(experiment, job, nullptr));
+  };
+  EXPECT_EQ(changed_file(jobs[1]), "");
   std::ofstream(file) << "2";
-  EXPECT_EQ(keys.changed_file(jobs[0]), "") << "the dense reference reads none";
-  EXPECT_EQ(keys.changed_file(jobs[1]), file.string());
+  EXPECT_EQ(changed_file(jobs[0]), "") << "the dense reference reads none";
+  EXPECT_EQ(changed_file(jobs[1]), file.string());
   std::filesystem::remove(file);
-  EXPECT_EQ(keys.changed_file(jobs[1]), file.string());
+  EXPECT_EQ(changed_file(jobs[1]), file.string());
 }
 
 TEST(CellKeys, NameTheHashesOfTheLibraries) {
   const Experiment experiment = experiment_of(kSmall);
   const CellKeys keys(experiment);
   const std::vector<Job> jobs = make_jobs(experiment);
-  EXPECT_TRUE(keys.plugins_of(jobs[0]).empty());
-  const NamedTexts plugins = keys.plugins_of(jobs[1]);
+  EXPECT_TRUE(keys.plugins_of(pipeline_of(experiment, jobs[0], nullptr)).empty());
+  const NamedTexts plugins = keys.plugins_of(pipeline_of(experiment, jobs[1], nullptr));
   ASSERT_EQ(plugins.size(), 3U);
   EXPECT_EQ(plugins[2].first, "unreliable");
   EXPECT_EQ(plugins[2].second,

@@ -42,6 +42,18 @@ TEST(Jobs, RunTheDenseReferenceFirstForEachWorkloadAndDevice) {
   for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(jobs[i].cell.number, i);
 }
 
+TEST(Jobs, RunTheReferenceOfAWorkloadThatNoPipelineIsFor) {
+  Experiment only = experiment_of(kTwoWorkloads);
+  for (PipelineSpec& pipeline : only.pipelines) pipeline.only = WorkloadKind::kDecode;
+  only.workloads[0].kind = WorkloadKind::kPrefill;
+  only.workloads[1].kind = WorkloadKind::kDecode;
+  const std::vector<Job> jobs = make_jobs(only);
+  ASSERT_EQ(jobs.size(), 1U + (1 + 1 + 2 + 2));
+  EXPECT_TRUE(jobs[0].is_dense_reference);
+  EXPECT_TRUE(jobs[1].is_dense_reference);
+  EXPECT_EQ(jobs[1].cell.workload, 1U);
+}
+
 TEST(Runner, RecordsAFailedCellAndGoesOn) {
   const Ran ran = run_all(experiment_of(kTwoWorkloads));
   EXPECT_EQ(ran.results.size(), 12U);

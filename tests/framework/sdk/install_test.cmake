@@ -46,6 +46,10 @@ run(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET)
 run(COMMAND ${program} list sink OUTPUT_VARIABLE sink)
 expect("${prefix}/bin/plugins/sink.so" "${sink}")
 
+# So do the presets.
+run(COMMAND ${program} list streaming_llm OUTPUT_VARIABLE preset)
+expect("arXiv:2309.17453" "${preset}")
+
 build_and_load(CXX ${SOURCE}/plugins/template/my_masker.cpp)
 build_and_load(C ${SOURCE}/plugins/dilated_window/dilated_window.c)
 

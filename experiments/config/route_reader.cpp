@@ -1,0 +1,80 @@
+#include "experiments/config/route_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "experiments/config/accepted_keys.hpp"
+#include "experiments/config/scalars.hpp"
+#include "framework/base/error.hpp"
+
+namespace maskerade {
+namespace {
+
+RouteRule read_rule(const YamlNode& node, const NamedMaskers& named) {
+  require_keys(node, "an override", accepted_keys("override"));
+  RouteRule rule{.layers = {}, .heads = {}, .use = {}, .position = node.position};
+  if (const YamlEntry* layers = node.find("layers")) {
+    rule.layers = read_numbers_or_all(layers->value, "layers");
+  }
+  if (const YamlEntry* heads = node.find("heads")) {
+    rule.heads = read_numbers_or_all(heads->value, "heads");
+    rule.position = heads->value.position;
+  }
+  const YamlEntry* use = node.find("use");
+  if (use == nullptr) {
+    throw ConfigError(node.position,
+                      "an override has no use; name what selects there: {layers: [0, 1], use: "
+                      "dense}");
+  }
+  rule.use = read_text(use->value, "use");
+  rule.is_dense = rule.use == kDenseName;
+  if (!rule.is_dense) rule.maskers = named(use->value);
+  return rule;
+}
+
+std::optional<std::int64_t> stated_layer(const WorkloadSource& source) {
+  if (const auto* file = std::get_if<SafetensorsSource>(&source)) return file->layer;
+  if (const auto* arrays = std::get_if<NpySource>(&source)) return arrays->layer;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool RouteRule::is_for_layer(std::optional<std::int64_t> layer) const {
+  return !layers || (layer && std::find(layers->begin(), layers->end(), *layer) != layers->end());
+}
+
+std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& named) {
+  if (!list.is_list()) {
+    throw ConfigError(list.position,
+                      fmt::format("overrides is {}; it must be a list: [{{layers: [0, 1], use: "
+                                  "dense}}]",
+                                  list.describe()));
+  }
+  std::vector<RouteRule> rules;
+  for (const YamlNode& item : list.items) rules.push_back(read_rule(item, named));
+  return rules;
+}
+
+void check_heads(const RouteRule& rule, std::int64_t query_heads, const std::string& workload) {
+  if (!rule.heads) return;
+  const auto largest = std::max_element(rule.heads->begin(), rule.heads->end());
+  if (*largest < query_heads) return;
+  throw ConfigError(rule.position,
+                    fmt::format("an override takes query head {}, but workload \"{}\" has {}: 0 to "
+                                "{}",
+                                *largest, workload, query_heads, query_heads - 1));
+}
+
+void check_heads(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
+  if (!workload.query_heads || !runs_on(pipeline, workload)) return;
+  for (const RouteRule& rule : pipeline.overrides) {
+    if (rule.is_for_layer(stated_layer(workload.source))) {
+      check_heads(rule, *workload.query_heads, workload.name);
+    }
+  }
+}
+
+}  // namespace maskerade

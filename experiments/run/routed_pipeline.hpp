@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiments/config/experiment.hpp"
+#include "experiments/data/workload.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "framework/pipeline/pipeline.hpp"
+
+namespace maskerade {
+
+struct Job;
+
+// A spec's maskers, with the routes that its overrides give the heads of a workload's layer: each
+// head takes the first that holds for it. Where every head takes one, there are no own maskers.
+// Throws ConfigError where an override names a head that the workload does not have.
+Pipeline routed_pipeline(const PipelineSpec& spec, const Workload& workload);
+
+// The same for a job; without routes when workload is nullptr, empty for the dense reference.
+Pipeline pipeline_of(const Experiment& experiment, const Job& job, const Workload* workload);
+
+// Name and resolved parameters of every masker that runs, in the order of Selection::maskers: its
+// id, with "ROUTE/" before it on a route, and #2, #3, ... after it where a list repeats it.
+std::vector<std::pair<std::string, NamedTexts>> resolved_parameters(const Pipeline& pipeline);
+
+// Sets the route of each head.
+void name_routes(const Pipeline& pipeline, std::vector<HeadResult>& heads);
+
+// Each route and its heads, "0-3 6"; in order, none without routes.
+NamedTexts route_texts(const Pipeline& pipeline);
+
+}  // namespace maskerade
