@@ -13,6 +13,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/coverage_check.hpp"
 #include "experiments/run/match_cell.hpp"
 #include "framework/base/error.hpp"
 
@@ -102,6 +103,9 @@ class CurrentWorkload {
 // What the results say of where the data came from.
 void describe_source(const GaussianSource& source, CellResult& result) {
   result.seed = source.seed;
+  if (source.key_spread > 0) {
+    result.source_params = {{"key_spread", fmt::to_string(source.key_spread)}};
+  }
 }
 
 void describe_source(const StructuredSource& source, CellResult& result) {
@@ -151,7 +155,8 @@ void run_job(const Experiment& experiment,
     result.reason = kNoCuda;
     return;
   }
-  const auto& [check, measure] = experiment.checks[job.cell.check];
+  const CheckSpec& check = experiment.checks[job.cell.check].first;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
   const std::optional<std::string> failure = failure_of([&] {
     const AttentionInputs inputs = current.workload().inputs();
     const DenseReference& dense = current.reference(inputs, job.cell.check);
@@ -166,8 +171,18 @@ void run_job(const Experiment& experiment,
         maskers =
             match_cell(context, maskers, *spec.match, job.cell.kernel, job.cell.mask_seed, result);
       }
-      run_cell(context, ResearchAttention(Pipeline(maskers), job.cell.kernel, options.costs),
+      const Pipeline pipeline(maskers);
+      run_cell(context, ResearchAttention(pipeline, job.cell.kernel, options.costs),
                job.cell.mask_seed, result);
+      const std::optional<Guarantee> stated = guarantee_of(maskers);
+      if (stated && check.coverage_seeds > 0) {
+        result.coverage = measure_coverage(pipeline, inputs, *stated,
+                                           {.seeds = check.coverage_seeds,
+                                            .first_seed = job.cell.mask_seed,
+                                            .rows = check.coverage_rows,
+                                            .chunk_rows = options.chunk_rows},
+                                           options.threads);
+      }
     }
   });
   if (failure) fail(result, *failure);
