@@ -26,6 +26,7 @@ inline constexpr const char* kDenseName = "dense";
 // q, k, v of independent standard normal numbers.
 struct GaussianSource {
   std::uint64_t seed = 0;
+  double key_spread = 0;  // each key is longer by a log-normal factor of that sigma
 };
 
 // q, k, v with the traits of real attention: see experiments/data/structured.hpp.
@@ -141,6 +142,8 @@ bool depends_on_seed(const PipelineSpec& pipeline);
 struct CheckSpec {
   std::int64_t oracle_rows = 256;   // rows compared with the float64 oracle; 0: none; -1: all
   std::optional<double> tolerance;  // of the oracle error; default by the kernel's arithmetic
+  std::int64_t coverage_seeds = 0;  // draws on which a stated guarantee is checked; 0: none
+  std::int64_t coverage_rows = 64;  // rows on which it is
 };
 struct MeasureSpec {
   double target = 0.02;     // relative half-width of the median's 95 % confidence interval

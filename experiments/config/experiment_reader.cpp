@@ -18,6 +18,8 @@ namespace maskerade {
 namespace {
 
 constexpr std::size_t kMaxChecks = 100'000;
+constexpr std::int64_t kMaxCoverageSeeds = 1'000'000;
+constexpr std::int64_t kMaxCoverageRows = 1'000'000;
 
 constexpr const char* kNameExample = "\n  name: my-first-experiment";
 constexpr const char* kWorkloadExample =
@@ -141,6 +143,12 @@ CheckSpec read_check(const YamlNode& node) {
     spec.oracle_rows = all ? -1
                            : read_whole(rows->value, "check.oracle_rows", 0,
                                         std::numeric_limits<std::int64_t>::max(), ", or all");
+  }
+  if (const YamlEntry* seeds = node.find("coverage_seeds")) {
+    spec.coverage_seeds = read_whole(seeds->value, "check.coverage_seeds", 0, kMaxCoverageSeeds);
+  }
+  if (const YamlEntry* rows = node.find("coverage_rows")) {
+    spec.coverage_rows = read_whole(rows->value, "check.coverage_rows", 1, kMaxCoverageRows);
   }
   if (const YamlEntry* tolerance = node.find("tolerance")) {
     spec.tolerance = read_positive(tolerance->value, "check.tolerance");

@@ -11,6 +11,9 @@
 namespace maskerade {
 namespace {
 
+// That many probes with the value of one of the ends: there is a step between them.
+constexpr int kNoNews = 10;
+
 struct Probe {
   std::int64_t step = 0;
   double value = 0;
@@ -131,8 +134,12 @@ SearchResult search(const SearchRange& range,
   if (search.is_matched() || !search.is_between(a, b)) {
     return search.finish(MatchStatus::kUnreachable);
   }
-  for (bool halves = false; b.step - a.step > 1 && !search.is_matched(); halves = !halves) {
+  int without_news = 0;
+  for (bool halves = false; b.step - a.step > 1 && !search.is_matched() && without_news < kNoNews;
+       halves = !halves) {
     const Probe middle = search.at(halves ? a.step + (b.step - a.step) / 2 : search.on_line(a, b));
+    const bool is_known = middle.value == a.value || middle.value == b.value;
+    without_news = is_known ? without_news + 1 : 0;
     (search.is_between(a, middle) ? b : a) = middle;
   }
   return search.finish(MatchStatus::kNearest);

@@ -18,7 +18,7 @@ struct SearchRange {
 
 enum class MatchStatus {
   kMatched,      // reached within the tolerance
-  kNearest,      // between two neighbours of the range: the nearer one
+  kNearest,      // at a step of the curve, or between neighbours of the range: the nearer side
   kUnreachable,  // no two probes had the target between them: the nearest probe
 };
 std::string_view name_of(MatchStatus status) noexcept;  // "matched", "nearest", "unreachable"
@@ -40,8 +40,9 @@ using SearchProbe = std::function<std::optional<double>(std::int64_t)>;
 // probes on either side of the target: first the ends, then in turn where a straight line through
 // the values of the two would meet the target, and half way between them. Rising and falling
 // probes are alike. Where probes are noisy or not monotone the search still ends, after at most two
-// probes per halving, and gives the nearest of all. An end that is refused moves inwards by 1, 2,
-// 4,
+// probes per halving, and gives the nearest of all. It ends too where ten probes in a row have
+// found nothing but the values on either side: a step of the curve. An end that is refused moves
+// inwards by 1, 2, 4,
 // ... Requires a target above 0. Throws Error when a probe is NaN, every end or one between two
 // that have values is refused, and what the probe throws.
 SearchResult search(const SearchRange& range,

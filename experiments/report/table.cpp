@@ -201,6 +201,20 @@ std::string match_text(const MatchFacts& match) {
                             milliseconds_text(found.search_ms));
 }
 
+// "guarantee of 10 % in 95 %: ..."
+std::string coverage_text(const Coverage& coverage) {
+  const auto percent = [](double share) { return number_text(100 * share) + "%"; };
+  const auto with_bounds = [&](const RateBounds& rate) {
+    return fmt::format("{} [{}, {}]", percent(rate.rate), percent(rate.lo), percent(rate.hi));
+  };
+  return fmt::format(
+      "its denominator is off by more than {} in {} of {} rows x {} seeds, stated: {} at most; "
+      "worst row {}, {} of the rows contradict: {}",
+      percent(coverage.stated.epsilon), with_bounds(coverage.overall), coverage.rows,
+      coverage.seeds, percent(coverage.stated.delta), with_bounds(coverage.worst),
+      coverage.contradicting_rows, verdict_of(coverage));
+}
+
 // What stands under a row.
 std::string remarks_of(const CellResult& result) {
   std::string text;
@@ -211,6 +225,7 @@ std::string remarks_of(const CellResult& result) {
     text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
                     kIndent + 4);
   }
+  if (result.coverage) text += wrapped(coverage_text(*result.coverage), kTableWidth, kIndent + 4);
   if (has_kernel_mix(result)) {
     text += wrapped("kernels by row blocks: " + result.kernel_mix, kTableWidth, kIndent + 4);
   }
@@ -257,6 +272,30 @@ bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> resul
                      [&](const CellResult& other) { return differ_in_seed_only(result, other); });
 }
 
+// What stands under the row of several seeds.
+std::string merged_remarks_of(const Row& row) {
+  const std::optional<MatchFacts>& match = row.results.front()->match;
+  if (!match) return "";
+  std::size_t reached = 0;
+  std::int64_t probes = 0;
+  double search_ms = 0;
+  std::string values;
+  for (const CellResult* result : row.results) {
+    if (!result->match || !result->match->found) return "";
+    const MatchFacts::Found& found = *result->match->found;
+    if (found.status == MatchStatus::kMatched) ++reached;
+    probes += found.probes;
+    search_ms += found.search_ms;
+    values += (values.empty() ? "" : ", ") + found.value;
+  }
+  return wrapped(fmt::format("{} {} reached with {} of {} seeds: {} {}; {} probes in {} ms, not "
+                             "counted",
+                             name_of(match->quantity), short_number_text(match->target), reached,
+                             row.results.size(), match->parameter, values, probes,
+                             milliseconds_text(search_ms)),
+                 kTableWidth, kIndent + 4);
+}
+
 std::string format_merged(const Row& row, const Layout& layout) {
   const double count = static_cast<double>(row.results.size());
   Numbers mean;
@@ -295,7 +334,8 @@ std::string format_merged(const Row& row, const Layout& layout) {
   texts[kStatus] = "ok";
   return line_of(label_of(first), layout, texts) +
          line_of(fmt::format("  +- over {} seeds", row.results.size()), layout,
-                 texts_of(spread, ""));
+                 texts_of(spread, "")) +
+         merged_remarks_of(row);
 }
 
 std::string format_single(const CellResult& result,

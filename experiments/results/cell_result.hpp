@@ -9,6 +9,7 @@
 
 #include "experiments/match/match_spec.hpp"
 #include "experiments/match/search.hpp"
+#include "experiments/measure/coverage.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
@@ -168,6 +169,8 @@ struct CellResult {
   std::string dense_kernel;
   std::optional<Fidelity> fidelity;
   std::optional<OracleFacts> oracle;
+  // Absent where it was not asked for, or the pipeline states no guarantee.
+  std::optional<Coverage> coverage;
   double tolerance = 0;                // of the oracle errors
   bool tolerance_is_loosened = false;  // beyond the default of the kernel's arithmetic
   // The peak resident set of the process over the cell's repetitions, warm-up included: the data

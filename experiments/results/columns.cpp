@@ -300,6 +300,24 @@ std::vector<Column> make_columns() {
   add(column("oracle_rows", &Result::oracle, &OracleFacts::rows));
   add(column("tolerance", &Result::tolerance));
   add(column("tolerance_is_loosened", &Result::tolerance_is_loosened));
+  add(column("coverage_seeds", &Result::coverage, &Coverage::seeds));
+  add(column("coverage_rows", &Result::coverage, &Coverage::rows));
+  add(column("coverage_epsilon", &Result::coverage, &Coverage::stated, &Guarantee::epsilon));
+  add(column("coverage_delta", &Result::coverage, &Coverage::stated, &Guarantee::delta));
+  const auto add_rate = [&](const std::string& name, RateBounds Coverage::*rate) {
+    add(column(name, &Result::coverage, rate, &RateBounds::rate));
+    add(column(name + "_lo", &Result::coverage, rate, &RateBounds::lo));
+    add(column(name + "_hi", &Result::coverage, rate, &RateBounds::hi));
+  };
+  add_rate("coverage_rate", &Coverage::overall);
+  add_rate("coverage_worst_rate", &Coverage::worst);
+  add(column("coverage_contradicting_rows", &Result::coverage, &Coverage::contradicting_rows));
+  add({"coverage_verdict", ColumnType::kText,
+       [](const CellResult& result) {
+         if (!result.coverage) return ColumnValue();
+         return ColumnValue(std::string(verdict_of(*result.coverage)));
+       },
+       [](CellResult&, const ColumnValue&) {}});
   add(column("peak_bytes", &Result::peak_bytes));
   add(column("machine", &Result::machine));
   add(column("peak_flops_per_second", &Result::peaks, &MachinePeaks::flops_per_second));

@@ -5,6 +5,7 @@
 #include <set>
 #include <system_error>
 
+#include "experiments/run/coverage_check.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/sha256.hpp"
 
@@ -107,6 +108,10 @@ std::string CellKeys::next_key(const Job& job,
   const auto& [check, measure] = experiment_.checks[job.cell.check];
   json["oracle_rows"] = check.oracle_rows;
   json["tolerance"] = described.tolerance;
+  if (guarantee_of(pipeline)) {
+    json["coverage_seeds"] = check.coverage_seeds;
+    json["coverage_rows"] = check.coverage_rows;
+  }
   json["target"] = measure.target;
   json["budget_ms"] = measure.budget_ms;
   json["machine"] = described.machine;

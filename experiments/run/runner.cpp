@@ -12,6 +12,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/coverage_check.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/match_cell.hpp"
 #include "experiments/run/routed_pipeline.hpp"
@@ -117,6 +118,9 @@ class CurrentWorkload {
 // What the results say of where the data came from.
 void describe_source(const GaussianSource& source, CellResult& result) {
   result.seed = source.seed;
+  if (source.key_spread > 0) {
+    result.source_params = {{"key_spread", fmt::to_string(source.key_spread)}};
+  }
 }
 
 void describe_source(const StructuredSource& source, CellResult& result) {
@@ -167,8 +171,8 @@ void run_job(const Experiment& experiment,
     result.reason = kNoCuda;
     return;
   }
-  const std::size_t check = job.cell.check;
-  const MeasureSpec& measure = experiment.checks[check].second;
+  const CheckSpec& check = experiment.checks[job.cell.check].first;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
   const PipelineOptions selecting{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows};
   const DType dtype = current.workload().dtype;
   // The pipeline, with what a parameter of it was found to be.
@@ -177,30 +181,44 @@ void run_job(const Experiment& experiment,
     const std::optional<MatchSpec>& match = experiment.pipelines[job.cell.pipeline].match;
     return match ? match_cell(context, given, prepare, *match, result) : given;
   };
+  const auto cover = [&](const Pipeline& measured, const AttentionInputs& inputs) {
+    const std::optional<Guarantee> stated = guarantee_of(measured);
+    if (!stated || check.coverage_seeds == 0) return;
+    result.coverage = measure_coverage(measured, inputs, *stated,
+                                       {.seeds = check.coverage_seeds,
+                                        .first_seed = job.cell.mask_seed,
+                                        .rows = check.coverage_rows,
+                                        .chunk_rows = options.chunk_rows},
+                                       options.threads);
+  };
   const auto run_trace = [&] {
-    const TraceReference& reference = current.trace_reference(check);
+    const TraceReference& reference = current.trace_reference(job.cell.check);
     const TraceContext context{reference, dtype, measure, options};
     result.dense_kernel = reference.steps.front().dense.plan.kernel_mix();
     if (job.is_dense_reference) return run_dense_trace_cell(context, result);
     const auto& [inputs, dense] = reference.steps.back();
     const Preparation prepare = [&](const ResearchAttention& of) {
-      PreparedPipeline prepared =
-          of.prepare(reference.prompt, selecting, options.threads);
+      PreparedPipeline prepared = of.prepare(reference.prompt, selecting, options.threads);
       prepared.append(inputs, options.threads);
       return prepared;
     };
     const CellContext last{inputs, dtype, dense, measure, options};
-    run_trace_cell(context, attention(last, prepare), job.cell.mask_seed, result);
+    const ResearchAttention measured = attention(last, prepare);
+    run_trace_cell(context, measured, job.cell.mask_seed, result);
+    cover(measured.pipeline(), inputs);
   };
   const auto run = [&] {
     const AttentionInputs inputs = current.workload().inputs();
-    const CellContext context{inputs, dtype, current.reference(inputs, check), measure, options};
+    const CellContext context{inputs, dtype, current.reference(inputs, job.cell.check), measure,
+                              options};
     result.dense_kernel = context.dense.plan.kernel_mix();
     if (job.is_dense_reference) return run_dense_cell(context, result);
     const Preparation prepare = [&](const ResearchAttention& of) {
       return of.prepare(inputs, selecting, options.threads);
     };
-    run_cell(context, attention(context, prepare), job.cell.mask_seed, result);
+    const ResearchAttention measured = attention(context, prepare);
+    run_cell(context, measured, job.cell.mask_seed, result);
+    cover(measured.pipeline(), inputs);
   };
   const std::optional<std::string> failure =
       failure_of([&] { current.workload().decode_steps > 0 ? run_trace() : run(); });

@@ -65,6 +65,14 @@ TEST(Search, StepsThatMissTheTargetGiveTheNearerNeighbour) {
   }
 }
 
+TEST(Search, StopsAtAStepOfAFineRange) {
+  const Searched found = search_for(
+      0.25, {0, 100'000'000}, [](double at) { return at < 12'345'678 ? 0.2 : 0.4; }, 0.001);
+  EXPECT_EQ(found.result.status, MatchStatus::kNearest);
+  EXPECT_EQ(found.result.reached, 0.2);
+  EXPECT_EQ(found.result.probes, 2 + 10);
+}
+
 TEST(Search, FindsTheVeryNumberOfAWholeRange) {
   for (std::int64_t wanted = 0; wanted <= 100; ++wanted) {
     const Searched found = search_for(
