@@ -7,11 +7,11 @@
 #include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/select/key_tile.hpp"
-#include "framework/tensor/tensor.hpp"
+#include "framework/tensor/aligned_memory.hpp"
 
 namespace maskerade::detail {
 
-using Floats = std::unique_ptr<float[], void (*)(float*)>;
+using Floats = std::unique_ptr<float[], FreeAligned>;
 
 // Which (batch, kv head) a row block reads, counted through.
 inline std::int64_t group_of(const RowBlock& rows, const AttentionShape& shape) {
@@ -64,8 +64,8 @@ class SharedTiles {
   std::vector<Source> sources_;      // by slot
   std::vector<std::int32_t> slots_;  // [group within the chunk][tile]: slot, or -1
   std::int64_t capacity_ = 0;        // slots that there is room for
-  Floats keys_{nullptr, [](float*) {}};
-  Floats values_{nullptr, [](float*) {}};
+  Floats keys_;
+  Floats values_;
 };
 
 }  // namespace maskerade::detail

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace maskerade {
+
+inline constexpr std::size_t kTensorAlignment = 64;
+
+struct FreeAligned {
+  void operator()(void* memory) const noexcept;
+};
+
+// kTensorAlignment-aligned memory, not cleared. Throws std::bad_alloc.
+//
+// From 2 MiB on it begins on a huge page and asks the system for huge pages, where it has them:
+// rows that are gathered from a long cache lie each in a small page of its own, and what the
+// processor then spends on finding the pages is as much as what it spends on reading the rows.
+std::unique_ptr<std::byte[], FreeAligned> allocate_aligned(std::size_t bytes);
+
+// 64-byte aligned float32 scratch memory, not cleared; likewise.
+std::unique_ptr<float[], FreeAligned> aligned_floats(std::size_t count);
+
+}  // namespace maskerade
