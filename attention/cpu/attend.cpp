@@ -26,7 +26,6 @@ using detail::Chunk;
 using detail::Floats;
 using detail::kScoreStride;
 using detail::kStepBlocks;
-using detail::kStepRows;
 using detail::Task;
 using detail::ValueRows;
 
@@ -35,6 +34,17 @@ constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 // Bytes of packed keys and values that the tasks of a gang take turns at: they stay in a
 // second-level cache for all of them.
 constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
+
+// What one step of the online softmax takes: all rows with as many tiles as leave the values in the
+// first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
+// more tiles, so that the scores do.
+struct StepSize {
+  int rows = 0;
+  std::int64_t blocks = 0;
+};
+StepSize step_size(std::int64_t head_dim) {
+  return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
+}
 
 // A task under way.
 struct Run {
@@ -54,13 +64,13 @@ struct Run {
 struct Scratch {
   Scratch(std::int64_t head_dim, std::int64_t value_dim)
       : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * head_dim))),
-        scores(aligned_floats(static_cast<std::size_t>(kStepRows * kScoreStride))),
+        scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
         values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))) {
     for (int i = 0; i < detail::kGangTasks; ++i) runs.emplace_back(head_dim, value_dim);
   }
 
   Floats keys;    // [kStepBlocks] packed tiles
-  Floats scores;  // [kStepRows][kScoreStride]
+  Floats scores;  // [kMaxRows][kScoreStride]
   Floats values;  // [kStepBlocks][64][value_dim] widened
   std::vector<Run> runs;
 };
@@ -93,6 +103,7 @@ class Attention {
         threads_(threads),
         output_(output),
         value_dim_(padded_value_dim(inputs.shape.head_dim)),
+        step_(step_size(inputs.shape.head_dim)),
         values_in_place_(inputs.v.dtype == DType::kFloat32 && value_dim_ == inputs.shape.head_dim),
         scratch_(static_cast<std::size_t>(threads.count())),
         shared_(inputs, plan, values_in_place_ ? 0 : value_dim_),
@@ -260,14 +271,13 @@ class Attention {
     const RowBlock& rows = row_block(run.task->row_block);
     const auto count = static_cast<int>(rows.rows());
     StepBlock blocks[kStepBlocks];
-    const std::int64_t size = std::min<std::int64_t>(kStepBlocks, run.task->blocks_end - run.next);
+    const std::int64_t size = std::min(step_.blocks, run.task->blocks_end - run.next);
     for (std::int64_t b = 0; b < size; ++b) {
       const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
       blocks[b] = make_ready(rows, block, b, scratch);
     }
-    // A few rows at a time, so that their scores stay in the first-level cache.
-    for (int r = 0; r < count; r += kStepRows) {
-      step({blocks, static_cast<std::size_t>(size)}, r, std::min(kStepRows, count - r), run,
+    for (int r = 0; r < count; r += step_.rows) {
+      step({blocks, static_cast<std::size_t>(size)}, r, std::min(step_.rows, count - r), run,
            scratch.scores.get());
     }
     run.next += size;
@@ -353,6 +363,7 @@ class Attention {
   const Threads& threads_;
   AttentionOutput& output_;
   std::int64_t value_dim_;  // head_dim rounded up to whole vectors
+  StepSize step_;
   bool values_in_place_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
