@@ -18,6 +18,7 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
+#include "hwy/targets.h"
 
 namespace maskerade {
 namespace {
@@ -386,5 +387,19 @@ void attend(const AttentionInputs& inputs,
 }
 
 std::string instruction_set() { return detail::target_name(); }
+
+void use_instruction_set(const std::string& name) {
+  std::string there;
+  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
+    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
+    if (hwy::TargetName(target) == name) {
+      hwy::SetSupportedTargetsForTest(target);
+      return;
+    }
+    there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
+  }
+  throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
+                          there));
+}
 
 }  // namespace maskerade
