@@ -107,7 +107,7 @@ class Attention {
         step_(step_size(inputs.shape.head_dim)),
         values_in_place_(inputs.v.dtype == DType::kFloat32 && value_dim_ == inputs.shape.head_dim),
         scratch_(static_cast<std::size_t>(threads.count())),
-        shared_(inputs, plan, values_in_place_ ? 0 : value_dim_),
+        shared_(inputs, plan, values_in_place_ ? 0 : value_dim_, threads.count()),
         parts_(inputs.shape.head_dim) {}
 
   void run() {

@@ -28,7 +28,9 @@ struct Chunk {
 class SharedTiles {
  public:
   // value_dim: elements of a widened row of values, at least head_dim; 0: values are read in place.
-  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim);
+  // The tiles of a chunk fit the second-level caches of that many workers, or are those of one
+  // group.
+  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim, int workers);
 
   // The chunk from row block `begin` on whose tiles fit the memory set apart for them.
   Chunk chunk_from(std::int64_t begin) const;
@@ -56,6 +58,7 @@ class SharedTiles {
 
   const AttentionInputs& inputs_;
   const Plan& plan_;
+  std::int64_t shared_bytes_ = 0;
   std::int64_t tiles_ = 0;         // of a kv head
   std::int64_t key_floats_ = 0;    // of a packed tile
   std::int64_t value_floats_ = 0;  // of its widened values
