@@ -358,7 +358,7 @@ TEST(ExperimentErrors, CheckAndMeasure) {
        "x.yaml:4:20: check.tolerance is 2%; it must be a number above 0, such as 0.125 or 1e-5"},
       {section("check: 3\n"),
        "x.yaml:4:8: check is 3; it must be a mapping of: oracle_rows, "
-       "tolerance"},
+       "tolerance, coverage_seeds, coverage_rows"},
       {section("measure: {target: 2}\n"), "x.yaml:4:19: measure.target is 2" + share},
       {section("measure: {target: 100%}\n"), "x.yaml:4:19: measure.target is 100%" + share},
       {section("measure: {target: '0.02'}\n"),

@@ -26,14 +26,14 @@ CellResult result_of(const std::string& pipeline,
 }
 
 constexpr const char* kStated =
-    "[{oracle_topk: 20%}, {adaptive_sampling: {epsilon: 20%, delta: 20%, base: 40}}]";
+    "[{oracle_topk: 20%}, {adaptive_sampling: {epsilon: 5%, delta: 20%, base: 40}}]";
 
 TEST(CoverageCheck, CountsOverRowsAndSeeds) {
   const CellResult result = result_of(kStated, "{coverage_seeds: 50, coverage_rows: 1000}");
   ASSERT_TRUE(result.coverage) << result.reason;
   EXPECT_EQ(result.coverage->seeds, 50);
   EXPECT_EQ(result.coverage->rows, 2 * 4 * 6);
-  EXPECT_EQ(result.coverage->stated.epsilon, 0.2);
+  EXPECT_EQ(result.coverage->stated.epsilon, 0.05);
   EXPECT_EQ(result.coverage->stated.delta, 0.2);
   EXPECT_GT(result.coverage->overall.rate, 0);
   EXPECT_FALSE(result.coverage->is_contradicted()) << result.coverage->overall.rate;
