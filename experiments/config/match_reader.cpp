@@ -142,7 +142,8 @@ void find_last(const PipelineSpec& pipeline, const MatchRequest& request, MatchS
   }
   throw ConfigError(request.position,
                     fmt::format("pipeline \"{}\" has no masker whose first parameter is a number "
-                                "that match could search; name one as parameter: MASKER.PARAMETER",
+                                "that match could search; name one as parameter: MASKER.PARAMETER, "
+                                "or give the pipeline match: none",
                                 pipeline.name));
 }
 

@@ -272,8 +272,8 @@ bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> resul
                      [&](const CellResult& other) { return differ_in_seed_only(result, other); });
 }
 
-// What stands under the row of several seeds.
-std::string merged_remarks_of(const Row& row) {
+// What the searches of several seeds found.
+std::string merged_match_text(const Row& row) {
   const std::optional<MatchFacts>& match = row.results.front()->match;
   if (!match) return "";
   std::size_t reached = 0;
@@ -294,6 +294,18 @@ std::string merged_remarks_of(const Row& row) {
                              row.results.size(), match->parameter, values, probes,
                              milliseconds_text(search_ms)),
                  kTableWidth, kIndent + 4);
+}
+
+// What stands under the row of several seeds.
+std::string merged_remarks_of(const Row& row) {
+  std::string text = merged_match_text(row);
+  for (const CellResult* result : row.results) {
+    if (!result->coverage) continue;
+    text += wrapped(
+        fmt::format("from seed {}: {}", *result->mask_seed, coverage_text(*result->coverage)),
+        kTableWidth, kIndent + 4);
+  }
+  return text;
 }
 
 std::string format_merged(const Row& row, const Layout& layout) {
@@ -421,6 +433,8 @@ std::string format_legend() {
          "plan not counted\n"
          "speedup: dense / total; FAILED: a check did not hold or the cell ended with an error; "
          "n/a: cannot run here\n"
+         "unreachable: no value of the parameter gives what match asks for; measured at the "
+         "nearest\n"
          "of roof: the least time that the measured peaks allow for this mask / attend; even at: "
          "the "
          "density at which\n"

@@ -191,6 +191,11 @@ TEST_F(Program, RunsEveryShippedExperiment) {
       {"quickstart.yaml",
        "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
        "--set workloads.decode.key_len=1024"},
+      {"coverage.yaml",
+       "--set check.coverage_seeds=3 --set 'let.adaptive=[{adaptive_sampling: 20%}]'"},
+      {"methods.yaml",
+       "--set 'match={density: 10%}' --set workloads.decode.key_len=2048 "
+       "--set workloads.real.queries=8"},
       {"samplers.yaml", ""},
       {"scorers.yaml", ""},
       {"blocks.yaml", ""},

@@ -73,12 +73,12 @@ TEST(ExperimentErrors, TheFileAsAWhole) {
   expect_errors({
       {"- 1\n",
        "x.yaml:1:1: the experiment file is a list; it must be a mapping of: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
       {"name: t\nworkloadz: {}\n",
        "x.yaml:2:1: unknown key \"workloadz\" in the experiment file; did you mean \"workload\"?"},
       {"name: t\nnotes: x\n",
        "x.yaml:2:1: unknown key \"notes\" in the experiment file; known: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
       {"name: [t]\n", "x.yaml:1:7: name is a list; it must be a text"},
       {"name:\n", "x.yaml:1:1: name is empty; it must be a text"},
       {"name: t\nname: u\n", "x.yaml:2:1: duplicate key \"name\"; it is already on line 1"},
@@ -373,6 +373,12 @@ TEST(ExperimentErrors, CheckAndMeasure) {
   expect_errors({
       {section("check: {oracle_rows: -1}\n"), "x.yaml:4:22: check.oracle_rows is -1" + rows},
       {section("check: {oracle_rows: every}\n"), "x.yaml:4:22: check.oracle_rows is every" + rows},
+      {section("check: {coverage_seeds: -1}\n"),
+       "x.yaml:4:25: check.coverage_seeds is -1; it must be a whole number between 0 and 1000000, "
+       "in digits without leading zeros"},
+      {section("check: {coverage_rows: 0}\n"),
+       "x.yaml:4:24: check.coverage_rows is 0; it must be a whole number between 1 and 1000000, in "
+       "digits without leading zeros"},
       {section("check: {oracle_row: 1}\n"),
        "x.yaml:4:9: unknown key \"oracle_row\" in check; did you mean \"oracle_rows\"?"},
       {section("check: {tolerance: nan}\n"),
@@ -381,7 +387,7 @@ TEST(ExperimentErrors, CheckAndMeasure) {
        "x.yaml:4:20: check.tolerance is 2%; it must be a number above 0, such as 0.125 or 1e-5"},
       {section("check: 3\n"),
        "x.yaml:4:8: check is 3; it must be a mapping of: oracle_rows, "
-       "tolerance"},
+       "tolerance, coverage_seeds, coverage_rows"},
       {section("measure: {target: 2}\n"), "x.yaml:4:19: measure.target is 2" + share},
       {section("measure: {target: 100%}\n"), "x.yaml:4:19: measure.target is 100%" + share},
       {section("measure: {target: '0.02'}\n"),
