@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -48,7 +49,7 @@ void fail(CellResult& result, const std::string& reason) {
   result.reason = reason;
 }
 
-bool same_floats(const std::vector<float>& a, const std::vector<float>& b) {
+bool same_floats(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
