@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "attention/cpu/attend.hpp"
 #include "experiments/measure/required_work.hpp"
@@ -12,7 +13,7 @@
 namespace maskerade {
 namespace {
 
-bool same_floats(const std::vector<float>& a, const std::vector<float>& b) {
+bool same_floats(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 

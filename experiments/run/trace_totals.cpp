@@ -40,7 +40,7 @@ TraceTotals::TraceTotals(const AttentionShape& shape)
 
 void TraceTotals::place(std::span<const float> values,
                         std::int64_t width,
-                        std::vector<float>& all) const {
+                        std::span<float> all) const {
   const auto step = static_cast<std::int64_t>(steps_.size());
   for (std::int64_t head = 0; head < shape_.batch * shape_.query_heads; ++head) {
     std::copy_n(values.begin() + head * width, width,

@@ -40,7 +40,7 @@ class TraceTotals {
 
  private:
   // Puts a step's values [batch, query_heads, width] among [batch, query_heads, steps, width].
-  void place(std::span<const float> values, std::int64_t width, std::vector<float>& all) const;
+  void place(std::span<const float> values, std::int64_t width, std::span<float> all) const;
   StageTimes times(const std::optional<Summary>& prepare) const;
   CostFacts costs() const;
 
