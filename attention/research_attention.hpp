@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "attention/attention_output.hpp"
 #include "attention/plan.hpp"
@@ -18,6 +19,10 @@ class ResearchAttention {
                              CostModel costs = CostModel::defaults());
 
   const Pipeline& pipeline() const noexcept { return pipeline_; }
+  // The same kernel and costs over another pipeline.
+  ResearchAttention with(Pipeline pipeline) const {
+    return ResearchAttention(std::move(pipeline), kernel_, costs_);
+  }
 
   PreparedPipeline prepare(const AttentionInputs& inputs,
                            const PipelineOptions& options,

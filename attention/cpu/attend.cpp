@@ -18,6 +18,7 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
+#include "hwy/targets.h"
 
 namespace maskerade {
 namespace {
@@ -26,26 +27,53 @@ using detail::Chunk;
 using detail::Floats;
 using detail::kScoreStride;
 using detail::kStepBlocks;
-using detail::kStepRows;
 using detail::Task;
 using detail::ValueRows;
 
 constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 
-struct Scratch {
-  Scratch(std::int64_t head_dim, std::int64_t value_dim)
+// Bytes of packed keys and values that the tasks of a gang take turns at: they stay in a
+// second-level cache for all of them.
+constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
+
+// What one step of the online softmax takes: all rows with as many tiles as leave the values in the
+// first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
+// more tiles, so that the scores do.
+struct StepSize {
+  int rows = 0;
+  std::int64_t blocks = 0;
+};
+StepSize step_size(std::int64_t head_dim) {
+  return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
+}
+
+// A task under way.
+struct Run {
+  Run(std::int64_t head_dim, std::int64_t value_dim)
       : queries(aligned_floats(static_cast<std::size_t>(kMaxRows * head_dim))),
-        keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * head_dim))),
-        scores(aligned_floats(static_cast<std::size_t>(kStepRows * kScoreStride))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))),
         out(aligned_floats(static_cast<std::size_t>(kMaxRows * value_dim))) {}
 
   Floats queries;  // [rows][head_dim] scaled
-  Floats keys;     // [kStepBlocks] packed tiles
-  Floats scores;   // [kStepRows][kScoreStride]
-  Floats values;   // [kStepBlocks][64][value_dim] widened
   Floats out;      // [rows][value_dim]
   detail::SoftmaxState state;
+  const Task* task = nullptr;
+  std::int64_t next = 0;  // key block
+
+  bool is_done() const { return next == task->blocks_end; }
+};
+
+struct Scratch {
+  Scratch(std::int64_t head_dim, std::int64_t value_dim)
+      : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * head_dim))),
+        scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
+        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))) {
+    for (int i = 0; i < detail::kGangTasks; ++i) runs.emplace_back(head_dim, value_dim);
+  }
+
+  Floats keys;    // [kStepBlocks] packed tiles
+  Floats scores;  // [kMaxRows][kScoreStride]
+  Floats values;  // [kStepBlocks][64][value_dim] widened
+  std::vector<Run> runs;
 };
 
 // A key block of a step, made ready.
@@ -76,9 +104,10 @@ class Attention {
         threads_(threads),
         output_(output),
         value_dim_(padded_value_dim(inputs.shape.head_dim)),
+        step_(step_size(inputs.shape.head_dim)),
         values_in_place_(inputs.v.dtype == DType::kFloat32 && value_dim_ == inputs.shape.head_dim),
         scratch_(static_cast<std::size_t>(threads.count())),
-        shared_(inputs, plan, values_in_place_ ? 0 : value_dim_),
+        shared_(inputs, plan, values_in_place_ ? 0 : value_dim_, threads.count()),
         parts_(inputs.shape.head_dim) {}
 
   void run() {
@@ -102,14 +131,14 @@ class Attention {
 
   void run_chunk(const Chunk& chunk) {
     const detail::TaskList list = detail::make_tasks(plan_, chunk);
+    const std::vector<std::span<const Task>> gangs =
+        detail::make_gangs(list, plan_, threads_.count());
     parts_.resize(list.parts);
-    threads_.for_each(static_cast<std::int64_t>(list.tasks.size()),
-                      [&](std::int64_t t, int worker) {
-                        auto& scratch = scratch_[static_cast<std::size_t>(worker)];
-                        if (!scratch)
-                          scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);
-                        run_task(list.tasks[static_cast<std::size_t>(t)], *scratch);
-                      });
+    threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
+      auto& scratch = scratch_[static_cast<std::size_t>(worker)];
+      if (!scratch) scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);
+      run_gang(gangs[static_cast<std::size_t>(g)], *scratch);
+    });
     threads_.for_each(static_cast<std::int64_t>(list.merges.size()), [&](std::int64_t m, int) {
       const detail::Merge& merge = list.merges[static_cast<std::size_t>(m)];
       const RowBlock& rows = row_block(merge.row_block);
@@ -128,13 +157,13 @@ class Attention {
     return (rows.batch * inputs_.shape.query_heads + head) * inputs_.shape.query_len + query;
   }
 
-  void load_queries(const RowBlock& rows, Scratch& scratch) const {
+  void load_queries(const RowBlock& rows, float* queries) const {
     const std::int64_t dim = inputs_.shape.head_dim;
     const auto scale = static_cast<float>(inputs_.scale * std::numbers::log2e);
     for (std::int64_t r = 0; r < rows.rows(); ++r) {
       const void* source = inputs_.q.row(rows.batch, rows.first_head + r / rows.queries,
                                          rows.first_query + r % rows.queries);
-      detail::widen_scaled(inputs_.q.dtype, source, dim, scale, scratch.queries.get() + r * dim);
+      detail::widen_scaled(inputs_.q.dtype, source, dim, scale, queries + r * dim);
     }
   }
 
@@ -196,38 +225,67 @@ class Attention {
     return ready;
   }
 
-  void run_task(const Task& task, Scratch& scratch) {
+  // Runs tasks that read the same keys: in turns, so that what one has read is in the cache for the
+  // next. Each takes the same steps as it would alone.
+  void run_gang(std::span<const Task> tasks, Scratch& scratch) {
+    const std::span<Run> runs(scratch.runs.data(), tasks.size());
+    for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
+    const std::int64_t turn_keys =
+        kTurnBytes / ((inputs_.shape.head_dim + value_dim_) * static_cast<int>(sizeof(float)));
+    while (std::any_of(runs.begin(), runs.end(), [](const Run& run) { return !run.is_done(); })) {
+      std::int64_t end_key = inputs_.shape.key_len + turn_keys;
+      for (const Run& run : runs) {
+        if (!run.is_done()) end_key = std::min(end_key, next_key(run) + turn_keys);
+      }
+      for (Run& run : runs) {
+        while (!run.is_done() && next_key(run) < end_key) advance(run, scratch);
+      }
+    }
+    for (const Run& run : runs) store(run);
+  }
+
+  // Few rows are attended to at once.
+  void start(const Task& task, Run& run) const {
     const RowBlock& rows = row_block(task.row_block);
-    const auto count = static_cast<int>(rows.rows());
+    run.task = &task;
+    run.next = task.blocks_begin;
     if (detail::few_rows_serve(inputs_, rows)) {
-      detail::attend_few_rows(inputs_, plan_, rows, task.blocks_begin, task.blocks_end,
-                              scratch.state, scratch.out.get(), value_dim_);
-      store(task, rows, count, scratch);
+      detail::attend_few_rows(inputs_, plan_, rows, task.blocks_begin, task.blocks_end, run.state,
+                              run.out.get(), value_dim_);
+      run.next = task.blocks_end;
       return;
     }
-    if (task.blocks_begin < task.blocks_end) {
-      load_queries(rows, scratch);
-      std::fill_n(scratch.out.get(), count * value_dim_, 0.0F);
+    if (!run.is_done()) {
+      load_queries(rows, run.queries.get());
+      std::fill_n(run.out.get(), rows.rows() * value_dim_, 0.0F);
     }
-    std::fill_n(scratch.state.top, count, kNoKeys);
-    std::fill_n(scratch.state.sum, count, 0.0);
-    for (std::int64_t first = task.blocks_begin; first < task.blocks_end; first += kStepBlocks) {
-      StepBlock blocks[kStepBlocks];
-      const std::int64_t size = std::min<std::int64_t>(kStepBlocks, task.blocks_end - first);
-      for (std::int64_t b = 0; b < size; ++b) {
-        const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(first + b)];
-        blocks[b] = make_ready(rows, block, b, scratch);
-      }
-      // A few rows at a time, so that their scores stay in the first-level cache.
-      for (int r = 0; r < count; r += kStepRows) {
-        step({blocks, static_cast<std::size_t>(size)}, r, std::min(kStepRows, count - r), scratch);
-      }
+    std::fill_n(run.state.top, rows.rows(), kNoKeys);
+    std::fill_n(run.state.sum, rows.rows(), 0.0);
+  }
+
+  std::int64_t next_key(const Run& run) const {
+    return plan_.key_blocks[static_cast<std::size_t>(run.next)].first_key;
+  }
+
+  // The next step.
+  void advance(Run& run, Scratch& scratch) const {
+    const RowBlock& rows = row_block(run.task->row_block);
+    const auto count = static_cast<int>(rows.rows());
+    StepBlock blocks[kStepBlocks];
+    const std::int64_t size = std::min(step_.blocks, run.task->blocks_end - run.next);
+    for (std::int64_t b = 0; b < size; ++b) {
+      const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
+      blocks[b] = make_ready(rows, block, b, scratch);
     }
-    store(task, rows, count, scratch);
+    for (int r = 0; r < count; r += step_.rows) {
+      step({blocks, static_cast<std::size_t>(size)}, r, std::min(step_.rows, count - r), run,
+           scratch.scores.get());
+    }
+    run.next += size;
   }
 
   // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  void step(std::span<const StepBlock> blocks, int row, int rows, Scratch& scratch) const {
+  void step(std::span<const StepBlock> blocks, int row, int rows, Run& run, float* scores) const {
     const std::int64_t dim = inputs_.shape.head_dim;
     const StepBlock* touched[kStepBlocks];
     int columns[kStepBlocks];  // up to the last active one
@@ -237,10 +295,9 @@ class Attention {
     for (const StepBlock& block : blocks) {
       const std::uint64_t active = block.columns(row, row + rows);
       if (active == 0) continue;
-      float* scores = scratch.scores.get() + count * kPackedKeys;
-      score_tile(scratch.queries.get() + row * dim, dim, rows, block.keys, dim, scores,
-                 kScoreStride);
-      weigh_samples(*block.block, row, rows, scores);
+      float* tile = scores + count * kPackedKeys;
+      score_tile(run.queries.get() + row * dim, dim, rows, block.keys, dim, tile, kScoreStride);
+      weigh_samples(*block.block, row, rows, tile);
       touched[count] = &block;
       columns[count] = static_cast<int>(std::bit_width(active));
       words[count] = block.words == nullptr ? nullptr : block.words + row;
@@ -248,7 +305,7 @@ class Attention {
       ++count;
     }
     if (count == 0) return;
-    detail::softmax_step(scratch.scores.get(), row, rows, count, words, tails, scratch.state);
+    detail::softmax_step(scores, row, rows, count, words, tails, run.state);
     // Blocks whose values follow each other are one longer sum.
     for (int b = 0; b < count;) {
       int last = b;
@@ -256,12 +313,12 @@ class Attention {
              touched[last]->values.precedes(touched[last + 1]->values, kPackedKeys)) {
         ++last;
       }
-      detail::accumulate_values(scratch.scores.get() + b * kPackedKeys, rows,
+      detail::accumulate_values(scores + b * kPackedKeys, rows,
                                 (last - b) * static_cast<int>(kPackedKeys) + columns[last],
-                                touched[b]->values, value_dim_, scratch.state.scale + row,
-                                scratch.out.get() + row * value_dim_);
+                                touched[b]->values, value_dim_, run.state.scale + row,
+                                run.out.get() + row * value_dim_);
       // What the step's first sum scaled is not scaled again.
-      if (b == 0) std::fill_n(scratch.state.scale + row, rows, 1.0F);
+      if (b == 0) std::fill_n(run.state.scale + row, rows, 1.0F);
       b = last + 1;
     }
   }
@@ -275,13 +332,15 @@ class Attention {
     }
   }
 
-  void store(const Task& task, const RowBlock& rows, int count, const Scratch& scratch) {
+  void store(const Run& run) {
+    const Task& task = *run.task;
+    const RowBlock& rows = row_block(task.row_block);
     const std::int64_t dim = inputs_.shape.head_dim;
-    for (int r = 0; r < count; ++r) {
+    for (std::int64_t r = 0; r < rows.rows(); ++r) {
       const std::int64_t row = output_row(rows, r);
-      const double sum = scratch.state.sum[r];
-      const bool none = scratch.state.top[r] == kNoKeys;
-      const double top = scratch.state.top[r] * std::numbers::ln2;
+      const double sum = run.state.sum[r];
+      const bool none = run.state.top[r] == kNoKeys;
+      const double top = run.state.top[r] * std::numbers::ln2;
       float* out = nullptr;
       if (task.part < 0) {
         out = output_.out.data() + row * dim;
@@ -294,7 +353,7 @@ class Attention {
       if (none) {
         std::fill_n(out, dim, 0.0F);
       } else {
-        detail::widen_scaled(DType::kFloat32, scratch.out.get() + r * value_dim_, dim,
+        detail::widen_scaled(DType::kFloat32, run.out.get() + r * value_dim_, dim,
                              static_cast<float>(1.0 / sum), out);
       }
     }
@@ -305,6 +364,7 @@ class Attention {
   const Threads& threads_;
   AttentionOutput& output_;
   std::int64_t value_dim_;  // head_dim rounded up to whole vectors
+  StepSize step_;
   bool values_in_place_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
@@ -327,5 +387,19 @@ void attend(const AttentionInputs& inputs,
 }
 
 std::string instruction_set() { return detail::target_name(); }
+
+void use_instruction_set(const std::string& name) {
+  std::string there;
+  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
+    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
+    if (hwy::TargetName(target) == name) {
+      hwy::SetSupportedTargetsForTest(target);
+      return;
+    }
+    there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
+  }
+  throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
+                          there));
+}
 
 }  // namespace maskerade

@@ -19,4 +19,9 @@ void attend(const AttentionInputs& inputs,
 // The instruction set that the kernels run with on this machine: "AVX2", "AVX3", ...
 std::string instruction_set();
 
+// Binds everything that Highway dispatches, scoring and selection too, to one of the instruction
+// sets that this machine has and the project is built for: "AVX3", "AVX2", "SCALAR". For this
+// process; call it before threads run. Throws Error otherwise, naming those that there are.
+void use_instruction_set(const std::string& name);
+
 }  // namespace maskerade

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "attention/cpu/attend.hpp"
 #include "experiments/benchmarks/check_all.hpp"
 #include "experiments/benchmarks/run_benchmarks.hpp"
 #include "experiments/benchmarks/serve.hpp"
@@ -28,6 +29,7 @@ int run_program(int argc, char** argv) {
   bool list = false;
   std::vector<int> threads = {1, 2};
   std::string today;
+  std::string target;
   program.add_flag("--list", list, "Print the names of the cases");
   program.add_flag("--check", check, "Check every case on reduced sizes; time nothing");
   program.add_flag("--serve", serve_requests,
@@ -39,6 +41,10 @@ int run_program(int argc, char** argv) {
       .add_option("--today", today,
                   "What compare_pytorch.py --hub wrote: the published code's times of today")
       ->type_name("FILE");
+  program
+      .add_option("--target", target,
+                  "Run, and measure the machine, with this instruction set: AVX3, AVX2, SCALAR")
+      ->type_name("NAME");
   program.footer(kFooter);
   program.allow_extras();
   try {
@@ -47,6 +53,7 @@ int run_program(int argc, char** argv) {
     if (error.get_exit_code() == 0) return program.exit(error);
     throw ConfigError({}, std::string(error.what()) + "; see --help");
   }
+  if (!target.empty()) use_instruction_set(target);
   const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   WorkPool pool(load_catalog(folder, "", {}),
                 benchmark_cases(check ? Scale::kReduced : Scale::kFull));

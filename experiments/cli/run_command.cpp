@@ -86,9 +86,11 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
     if (workload != job.cell.workload) {
       workload = job.cell.workload;
       const Workload loaded = load_workload(experiment.workloads[*workload]);
-      fmt::print("{}: {} {}, {}, {}\n", experiment.workloads[*workload].label,
-                 loaded.shape.to_string(), name_of(loaded.dtype),
-                 loaded.causal ? "causal" : "not causal", loaded.source);
+      const bool is_trace = loaded.decode_steps > 0;
+      fmt::print("{}: {}{} {}, {}, {}\n", experiment.workloads[*workload].label,
+                 (is_trace ? loaded.prompt_shape() : loaded.shape).to_string(),
+                 is_trace ? fmt::format(" and {} decode steps,", loaded.decode_steps) : "",
+                 name_of(loaded.dtype), loaded.causal ? "causal" : "not causal", loaded.source);
     }
     const CellResult described = describe_job(experiment, job, options);
     fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,

@@ -11,6 +11,7 @@
 
 #include "attention/plan.hpp"
 #include "experiments/config/preset_table.hpp"
+#include "experiments/match/match_spec.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
@@ -25,6 +26,7 @@ inline constexpr const char* kDenseName = "dense";
 // q, k, v of independent standard normal numbers.
 struct GaussianSource {
   std::uint64_t seed = 0;
+  double key_spread = 0;  // each key is longer by a log-normal factor of that sigma
 };
 
 // q, k, v with the traits of real attention: see experiments/data/structured.hpp.
@@ -94,6 +96,8 @@ struct WorkloadSpec {
   std::uint64_t query_seed = 0;  // of that draw
   // Known when a pipeline of the file asks for it; absent too when a data file cannot be read.
   std::optional<WorkloadKind> kind = {};
+  // A decode trace: key_len keys, then one more a step, each attended to by one query.
+  std::optional<std::int64_t> decode_steps = {};
   std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
 
   // Where the value of a key stands: for one that is not given, the workload's place.
@@ -123,6 +127,7 @@ struct PipelineSpec {
   TextPosition position;
   std::vector<MaskerUse> maskers;
   std::optional<WorkloadKind> only = {};  // the workloads that it runs on; default: all
+  std::optional<MatchSpec> match = {};    // what a parameter of `maskers` is searched for
   std::vector<RouteRule> overrides = {};  // a head takes the first that holds for it
 };
 
@@ -137,6 +142,8 @@ bool depends_on_seed(const PipelineSpec& pipeline);
 struct CheckSpec {
   std::int64_t oracle_rows = 256;   // rows compared with the float64 oracle; 0: none; -1: all
   std::optional<double> tolerance;  // of the oracle error; default by the kernel's arithmetic
+  std::int64_t coverage_seeds = 0;  // draws on which a stated guarantee is checked; 0: none
+  std::int64_t coverage_rows = 64;  // rows on which it is
 };
 struct MeasureSpec {
   double target = 0.02;     // relative half-width of the median's 95 % confidence interval

@@ -18,6 +18,8 @@ namespace maskerade {
 namespace {
 
 constexpr std::size_t kMaxChecks = 100'000;
+constexpr std::int64_t kMaxCoverageSeeds = 1'000'000;
+constexpr std::int64_t kMaxCoverageRows = 1'000'000;
 
 constexpr const char* kNameExample = "\n  name: my-first-experiment";
 constexpr const char* kWorkloadExample =
@@ -142,6 +144,12 @@ CheckSpec read_check(const YamlNode& node) {
                            : read_whole(rows->value, "check.oracle_rows", 0,
                                         std::numeric_limits<std::int64_t>::max(), ", or all");
   }
+  if (const YamlEntry* seeds = node.find("coverage_seeds")) {
+    spec.coverage_seeds = read_whole(seeds->value, "check.coverage_seeds", 0, kMaxCoverageSeeds);
+  }
+  if (const YamlEntry* rows = node.find("coverage_rows")) {
+    spec.coverage_rows = read_whole(rows->value, "check.coverage_rows", 1, kMaxCoverageRows);
+  }
   if (const YamlEntry* tolerance = node.find("tolerance")) {
     spec.tolerance = read_positive(tolerance->value, "check.tolerance");
   }
@@ -222,8 +230,9 @@ Experiment read_experiment(const std::filesystem::path& file,
     const YamlEntry* entry = root.find(key);
     return entry == nullptr ? nullptr : &entry->value;
   };
-  experiment.pipelines = read_pipelines(pipelines.value, section("let"),
-                                        {catalog, folder, presets, section("overrides")});
+  experiment.pipelines =
+      read_pipelines(pipelines.value, section("let"),
+                     {catalog, folder, presets, section("overrides"), section("match")});
   if (std::any_of(experiment.pipelines.begin(), experiment.pipelines.end(),
                   [](const PipelineSpec& spec) { return spec.only.has_value(); })) {
     for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);

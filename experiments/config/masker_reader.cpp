@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/scalars.hpp"
+#include "experiments/match/parameter_range.hpp"
 #include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
@@ -49,6 +51,23 @@ std::string share_text(const YamlNode& value, const std::string& what) {
   return population == "visible" ? text + " of visible" : text;
 }
 
+// Whether a masker needs a first parameter that is not given and that a search could find.
+bool lacks_first_parameter(const maskerade_masker_descriptor& masker,
+                           const std::vector<GivenParameter>& given) {
+  if (masker.parameter_count == 0 || masker.parameters[0].default_value != nullptr ||
+      !search_obstacle(masker.parameters[0]).empty()) {
+    return false;
+  }
+  return std::none_of(given.begin(), given.end(), [&](const GivenParameter& parameter) {
+    return parameter.name == masker.parameters[0].name;
+  });
+}
+
+std::string least_value(const maskerade_parameter& parameter) {
+  const ParameterRange range(parameter, {}, 0);
+  return range.text(range.steps().first);
+}
+
 // The items of nested lists, in order.
 void flatten(const YamlNode& list, std::vector<const YamlNode*>& items) {
   for (const YamlNode& item : list.items) {
@@ -68,16 +87,21 @@ struct MaskerReader::Given {
   std::vector<std::pair<std::string, TextPosition>> positions;  // by name
 };
 
-std::vector<MaskerUse> MaskerReader::read(const YamlNode& list) const {
+std::vector<MaskerUse> MaskerReader::read(const YamlNode& list,
+                                          std::vector<OpenParameter>* open) const {
   std::vector<const YamlNode*> items;
   flatten(list, items);
   std::vector<MaskerUse> maskers;
-  for (const YamlNode* item : items) maskers.push_back(read_item(*item));
+  for (const YamlNode* item : items) {
+    const std::size_t before = open == nullptr ? 0 : open->size();
+    maskers.push_back(read_item(*item, open));
+    if (open != nullptr && open->size() > before) open->back().masker = maskers.size() - 1;
+  }
   return maskers;
 }
 
-MaskerUse MaskerReader::read_item(const YamlNode& item) const {
-  if (item.is_scalar()) return bind(item.text, item.position, nullptr);
+MaskerUse MaskerReader::read_item(const YamlNode& item, std::vector<OpenParameter>* open) const {
+  if (item.is_scalar()) return bind(item.text, item.position, nullptr, open);
   if (!item.is_mapping() || item.entries.size() != 1) {
     throw ConfigError(
         item.position,
@@ -92,12 +116,13 @@ MaskerUse MaskerReader::read_item(const YamlNode& item) const {
                       fmt::format("\"{}\" is {} and takes no value; write its name alone",
                                   entry.key, lets_.kind_of(entry.key)));
   }
-  return bind(entry.key, entry.key_position, &entry.value);
+  return bind(entry.key, entry.key_position, &entry.value, open);
 }
 
 MaskerUse MaskerReader::bind(const std::string& id,
                              const TextPosition& position,
-                             const YamlNode* value) const {
+                             const YamlNode* value,
+                             std::vector<OpenParameter>* open) const {
   const std::shared_ptr<const MaskerType> type = context_.catalog.find(id);
   if (type == nullptr) {
     std::vector<std::string> known = context_.catalog.ids();
@@ -106,9 +131,21 @@ MaskerUse MaskerReader::bind(const std::string& id,
     throw ConfigError(position, fmt::format("unknown masker \"{}\"{}", id, name_hint(id, known)));
   }
   const maskerade_masker_descriptor& masker = type->descriptor();
-  const Given given = value == nullptr ? Given{} : read_given(masker, position, *value);
-  try {
+  Given given = value == nullptr ? Given{} : read_given(masker, position, *value);
+  const auto bound = [&]() -> MaskerUse {
     return {type, std::make_shared<const Arguments>(bind_arguments(masker, given.parameters))};
+  };
+  try {
+    if (open == nullptr || !lacks_first_parameter(masker, given.parameters)) return bound();
+    try {
+      return bound();
+    } catch (const ParameterError& error) {
+      given.parameters.push_back(
+          {.name = masker.parameters[0].name, .values = {least_value(masker.parameters[0])}});
+      MaskerUse use = bound();
+      open->push_back({.masker = 0, .position = position, .error = error.what()});
+      return use;
+    }
   } catch (const ParameterError& error) {
     TextPosition at = position;
     for (const auto& [name, where] : given.positions) {

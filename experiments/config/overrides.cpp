@@ -15,7 +15,8 @@ namespace maskerade {
 namespace {
 
 // Sections whose every entry has a default.
-constexpr std::array<std::string_view, 3> kOptionalSections = {"check", "measure", "seeds"};
+constexpr std::array<std::string_view, 4> kOptionalSections = {"check", "match", "measure",
+                                                               "seeds"};
 
 std::vector<std::string> split_path(const std::string& key, const TextPosition& position) {
   std::vector<std::string> segments;

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/expansion.hpp"
 #include "experiments/config/let_table.hpp"
 #include "experiments/config/masker_reader.hpp"
+#include "experiments/config/match_reader.hpp"
 #include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
 #include "experiments/config/workload_kind.hpp"
@@ -73,6 +75,7 @@ class PipelineReader {
       : pipelines_(pipelines), lets_(lets), presets_(context.presets), maskers_(lets, context) {
     const YamlNode none{.kind = YamlNode::Kind::kList, .position = pipelines.position};
     file_overrides_ = expand_sweeps(context.overrides == nullptr ? none : *context.overrides);
+    if (context.match != nullptr) matches_ = read_matches(*context.match);
   }
 
   // Every let is validated, used or not.
@@ -80,34 +83,44 @@ class PipelineReader {
     for (const YamlEntry& entry : lets_.entries()) {
       YamlNode name{
           .kind = YamlNode::Kind::kScalar, .position = entry.key_position, .text = entry.key};
-      for (const Variant& variant : expand_sweeps(lets_.splice(name))) maskers_.read(variant.node);
+      for (const Variant& variant : expand_sweeps(lets_.splice(name))) {
+        std::vector<OpenParameter> open;
+        maskers_.read(variant.node, matches_.empty() ? nullptr : &open);
+      }
     }
   }
 
-  // The variants that the sweeps of one entry of `pipelines` and of the file's overrides give.
-  std::vector<PipelineSpec> read(const YamlEntry& entry) const {
-    std::vector<PipelineSpec> specs;
+  // Adds the variants that the sweeps of one entry of `pipelines` and of the file's overrides give;
+  // specs[i] gets those of variant i of the file's match, the first of them what has its own or
+  // none.
+  void read(const YamlEntry& entry, std::vector<std::vector<PipelineSpec>>& specs) const {
+    specs.resize(std::max<std::size_t>(1, matches_.size()));
     for (const Variant& variant : expand_sweeps(splice_pipeline(entry.value, lets_, presets_))) {
       for (const Variant& of_file : file_overrides_) {
         std::vector<SweptValue> swept = variant.swept;
         swept.insert(swept.end(), of_file.swept.begin(), of_file.swept.end());
-        specs.push_back(read_variant(entry, variant.node, of_file.node));
-        specs.back().label = variant_label(entry.key, swept);
+        read_variant(entry, variant.node, of_file.node, swept, specs);
       }
     }
-    return specs;
   }
 
  private:
-  PipelineSpec read_variant(const YamlEntry& entry,
-                            const YamlNode& node,
-                            const YamlNode& file_overrides) const {
-    PipelineSpec spec{
-        .name = entry.key, .label = {}, .position = entry.key_position, .maskers = {}};
+  void read_variant(const YamlEntry& entry,
+                    const YamlNode& node,
+                    const YamlNode& file_overrides,
+                    const std::vector<SweptValue>& swept,
+                    std::vector<std::vector<PipelineSpec>>& specs) const {
+    PipelineSpec spec{.name = entry.key,
+                      .label = variant_label(entry.key, swept),
+                      .position = entry.key_position,
+                      .maskers = {}};
+    const YamlEntry* own_match = nullptr;
+    std::vector<OpenParameter> open;
     if (node.is_list()) {
-      spec.maskers = maskers_.read(node);
+      spec.maskers = maskers_.read(node, matches_.empty() ? nullptr : &open);
     } else if (node.is_mapping()) {
-      read_mapping(node, spec);
+      own_match = node.find("match");
+      read_mapping(node, spec, own_match || !matches_.empty() ? &open : nullptr);
     } else {
       throw ConfigError(node.position,
                         fmt::format("pipeline \"{}\" is {}; it must be a list of maskers, or a "
@@ -116,13 +129,30 @@ class PipelineReader {
     }
     add_overrides(file_overrides, spec);
     check_order(spec);
-    return spec;
+    if (own_match != nullptr || matches_.empty()) {
+      if (own_match != nullptr && !is_none(own_match->value)) {
+        spec.match = match_of(spec, read_match(own_match->value));
+      }
+      check_open(spec, open);
+      specs.front().push_back(std::move(spec));
+      return;
+    }
+    for (std::size_t i = 0; i < matches_.size(); ++i) {
+      PipelineSpec& matched = specs[i].emplace_back(spec);
+      std::vector<SweptValue> all_swept = swept;
+      all_swept.insert(all_swept.end(), matches_[i].swept.begin(), matches_[i].swept.end());
+      matched.label = variant_label(entry.key, all_swept);
+      matched.match = match_of(spec, matches_[i]);
+      check_open(matched, open);
+    }
   }
 
   // The mapping form: what holds for the pipeline as a whole stands beside its maskers.
-  void read_mapping(const YamlNode& mapping, PipelineSpec& spec) const {
+  void read_mapping(const YamlNode& mapping,
+                    PipelineSpec& spec,
+                    std::vector<OpenParameter>* open) const {
     require_keys(mapping, fmt::format("pipeline \"{}\"", spec.name), accepted_keys("pipeline"));
-    spec.maskers = maskers_.read(require_maskers(mapping, spec.name));
+    spec.maskers = maskers_.read(require_maskers(mapping, spec.name), open);
     if (const YamlEntry* only = mapping.find("only")) {
       spec.only = parse_workload_kind(read_choice(only->value, "only", accepted_choices("only")));
     }
@@ -182,7 +212,7 @@ class PipelineReader {
                       variants.size()));
     }
     const YamlNode& node = variants.front().node;
-    return maskers_.read(node.is_mapping() ? require_maskers(node, use.text) : node);
+    return maskers_.read(node.is_mapping() ? require_maskers(node, use.text) : node, nullptr);
   }
 
   static void check_order(const PipelineSpec& spec) {
@@ -197,11 +227,24 @@ class PipelineReader {
     for (const RouteRule& rule : spec.overrides) check(rule.maskers, rule.position);
   }
 
+  // What is left open must be what the search is for.
+  static void check_open(const PipelineSpec& spec, const std::vector<OpenParameter>& open) {
+    for (const OpenParameter& parameter : open) {
+      if (spec.match && spec.match->masker == parameter.masker && spec.match->parameter == 0) {
+        continue;
+      }
+      throw ConfigError(parameter.position, parameter.error);
+    }
+  }
+
+  static bool is_none(const YamlNode& match) { return match.is_scalar() && match.text == "none"; }
+
   const YamlNode& pipelines_;
   const LetTable& lets_;
   const PresetTable& presets_;
   MaskerReader maskers_;
   std::vector<Variant> file_overrides_;
+  std::vector<MatchRequest> matches_;  // the variants of the file's match
 };
 
 }  // namespace
@@ -212,16 +255,20 @@ std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
   const LetTable lets(let, context.presets, context.catalog);
   const PipelineReader reader(pipelines, lets, context);
   reader.check_lets();
-  std::vector<PipelineSpec> specs;
+  std::vector<std::vector<PipelineSpec>> specs;
   for (const YamlEntry& entry : pipelines.entries) {
     if (entry.key == "sweep" || entry.key == "zip") {
       throw ConfigError(
           entry.key_position,
           fmt::format("{} stands inside a pipeline, not for the pipelines", entry.key));
     }
-    for (PipelineSpec& spec : reader.read(entry)) specs.push_back(std::move(spec));
+    reader.read(entry, specs);
   }
-  return specs;
+  std::vector<PipelineSpec> all;
+  for (std::vector<PipelineSpec>& variant : specs) {
+    std::move(variant.begin(), variant.end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 }  // namespace maskerade

@@ -14,11 +14,14 @@ struct PipelineContext {
   const Catalog& catalog;
   std::filesystem::path folder;  // relative paths of file parameters start here; absolute
   const PresetTable& presets;
-  const YamlNode* overrides = nullptr;  // those of the file, for all its pipelines
+  // The sections of the file for all its pipelines; nullptr: there is none.
+  const YamlNode* overrides = nullptr;
+  const YamlNode* match = nullptr;
 };
 
 // Reads the sections `pipelines` and `let` (nullptr: there is none). Every let is validated, used
-// or not. Throws ConfigError.
+// or not. Every pipeline comes once for each variant of the file's `match`, unless it has its own:
+// all pipelines of the first variant come first. Throws ConfigError.
 std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
                                          const YamlNode* let,
                                          const PipelineContext& context);

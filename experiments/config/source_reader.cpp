@@ -221,6 +221,15 @@ std::vector<NamedSource> read_gaussian(const YamlNode& node) {
   require_keys(node, "a gaussian source", accepted_keys("source gaussian"));
   GaussianSource source;
   if (const YamlEntry* seed = node.find("seed")) source.seed = read_seed(seed->value, "seed");
+  if (const YamlEntry* spread = node.find("key_spread")) {
+    source.key_spread = read_positive(spread->value, "key_spread");
+    // Rationale: beyond it, keys leave the range of float16.
+    if (source.key_spread > 1.5) {
+      throw ConfigError(
+          spread->value.position,
+          fmt::format("key_spread is {}; it must be in (0, 1.5]", spread->value.describe()));
+    }
+  }
   return {{.label = "", .source = source}};
 }
 

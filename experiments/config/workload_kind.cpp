@@ -35,6 +35,7 @@ std::optional<WorkloadKind> kind_of(const WorkloadSpec& workload) {
   const auto of_length = [](std::int64_t query_len) {
     return query_len == 1 ? WorkloadKind::kDecode : WorkloadKind::kPrefill;
   };
+  if (workload.decode_steps) return WorkloadKind::kDecode;
   if (workload.queries) return of_length(*workload.queries);
   if (workload.query_len) return of_length(*workload.query_len);
   try {

@@ -22,6 +22,17 @@ std::optional<std::int64_t> read_size(const YamlNode& workload, const std::strin
   return read_whole(entry->value, key, 1, std::numeric_limits<std::int32_t>::max());
 }
 
+std::optional<std::int64_t> read_decode_steps(const YamlNode& workload) {
+  const YamlEntry* decode = workload.find("decode");
+  if (decode == nullptr) return std::nullopt;
+  require_keys(decode->value, "decode", accepted_keys("decode"));
+  const YamlEntry* steps = decode->value.find("steps");
+  if (steps == nullptr) {
+    throw ConfigError(decode->value.position, "decode has no steps; write decode: {steps: 64}");
+  }
+  return read_whole(steps->value, "decode.steps", 1, std::numeric_limits<std::int32_t>::max());
+}
+
 WorkloadSpec read_sizes(const YamlNode& workload) {
   WorkloadSpec spec;
   for (const YamlEntry& entry : workload.entries) {
@@ -42,6 +53,7 @@ WorkloadSpec read_sizes(const YamlNode& workload) {
   if (const YamlEntry* scale = workload.find("scale")) {
     spec.scale = read_scale(scale->value, "scale");
   }
+  spec.decode_steps = read_decode_steps(workload);
   spec.queries = read_size(workload, "queries");
   if (const YamlEntry* seed = workload.find("query_seed")) {
     spec.query_seed = read_seed(seed->value, "query_seed");
@@ -70,6 +82,7 @@ std::vector<WorkloadSpec> read_workload(const std::string& name,
     for (const NamedSource& source : sources) {
       WorkloadSpec spec = sizes;
       spec.source = source.source;
+      check_decode(spec);
       complete_sizes(spec);
       // A file may hold positions of its queries.
       check_sizes(spec, /*queries_are_last=*/is_generated(spec.source));

@@ -27,8 +27,30 @@ void check_shape(const WorkloadSpec& spec, const char* key, const AttentionShape
 
 }  // namespace
 
+void check_decode(const WorkloadSpec& spec) {
+  if (!spec.decode_steps) return;
+  if (spec.query_len.value_or(1) != 1) {
+    refuse(
+        spec, "query_len",
+        fmt::format("has query_len {}; a decode trace has one query a step: leave query_len out, "
+                    "or write 1",
+                    *spec.query_len));
+  }
+  if (spec.queries) {
+    refuse(spec, "queries",
+           "samples queries; a decode trace has one query a step: leave queries out");
+  }
+  if (!spec.causal.value_or(true)) {
+    refuse(spec, "causal", "is not causal; a decode trace is: write causal: true, or leave it out");
+  }
+}
+
 void complete_sizes(WorkloadSpec& spec) {
   if (!is_generated(spec.source)) return;
+  if (spec.decode_steps) {
+    spec.query_len = 1;
+    spec.causal = true;
+  }
   std::vector<std::string> missing;
   if (!spec.query_heads) missing.emplace_back("query_heads");
   if (!spec.query_len) missing.emplace_back("query_len");
@@ -63,7 +85,8 @@ void check_sizes(const WorkloadSpec& spec, bool queries_are_last) {
                        "for all",
                        *spec.queries, *spec.query_len));
   }
-  if (!queries_are_last || !spec.query_len || !spec.key_len || *spec.query_len <= *spec.key_len) {
+  if (spec.decode_steps || !queries_are_last || !spec.query_len || !spec.key_len ||
+      *spec.query_len <= *spec.key_len) {
     return;
   }
   if (spec.causal.value_or(false)) {
@@ -84,8 +107,8 @@ AttentionShape shape_of(const WorkloadSpec& spec) noexcept {
   return {.batch = spec.batch.value_or(1),
           .query_heads = spec.query_heads.value_or(spec.kv_heads.value_or(1)),
           .kv_heads = spec.kv_heads.value_or(1),
-          .query_len = spec.query_len.value_or(1),
-          .key_len = spec.key_len.value_or(1),
+          .query_len = spec.decode_steps.value_or(spec.query_len.value_or(1)),
+          .key_len = spec.key_len.value_or(1) + spec.decode_steps.value_or(0),
           .head_dim = spec.head_dim.value_or(1)};
 }
 

@@ -9,17 +9,19 @@
 namespace maskerade {
 
 // The tensors of a gaussian source; the value is the stream of their RandomKey.
-enum class GaussianTensor : std::uint32_t { kQuery = 0, kKey = 1, kValue = 2 };
+enum class GaussianTensor : std::uint32_t { kQuery = 0, kKey = 1, kValue = 2, kKeyLength = 3 };
 
 // Independent standard normal numbers [batch, heads, length, dim], narrowed to dtype. The number at
-// (b, h, i, d) depends on (seed, tensor, b, h, i, d) and on nothing else.
+// (b, h, i, d) depends on (seed, tensor, b, h, i, d) and on nothing else. spread: row (b, h, i) is
+// multiplied by exp(spread * n), n a standard normal number of (seed, b, h, i).
 Tensor gaussian_tensor(std::uint64_t seed,
                        GaussianTensor tensor,
                        DType dtype,
                        std::int64_t batch,
                        std::int64_t heads,
                        std::int64_t length,
-                       std::int64_t dim);
+                       std::int64_t dim,
+                       double spread = 0);
 
 // The listed rows of that tensor: [batch, heads, rows.size(), dim].
 Tensor gaussian_rows(std::uint64_t seed,
@@ -28,6 +30,7 @@ Tensor gaussian_rows(std::uint64_t seed,
                      std::int64_t batch,
                      std::int64_t heads,
                      std::span<const std::int64_t> rows,
-                     std::int64_t dim);
+                     std::int64_t dim,
+                     double spread = 0);
 
 }  // namespace maskerade

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <new>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -21,6 +22,13 @@ namespace maskerade {
 
 std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& workload) {
   AttentionShape& shape = workload.shape;
+  if (spec.decode_steps) {
+    std::vector<std::int64_t> last(static_cast<std::size_t>(*spec.decode_steps));
+    std::iota(last.begin(), last.end(), shape.query_len - *spec.decode_steps);
+    workload.query_positions.clear();
+    shape.query_len = *spec.decode_steps;
+    return last;
+  }
   std::vector<std::int64_t> rows =
       sample_query_rows(spec.query_seed, shape.query_len, spec.queries.value_or(shape.query_len));
   if (static_cast<std::int64_t>(rows.size()) == shape.query_len) return rows;
@@ -81,6 +89,38 @@ AttentionInputs Workload::inputs() const {
           .layer = layer};
 }
 
+AttentionShape Workload::prompt_shape() const noexcept {
+  AttentionShape prompt = shape;
+  prompt.query_len = 1;
+  prompt.key_len -= decode_steps;
+  return prompt;
+}
+
+namespace {
+
+// One query of `whole` and its first keys.
+AttentionInputs part_of(const AttentionInputs& whole, std::int64_t query, std::int64_t key_len) {
+  AttentionInputs part = whole;
+  part.shape.query_len = 1;
+  part.shape.key_len = key_len;
+  part.q.data = whole.q.row(0, 0, query);
+  part.q.length = 1;
+  part.k.length = key_len;
+  part.v.length = key_len;
+  part.visibility = Visibility::causal(1, key_len);
+  return part;
+}
+
+}  // namespace
+
+AttentionInputs Workload::prompt_inputs() const {
+  return part_of(inputs(), 0, shape.key_len - decode_steps);
+}
+
+AttentionInputs Workload::step_inputs(std::int64_t step) const {
+  return part_of(inputs(), step, shape.key_len - decode_steps + step + 1);
+}
+
 namespace {
 
 Workload make_workload(const WorkloadSpec& spec) {
@@ -99,6 +139,7 @@ Workload make_workload(const WorkloadSpec& spec) {
         }
       },
       spec.source);
+  workload.decode_steps = spec.decode_steps.value_or(0);
   workload.fingerprint = data_fingerprint(workload.inputs(), Threads::all_processors());
   return workload;
 }

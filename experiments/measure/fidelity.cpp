@@ -116,17 +116,22 @@ Fidelity compare_outputs(const AttentionShape& shape,
   return fidelity;
 }
 
+RowMasses masses_of(const AttentionInputs& inputs,
+                    const Mask& mask,
+                    const AttentionOutput& sparse,
+                    const Threads& threads) {
+  if (!mask.has_sampled()) return {sparse.lse, sparse.lse};
+  return {lse_over(inputs, deterministic_part(mask), threads),
+          lse_over(inputs, support_of(mask), threads)};
+}
+
 Fidelity measure_fidelity(const AttentionInputs& inputs,
                           const Mask& mask,
                           const AttentionOutput& sparse,
                           const AttentionOutput& dense,
                           const Threads& threads) {
-  if (!mask.has_sampled()) {
-    return compare_outputs(inputs.shape, sparse, dense, {sparse.lse, sparse.lse});
-  }
-  const std::vector<float> bits = lse_over(inputs, deterministic_part(mask), threads);
-  const std::vector<float> support = lse_over(inputs, support_of(mask), threads);
-  return compare_outputs(inputs.shape, sparse, dense, {bits, support});
+  const RowMasses masses = masses_of(inputs, mask, sparse, threads);
+  return compare_outputs(inputs.shape, sparse, dense, {masses.bits, masses.support});
 }
 
 }  // namespace maskerade

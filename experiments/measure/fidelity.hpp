@@ -35,6 +35,19 @@ struct MaskMass {
   std::span<const float> support;  // every active key, unweighted
 };
 
+// The same, with their memory.
+struct RowMasses {
+  std::vector<float> bits;
+  std::vector<float> support;
+};
+
+// The masses of the parts of a mask over which attention gave `sparse`. Attends to the parts of a
+// mask with sampled entries apart; never to be timed.
+RowMasses masses_of(const AttentionInputs& inputs,
+                    const Mask& mask,
+                    const AttentionOutput& sparse,
+                    const Threads& threads);
+
 // Compares two outputs of one shape. Where a mask has no sampled entries, both parts of the mass
 // are sparse.lse. Rows without keys have no recall and count as 0.
 Fidelity compare_outputs(const AttentionShape& shape,
@@ -42,8 +55,7 @@ Fidelity compare_outputs(const AttentionShape& shape,
                          const AttentionOutput& dense,
                          const MaskMass& mass);
 
-// compare_outputs for what attention over `mask` gave. Attends to the parts of a mask with sampled
-// entries apart; never to be timed.
+// compare_outputs, with masses_of, for what attention over `mask` gave; never to be timed.
 Fidelity measure_fidelity(const AttentionInputs& inputs,
                           const Mask& mask,
                           const AttentionOutput& sparse,

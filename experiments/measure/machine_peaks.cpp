@@ -1,18 +1,17 @@
 #include "experiments/measure/machine_peaks.hpp"
 
 #include <algorithm>
-#include <new>
 #include <numeric>
 #include <vector>
 
 #include "experiments/measure/statistics.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/tensor/aligned_memory.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "experiments/measure/machine_peaks.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target: each target reads this once.
-#include "hwy/aligned_allocator.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -103,20 +102,20 @@ double measure_flops_per_second(const Threads& threads) {
 
 double measure_read_bytes_per_second(const Threads& threads) {
   const auto words = static_cast<std::size_t>(kReadProbeBytes) / sizeof(std::uint64_t);
-  const auto buffer = hwy::AllocateAligned<std::uint64_t>(words);
-  if (!buffer) throw std::bad_alloc();
+  // Of the kind of memory that tensors lie in.
+  const auto memory = allocate_aligned(words * sizeof(std::uint64_t));
+  auto* const buffer = reinterpret_cast<std::uint64_t*>(memory.get());
   const std::int64_t items = kReadProbeBytes / kBytesPerItem;
   const auto words_per_item = static_cast<std::int64_t>(words) / items;
   // Written first: pages that were never written may all be one page of zeros.
   threads.for_each(items, [&](std::int64_t item, int) {
-    std::fill_n(buffer.get() + item * words_per_item, words_per_item,
-                static_cast<std::uint64_t>(item));
+    std::fill_n(buffer + item * words_per_item, words_per_item, static_cast<std::uint64_t>(item));
   });
   std::vector<std::uint64_t> sums(static_cast<std::size_t>(items));
   return median_rate(static_cast<double>(kReadProbeBytes), [&] {
     threads.for_each(items, [&](std::int64_t item, int) {
       sums[static_cast<std::size_t>(item)] =
-          HWY_DYNAMIC_DISPATCH(sum_words)(buffer.get() + item * words_per_item, words_per_item);
+          HWY_DYNAMIC_DISPATCH(sum_words)(buffer + item * words_per_item, words_per_item);
     });
   });
 }

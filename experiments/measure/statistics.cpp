@@ -1,6 +1,7 @@
 #include "experiments/measure/statistics.hpp"
 
 #include <algorithm>
+#include <boost/math/distributions/binomial.hpp>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -62,6 +63,16 @@ Summary summarize(std::span<const double> samples) {
 double quantile(std::span<const double> samples, double q) {
   std::vector<double> sorted = sorted_copy(samples);
   return quantile_in_place(sorted, q);
+}
+
+double binomial_lower_bound(std::int64_t successes, std::int64_t trials, double confidence) {
+  return boost::math::binomial::find_lower_bound_on_p(
+      static_cast<double>(trials), static_cast<double>(successes), 1 - confidence);
+}
+
+double binomial_upper_bound(std::int64_t successes, std::int64_t trials, double confidence) {
+  return boost::math::binomial::find_upper_bound_on_p(
+      static_cast<double>(trials), static_cast<double>(successes), 1 - confidence);
 }
 
 }  // namespace maskerade

@@ -32,4 +32,9 @@ std::int64_t median_interval_rank(std::int64_t n);
 // Error when samples is empty.
 double quantile(std::span<const double> samples, double q);
 
+// The exact (Clopper and Pearson) one-sided bounds of a probability after `successes` of `trials`:
+// each is passed by with probability 1 - confidence.
+double binomial_lower_bound(std::int64_t successes, std::int64_t trials, double confidence);
+double binomial_upper_bound(std::int64_t successes, std::int64_t trials, double confidence);
+
 }  // namespace maskerade

@@ -6,7 +6,7 @@ namespace maskerade {
 
 bool StoppingRule::is_done(double elapsed_ms) {
   const std::size_t repetitions = sparse_ms_.size();
-  if (repetitions == 0) return false;
+  if (repetitions < least_ || repetitions == 0) return false;
   if (elapsed_ms >= budget_ms_) return true;
   if (repetitions < next_look_) return false;
   // Rationale: looking costs a sort; microsecond cells are repeated many thousand times.

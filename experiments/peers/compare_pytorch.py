@@ -74,8 +74,13 @@ def main() -> int:
     parser.add_argument("--markdown", metavar="FILE", help="write the table there, too")
     parser.add_argument("--keep", metavar="FILE",
                         help="an earlier --json: its rows stay where this run has none")
+    parser.add_argument("--target", choices=["AVX2"],
+                        help="hold both sides to a lesser instruction set than the machine's")
     arguments = parser.parse_args()
 
+    if arguments.target:  # before torch and its libraries look at the machine
+        os.environ |= {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                       "ONEDNN_MAX_CPU_ISA": "AVX2"}
     import groups
     import torch
     import torch_peers
@@ -86,7 +91,7 @@ def main() -> int:
         hub = Hub(arguments.hub)
     budget_ms, least = (400.0, 3) if arguments.quick else (4000.0, 5)
     rows: list[Row] = []
-    with OurProgram(str(arguments.bench)) as ours, torch.inference_mode():
+    with OurProgram(str(arguments.bench), arguments.target) as ours, torch.inference_mode():
         machine = ours.ask("machine")
         chosen = [group for group in groups.all_groups(torch_peers, hub, "AVX3" in machine["machine"])
                   if re.search(arguments.match, group.name) and not (arguments.quick and group.heavy)]

@@ -9,8 +9,10 @@ import subprocess
 class OurProgram:
     """Starts the program and asks it; a context manager."""
 
-    def __init__(self, program: str):
-        self._process = subprocess.Popen([program, "--serve"], stdin=subprocess.PIPE,
+    def __init__(self, program: str, target: str | None = None):
+        """target: the instruction set to run with; None: the best."""
+        options = ["--target", target] if target else []
+        self._process = subprocess.Popen([program, "--serve", *options], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True)
 
     def ask(self, request: str) -> dict:

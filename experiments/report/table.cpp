@@ -19,6 +19,8 @@ enum Column : std::size_t {
   kRecall,
   kError,
   kOracle,
+  kPrepare,
+  kAppend,
   kSelect,
   kPlan,
   kAttend,
@@ -43,6 +45,8 @@ constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, t
                                                           {"recall", "share", 7, 1, false},
                                                           {"rel L2", "error", 7, 2, false},
                                                           {"oracle", "error", 7, 1, false},
+                                                          {"prepare", "ms/step", 7, 2, false},
+                                                          {"append", "ms", 6, 1, false},
                                                           {"select", "ms", 6, 2, false},
                                                           {"plan", "ms", 6, 1, false},
                                                           {"attend", "ms", 6, 1, false},
@@ -54,15 +58,30 @@ constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, t
                                                           {"status", "", 6, 2, true}}};
 constexpr std::size_t kIndent = 2;
 
+// The columns that a block of results shows: a decode trace has two stages more, for which it
+// leaves out what is shown of attend besides its time.
+bool is_shown(std::size_t column, bool is_trace) {
+  if (column == kPrepare || column == kAppend) return is_trace;
+  if (column == kAttainable || column == kBreakEven) return !is_trace;
+  return true;
+}
+
 using Texts = std::array<std::string, kColumns>;
 
 std::string padded(const std::string& text, std::size_t width, bool left) {
   return left ? fmt::format("{:<{}}", text, width) : fmt::format("{:>{}}", text, width);
 }
 
+// How the lines of a block are laid out.
+struct Layout {
+  std::size_t label_width;
+  bool is_trace;
+};
+
 // One line: a label in the first column, then the texts. A label too long for its column stands on
 // a line of its own.
-std::string line_of(const std::string& label, std::size_t label_width, const Texts& texts) {
+std::string line_of(const std::string& label, const Layout& layout, const Texts& texts) {
+  const std::size_t label_width = layout.label_width;
   std::string line = std::string(kIndent, ' ');
   if (label.size() > label_width) {
     line += label + "\n" + std::string(kIndent + label_width, ' ');
@@ -70,6 +89,7 @@ std::string line_of(const std::string& label, std::size_t label_width, const Tex
     line += padded(label, label_width, true);
   }
   for (std::size_t i = 0; i < kColumns; ++i) {
+    if (!is_shown(i, layout.is_trace)) continue;
     line +=
         std::string(kFormats[i].gap, ' ') + padded(texts[i], kFormats[i].width, kFormats[i].left);
   }
@@ -77,9 +97,11 @@ std::string line_of(const std::string& label, std::size_t label_width, const Tex
   return line + "\n";
 }
 
-std::size_t room_for_labels() {
+std::size_t room_for_labels(bool is_trace) {
   std::size_t room = kTableWidth - kIndent;
-  for (const ColumnFormat& format : kFormats) room -= format.gap + format.width;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    if (is_shown(i, is_trace)) room -= kFormats[i].gap + kFormats[i].width;
+  }
   return room;
 }
 
@@ -96,6 +118,11 @@ Numbers numbers_of(const CellResult& result) {
   if (result.oracle) numbers[kOracle] = result.oracle->error;
   if (result.times) {
     const StageTimes& times = *result.times;
+    if (times.prepare) {
+      numbers[kPrepare] =
+          times.prepare->median / static_cast<double>(result.decode_steps.value_or(1));
+    }
+    if (times.append) numbers[kAppend] = times.append->median;
     if (times.select) numbers[kSelect] = times.select->median;
     if (times.plan) numbers[kPlan] = times.plan->median;
     numbers[kAttend] = times.attend.median;
@@ -109,7 +136,7 @@ Numbers numbers_of(const CellResult& result) {
 }
 
 std::string text_of(std::size_t column, double value) {
-  if (column >= kSelect && column <= kDense) return milliseconds_text(value);
+  if (column >= kPrepare && column <= kDense) return milliseconds_text(value);
   return number_text(value);
 }
 
@@ -121,10 +148,15 @@ Texts texts_of(const Numbers& numbers, const std::string& absent) {
   return texts;
 }
 
+bool is_unreachable(const CellResult& result) {
+  return result.match && result.match->found &&
+         result.match->found->status == MatchStatus::kUnreachable;
+}
+
 std::string status_text(const CellResult& result) {
   switch (result.status) {
     case CellStatus::kOk:
-      return "ok";
+      return is_unreachable(result) ? "unreachable" : "ok";
     case CellStatus::kFailed:
       return "FAILED";
     case CellStatus::kUnavailable:
@@ -146,13 +178,54 @@ std::string kernel_of(const CellResult& result) {
   return result.kernel_mix.empty() ? result.kernel : result.kernel_mix;
 }
 
+// "density 0.1 reached: 0.1001 at oracle_topk.budget 328, ..."
+std::string match_text(const MatchFacts& match) {
+  const MatchFacts::Found& found = *match.found;
+  const std::string target =
+      fmt::format("{} {}", name_of(match.quantity), short_number_text(match.target));
+  std::string text;
+  switch (found.status) {
+    case MatchStatus::kMatched:
+      text = target + " reached";
+      break;
+    case MatchStatus::kNearest:
+      text = target + " lies between two values of the parameter, the nearer one is";
+      break;
+    case MatchStatus::kUnreachable:
+      text = fmt::format("{} is unreachable, between {} and {}, the nearest is", target,
+                         number_text(found.least), number_text(found.greatest));
+      break;
+  }
+  return text + fmt::format(": {} at {} {}; {} probes in {} ms, not counted",
+                            number_text(found.reached), match.parameter, found.value, found.probes,
+                            milliseconds_text(found.search_ms));
+}
+
+// "guarantee of 10 % in 95 %: ..."
+std::string coverage_text(const Coverage& coverage) {
+  const auto percent = [](double share) { return number_text(100 * share) + "%"; };
+  const auto with_bounds = [&](const RateBounds& rate) {
+    return fmt::format("{} [{}, {}]", percent(rate.rate), percent(rate.lo), percent(rate.hi));
+  };
+  return fmt::format(
+      "its denominator is off by more than {} in {} of {} rows x {} seeds, stated: {} at most; "
+      "worst row {}, {} of the rows contradict: {}",
+      percent(coverage.stated.epsilon), with_bounds(coverage.overall), coverage.rows,
+      coverage.seeds, percent(coverage.stated.delta), with_bounds(coverage.worst),
+      coverage.contradicting_rows, verdict_of(coverage));
+}
+
 // What stands under a row.
 std::string remarks_of(const CellResult& result) {
   std::string text;
+  if (result.match && result.match->found) {
+    text += wrapped(match_text(*result.match), kTableWidth, kIndent + 4);
+  }
   if (!result.reason.empty()) {
     text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
                     kIndent + 4);
   }
+  if (result.coverage) text += wrapped(coverage_text(*result.coverage), kTableWidth, kIndent + 4);
   if (has_kernel_mix(result)) {
     text += wrapped("kernels by row blocks: " + result.kernel_mix, kTableWidth, kIndent + 4);
   }
@@ -199,7 +272,43 @@ bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> resul
                      [&](const CellResult& other) { return differ_in_seed_only(result, other); });
 }
 
-std::string format_merged(const Row& row, std::size_t label_width) {
+// What the searches of several seeds found.
+std::string merged_match_text(const Row& row) {
+  const std::optional<MatchFacts>& match = row.results.front()->match;
+  if (!match) return "";
+  std::size_t reached = 0;
+  std::int64_t probes = 0;
+  double search_ms = 0;
+  std::string values;
+  for (const CellResult* result : row.results) {
+    if (!result->match || !result->match->found) return "";
+    const MatchFacts::Found& found = *result->match->found;
+    if (found.status == MatchStatus::kMatched) ++reached;
+    probes += found.probes;
+    search_ms += found.search_ms;
+    values += (values.empty() ? "" : ", ") + found.value;
+  }
+  return wrapped(fmt::format("{} {} reached with {} of {} seeds: {} {}; {} probes in {} ms, not "
+                             "counted",
+                             name_of(match->quantity), short_number_text(match->target), reached,
+                             row.results.size(), match->parameter, values, probes,
+                             milliseconds_text(search_ms)),
+                 kTableWidth, kIndent + 4);
+}
+
+// What stands under the row of several seeds.
+std::string merged_remarks_of(const Row& row) {
+  std::string text = merged_match_text(row);
+  for (const CellResult* result : row.results) {
+    if (!result->coverage) continue;
+    text += wrapped(
+        fmt::format("from seed {}: {}", *result->mask_seed, coverage_text(*result->coverage)),
+        kTableWidth, kIndent + 4);
+  }
+  return text;
+}
+
+std::string format_merged(const Row& row, const Layout& layout) {
   const double count = static_cast<double>(row.results.size());
   Numbers mean;
   Numbers spread;
@@ -235,16 +344,19 @@ std::string format_merged(const Row& row, std::size_t label_width) {
     if (kernel_of(*result) != texts[kKernel]) texts[kKernel] = "mixed";
   }
   texts[kStatus] = "ok";
-  return line_of(label_of(first), label_width, texts) +
-         line_of(fmt::format("  +- over {} seeds", row.results.size()), label_width,
-                 texts_of(spread, ""));
+  return line_of(label_of(first), layout, texts) +
+         line_of(fmt::format("  +- over {} seeds", row.results.size()), layout,
+                 texts_of(spread, "")) +
+         merged_remarks_of(row);
 }
 
-std::string format_single(const CellResult& result, const std::string& label, std::size_t width) {
+std::string format_single(const CellResult& result,
+                          const std::string& label,
+                          const Layout& layout) {
   Texts texts = texts_of(numbers_of(result), "-");
   texts[kKernel] = kernel_of(result);
   texts[kStatus] = status_text(result);
-  return line_of(label, width, texts) + remarks_of(result);
+  return line_of(label, layout, texts) + remarks_of(result);
 }
 
 std::string heading_of(std::span<const CellResult> results) {
@@ -254,9 +366,10 @@ std::string heading_of(std::span<const CellResult> results) {
   if (first.facts) {
     const AttentionShape& shape = first.facts->shape;
     workload += fmt::format(
-        ": batch {}, heads {} (kv {}), queries {}, keys {}, head_dim {}, {}, {}", shape.batch,
-        shape.query_heads, shape.kv_heads, shape.query_len, shape.key_len, shape.head_dim,
-        name_of(first.facts->dtype), first.facts->causal ? "causal" : "not causal");
+        ": batch {}, heads {} (kv {}), queries {}, keys {}{}, head_dim {}, {}, {}", shape.batch,
+        shape.query_heads, shape.kv_heads, shape.query_len, shape.key_len,
+        first.decode_steps ? fmt::format(" and {} decode steps", *first.decode_steps) : "",
+        shape.head_dim, name_of(first.facts->dtype), first.facts->causal ? "causal" : "not causal");
     run = first.facts->source + "; " + run;
   }
   const auto checked = std::find_if(results.begin(), results.end(), [](const CellResult& result) {
@@ -266,8 +379,13 @@ std::string heading_of(std::span<const CellResult> results) {
     run += "; not compared with the oracle";
   } else {
     run += fmt::format("; oracle on {} of {} rows, tolerance {}{}", checked->oracle->rows,
-                       checked->facts->shape.rows(), short_number_text(first.tolerance),
+                       checked->facts->shape.rows() * checked->decode_steps.value_or(1),
+                       short_number_text(first.tolerance),
                        first.tolerance_is_loosened ? " (LOOSENED by the experiment)" : "");
+  }
+  if (first.decode_steps) {
+    run += fmt::format("; total = prepare / {} + append + select + plan + attend",
+                       *first.decode_steps);
   }
   return wrapped(workload, kTableWidth, 0) + wrapped(run, kTableWidth, kIndent);
 }
@@ -279,7 +397,8 @@ std::string format_block(std::span<const CellResult> results) {
   const std::vector<Row> rows = rows_of(results);
   std::vector<std::string> labels;
   std::size_t longest = std::string_view("  +- over 3 seeds").size();
-  const std::size_t room = room_for_labels();
+  const bool is_trace = results.front().decode_steps.has_value();
+  const std::size_t room = room_for_labels(is_trace);
   for (const Row& row : rows) {
     const CellResult& first = *row.results.front();
     labels.push_back(label_of(first));
@@ -288,7 +407,7 @@ std::string format_block(std::span<const CellResult> results) {
     }
     longest = std::max(longest, labels.back().size());
   }
-  const std::size_t width = std::min(longest, room);
+  const Layout layout{std::min(longest, room), is_trace};
   Texts names;
   Texts units;
   for (std::size_t i = 0; i < kColumns; ++i) {
@@ -296,10 +415,10 @@ std::string format_block(std::span<const CellResult> results) {
     units[i] = kFormats[i].unit;
   }
   std::string text =
-      heading_of(results) + line_of("pipeline", width, names) + line_of("", width, units);
+      heading_of(results) + line_of("pipeline", layout, names) + line_of("", layout, units);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    text += rows[i].results.size() > 1 ? format_merged(rows[i], width)
-                                       : format_single(*rows[i].results.front(), labels[i], width);
+    text += rows[i].results.size() > 1 ? format_merged(rows[i], layout)
+                                       : format_single(*rows[i].results.front(), labels[i], layout);
   }
   return text;
 }
@@ -314,6 +433,8 @@ std::string format_legend() {
          "plan not counted\n"
          "speedup: dense / total; FAILED: a check did not hold or the cell ended with an error; "
          "n/a: cannot run here\n"
+         "unreachable: no value of the parameter gives what match asks for; measured at the "
+         "nearest\n"
          "of roof: the least time that the measured peaks allow for this mask / attend; even at: "
          "the "
          "density at which\n"

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/match/match_spec.hpp"
+#include "experiments/match/search.hpp"
+#include "experiments/measure/coverage.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
@@ -34,7 +37,8 @@ struct WorkloadFacts {
   double scale = 0;  // logit = scale * q.k
 };
 
-// What selecting and attending read.
+// What selecting and attending read. Of a decode trace: means over its steps, rounded down; of
+// index_bytes the last step's.
 struct CostFacts {
   std::int64_t keys_scored = 0;
   std::int64_t select_bytes_read = 0;
@@ -48,9 +52,12 @@ struct CostFacts {
   std::optional<double> attainable_ms = {};
 };
 
-// The timed stages, in milliseconds. The dense reference has none but attend.
+// The timed stages, in milliseconds. The dense reference has none but attend. Of a decode trace:
+// prepare once for all its steps; of the others the means over the steps of each step's median,
+// interval ends and minimum; total = prepare / steps + append + select + plan + attend.
 struct StageTimes {
   std::optional<Summary> prepare = {};
+  std::optional<Summary> append = {};  // of a decode trace alone
   std::optional<Summary> select = {};
   std::vector<std::pair<std::string, double>> select_by_masker = {};  // medians, in list order
   std::optional<Summary> plan = {};
@@ -69,6 +76,25 @@ struct OracleFacts {
   double dense_error = 0;
 };
 
+// A search for the value of a parameter that gives a quantity its target.
+struct MatchFacts {
+  struct Found {
+    std::string value;   // of the parameter, as a user would write it; what the cell ran with
+    double reached = 0;  // the quantity's value in the search
+    double least = 0;    // of all probes
+    double greatest = 0;
+    std::int64_t probes = 0;
+    double search_ms = 0;  // of the whole search; counted in no stage
+    MatchStatus status = MatchStatus::kUnreachable;
+  };
+
+  MatchQuantity quantity = MatchQuantity::kDensity;
+  double target = 0;
+  double tolerance = 0;        // relative to the target
+  std::string parameter;       // "oracle_topk.budget"
+  std::optional<Found> found;  // absent when the search failed
+};
+
 // One (batch, query head) of a cell.
 struct HeadResult {
   std::int64_t batch = 0;
@@ -77,6 +103,26 @@ struct HeadResult {
   double recall = 0;   // attention_recall over this head's rows
   double rel_l2_error = 0;
   std::string route = {};  // what selected for it in the pipeline's place; "": nothing did
+};
+
+// One step of a decode trace: a key and a value appended, one query. Times are medians over its
+// repetitions, in milliseconds; the dense reference has none but attend and dense.
+struct StepResult {
+  std::int64_t step = 0;     // from 0
+  std::int64_t key_len = 0;  // keys present, the appended one included
+  std::optional<double> append_ms = {};
+  std::optional<double> select_ms = {};
+  std::optional<double> plan_ms = {};
+  double attend_ms = 0;
+  double dense_ms = 0;
+  std::int64_t repetitions = 0;
+  double density = 0;  // active / visible entries of all heads
+  double recall = 0;   // mean over heads
+  double rel_l2_error = 0;
+  std::int64_t keys_scored = 0;
+  std::int64_t select_bytes_read = 0;
+  std::int64_t index_bytes = 0;
+  std::int64_t kv_bytes_touched = 0;
 };
 
 // Names and values, in order.
@@ -103,7 +149,9 @@ struct CellResult {
   NamedTexts source_params;             // what else the source was asked for, by name
   std::optional<std::int64_t> queries;  // query rows drawn from the source's; absent: all
   std::optional<std::uint64_t> query_seed;  // of that draw
-  std::optional<std::uint64_t> mask_seed;   // absent for the dense reference
+  // Of a decode trace: facts->shape is that of its first keys, before the first step.
+  std::optional<std::int64_t> decode_steps;
+  std::optional<std::uint64_t> mask_seed;  // absent for the dense reference
   int threads = 1;
   double measure_target = 0;  // relative half-width of the median's interval to stop at
   double measure_budget_ms = 0;
@@ -111,20 +159,25 @@ struct CellResult {
   // Masker id (with #2, #3, ... for repeated ones) and its resolved parameters, in list order.
   // On a route, "ROUTE/id".
   std::vector<std::pair<std::string, NamedTexts>> params;
+  std::optional<MatchFacts> match;  // absent: no parameter was searched
   NamedTexts routes = {};  // what selected for some heads in the pipeline's place, and which heads
-  std::optional<MaskCounts> counts;  // over the whole problem: broadcast copies counted
+  // Over the whole problem: broadcast copies counted, and all steps of a decode trace.
+  std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
   bool cached = false;  // whether a repetition reused what an earlier one had made
   std::string dense_kernel;
   std::optional<Fidelity> fidelity;
   std::optional<OracleFacts> oracle;
+  // Absent where it was not asked for, or the pipeline states no guarantee.
+  std::optional<Coverage> coverage;
   double tolerance = 0;                // of the oracle errors
   bool tolerance_is_loosened = false;  // beyond the default of the kernel's arithmetic
   // The peak resident set of the process over the cell's repetitions, warm-up included: the data
   // and the dense reference are in it. Absent where the system does not tell.
   std::optional<std::int64_t> peak_bytes;
   std::vector<HeadResult> heads;      // [batch, query_heads]; empty when not measured
+  std::vector<StepResult> steps;      // of a decode trace; empty when not measured
   std::optional<MachinePeaks> peaks;  // of the machine with this many threads, in the same run
   std::string machine;
   std::string program_version;

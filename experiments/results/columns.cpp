@@ -42,6 +42,8 @@ ColumnValue value_of(double field) { return field; }
 ColumnValue value_of(const std::string& field) { return field; }
 ColumnValue value_of(DType field) { return std::string(name_of(field)); }
 ColumnValue value_of(CellStatus field) { return std::string(name_of(field)); }
+ColumnValue value_of(MatchQuantity field) { return std::string(name_of(field)); }
+ColumnValue value_of(MatchStatus field) { return std::string(name_of(field)); }
 
 Json json_of(const std::string& text) { return text; }
 Json json_of(double number) { return number; }
@@ -84,6 +86,12 @@ void assign(DType& field, const ColumnValue& value) {
 }
 void assign(CellStatus& field, const ColumnValue& value) {
   assign_named(field, parse_cell_status(kept_as<std::string>(value)));
+}
+void assign(MatchQuantity& field, const ColumnValue& value) {
+  assign_named(field, parse_match_quantity(kept_as<std::string>(value)));
+}
+void assign(MatchStatus& field, const ColumnValue& value) {
+  assign_named(field, parse_match_status(kept_as<std::string>(value)));
 }
 
 void assign(std::string& field, const Json& json) { field = json.get<std::string>(); }
@@ -223,12 +231,26 @@ std::vector<Column> make_columns() {
   add(column("source_params", &Result::source_params));
   add(column("queries", &Result::queries));
   add(column("query_seed", &Result::query_seed));
+  add(column("decode_steps", &Result::decode_steps));
   add(column("scale", &Result::facts, &Facts::scale));
   add(column("mask_seed", &Result::mask_seed));
   add(column("threads", &Result::threads));
   add(column("chunk_rows", &Result::chunk_rows));
   add(column("params", &Result::params));
   add(column("routes", &Result::routes));
+  using Match = MatchFacts;
+  using Found = MatchFacts::Found;
+  add(column("match_quantity", &Result::match, &Match::quantity));
+  add(column("match_target", &Result::match, &Match::target));
+  add(column("match_tolerance", &Result::match, &Match::tolerance));
+  add(column("match_parameter", &Result::match, &Match::parameter));
+  add(column("match_value", &Result::match, &Match::found, &Found::value));
+  add(column("match_reached", &Result::match, &Match::found, &Found::reached));
+  add(column("match_least", &Result::match, &Match::found, &Found::least));
+  add(column("match_greatest", &Result::match, &Match::found, &Found::greatest));
+  add(column("match_probes", &Result::match, &Match::found, &Found::probes));
+  add(column("match_search_ms", &Result::match, &Match::found, &Found::search_ms));
+  add(column("match_status", &Result::match, &Match::found, &Found::status));
   add(column("density", &Result::counts, &MaskCounts::density));
   add(column("density_p5", &Result::counts, &MaskCounts::density_p5));
   add(column("density_p95", &Result::counts, &MaskCounts::density_p95));
@@ -249,6 +271,7 @@ std::vector<Column> make_columns() {
   add(derived("percent_of_attainable",
               [](const CellResult& r) { return r.percent_of_attainable(); }));
   add_stage("prepare", &StageTimes::prepare);
+  add_stage("append", &StageTimes::append);
   add_stage("select", &StageTimes::select);
   add(column("select_ms_by_masker", &Result::times, &StageTimes::select_by_masker));
   add_stage("plan", &StageTimes::plan);
@@ -277,6 +300,24 @@ std::vector<Column> make_columns() {
   add(column("oracle_rows", &Result::oracle, &OracleFacts::rows));
   add(column("tolerance", &Result::tolerance));
   add(column("tolerance_is_loosened", &Result::tolerance_is_loosened));
+  add(column("coverage_seeds", &Result::coverage, &Coverage::seeds));
+  add(column("coverage_rows", &Result::coverage, &Coverage::rows));
+  add(column("coverage_epsilon", &Result::coverage, &Coverage::stated, &Guarantee::epsilon));
+  add(column("coverage_delta", &Result::coverage, &Coverage::stated, &Guarantee::delta));
+  const auto add_rate = [&](const std::string& name, RateBounds Coverage::*rate) {
+    add(column(name, &Result::coverage, rate, &RateBounds::rate));
+    add(column(name + "_lo", &Result::coverage, rate, &RateBounds::lo));
+    add(column(name + "_hi", &Result::coverage, rate, &RateBounds::hi));
+  };
+  add_rate("coverage_rate", &Coverage::overall);
+  add_rate("coverage_worst_rate", &Coverage::worst);
+  add(column("coverage_contradicting_rows", &Result::coverage, &Coverage::contradicting_rows));
+  add({"coverage_verdict", ColumnType::kText,
+       [](const CellResult& result) {
+         if (!result.coverage) return ColumnValue();
+         return ColumnValue(std::string(verdict_of(*result.coverage)));
+       },
+       [](CellResult&, const ColumnValue&) {}});
   add(column("peak_bytes", &Result::peak_bytes));
   add(column("machine", &Result::machine));
   add(column("peak_flops_per_second", &Result::peaks, &MachinePeaks::flops_per_second));
@@ -307,8 +348,8 @@ CellResult result_of(const std::vector<ColumnValue>& values) {
     if (is_null(i)) columns[i].set(result, values[i]);
   }
   if (result.times) {
-    for (std::optional<Summary>* stage :
-         {&result.times->prepare, &result.times->select, &result.times->plan}) {
+    for (std::optional<Summary>* stage : {&result.times->prepare, &result.times->append,
+                                          &result.times->select, &result.times->plan}) {
       if (*stage) (*stage)->repetitions = result.times->repetitions;
     }
     for (Summary* stage : {&result.times->attend, &result.times->total, &result.times->dense}) {

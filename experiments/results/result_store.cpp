@@ -44,14 +44,20 @@ CREATE TABLE steps (
   -- One row per step of a decode trace. A cell that is no decode trace has none.
   key TEXT NOT NULL REFERENCES cells (key) ON DELETE CASCADE,
   step INTEGER NOT NULL,   -- from 0
-  key_len INTEGER,         -- keys present at the step
-  density REAL,
-  recall REAL,
-  rel_l2_error REAL,
+  key_len INTEGER,         -- keys present, the appended one included
+  append_ms REAL,          -- times: medians over the step's repetitions
   select_ms REAL,
   plan_ms REAL,
   attend_ms REAL,
   dense_ms REAL,
+  repetitions INTEGER,
+  density REAL,            -- active / visible entries of all heads
+  recall REAL,             -- share of the dense softmax mass on keys selected for certain
+  rel_l2_error REAL,       -- of the output against the dense reference
+  keys_scored INTEGER,
+  select_bytes_read INTEGER,
+  index_bytes INTEGER,     -- with the step's key
+  kv_bytes_touched INTEGER,
   PRIMARY KEY (key, step)
 ) WITHOUT ROWID)";
 
@@ -187,6 +193,12 @@ Database open_database(const std::filesystem::path& folder) {
   return database;
 }
 
+void insert_row(Statement& insert, const std::vector<ColumnValue>& values) {
+  int parameter = 0;
+  for (const ColumnValue& value : values) insert.bind(++parameter, value);
+  insert.run();
+}
+
 std::filesystem::path made(const std::filesystem::path& folder) {
   make_folder(folder);
   return folder;
@@ -205,6 +217,8 @@ struct ResultStore::State {
         remove(database.prepare("DELETE FROM cells WHERE key = ?")),
         insert(database.prepare(insert_cell())),
         insert_head(database.prepare("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)")),
+        insert_step(database.prepare(
+            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
         remove_without_data(database.prepare(
             "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND "
             "pipeline = ? AND device = ? AND kernel = ? AND mask_seed IS ?")),
@@ -217,6 +231,7 @@ struct ResultStore::State {
   Statement remove;
   Statement insert;
   Statement insert_head;
+  Statement insert_step;
   Statement remove_without_data;
   Statement renumber;
   Statement mark;  // a key as one of this run
@@ -292,13 +307,19 @@ void ResultStore::write(const CellResult& result) {
   insert.run();
   for (const HeadResult& head : result.heads) {
     const std::int64_t layer = result.facts ? result.facts->layer : 0;
-    parameter = 0;
-    for (const ColumnValue& value : std::vector<ColumnValue>{
-             result.key, layer, head.batch, head.head, head.density, head.recall, head.rel_l2_error,
-             head.route.empty() ? ColumnValue() : ColumnValue(head.route)}) {
-      state_->insert_head.bind(++parameter, value);
-    }
-    state_->insert_head.run();
+    insert_row(state_->insert_head,
+               {result.key, layer, head.batch, head.head, head.density, head.recall,
+                head.rel_l2_error, head.route.empty() ? ColumnValue() : ColumnValue(head.route)});
+  }
+  const auto optional = [](const std::optional<double>& value) {
+    return value ? ColumnValue(*value) : ColumnValue();
+  };
+  for (const StepResult& step : result.steps) {
+    insert_row(state_->insert_step,
+               {result.key, step.step, step.key_len, optional(step.append_ms),
+                optional(step.select_ms), optional(step.plan_ms), step.attend_ms, step.dense_ms,
+                step.repetitions, step.density, step.recall, step.rel_l2_error, step.keys_scored,
+                step.select_bytes_read, step.index_bytes, step.kv_bytes_touched});
   }
   transaction.commit();
 }

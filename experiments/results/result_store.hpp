@@ -16,7 +16,7 @@ namespace maskerade {
 // read while a run writes. Tables: `cells`, one row a cell, the columns of cell_columns() after the
 // cell's key, `cell` null where the latest whole run did not have it; `heads`, one row per (cell,
 // layer, batch, query head); `steps`, one row per step of a decode trace. A cell is committed with
-// its heads, whole or not at all.
+// its heads and steps, whole or not at all.
 class ResultStore {
  public:
   // Of the tables; a file of another format is refused.
@@ -37,8 +37,9 @@ class ResultStore {
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;
 
-  // The finished cell of that key, without its heads. Finished are successful and failed cells; not
-  // those that were unavailable or whose data could not be loaded: these are to be tried again.
+  // The finished cell of that key, without its heads and steps. Finished are successful and failed
+  // cells; not those that were unavailable or whose data could not be loaded: these are to be tried
+  // again.
   std::optional<CellResult> find_finished(const std::string& key) const;
 
   // Writes a cell in the place of one with its key. Once its data is there, forgets those of its

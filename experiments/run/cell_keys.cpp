@@ -5,6 +5,7 @@
 #include <set>
 #include <system_error>
 
+#include "experiments/run/coverage_check.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/sha256.hpp"
 
@@ -84,6 +85,7 @@ std::string CellKeys::next_key(const Job& job,
   json["is_dense_reference"] = job.is_dense_reference;
   if (described.facts) json["source"] = described.facts->source;
   json["data"] = fingerprint;
+  json["decode_steps"] = described.decode_steps.value_or(0);
   if (pipeline.depends_on_seed()) json["mask_seed"] = job.cell.mask_seed;
   json["maskers"] = json_of(pipeline.maskers());
   Json routes = Json::array();
@@ -94,12 +96,22 @@ std::string CellKeys::next_key(const Job& job,
                       {"maskers", json_of(route.maskers)}});
   }
   json["routes"] = routes;
+  if (described.match) {
+    json["match"] = {{"quantity", name_of(described.match->quantity)},
+                     {"target", described.match->target},
+                     {"tolerance", described.match->tolerance},
+                     {"parameter", described.match->parameter}};
+  }
   json["device"] = described.device;
   json["kernel"] = described.kernel;
   json["cost_model"] = described.cost_model;
   const auto& [check, measure] = experiment_.checks[job.cell.check];
   json["oracle_rows"] = check.oracle_rows;
   json["tolerance"] = described.tolerance;
+  if (guarantee_of(pipeline)) {
+    json["coverage_seeds"] = check.coverage_seeds;
+    json["coverage_rows"] = check.coverage_rows;
+  }
   json["target"] = measure.target;
   json["budget_ms"] = measure.budget_ms;
   json["machine"] = described.machine;

@@ -22,12 +22,12 @@ class CellKeys {
   // Masker ids and the SHA-256 of their libraries, in order of first use.
   NamedTexts plugins_of(const Pipeline& pipeline) const;
 
-  // SHA-256 of the resolved cell: names, data, pipeline with its routes, libraries, parameters and
-  // the files that they name, device, kernel and cost model, seeds, check, measure, machine,
-  // threads, program version. `described` is the job's result before it is run, with the facts of
-  // its workload; fingerprint is that of its data, "" when this could not be loaded. `pipeline` is
-  // the job's, empty for the reference. A second call with the same resolved cell gives another
-  // key, the same in every run.
+  // SHA-256 of the resolved cell: names, data, decode steps, pipeline with its routes, libraries,
+  // parameters and the files that they name, device, kernel and cost model, seeds, check, measure,
+  // machine, threads, program version. `described` is the job's result before it is run, with the
+  // facts of its workload; fingerprint is that of its data, "" when this could not be loaded.
+  // `pipeline` is the job's, empty for the reference. A second call with the same resolved cell
+  // gives another key, the same in every run.
   std::string next_key(const Job& job,
                        const Pipeline& pipeline,
                        const CellResult& described,

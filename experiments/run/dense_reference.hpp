@@ -16,6 +16,10 @@ namespace maskerade {
 struct DenseReference {
   // Attends once, outside any timed region, and compares with the oracle.
   DenseReference(const AttentionInputs& inputs, const CheckSpec& check, const Threads& threads);
+  // The same with the oracle's rows given, numbered as in oracle_sample.
+  DenseReference(const AttentionInputs& inputs,
+                 std::vector<std::int64_t> rows,
+                 const Threads& threads);
 
   Mask mask;
   Plan plan;

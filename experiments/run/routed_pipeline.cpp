@@ -91,6 +91,13 @@ std::vector<std::pair<std::string, NamedTexts>> resolved_parameters(const Pipeli
   return parameters;
 }
 
+void name_routes(const Pipeline& pipeline, std::vector<HeadResult>& heads) {
+  for (HeadResult& head : heads) {
+    const HeadRoute* const route = pipeline.route_of(head.head);
+    head.route = route == nullptr ? "" : route->name;
+  }
+}
+
 NamedTexts route_texts(const Pipeline& pipeline) {
   NamedTexts texts;
   for (const HeadRoute& route : pipeline.routes()) {

@@ -26,6 +26,9 @@ Pipeline pipeline_of(const Experiment& experiment, const Job& job, const Workloa
 // id, with "ROUTE/" before it on a route, and #2, #3, ... after it where a list repeats it.
 std::vector<std::pair<std::string, NamedTexts>> resolved_parameters(const Pipeline& pipeline);
 
+// Sets the route of each head.
+void name_routes(const Pipeline& pipeline, std::vector<HeadResult>& heads);
+
 // Each route and its heads, "0-3 6"; in order, none without routes.
 NamedTexts route_texts(const Pipeline& pipeline);
 

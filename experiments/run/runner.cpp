@@ -12,6 +12,9 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/coverage_check.hpp"
+#include "experiments/run/decode_trace.hpp"
+#include "experiments/run/match_cell.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "framework/base/error.hpp"
 
@@ -51,8 +54,7 @@ class CurrentWorkload {
   void load(const Cell& cell, std::vector<std::string>& bad_inputs) {
     if (loaded_ == cell.workload) return;
     loaded_ = cell.workload;
-    reference_.reset();
-    reference_check_.reset();
+    forget_references();
     workload_.reset();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
@@ -77,17 +79,32 @@ class CurrentWorkload {
 
   // Requires no load_failure. Throws what attending throws.
   const DenseReference& reference(const AttentionInputs& inputs, std::size_t check) {
-    if (reference_check_ != check) {
-      reference_check_.reset();
-      reference_.reset();
+    if (!reference_ || reference_check_ != check) {
+      forget_references();
       reference_ = std::make_unique<DenseReference>(inputs, experiment_.checks[check].first,
                                                     options_.threads);
       reference_check_ = check;
     }
     return *reference_;
   }
+  // The same for a decode trace.
+  const TraceReference& trace_reference(std::size_t check) {
+    if (!trace_ || reference_check_ != check) {
+      forget_references();
+      trace_ = std::make_unique<TraceReference>(*workload_, experiment_.checks[check].first,
+                                                options_.threads);
+      reference_check_ = check;
+    }
+    return *trace_;
+  }
 
  private:
+  void forget_references() {
+    reference_.reset();
+    trace_.reset();
+    reference_check_.reset();
+  }
+
   const Experiment& experiment_;
   const RunOptions& options_;
   std::optional<std::size_t> loaded_;
@@ -95,11 +112,15 @@ class CurrentWorkload {
   std::unique_ptr<Workload> workload_;
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
+  std::unique_ptr<TraceReference> trace_;
 };
 
 // What the results say of where the data came from.
 void describe_source(const GaussianSource& source, CellResult& result) {
   result.seed = source.seed;
+  if (source.key_spread > 0) {
+    result.source_params = {{"key_spread", fmt::to_string(source.key_spread)}};
+  }
 }
 
 void describe_source(const StructuredSource& source, CellResult& result) {
@@ -150,19 +171,57 @@ void run_job(const Experiment& experiment,
     result.reason = kNoCuda;
     return;
   }
-  const auto& [check, measure] = experiment.checks[job.cell.check];
-  const std::optional<std::string> failure = failure_of([&] {
+  const CheckSpec& check = experiment.checks[job.cell.check].first;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
+  const PipelineOptions selecting{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows};
+  const DType dtype = current.workload().dtype;
+  // The pipeline, with what a parameter of it was found to be.
+  const auto attention = [&](const CellContext& context, const Preparation& prepare) {
+    const ResearchAttention given(pipeline, job.cell.kernel, options.costs);
+    const std::optional<MatchSpec>& match = experiment.pipelines[job.cell.pipeline].match;
+    return match ? match_cell(context, given, prepare, *match, result) : given;
+  };
+  const auto cover = [&](const Pipeline& measured, const AttentionInputs& inputs) {
+    const std::optional<Guarantee> stated = guarantee_of(measured);
+    if (!stated || check.coverage_seeds == 0) return;
+    result.coverage = measure_coverage(measured, inputs, *stated,
+                                       {.seeds = check.coverage_seeds,
+                                        .first_seed = job.cell.mask_seed,
+                                        .rows = check.coverage_rows,
+                                        .chunk_rows = options.chunk_rows},
+                                       options.threads);
+  };
+  const auto run_trace = [&] {
+    const TraceReference& reference = current.trace_reference(job.cell.check);
+    const TraceContext context{reference, dtype, measure, options};
+    result.dense_kernel = reference.steps.front().dense.plan.kernel_mix();
+    if (job.is_dense_reference) return run_dense_trace_cell(context, result);
+    const auto& [inputs, dense] = reference.steps.back();
+    const Preparation prepare = [&](const ResearchAttention& of) {
+      PreparedPipeline prepared = of.prepare(reference.prompt, selecting, options.threads);
+      prepared.append(inputs, options.threads);
+      return prepared;
+    };
+    const CellContext last{inputs, dtype, dense, measure, options};
+    const ResearchAttention measured = attention(last, prepare);
+    run_trace_cell(context, measured, job.cell.mask_seed, result);
+    cover(measured.pipeline(), inputs);
+  };
+  const auto run = [&] {
     const AttentionInputs inputs = current.workload().inputs();
-    const DenseReference& dense = current.reference(inputs, job.cell.check);
-    const CellContext context{inputs, current.workload().dtype, dense, measure, options};
-    result.dense_kernel = dense.plan.kernel_mix();
-    if (job.is_dense_reference) {
-      run_dense_cell(context, result);
-    } else {
-      run_cell(context, ResearchAttention(pipeline, job.cell.kernel, options.costs),
-               job.cell.mask_seed, result);
-    }
-  });
+    const CellContext context{inputs, dtype, current.reference(inputs, job.cell.check), measure,
+                              options};
+    result.dense_kernel = context.dense.plan.kernel_mix();
+    if (job.is_dense_reference) return run_dense_cell(context, result);
+    const Preparation prepare = [&](const ResearchAttention& of) {
+      return of.prepare(inputs, selecting, options.threads);
+    };
+    const ResearchAttention measured = attention(context, prepare);
+    run_cell(context, measured, job.cell.mask_seed, result);
+    cover(measured.pipeline(), inputs);
+  };
+  const std::optional<std::string> failure =
+      failure_of([&] { current.workload().decode_steps > 0 ? run_trace() : run(); });
   if (failure) fail(result, *failure);
 }
 
@@ -198,6 +257,15 @@ void check_pipelines(const Experiment& experiment) {
                         "pipeline \"dense\" has the name of the dense reference, which is always "
                         "run; choose another name, or leave it out");
     }
+    if (!spec.match || spec.match->quantity != MatchQuantity::kTotalMs) continue;
+    for (const WorkloadSpec& workload : experiment.workloads) {
+      if (!workload.decode_steps || !runs_on(spec, workload)) continue;
+      throw ConfigError(
+          spec.position,
+          fmt::format("pipeline \"{}\" is matched by total_ms, which a step of a decode trace "
+                      "({}) does not have by itself; match density or total_bytes there",
+                      spec.name, workload.label));
+    }
   }
 }
 
@@ -213,6 +281,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
   result.queries = workload.queries;
   if (workload.queries) result.query_seed = workload.query_seed;
+  result.decode_steps = workload.decode_steps;
   result.threads = options.threads.count();
   result.chunk_rows = options.chunk_rows;
   const MeasureSpec& measure = experiment.checks[job.cell.check].second;
@@ -233,6 +302,13 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
     result.cost_model = options.costs.origin;
   result.mask_seed = job.cell.mask_seed;
   result.params = resolved_parameters(pipeline_of(experiment, job, nullptr));
+  if (pipeline.match) {
+    result.match = MatchFacts{.quantity = pipeline.match->quantity,
+                              .target = pipeline.match->target,
+                              .tolerance = pipeline.match->tolerance,
+                              .parameter = pipeline.match->name,
+                              .found = {}};
+  }
   return result;
 }
 
@@ -262,8 +338,13 @@ RunOutcome run_experiment(const Experiment& experiment,
       unroutable = failure_of([&] { pipeline = pipeline_of(experiment, job, &workload); });
       result.params = resolved_parameters(pipeline);
       result.routes = route_texts(pipeline);
-      result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
-                                   workload.source, workload.layer, workload.scale};
+      const bool is_trace = workload.decode_steps > 0;
+      result.facts = WorkloadFacts{is_trace ? workload.prompt_shape() : workload.shape,
+                                   workload.dtype,
+                                   workload.causal,
+                                   workload.source,
+                                   workload.layer,
+                                   workload.scale};
     }
     result.plugins = keys.plugins_of(pipeline);
     if (listener.find_finished) {

@@ -131,7 +131,7 @@ class HostCall {
   std::string failure_;
   std::pmr::monotonic_buffer_resource scratch_;
   // Packed key tiles of one kv head: tile t is at t % packed_tiles_.size(), if that says t.
-  std::unique_ptr<float[], void (*)(float*)> packed_{nullptr, nullptr};
+  std::unique_ptr<float[], FreeAligned> packed_;
   std::vector<std::int64_t> packed_tiles_;
   std::int64_t packed_head_ = -1;
   std::vector<float> queries_;  // rows scored together

@@ -27,6 +27,11 @@ void multiply_rows(const float* vectors,
                    std::size_t dim,
                    float* products,
                    std::int64_t product_stride) {
+  if (count == 1 && product_stride == 1 && vector_count > 1) {
+    // Rationale: a tile for one row would be nearly empty; a product is the same from either side.
+    return multiply_rows(rows, 1, vectors, static_cast<std::int64_t>(dim), vector_count, dim,
+                         products, static_cast<std::int64_t>(vector_count));
+  }
   const auto length = static_cast<std::int64_t>(count);
   const auto width = static_cast<std::int64_t>(dim);
   const TensorView view{.data = rows,

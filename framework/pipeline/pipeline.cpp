@@ -21,6 +21,12 @@ constexpr std::size_t kErrorBytes = 1024;
 constexpr std::uint32_t kContent = MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_QUERY |
                                    MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
 
+// Keys [begin, end).
+struct KeyRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+
 // A masker instance and its indexes; freed by the library that made them.
 class Instance {
  public:
@@ -82,29 +88,37 @@ class Instance {
   void build_indexes(const AttentionInputs& inputs, const HeadSet& heads, const Threads& threads) {
     if (extension() == nullptr) return;
     indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
-    const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
-    threads.for_each(static_cast<std::int64_t>(indexes_.size()), [&](std::int64_t item, int) {
-      maskerade_key_span span{};
-      span.struct_size = sizeof(span);
-      span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
-      span.batch = item / inputs.shape.kv_heads;
-      span.kv_head = item % inputs.shape.kv_heads;
+    const KeyRange all{0, inputs.shape.key_len};
+    for_each_index(inputs, all, threads, [&](const maskerade_key_span& span, const void*& index) {
       if (!heads.reads(span.kv_head, inputs.shape)) return;
-      span.keys = inputs.k.row(span.batch, span.kv_head, 0);
-      span.values = values ? inputs.v.row(span.batch, span.kv_head, 0) : nullptr;
-      span.key_row_stride = inputs.k.row_stride;
-      span.value_row_stride = inputs.v.row_stride;
-      span.key_end = inputs.shape.key_len;
-      span.head_dim = inputs.shape.head_dim;
-      span.layer = inputs.layer;
-      span.host = host();
       std::array<char, kErrorBytes> error{};
-      void* index = nullptr;
-      if (extension()->build(masker_, &span, &index, error.data(), error.size()) != MASKERADE_OK) {
+      void* made = nullptr;
+      if (extension()->build(masker_, &span, &made, error.data(), error.size()) != MASKERADE_OK) {
         fail("cannot build its index", error.data());
       }
-      if (index == nullptr) fail("cannot build its index", "it gave NULL");
-      indexes_[static_cast<std::size_t>(item)] = index;
+      if (made == nullptr) fail("cannot build its index", "it gave NULL");
+      index = made;
+    });
+  }
+  void append_to_indexes(const AttentionInputs& inputs, KeyRange added, const Threads& threads) {
+    for_each_index(inputs, added, threads, [&](const maskerade_key_span& span, const void*& index) {
+      if (index == nullptr) return;
+      std::array<char, kErrorBytes> error{};
+      if (extension()->append(masker_, const_cast<void*>(index), &span, error.data(),
+                              error.size()) != MASKERADE_OK) {
+        fail("cannot append to its index", error.data());
+      }
+    });
+  }
+  void truncate_indexes(const AttentionInputs& inputs, const Threads& threads) {
+    const KeyRange kept{0, inputs.shape.key_len};
+    for_each_index(inputs, kept, threads, [&](const maskerade_key_span& span, const void*& index) {
+      if (index == nullptr) return;
+      std::array<char, kErrorBytes> error{};
+      if (extension()->truncate(masker_, const_cast<void*>(index), &span, error.data(),
+                                error.size()) != MASKERADE_OK) {
+        fail("cannot truncate its index", error.data());
+      }
     });
   }
   std::int64_t index_bytes() const {
@@ -125,6 +139,32 @@ class Instance {
   }
 
  private:
+  // Calls change(keys, index) for each (batch, kv head), with its keys of the range, many at once.
+  template <typename Change>
+  void for_each_index(const AttentionInputs& inputs,
+                      KeyRange range,
+                      const Threads& threads,
+                      Change&& change) {
+    const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
+    threads.for_each(static_cast<std::int64_t>(indexes_.size()), [&](std::int64_t item, int) {
+      maskerade_key_span span{};
+      span.struct_size = sizeof(span);
+      span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
+      span.batch = item / inputs.shape.kv_heads;
+      span.kv_head = item % inputs.shape.kv_heads;
+      span.keys = inputs.k.row(span.batch, span.kv_head, range.begin);
+      span.values = values ? inputs.v.row(span.batch, span.kv_head, range.begin) : nullptr;
+      span.key_row_stride = inputs.k.row_stride;
+      span.value_row_stride = inputs.v.row_stride;
+      span.key_begin = range.begin;
+      span.key_end = range.end;
+      span.head_dim = inputs.shape.head_dim;
+      span.layer = inputs.layer;
+      span.host = host();
+      change(span, indexes_[static_cast<std::size_t>(item)]);
+    });
+  }
+
   [[noreturn]] void fail(const char* what, const std::string& reason) const {
     throw PluginError(use_.type->library().string(),
                       fmt::format("masker \"{}\" {}: {}", use_.type->id(), what, reason));
@@ -278,6 +318,12 @@ struct PreparedRoute {
   std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
 };
 
+// Whether a query does not see every key.
+bool leaves_keys_unseen(const Visibility& visibility) {
+  return std::any_of(visibility.ends().begin(), visibility.ends().end(),
+                     [&](std::int64_t end) { return end < visibility.key_len(); });
+}
+
 PreparedRoute prepare_route(const std::string& name,
                             const HeadSet& heads,
                             bool is_dense,
@@ -333,7 +379,7 @@ struct PreparedPipeline::State {
       if (instance.extension() != nullptr) {
         report.index_bytes = instance.index_bytes();
         report.index_spans_future =
-            instance.extension()->spans_future != 0 && inputs.visibility.is_causal();
+            instance.extension()->spans_future != 0 && leaves_keys_unseen(inputs.visibility);
       }
       reports.push_back(std::move(report));
     }
@@ -341,10 +387,63 @@ struct PreparedPipeline::State {
   }
 };
 
+namespace {
+
+// Whether two views begin at one place and lie alike, whatever their lengths.
+bool same_memory(const TensorView& a, const TensorView& b) {
+  return a.data == b.data && a.dtype == b.dtype && a.batch == b.batch && a.heads == b.heads &&
+         a.dim == b.dim && a.batch_stride == b.batch_stride && a.head_stride == b.head_stride &&
+         a.row_stride == b.row_stride;
+}
+
+// Throws ShapeError unless `next` views more (or fewer) keys of the same sequence as `present`.
+void check_same_sequence(const AttentionInputs& present, const AttentionInputs& next) {
+  next.validate();
+  if (next.shape.query_heads != present.shape.query_heads || next.layer != present.layer ||
+      next.visibility.is_causal() != present.visibility.is_causal() ||
+      !same_memory(next.k, present.k) || !same_memory(next.v, present.v)) {
+    throw ShapeError(
+        fmt::format("inputs of shape {} do not view the sequence that a pipeline was prepared on, "
+                    "{}; k and v must stay where they are, and batch, heads, head_dim, layer and "
+                    "causality the same",
+                    next.shape.to_string(), present.shape.to_string()));
+  }
+}
+
+}  // namespace
+
 PreparedPipeline::PreparedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
 PreparedPipeline::~PreparedPipeline() = default;
 PreparedPipeline::PreparedPipeline(PreparedPipeline&&) noexcept = default;
 PreparedPipeline& PreparedPipeline::operator=(PreparedPipeline&&) noexcept = default;
+
+void PreparedPipeline::append(const AttentionInputs& inputs, const Threads& threads) {
+  check_same_sequence(state_->inputs, inputs);
+  const KeyRange added{state_->inputs.shape.key_len, inputs.shape.key_len};
+  if (added.end < added.begin) {
+    throw ShapeError(fmt::format("inputs of {} keys cannot be appended to a pipeline of {} keys",
+                                 added.end, added.begin));
+  }
+  state_->inputs = inputs;
+  if (added.begin == added.end) return;
+  for (PreparedRoute& route : state_->routes) {
+    for (Instance& instance : route.instances) instance.append_to_indexes(inputs, added, threads);
+  }
+}
+
+void PreparedPipeline::truncate(const AttentionInputs& inputs, const Threads& threads) {
+  check_same_sequence(state_->inputs, inputs);
+  if (inputs.shape.key_len > state_->inputs.shape.key_len) {
+    throw ShapeError(fmt::format("a pipeline of {} keys cannot be truncated to {} keys",
+                                 state_->inputs.shape.key_len, inputs.shape.key_len));
+  }
+  const bool is_shorter = inputs.shape.key_len < state_->inputs.shape.key_len;
+  state_->inputs = inputs;
+  if (!is_shorter) return;
+  for (PreparedRoute& route : state_->routes) {
+    for (Instance& instance : route.instances) instance.truncate_indexes(inputs, threads);
+  }
+}
 
 Selection PreparedPipeline::select(const Threads& threads) const {
   return select(threads, Mask::empty(state_->inputs.visibility));

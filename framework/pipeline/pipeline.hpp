@@ -36,7 +36,7 @@ struct Selection {
 };
 
 // A pipeline made ready for one set of inputs: masker instances and their indexes (the timed stage
-// `prepare`). The inputs outlive it. [select: any thread]
+// `prepare`). The inputs outlive it. [select: any thread; append and truncate: one thread]
 class PreparedPipeline {
  public:
   ~PreparedPipeline();
@@ -55,6 +55,16 @@ class PreparedPipeline {
   // has, or which a later masker of that route sees together with one; nothing else is scored,
   // indexed or counted. A dense route costs nothing.
   Selection select(const Threads& threads, const Mask& previous) const;
+
+  // Goes on with inputs that view more keys of the same sequence, in the same memory, and whatever
+  // queries (the timed stage `append` of a decode step): each index gets the keys and values that
+  // are new. The masker instances stay. Any split of the keys gives the same indexes. Throws
+  // ShapeError, and changes nothing, when the inputs do not fit; PluginError with the masker's own
+  // text when one cannot append, after which the pipeline is only good for destruction.
+  void append(const AttentionInputs& inputs, const Threads& threads);
+  // Goes back to inputs that view fewer keys: each index forgets those from their key_len on.
+  // Errors as append(). What was frozen when an index was built stays as it was.
+  void truncate(const AttentionInputs& inputs, const Threads& threads);
 
  private:
   friend class Pipeline;

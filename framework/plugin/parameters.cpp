@@ -406,4 +406,24 @@ Arguments bind_arguments(const maskerade_masker_descriptor& masker,
   return bound;
 }
 
+Arguments rebind_argument(const maskerade_masker_descriptor& masker,
+                          const Arguments& arguments,
+                          std::size_t parameter,
+                          const std::string& text) {
+  std::vector<GivenParameter> given;
+  for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+    GivenParameter& same = given.emplace_back();
+    same.name = masker.parameters[i].name;
+    same.is_list = i != parameter && (masker.parameters[i].flags & MASKERADE_LIST) != 0;
+    if (i == parameter) {
+      same.values = {text};
+      continue;
+    }
+    const maskerade_argument& argument = arguments.view()[i];
+    for (std::size_t j = 0; j < argument.count; ++j)
+      same.values.emplace_back(argument.values[j].text);
+  }
+  return bind_arguments(masker, given);
+}
+
 }  // namespace maskerade

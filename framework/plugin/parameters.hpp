@@ -56,6 +56,13 @@ class Arguments {
 Arguments bind_arguments(const maskerade_masker_descriptor& masker,
                          const std::vector<GivenParameter>& given);
 
+// The same arguments with another value of the parameter of that number, as a user would write it.
+// Throws ParameterError when the table does not accept it.
+Arguments rebind_argument(const maskerade_masker_descriptor& masker,
+                          const Arguments& arguments,
+                          std::size_t parameter,
+                          const std::string& text);
+
 // Whether a masker with these arguments may add entries with probability < 1.
 bool samples(const maskerade_masker_descriptor& masker, const Arguments& arguments);
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,10 @@ class BlockScoreMasker : public BlockMasker {
   }
 
   explicit BlockScoreMasker(const Arguments& arguments)
-      : BlockMasker(arguments.count("block"), Sharing::from(arguments).heads),
+      : BlockScoreMasker(arguments, Sharing::from(arguments).heads) {}
+  // heads: that a call must hold, those that share at least.
+  BlockScoreMasker(const Arguments& arguments, std::uint32_t heads)
+      : BlockMasker(arguments.count("block"), heads),
         block_(arguments.count("block")),
         budget_(arguments.tokens("budget")),
         total_(arguments.choice("counts") == "total"),
@@ -44,19 +48,39 @@ class BlockScoreMasker : public BlockMasker {
 
   std::int64_t block() const { return block_; }
   // Writes scores[j] of key blocks j in [0, row.visible_blocks()) for the queries of one head.
-  virtual void score_blocks(const BlockRow& row,
-                            std::int64_t head,
-                            std::span<float> scores) const = 0;
+  virtual void score_blocks(const BlockRow&, std::int64_t, std::span<float>) const {
+    throw std::logic_error("a BlockScoreMasker overrides score_blocks or score_heads");
+  }
+  // The same for all heads of the row, one after another: scores[head - row.head_begin()][blocks].
+  virtual void score_heads(const BlockRow& row, std::span<float> scores) const {
+    const auto blocks = static_cast<std::size_t>(row.visible_blocks());
+    for (std::int64_t head = row.head_begin(); head < row.head_end(); ++head) {
+      score_blocks(
+          row, head,
+          scores.subspan(static_cast<std::size_t>(head - row.head_begin()) * blocks, blocks));
+    }
+  }
 
   void select_block_row(const BlockRow& row) const final {
-    const maskerade_call& call = row.call();
     const auto blocks = static_cast<std::size_t>(row.visible_blocks());
-    std::vector<float> pooled(blocks);
-    std::vector<float> scores(blocks);
-    for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
-      score_blocks(row, head, head == call.head_begin ? pooled : scores);
-      if (head > call.head_begin) sharing_.pool<float>(scores, pooled);
-    }
+    const auto at = [&](std::int64_t head) {
+      return static_cast<std::size_t>(head - row.head_begin()) * blocks;
+    };
+    std::vector<float> scores(at(row.head_end()));
+    score_heads(row, scores);
+    sharing_.for_each_set(
+        row.head_begin(), row.head_end(), [&](std::int64_t begin, std::int64_t end) {
+          const std::span<float> pooled = std::span(scores).subspan(at(begin), blocks);
+          for (std::int64_t head = begin + 1; head < end; ++head) {
+            sharing_.pool<float>(std::span(scores).subspan(at(head), blocks), pooled);
+          }
+          add_best(row.of_heads(begin, end), pooled);
+        });
+  }
+
+ private:
+  void add_best(const BlockRow& row, std::span<const float> pooled) const {
+    const maskerade_call& call = row.call();
     const std::vector<std::int32_t> open = open_blocks(row);
     std::vector<float> candidates;
     for (const std::int32_t block : open) {
@@ -68,10 +92,8 @@ class BlockScoreMasker : public BlockMasker {
                                              chosen.data()));
     for (const std::int32_t index : chosen) row.add_block(open[static_cast<std::size_t>(index)]);
   }
-
- private:
   std::int64_t budget_of(const BlockRow& row) const {
-    const Row last = row.row(row.call().head_begin, row.query_end() - 1);
+    const Row last = row.row(row.head_begin(), row.query_end() - 1);
     const std::int64_t keys = last.resolve(budget_) - (total_ ? last.active_count() : 0);
     return keys <= 0 ? 0 : std::max<std::int64_t>(keys / block_, 1);
   }
@@ -79,7 +101,7 @@ class BlockScoreMasker : public BlockMasker {
   std::vector<std::int32_t> open_blocks(const BlockRow& row) const {
     std::vector<std::int32_t> open;
     std::vector<bool> is_open(static_cast<std::size_t>(row.visible_blocks()));
-    for (std::int64_t head = row.call().head_begin; head < row.call().head_end; ++head) {
+    for (std::int64_t head = row.head_begin(); head < row.head_end(); ++head) {
       for (std::int64_t query = row.query_begin(); query < row.query_end(); ++query) {
         for_each_inactive(row.row(head, query), [&](std::int64_t key) {
           const std::int64_t block = key / block_;

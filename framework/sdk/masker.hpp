@@ -83,6 +83,20 @@ struct Sharing {
                                  : std::uint32_t{MASKERADE_HEADS_ONE},
             arguments.choice("reduce") == "sum"};
   }
+  // Which heads a call must hold where scores are computed key by key: at one query a head, as at
+  // decode, a kv group at least, so that its keys are read once. Else the heads that share, so that
+  // there are more units of work.
+  std::uint32_t heads_of_call(const maskerade_shape& shape) const {
+    return shape.query_len == 1 ? std::max<std::uint32_t>(heads, MASKERADE_HEADS_GROUP) : heads;
+  }
+  // Calls visit(begin, end) for the heads of a call that decide together, one set after another.
+  template <typename Visit>
+  void for_each_set(std::int64_t head_begin, std::int64_t head_end, Visit&& visit) const {
+    const std::int64_t together = heads == MASKERADE_HEADS_ONE ? 1 : head_end - head_begin;
+    for (std::int64_t head = head_begin; head < head_end; head += together) {
+      visit(head, head + together);
+    }
+  }
   // Pools the scores of one more head.
   template <typename Score>
   void pool(std::span<const Score> scores, std::span<Score> pooled) const {
@@ -234,17 +248,31 @@ class ScoreMasker : public CandidateMasker {
   Budget budget_;
 };
 
-// One row of blocks: the queries of a call whose position / block is `number()`, for the heads of
-// the call.
+// One row of blocks: the queries of a call whose position / block is `number()`, for heads of the
+// call: all of them, unless some are taken.
 class BlockRow {
  public:
   BlockRow(const maskerade_call& call,
            std::int64_t block,
            std::int64_t query_begin,
            std::int64_t query_end)
-      : call_(&call), block_(block), query_begin_(query_begin), query_end_(query_end) {}
+      : call_(&call),
+        block_(block),
+        query_begin_(query_begin),
+        query_end_(query_end),
+        head_begin_(call.head_begin),
+        head_end_(call.head_end) {}
 
   const maskerade_call& call() const { return *call_; }
+  std::int64_t head_begin() const { return head_begin_; }  // in the problem
+  std::int64_t head_end() const { return head_end_; }
+  // The same queries, for heads [begin, end).
+  BlockRow of_heads(std::int64_t begin, std::int64_t end) const {
+    BlockRow row = *this;
+    row.head_begin_ = begin;
+    row.head_end_ = end;
+    return row;
+  }
   std::int64_t number() const { return maskerade_block_of(call_->positions[query_begin_], block_); }
   std::int64_t query_begin() const { return query_begin_; }  // in the problem
   std::int64_t query_end() const { return query_end_; }
@@ -270,7 +298,7 @@ class BlockRow {
   }
   // Adds keys [key_begin, key_end) to all rows of the block row.
   void add_range(std::int64_t key_begin, std::int64_t key_end) const {
-    for (std::int64_t head = call_->head_begin; head < call_->head_end; ++head) {
+    for (std::int64_t head = head_begin_; head < head_end_; ++head) {
       add_range(head, key_begin, key_end);
     }
   }
@@ -285,6 +313,8 @@ class BlockRow {
   std::int64_t block_;
   std::int64_t query_begin_;
   std::int64_t query_end_;
+  std::int64_t head_begin_;
+  std::int64_t head_end_;
 };
 
 // The rows of blocks of a call, in the order of its queries.

@@ -86,6 +86,20 @@ void score_queries(const maskerade_call& call, Span heads, Span queries, Visit&&
   }
 }
 
+// Calls visit(QueryScores, head) for every one of `heads` and `queries`; a head's queries come in
+// their order. Where a call has one query, keys are read once for all heads of a kv group; else
+// heads are scored one after another, more queries at once.
+template <typename Visit>
+void score_each_head(const maskerade_call& call, Span heads, Span queries, Visit&& visit) {
+  const std::int64_t together =
+      call.query_end - call.query_begin == 1 ? heads.end - heads.begin : 1;
+  for (std::int64_t first = heads.begin; first < heads.end; first += together) {
+    score_queries(call, {first, first + together}, queries, [&](const QueryScores& query) {
+      for (std::int64_t head = first; head < first + together; ++head) visit(query, head);
+    });
+  }
+}
+
 // weights[j] = exp(scale * (scores[j] - their largest)) in float64; returns their sum in key order.
 inline double softmax_weights(const Row& row,
                               std::span<const float> scores,

@@ -61,12 +61,20 @@ struct ListedRows {
   HWY_INLINE const float* operator()(std::int64_t i) const { return first + list[i] * stride; }
 };
 
-// What becomes of the products of row r, vector v.
+// What becomes of a row's products: row(r, v) makes ready for those from vector v on; its result
+// takes them one by one.
 struct StoreProducts {
   float* target;
   std::int64_t stride;
-  HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
-    hn::StoreU(sum, FloatTag(), target + row * stride + std::int64_t{vector} * kLanes);
+
+  struct Row {
+    float* at;
+    HWY_INLINE void operator()(int vector, FloatVector sum) const {
+      hn::StoreU(sum, FloatTag(), at + vector * kLanes);
+    }
+  };
+  HWY_INLINE Row row(int row, int first_vector) const {
+    return {target + row * stride + std::int64_t{first_vector} * kLanes};
   }
 };
 
@@ -75,15 +83,24 @@ struct AddToScaled {
   float* target;
   std::int64_t stride;
   const float* scale;
-  HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
-    const FloatTag d;
-    float* at = target + row * stride + std::int64_t{vector} * kLanes;
-    hn::StoreU(hn::MulAdd(hn::LoadU(d, at), hn::Set(d, scale[row]), sum), d, at);
+
+  struct Row {
+    float* at;
+    FloatVector scale;
+    HWY_INLINE void operator()(int vector, FloatVector sum) const {
+      const FloatTag d;
+      float* to = at + vector * kLanes;
+      hn::StoreU(hn::MulAdd(hn::LoadU(d, to), scale, sum), d, to);
+    }
+  };
+  HWY_INLINE Row row(int row, int first_vector) const {
+    return {target + row * stride + std::int64_t{first_vector} * kLanes,
+            hn::Set(FloatTag(), scale[row])};
   }
 };
 
 // sum[r][v] = sum over i < depth of a[r][i] * b(i)[v], i ascending from 0, one accumulator each.
-// Passes each sum to finish(first_row + r, first_vector + v, sum).
+// Passes each sum to finish.row(first_row + r, first_vector).
 template <int kRows, int kVectors, bool kExact, class Rows, class Finish>
 HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
                                  std::int64_t a_stride,
@@ -114,10 +131,13 @@ HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
       }
     }
   }
+  // A copy, which the stores cannot change: its members stay in registers.
+  const Finish last = finish;
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+    const auto row = last.row(first_row + r, first_vector);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) finish(first_row + r, first_vector + v, sum[r][v]);
+    for (int v = 0; v < kVectors; ++v) row(v, sum[r][v]);
   }
 }
 

@@ -10,8 +10,7 @@
 namespace maskerade {
 
 std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes) {
-  return {static_cast<std::byte*>(::operator new(bytes, kTensorAlignment)),
-          [](std::byte* pointer) { ::operator delete(pointer, kTensorAlignment); }};
+  return {allocate_aligned(bytes).release(), FreeAligned()};
 }
 
 void OwnedTensor::store_row(std::int64_t b,

@@ -3,15 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 
 #include "framework/tensor/tensor.hpp"
 
 namespace maskerade {
 
-inline constexpr std::align_val_t kTensorAlignment{64};
-
-// kTensorAlignment-aligned memory, not cleared.
+// allocate_aligned(), shared.
 std::shared_ptr<std::byte> aligned_bytes(std::size_t bytes);
 
 // A contiguous tensor that is being filled.

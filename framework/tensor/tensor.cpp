@@ -1,15 +1,8 @@
 #include "framework/tensor/tensor.hpp"
 
-#include <new>
-
 #include "framework/tensor/owned_tensor.hpp"
 
 namespace maskerade {
-
-std::unique_ptr<float[], void (*)(float*)> aligned_floats(std::size_t count) {
-  auto* memory = static_cast<float*>(::operator new(count * sizeof(float), kTensorAlignment));
-  return {memory, [](float* pointer) { ::operator delete(pointer, kTensorAlignment); }};
-}
 
 Tensor Tensor::from_floats(DType dtype,
                            std::int64_t batch,

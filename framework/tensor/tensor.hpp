@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "framework/tensor/aligned_memory.hpp"
 #include "framework/tensor/dtype.hpp"
 
 namespace maskerade {
@@ -56,8 +57,5 @@ class Tensor {
   TensorView view_;
   std::shared_ptr<const void> owner_;
 };
-
-// 64-byte aligned float32 scratch memory, not cleared.
-std::unique_ptr<float[], void (*)(float*)> aligned_floats(std::size_t count);
 
 }  // namespace maskerade

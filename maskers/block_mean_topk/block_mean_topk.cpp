@@ -12,9 +12,7 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
  public:
   struct Index {
     std::vector<float> pooled;  // [blocks, head_dim]
-    // Keys from the block where the built ones end on, to pool that block anew as keys come and go.
-    std::int64_t tail_begin = 0;
-    std::vector<float> tail;  // [keys, head_dim]
+    std::vector<double> last;   // [head_dim] of the last block: the sum, or the largest
   };
   static constexpr bool kIndexSpansFuture = true;
 
@@ -37,13 +35,12 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
   void score_blocks(const sdk::BlockRow& row,
                     std::int64_t head,
                     std::span<float> scores) const override {
-    std::vector<float> queries;
+    std::vector<double> taken(dim_);
     for (std::int64_t query = row.query_begin(); query < row.query_end(); ++query) {
-      const std::span<const float> vector = row.row(head, query).query_vector();
-      queries.insert(queries.end(), vector.begin(), vector.end());
+      take(row.row(head, query).query_vector(), query == row.query_begin(), taken);
     }
     std::vector<float> pooled(dim_);
-    pool(queries, pooled);
+    finish(taken, row.query_end() - row.query_begin(), pooled);
     const sdk::Row first = row.row(head, row.query_begin());
     const Index& index = first.index<Index>();
     first.host().multiply_rows(pooled, index.pooled.data(), static_cast<std::int64_t>(dim_),
@@ -55,73 +52,49 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
 
   std::unique_ptr<Index> build(const maskerade_key_span& span) const {
     auto index = std::make_unique<Index>();
-    for (std::int64_t begin = span.key_begin; begin < span.key_end; begin += block()) {
-      index->tail_begin = begin;
-      index->tail.clear();
-      add(*index, span, begin, std::min(begin + block(), span.key_end));
-    }
+    append(*index, span);
     return index;
   }
   void append(Index& index, const maskerade_key_span& span) const {
-    add(index, span, span.key_begin, span.key_end);
+    add_keys(index, span, span.key_begin);
   }
-  void truncate(Index& index, std::int64_t key_end) const {
-    const std::int64_t blocks = (key_end + block() - 1) / block();
+  void truncate(Index& index, const maskerade_key_span& span) const {
+    const std::int64_t blocks = span.key_end / block();
     index.pooled.resize(static_cast<std::size_t>(blocks) * dim_);
-    if (key_end <= index.tail_begin) {
-      if (key_end % block() != 0) {
-        throw std::runtime_error("its index keeps the keys from " +
-                                 std::to_string(index.tail_begin) + " on; it can be cut to " +
-                                 std::to_string(key_end) + " keys only at a block's border");
-      }
-      index.tail_begin = key_end;
-    }
-    index.tail.resize(static_cast<std::size_t>(key_end - index.tail_begin) * dim_);
-    if (key_end > index.tail_begin) pool_blocks(index, key_end - 1, key_end);
+    add_keys(index, span, blocks * block());
   }
   std::size_t size_bytes(const Index& index) const {
-    return (index.pooled.size() + index.tail.size()) * sizeof(float);
+    return index.pooled.size() * sizeof(float) + index.last.size() * sizeof(double);
   }
 
  private:
-  // Vectors [count, head_dim] as one, summed in float64 in their order.
-  void pool(std::span<const float> vectors, std::span<float> pooled) const {
-    std::vector<double> sums(vectors.begin(), vectors.begin() + static_cast<std::ptrdiff_t>(dim_));
-    for (std::size_t first = dim_; first < vectors.size(); first += dim_) {
-      for (std::size_t d = 0; d < dim_; ++d) {
-        const double value = vectors[first + d];
-        sums[d] = mean_ ? sums[d] + value : std::max(sums[d], value);
+  // Takes one more vector into what was pooled, in float64.
+  void take(std::span<const float> vector, bool is_first, std::span<double> taken) const {
+    for (std::size_t d = 0; d < dim_; ++d) {
+      const double value = vector[d];
+      taken[d] = is_first ? value : mean_ ? taken[d] + value : std::max(taken[d], value);
+    }
+  }
+  void finish(std::span<const double> taken, std::int64_t count, std::span<float> pooled) const {
+    const double divisor = mean_ ? static_cast<double>(count) : 1.0;
+    for (std::size_t d = 0; d < dim_; ++d) pooled[d] = static_cast<float>(taken[d] / divisor);
+  }
+  // Pools the keys of a span from `first` on; those before it are pooled already.
+  void add_keys(Index& index, const maskerade_key_span& span, std::int64_t first) const {
+    const sdk::KeySpan keys(span);
+    index.last.resize(dim_);
+    for (std::int64_t begin = first; begin < keys.end();) {
+      const std::int64_t number = begin / block();
+      const std::int64_t end = std::min((number + 1) * block(), keys.end());
+      const std::vector<float> widened = keys.keys(begin, end);
+      for (std::int64_t key = begin; key < end; ++key) {
+        take(std::span(widened).subspan(static_cast<std::size_t>(key - begin) * dim_, dim_),
+             key == number * block(), index.last);
       }
+      index.pooled.resize(static_cast<std::size_t>(number + 1) * dim_);
+      finish(index.last, end - number * block(), std::span(index.pooled).last(dim_));
+      begin = end;
     }
-    const double count = mean_ ? static_cast<double>(vectors.size() / dim_) : 1.0;
-    for (std::size_t d = 0; d < dim_; ++d) pooled[d] = static_cast<float>(sums[d] / count);
-  }
-  // Pools the blocks of keys [key_begin, key_end), which the tail holds with what follows.
-  void pool_blocks(Index& index, std::int64_t key_begin, std::int64_t key_end) const {
-    const auto tail_keys = static_cast<std::int64_t>(index.tail.size() / dim_);
-    index.pooled.resize(static_cast<std::size_t>((key_end + block() - 1) / block()) * dim_);
-    for (std::int64_t b = key_begin / block(); b * block() < key_end; ++b) {
-      const std::int64_t begin = b * block() - index.tail_begin;
-      const std::int64_t count = std::min(block(), tail_keys - begin);
-      pool(std::span<const float>(index.tail)
-               .subspan(static_cast<std::size_t>(begin) * dim_,
-                        static_cast<std::size_t>(count) * dim_),
-           std::span<float>(index.pooled).subspan(static_cast<std::size_t>(b) * dim_, dim_));
-    }
-  }
-  // Adds keys [begin, end) of a span.
-  void add(Index& index,
-           const maskerade_key_span& span,
-           std::int64_t begin,
-           std::int64_t end) const {
-    const std::size_t held = index.tail.size();
-    index.tail.resize(held + static_cast<std::size_t>(end - begin) * dim_);
-    for (std::int64_t key = begin; key < end; ++key) {
-      sdk::Host(span.host).to_float(
-          span.dtype, sdk::key_of(span, key), dim_,
-          index.tail.data() + held + static_cast<std::size_t>(key - begin) * dim_);
-    }
-    if (end > begin) pool_blocks(index, begin, end);
   }
 
   bool mean_;

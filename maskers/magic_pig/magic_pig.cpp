@@ -106,9 +106,11 @@ class MagicPig final : public sdk::RowMasker {
 
   void append(Index& index, const maskerade_key_span& span) const {
     const auto head_dim = static_cast<std::size_t>(span.head_dim);
-    std::vector<float> keys(kTogether * dim_);
-    std::vector<float> products(projections_.size() / dim_ * kTogether);
-    std::vector<std::uint64_t> codes(kTogether);
+    const auto together = static_cast<std::size_t>(
+        std::clamp<std::int64_t>(span.key_end - span.key_begin, 1, kTogether));
+    std::vector<float> keys(together * dim_);
+    std::vector<float> products(projections_.size() / dim_ * together);
+    std::vector<std::uint64_t> codes(together);
     for (std::int64_t first = span.key_begin; first < span.key_end; first += kTogether) {
       const auto count = static_cast<std::size_t>(std::min(kTogether, span.key_end - first));
       for (std::size_t j = 0; j < count; ++j) {

@@ -15,26 +15,28 @@ class OracleBlocks final : public sdk::BlockScoreMasker {
             .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey | sdk::kActive,
             .parameters = parameters()};
   }
-  explicit OracleBlocks(const sdk::Arguments& arguments) : BlockScoreMasker(arguments) {}
+  explicit OracleBlocks(const sdk::Arguments& arguments)
+      : BlockScoreMasker(arguments,
+                         sdk::Sharing::from(arguments).heads_of_call(arguments.shape())) {}
 
-  void score_blocks(const sdk::BlockRow& row,
-                    std::int64_t head,
-                    std::span<float> scores) const override {
+  void score_heads(const sdk::BlockRow& row, std::span<float> scores) const override {
     std::vector<double> masses(scores.size());
     std::vector<double> weights;
-    sdk::score_queries(row.call(), {head, head + 1}, {row.query_begin(), row.query_end()},
-                       [&](const sdk::QueryScores& query) {
-                         const double sum =
-                             sdk::softmax_weights(query.row(head), query.of(head), weights);
-                         sdk::clear_active(query.row(head), weights);
-                         const auto block = static_cast<std::size_t>(this->block());
-                         for (std::size_t begin = 0; begin < weights.size(); begin += block) {
-                           double mass = 0;
-                           const std::size_t end = std::min(begin + block, weights.size());
-                           for (std::size_t key = begin; key < end; ++key) mass += weights[key];
-                           masses[begin / block] += mass / sum;
-                         }
-                       });
+    sdk::score_each_head(
+        row.call(), {row.head_begin(), row.head_end()}, {row.query_begin(), row.query_end()},
+        [&](const sdk::QueryScores& query, std::int64_t head) {
+          const double sum = sdk::softmax_weights(query.row(head), query.of(head), weights);
+          sdk::clear_active(query.row(head), weights);
+          double* of_head =
+              &masses[static_cast<std::size_t>((head - row.head_begin()) * row.visible_blocks())];
+          const auto block = static_cast<std::size_t>(this->block());
+          for (std::size_t begin = 0; begin < weights.size(); begin += block) {
+            double mass = 0;
+            const std::size_t end = std::min(begin + block, weights.size());
+            for (std::size_t key = begin; key < end; ++key) mass += weights[key];
+            of_head[begin / block] += mass / sum;
+          }
+        });
     std::copy(masses.begin(), masses.end(), scores.begin());
   }
 };

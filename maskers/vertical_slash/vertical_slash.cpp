@@ -30,45 +30,24 @@ class VerticalSlash final : public sdk::Masker {
       : verticals_(static_cast<std::size_t>(arguments.count("verticals"))),
         slashes_(static_cast<std::size_t>(arguments.count("slashes"))),
         last_queries_(arguments.count("last_queries")),
-        sharing_(sdk::Sharing::from(arguments)) {}
+        sharing_(sdk::Sharing::from(arguments)),
+        heads_of_call_(sharing_.heads_of_call(arguments.shape())) {}
 
   // Every query needs the last ones.
-  maskerade_grain grain() const override { return {MASKERADE_ALL_QUERIES, sharing_.heads}; }
+  maskerade_grain grain() const override { return {MASKERADE_ALL_QUERIES, heads_of_call_}; }
 
   void select(const maskerade_call& call) const override {
-    const std::int64_t* positions = call.positions;
-    const std::int64_t highest = *std::max_element(positions, positions + call.shape.query_len);
-    const std::int64_t lowest = *std::min_element(positions, positions + call.shape.query_len);
-    Masses pooled;
-    for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
-      Masses masses;
-      masses.first_distance = call.causal != 0 ? 0 : lowest - call.shape.key_len + 1;
-      masses.columns.resize(static_cast<std::size_t>(call.shape.key_len));
-      masses.diagonals.resize(
-          static_cast<std::size_t>(std::max<std::int64_t>(highest - masses.first_distance + 1, 0)));
-      estimate(call, head, masses);
-      if (head == call.head_begin) {
-        pooled = std::move(masses);
-        continue;
-      }
-      sharing_.pool<double>(masses.columns, pooled.columns);
-      sharing_.pool<double>(masses.diagonals, pooled.diagonals);
-    }
-    const std::vector<std::int32_t> columns = top(call, pooled.columns, verticals_);
-    const std::vector<std::int32_t> diagonals = top(call, pooled.diagonals, slashes_);
-    const std::int64_t rows = sdk::row_count(call);
-    for_each_run(columns, [&](std::int64_t begin, std::int64_t end) {
-      sdk::require_ok(call.services->add_range(&call, 0, rows, begin, end));
-    });
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const sdk::Row at(call, row);
-      for_each_run(diagonals, [&](std::int64_t begin, std::int64_t end) {
-        const std::int64_t key = at.position() - pooled.first_distance;
-        if (key - end + 1 < at.visible_len() && key - begin >= 0) {
-          at.add_range(key - end + 1, key - begin + 1);
-        }
-      });
-    }
+    std::vector<Masses> masses = estimate(call);
+    sharing_.for_each_set(
+        call.head_begin, call.head_end, [&](std::int64_t head_begin, std::int64_t head_end) {
+          Masses& pooled = masses[static_cast<std::size_t>(head_begin - call.head_begin)];
+          for (std::int64_t head = head_begin + 1; head < head_end; ++head) {
+            const Masses& next = masses[static_cast<std::size_t>(head - call.head_begin)];
+            sharing_.pool<double>(next.columns, pooled.columns);
+            sharing_.pool<double>(next.diagonals, pooled.diagonals);
+          }
+          add_best(call, head_begin, head_end, pooled);
+        });
   }
 
  private:
@@ -78,21 +57,57 @@ class VerticalSlash final : public sdk::Masker {
     std::vector<double> diagonals;  // by distance from first_distance on
   };
 
-  // Sums the last queries' softmax by key and by distance.
-  void estimate(const maskerade_call& call, std::int64_t head, Masses& masses) const {
+  // Of each head of a call: the last queries' softmax, summed by key and by distance.
+  std::vector<Masses> estimate(const maskerade_call& call) const {
+    const std::int64_t* positions = call.positions;
+    const std::int64_t highest = *std::max_element(positions, positions + call.shape.query_len);
+    const std::int64_t lowest = *std::min_element(positions, positions + call.shape.query_len);
+    Masses none;
+    none.first_distance = call.causal != 0 ? 0 : lowest - call.shape.key_len + 1;
+    none.columns.resize(static_cast<std::size_t>(call.shape.key_len));
+    none.diagonals.resize(
+        static_cast<std::size_t>(std::max<std::int64_t>(highest - none.first_distance + 1, 0)));
+    std::vector<Masses> all(static_cast<std::size_t>(call.head_end - call.head_begin), none);
     std::vector<double> weights;
     const std::int64_t first = std::max<std::int64_t>(call.shape.query_len - last_queries_, 0);
-    sdk::score_queries(
-        call, {head, head + 1}, {first, call.shape.query_len}, [&](const sdk::QueryScores& query) {
-          const sdk::Row row = query.row(head);
-          const double sum = sdk::softmax_weights(row, query.of(head), weights);
-          double* diagonal = masses.diagonals.data() + (row.position() - masses.first_distance);
-          for (std::size_t key = 0; key < weights.size(); ++key) {
-            const double share = weights[key] / sum;
-            masses.columns[key] += share;
-            *(diagonal - key) += share;
-          }
-        });
+    sdk::score_each_head(call, {call.head_begin, call.head_end}, {first, call.shape.query_len},
+                         [&](const sdk::QueryScores& query, std::int64_t head) {
+                           Masses& masses = all[static_cast<std::size_t>(head - call.head_begin)];
+                           const sdk::Row row = query.row(head);
+                           const double sum = sdk::softmax_weights(row, query.of(head), weights);
+                           double* diagonal =
+                               masses.diagonals.data() + (row.position() - masses.first_distance);
+                           for (std::size_t key = 0; key < weights.size(); ++key) {
+                             const double share = weights[key] / sum;
+                             masses.columns[key] += share;
+                             *(diagonal - key) += share;
+                           }
+                         });
+    return all;
+  }
+
+  // Adds the best columns and diagonals to all rows of some heads.
+  void add_best(const maskerade_call& call,
+                std::int64_t head_begin,
+                std::int64_t head_end,
+                const Masses& pooled) const {
+    const std::vector<std::int32_t> columns = top(call, pooled.columns, verticals_);
+    const std::vector<std::int32_t> diagonals = top(call, pooled.diagonals, slashes_);
+    const std::int64_t queries = call.query_end - call.query_begin;
+    const std::int64_t first = (head_begin - call.head_begin) * queries;
+    const std::int64_t last = (head_end - call.head_begin) * queries;
+    for_each_run(columns, [&](std::int64_t begin, std::int64_t end) {
+      sdk::require_ok(call.services->add_range(&call, first, last, begin, end));
+    });
+    for (std::int64_t row = first; row < last; ++row) {
+      const sdk::Row at(call, row);
+      for_each_run(diagonals, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t key = at.position() - pooled.first_distance;
+        if (key - end + 1 < at.visible_len() && key - begin >= 0) {
+          at.add_range(key - end + 1, key - begin + 1);
+        }
+      });
+    }
   }
 
   // The indices of the highest, ascending.
@@ -120,6 +135,7 @@ class VerticalSlash final : public sdk::Masker {
   std::size_t slashes_;
   std::int64_t last_queries_;
   sdk::Sharing sharing_;
+  std::uint32_t heads_of_call_;
 };
 
 }  // namespace

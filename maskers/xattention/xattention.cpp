@@ -1,6 +1,7 @@
 #include <numeric>
 
 #include "framework/sdk/masker.hpp"
+#include "framework/sdk/row_scores.hpp"
 
 namespace {
 
@@ -42,34 +43,47 @@ class XAttention final : public sdk::Masker {
       : thresholds_(thresholds(arguments)),
         block_(arguments.count("block")),
         stride_(arguments.count("stride")),
-        sharing_(sdk::Sharing::from(arguments)) {
+        sharing_(sdk::Sharing::from(arguments)),
+        heads_of_call_(sharing_.heads_of_call(arguments.shape())) {
     if (block_ % stride_ != 0) {
       throw std::runtime_error("block is " + std::to_string(block_) +
                                "; it must be a multiple of stride, " + std::to_string(stride_));
     }
   }
 
-  maskerade_grain grain() const override { return {block_, sharing_.heads}; }
+  maskerade_grain grain() const override { return {block_, heads_of_call_}; }
 
   void select(const maskerade_call& call) const override {
     const std::vector<sdk::BlockRow> rows = sdk::block_rows(call, block_);
-    std::vector<std::vector<double>> pooled;
-    for (const sdk::BlockRow& row : rows) pooled.emplace_back(row.visible_blocks());
-    std::vector<std::vector<double>> masses = pooled;
-    for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
-      for (std::vector<double>& mass : masses) std::fill(mass.begin(), mass.end(), 0.0);
-      estimate(call, head, rows, head == call.head_begin ? pooled : masses);
-      if (head == call.head_begin) continue;
-      for (std::size_t r = 0; r < rows.size(); ++r) sharing_.pool<double>(masses[r], pooled[r]);
+    Masses none;
+    for (const sdk::BlockRow& row : rows) none.emplace_back(row.visible_blocks());
+    std::vector<Masses> masses(static_cast<std::size_t>(call.head_end - call.head_begin), none);
+    // Where a call has one query, the keys are read once for all heads of a kv group.
+    const std::int64_t group = call.shape.query_heads / call.shape.kv_heads;
+    const std::int64_t together = call.query_end - call.query_begin == 1
+                                      ? std::min(call.head_end - call.head_begin, group)
+                                      : 1;
+    for (std::int64_t head = call.head_begin; head < call.head_end; head += together) {
+      estimate(call, {head, head + together}, rows,
+               std::span(masses).subspan(static_cast<std::size_t>(head - call.head_begin)));
     }
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
-        add_blocks(rows[r], head, pooled[r]);
-      }
-    }
+    sharing_.for_each_set(
+        call.head_begin, call.head_end, [&](std::int64_t begin, std::int64_t end) {
+          Masses& pooled = masses[static_cast<std::size_t>(begin - call.head_begin)];
+          for (std::size_t r = 0; r < rows.size(); ++r) {
+            for (std::int64_t head = begin + 1; head < end; ++head) {
+              sharing_.pool<double>(masses[static_cast<std::size_t>(head - call.head_begin)][r],
+                                    pooled[r]);
+            }
+            for (std::int64_t head = begin; head < end; ++head)
+              add_blocks(rows[r], head, pooled[r]);
+          }
+        });
   }
 
  private:
+  using Masses = std::vector<std::vector<double>>;  // [block row][key block], of one head
+
   static std::vector<double> thresholds(const sdk::Arguments& arguments) {
     const std::int64_t heads = arguments.shape().query_heads;
     const std::string file = arguments.file("thresholds");
@@ -103,38 +117,42 @@ class XAttention final : public sdk::Masker {
   struct Group {
     std::int64_t number;  // position / stride, rounded down
     std::size_t row;
+    std::size_t head;  // of those that are estimated together
     std::int64_t queries;
   };
 
-  // masses[r][j]: of block row r and key block j, for one head.
+  // Of heads that read one kv head: one, or several of a call with one query.
   void estimate(const maskerade_call& call,
-                std::int64_t head,
+                sdk::Span heads,
                 const std::vector<sdk::BlockRow>& rows,
-                std::vector<std::vector<double>>& masses) const {
+                std::span<Masses> masses) const {
     const sdk::Host host(call.host);
     const auto dim = static_cast<std::size_t>(call.shape.head_dim);
     const std::size_t width = dim * static_cast<std::size_t>(stride_);
     std::vector<Group> groups;
     std::vector<float> vectors;  // [groups, stride, head_dim], 0 where there is no query
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      for (std::int64_t query = rows[r].query_begin(); query < rows[r].query_end(); ++query) {
-        const std::int64_t number = maskerade_block_of(call.positions[query], stride_);
-        if (groups.empty() || groups.back().number != number || groups.back().row != r) {
-          groups.push_back({number, r, 0});
-          vectors.resize(groups.size() * width);
+    for (std::size_t h = 0; h < static_cast<std::size_t>(heads.end - heads.begin); ++h) {
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        for (std::int64_t query = rows[r].query_begin(); query < rows[r].query_end(); ++query) {
+          const std::int64_t number = maskerade_block_of(call.positions[query], stride_);
+          if (groups.empty() || groups.back().number != number || groups.back().row != r ||
+              groups.back().head != h) {
+            groups.push_back({number, r, h, 0});
+            vectors.resize(groups.size() * width);
+          }
+          ++groups.back().queries;
+          const std::int64_t place = stride_ - 1 - (call.positions[query] - number * stride_);
+          host.to_float(
+              call.q.dtype, sdk::row_of(call.q, heads.begin + static_cast<std::int64_t>(h), query),
+              dim, &vectors[(groups.size() - 1) * width + static_cast<std::size_t>(place) * dim]);
         }
-        ++groups.back().queries;
-        const std::int64_t place = stride_ - 1 - (call.positions[query] - number * stride_);
-        host.to_float(
-            call.q.dtype, sdk::row_of(call.q, head, query), dim,
-            &vectors[(groups.size() - 1) * width + static_cast<std::size_t>(place) * dim]);
       }
     }
     const std::int64_t columns = (call.shape.key_len + stride_ - 1) / stride_;
     const auto seen = [&](const Group& group) {
       return call.causal != 0 ? std::clamp<std::int64_t>(group.number + 1, 0, columns) : columns;
     };
-    const std::vector<float> logits = multiply(call, head, groups, vectors, columns, seen);
+    const std::vector<float> logits = multiply(call, heads.begin, groups, vectors, columns, seen);
     std::vector<double> weights;
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const auto count = static_cast<std::size_t>(seen(groups[g]));
@@ -144,7 +162,7 @@ class XAttention final : public sdk::Masker {
       host.exponentials(row, double{call.scale} / static_cast<double>(stride_),
                         *std::max_element(row.begin(), row.end()), weights);
       const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-      std::vector<double>& mass = masses[groups[g].row];
+      std::vector<double>& mass = masses[groups[g].head][groups[g].row];
       for (std::size_t j = 0; j < count; ++j) {
         mass[static_cast<std::size_t>(static_cast<std::int64_t>(j) * stride_ / block_)] +=
             weights[j] / sum;
@@ -222,6 +240,7 @@ class XAttention final : public sdk::Masker {
   std::int64_t block_;
   std::int64_t stride_;
   sdk::Sharing sharing_;
+  std::uint32_t heads_of_call_;
 };
 
 }  // namespace

@@ -113,6 +113,23 @@ TEST(Attend, EveryKernelEqualsTheOracleOverRandomProblems) {
   }
 }
 
+TEST(UseInstructionSet, NamesWhatThereIs) {
+  try {
+    use_instruction_set("AVX9");
+    FAIL();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.find("this machine cannot run the instruction set \"AVX9\"; use one of "), 0U);
+    EXPECT_NE(text.find("SCALAR"), std::string::npos) << text;
+  }
+}
+
+TEST(UseInstructionSet, BindsTheKernels) {
+  use_instruction_set("SCALAR");
+  EXPECT_EQ(instruction_set(), "SCALAR");
+  hwy::SetSupportedTargetsForTest(0);
+}
+
 TEST(Attend, EveryTargetEqualsTheOracle) {
   const AttentionShape shape{
       .batch = 1, .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 150, .head_dim = 20};

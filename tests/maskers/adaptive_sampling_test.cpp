@@ -2,8 +2,9 @@
 
 #include <boost/math/distributions/normal.hpp>
 
+#include "experiments/measure/coverage.hpp"
 #include "tests/maskers/adaptive_budget.hpp"
-#include "tests/maskers/coverage.hpp"
+#include "tests/maskers/sampler_checks.hpp"
 
 namespace maskerade {
 namespace {
@@ -301,17 +302,42 @@ TEST(AdaptiveSamplingStatistics, DenominatorAndNumeratorAreUnbiased) {
                   MaskerProblem({1, 2, 1, 2, 96, 4}));
 }
 
-// P(|D~ - D| > epsilon D) <= delta: the lower 99.9 % bound of the observed rate must not exceed
-// delta. The twin states the second draw's probabilities 10 % too high.
+// The coverage of a pipeline. planted: what a twin multiplies the stated probabilities by.
+Coverage coverage_of(const std::vector<MaskerUse>& maskers,
+                     const MaskerProblem& problem,
+                     std::int64_t seeds,
+                     double planted = 1) {
+  const MaskerUse& last = maskers.back();
+  const std::vector<double> weights = exact_weights(problem);
+  const auto key_len = static_cast<std::size_t>(problem.shape().key_len);
+  CoverageTally tally(*stated_guarantee(last.type->descriptor(), *last.arguments),
+                      weights.size() / key_len);
+  for_each_seed(maskers, problem, seeds, [&](const std::vector<float>& probabilities) {
+    for (std::size_t row = 0; row < weights.size() / key_len; ++row) {
+      double exact = 0;
+      double estimate = 0;
+      for (std::size_t i = row * key_len; i < (row + 1) * key_len; ++i) {
+        exact += weights[i];
+        const double p = double{probabilities[i]};
+        if (p > 0) estimate += weights[i] / (p < 1 ? p * planted : p);
+      }
+      tally.add(row, estimate, exact);
+    }
+  });
+  return tally.finish();
+}
+
+// P(|D~ - D| > epsilon D) <= delta, see Coverage. The twin states the second draw's probabilities
+// 10 % too high.
 TEST(AdaptiveSamplingStatistics, GaussianDataDoesNotContradictTheStatement) {
   const MaskerProblem problem({1, 4, 2, 4, 512, 32});
   const std::vector<MaskerUse> maskers = {use("sink", {{"", "16"}}),
                                           use("oracle_topk", {{"", "16"}}),
                                           sampler("5%", {{"delta", "10%"}, {"base", "64"}})};
-  const Coverage right = coverage(maskers, problem, 0.05, 250);
-  const Coverage twin = coverage(maskers, problem, 0.05, 250, kPlanted);
-  EXPECT_FALSE(right.contradicts(0.1)) << right.rate();
-  EXPECT_TRUE(twin.contradicts(0.1)) << twin.rate();
+  const Coverage right = coverage_of(maskers, problem, 250);
+  const Coverage twin = coverage_of(maskers, problem, 250, kPlanted);
+  EXPECT_FALSE(right.is_contradicted()) << right.overall.rate;
+  EXPECT_TRUE(twin.is_contradicted()) << twin.overall.rate;
 }
 
 }  // namespace

@@ -73,8 +73,20 @@ inline std::pair<std::int64_t, std::int64_t> sharing_heads(const AttentionShape&
 
 // The shapes that every masker is tried on: one key, one query, ragged lengths, GQA 1, 3, 8.
 inline std::vector<AttentionShape> edge_shapes() {
-  return {{1, 1, 1, 1, 1, 8},    {1, 2, 2, 1, 130, 8},   {1, 3, 1, 5, 64, 16},
+  return {{1, 1, 1, 1, 1, 8},    {1, 2, 2, 1, 130, 8},   {2, 8, 2, 1, 203, 8}, {1, 3, 1, 5, 64, 16},
           {2, 8, 1, 70, 203, 8}, {1, 6, 2, 131, 131, 8}, {1, 8, 8, 3, 100, 16}};
+}
+
+// With one query, however heads share: the keys are read once for each kv head, and the masks are
+// the same for any thread count.
+inline void expect_keys_read_once_at_decode(const std::string& id, const Given& given) {
+  const MaskerProblem problem({2, 8, 2, 1, 203, 8}, {.causal = true, .dtype = DType::kBFloat16});
+  for (const std::string share : {"query_head", "kv_head", "all"}) {
+    Given shared = given;
+    shared.emplace_back("share", share);
+    EXPECT_EQ(run({use(id, shared)}, problem).maskers[0].bytes_read, 2 * 2 * 203 * 8 * 2) << share;
+    expect_one_mask({use("sink", {{"", "3"}}), use(id, shared)}, problem);
+  }
 }
 
 }  // namespace maskerade

@@ -71,6 +71,10 @@ TEST(OracleBlocks, EveryBlockIsDenseAttention) {
   EXPECT_LT(density(mask), 1);  // 203 keys are three whole blocks
 }
 
+TEST(OracleBlocks, ReadsTheKeysOfAGroupOnceAtDecode) {
+  expect_keys_read_once_at_decode("oracle_blocks", {{"", "40"}, {"block", "16"}});
+}
+
 TEST(OracleBlocks, OneMaskForAnyThreadCountAndChunkSize) {
   for (const std::string share : {"query_head", "kv_head"}) {
     expect_one_mask({use("oracle_blocks", {{"", "40"}, {"block", "20"}, {"share", share}})},

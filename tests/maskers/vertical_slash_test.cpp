@@ -127,6 +127,10 @@ TEST(VerticalSlash, ScoresTheLastQueriesAlone) {
   EXPECT_EQ(report.keys_scored, 2 * 16 * 200);
 }
 
+TEST(VerticalSlash, ReadsTheKeysOfAGroupOnceAtDecode) {
+  expect_keys_read_once_at_decode("vertical_slash", {{"verticals", "9"}, {"slashes", "5"}});
+}
+
 TEST(VerticalSlash, OneMaskForAnyThreadCountAndChunkSize) {
   for (const std::string share : {"query_head", "kv_head"}) {
     expect_one_mask({VerticalSlash{.last_queries = 100, .share = share}.use()},

@@ -154,6 +154,10 @@ TEST(XAttention, EqualKeysFillTheFirstBlocksFirst) {
   EXPECT_EQ(keys_of(mask, 0, 0, 0).back(), 31);
 }
 
+TEST(XAttention, ReadsTheKeysOfAGroupOnceAtDecode) {
+  expect_keys_read_once_at_decode("xattention", {{"", "0.5"}, {"block", "32"}, {"stride", "8"}});
+}
+
 TEST(XAttention, OneMaskForAnyThreadCountAndChunkSize) {
   for (const std::string share : {"query_head", "kv_head"}) {
     expect_one_mask({XAttention{.block = 24, .stride = 8, .share = share}.use()},

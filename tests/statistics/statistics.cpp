@@ -53,14 +53,4 @@ double means_p_value(std::span<const Moments> samples, std::span<const double> e
   return std::min(1.0, smallest * static_cast<double>(samples.size()));
 }
 
-double lower_bound(std::int64_t successes, std::int64_t trials, double confidence) {
-  return math::binomial::find_lower_bound_on_p(static_cast<double>(trials),
-                                               static_cast<double>(successes), 1 - confidence);
-}
-
-double upper_bound(std::int64_t successes, std::int64_t trials, double confidence) {
-  return math::binomial::find_upper_bound_on_p(static_cast<double>(trials),
-                                               static_cast<double>(successes), 1 - confidence);
-}
-
 }  // namespace maskerade::statistics

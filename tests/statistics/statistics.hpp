@@ -47,9 +47,4 @@ double mean_p_value(const Moments& sample, double expected);
 // The smallest of these times their number (Bonferroni), at most 1.
 double means_p_value(std::span<const Moments> samples, std::span<const double> expected);
 
-// The exact (Clopper and Pearson) one-sided bounds of a binomial probability after `successes` of
-// `trials`: each is passed by with probability 1 - confidence.
-double lower_bound(std::int64_t successes, std::int64_t trials, double confidence);
-double upper_bound(std::int64_t successes, std::int64_t trials, double confidence);
-
 }  // namespace maskerade::statistics

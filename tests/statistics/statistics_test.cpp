@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "experiments/measure/statistics.hpp"
+
 namespace maskerade::statistics {
 namespace {
 
@@ -38,8 +40,8 @@ TEST(Statistics, UniformDrawsPValuesAreUniform) {
     }
     if (uniform_draws_p_value(counts, 200, 6) < 0.5) ++below_half;
   }
-  EXPECT_LT(lower_bound(below_half, kRepetitions, 1 - kFamilyAlpha), 0.5);
-  EXPECT_GT(upper_bound(below_half, kRepetitions, 1 - kFamilyAlpha), 0.5);
+  EXPECT_LT(binomial_lower_bound(below_half, kRepetitions, 1 - kFamilyAlpha), 0.5);
+  EXPECT_GT(binomial_upper_bound(below_half, kRepetitions, 1 - kFamilyAlpha), 0.5);
 }
 
 TEST(Statistics, InclusionIsTheExactBinomialTimesTheKeys) {
@@ -70,16 +72,6 @@ TEST(Statistics, MeanWithoutSpreadIsRightOrWrong) {
   for (int i = 0; i < 5; ++i) sample.add(3);
   EXPECT_EQ(mean_p_value(sample, 3), 1);
   EXPECT_EQ(mean_p_value(sample, 3.1), 0);
-}
-
-TEST(Statistics, ClopperPearsonBoundsAreTheTextbookOnes) {
-  // 0 of n: the upper bound solves (1 - p)^n = 1 - confidence; n of n: p^n.
-  EXPECT_EQ(lower_bound(0, 20, 0.999), 0);
-  EXPECT_NEAR(upper_bound(0, 20, 0.999), 1 - std::pow(0.001, 1 / 20.0), 1e-12);
-  EXPECT_NEAR(lower_bound(20, 20, 0.999), std::pow(0.001, 1 / 20.0), 1e-12);
-  // 5 of 10 at 97.5 % each: 0.1871 to 0.8129.
-  EXPECT_NEAR(lower_bound(5, 10, 0.975), 0.1871, 5e-5);
-  EXPECT_NEAR(upper_bound(5, 10, 0.975), 0.8129, 5e-5);
 }
 
 }  // namespace

@@ -8,16 +8,21 @@
 namespace maskerade::detail {
 namespace {
 
-constexpr std::int64_t kSharedBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kWorkerBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;
 // Row blocks that must read a tile before it is shared: a tile that is prepared ahead goes through
 // memory once more, which costs about as much as preparing it again.
 constexpr std::int32_t kSharedFrom = 3;
 
 }  // namespace
 
-SharedTiles::SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim)
+SharedTiles::SharedTiles(const AttentionInputs& inputs,
+                         const Plan& plan,
+                         std::int64_t value_dim,
+                         int workers)
     : inputs_(inputs),
       plan_(plan),
+      shared_bytes_(std::min(kMostBytes, workers * kWorkerBytes)),
       tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys),
       key_floats_(kPackedKeys * inputs.shape.head_dim),
       value_floats_(kPackedKeys * value_dim),
@@ -37,7 +42,7 @@ Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   };
   const std::int64_t group_bytes =
       tiles_ * (key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t last = group(begin) + std::max<std::int64_t>(1, kSharedBytes / group_bytes);
+  const std::int64_t last = group(begin) + std::max<std::int64_t>(1, shared_bytes_ / group_bytes);
   Chunk chunk{begin, begin};
   while (chunk.end < static_cast<std::int64_t>(blocks.size()) && group(chunk.end) < last) {
     ++chunk.end;
@@ -63,7 +68,7 @@ void SharedTiles::choose_slots(const Chunk& chunk) {
     }
   }
   const std::int64_t limit = std::max<std::int64_t>(
-      1, kSharedBytes / ((key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float))));
+      1, kMostBytes / ((key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float))));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const auto slot = static_cast<std::int64_t>(sources_.size());
     const bool keep = slots_[i] >= kSharedFrom && slot < limit;

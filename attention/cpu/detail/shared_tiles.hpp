@@ -7,11 +7,11 @@
 #include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/select/key_tile.hpp"
-#include "framework/tensor/tensor.hpp"
+#include "framework/tensor/aligned_memory.hpp"
 
 namespace maskerade::detail {
 
-using Floats = std::unique_ptr<float[], void (*)(float*)>;
+using Floats = std::unique_ptr<float[], FreeAligned>;
 
 // Which (batch, kv head) a row block reads, counted through.
 inline std::int64_t group_of(const RowBlock& rows, const AttentionShape& shape) {
@@ -28,7 +28,9 @@ struct Chunk {
 class SharedTiles {
  public:
   // value_dim: elements of a widened row of values, at least head_dim; 0: values are read in place.
-  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim);
+  // The tiles of a chunk fit the second-level caches of that many workers, or are those of one
+  // group.
+  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim, int workers);
 
   // The chunk from row block `begin` on whose tiles fit the memory set apart for them.
   Chunk chunk_from(std::int64_t begin) const;
@@ -56,6 +58,7 @@ class SharedTiles {
 
   const AttentionInputs& inputs_;
   const Plan& plan_;
+  std::int64_t shared_bytes_ = 0;
   std::int64_t tiles_ = 0;         // of a kv head
   std::int64_t key_floats_ = 0;    // of a packed tile
   std::int64_t value_floats_ = 0;  // of its widened values
@@ -64,8 +67,8 @@ class SharedTiles {
   std::vector<Source> sources_;      // by slot
   std::vector<std::int32_t> slots_;  // [group within the chunk][tile]: slot, or -1
   std::int64_t capacity_ = 0;        // slots that there is room for
-  Floats keys_{nullptr, [](float*) {}};
-  Floats values_{nullptr, [](float*) {}};
+  Floats keys_;
+  Floats values_;
 };
 
 }  // namespace maskerade::detail

@@ -18,9 +18,29 @@ namespace HWY_NAMESPACE {
 // Rows of a SoftmaxState, a whole number of vectors.
 constexpr int kMaxStepRows = 64;
 
-// 2^x for x <= 0. The polynomial is 2^f on [-1/2, 1/2] with a relative error below 9.2e-8 (least
-// maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. From 2^-126 down the
+// 2^x for x <= 0. The polynomial is 2^f on the interval of f with a relative error below 9.2e-8
+// (least maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. Below 2^-126 the
 // result is some value below 2^-126, and for x <= -127 it is 0.
+#if HWY_TARGET <= HWY_AVX3
+
+// With an instruction for the fraction and one for the exponent; both take -inf.
+HWY_INLINE FloatVector exp2_of(FloatVector x) {
+  constexpr int kFloor = 1;
+  const FloatTag d;
+  const FloatVector f{_mm512_reduce_ps(x.raw, kFloor)};
+  auto p = hn::Set(d, 0.00186713F);
+  p = hn::MulAdd(p, f, hn::Set(d, 0.009017031F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.055799913F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.24016444F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.6931513F));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
+  // Denormal results would each take longer than all the rest.
+  const __mmask16 is_normal = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(-126.0F), _CMP_GE_OQ);
+  return FloatVector{_mm512_maskz_scalef_ps(is_normal, p.raw, x.raw)};
+}
+
+#else
+
 HWY_INLINE FloatVector exp2_of(FloatVector x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> bits;
@@ -39,6 +59,8 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
   return hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
 }
+
+#endif
 
 // The lanes of `scores` whose bits, from bit `first` of `word` on, are set; -inf elsewhere.
 HWY_INLINE FloatVector keep_active(FloatVector scores, std::uint64_t word, int first) {

@@ -7,10 +7,8 @@
 
 namespace maskerade::detail {
 
-// The key blocks that one step of the online softmax takes at once.
+// The key blocks that one step of the online softmax takes at once, at most.
 inline constexpr int kStepBlocks = 4;
-// The rows that one step takes at once: a multiple of the micro kernel's rows.
-inline constexpr int kStepRows = 24;
 // Elements from one row of scores to the next: a step's keys, and a cache line that keeps rows from
 // falling on the same cache sets.
 inline constexpr std::int64_t kScoreStride = kStepBlocks * 64 + 16;

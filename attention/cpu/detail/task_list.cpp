@@ -9,6 +9,8 @@ namespace {
 // Key blocks are split among tasks until there are about this many, but not below kSplitBlocks.
 constexpr std::int64_t kSplitTasks = 128;
 constexpr std::int64_t kSplitBlocks = 16;
+// Gangs for each worker, so that the last ones end at about the same time.
+constexpr std::size_t kGangsPerWorker = 8;
 
 }  // namespace
 
@@ -44,6 +46,26 @@ TaskList make_tasks(const Plan& plan, const Chunk& chunk) {
     }
   }
   return list;
+}
+
+std::vector<std::span<const Task>> make_gangs(const TaskList& list, const Plan& plan, int workers) {
+  const std::span<const Task> tasks(list.tasks);
+  const auto group = [&](const Task& task) {
+    return group_of(plan.row_blocks[static_cast<std::size_t>(task.row_block)], plan.shape);
+  };
+  const std::size_t most = std::clamp<std::size_t>(
+      tasks.size() / (kGangsPerWorker * static_cast<std::size_t>(workers)), 1, kGangTasks);
+  std::vector<std::span<const Task>> gangs;
+  for (std::size_t begin = 0; begin < tasks.size();) {
+    std::size_t end = begin + 1;
+    while (end < tasks.size() && end - begin < most && tasks[begin].part < 0 &&
+           tasks[end].part < 0 && group(tasks[end]) == group(tasks[begin])) {
+      ++end;
+    }
+    gangs.push_back(tasks.subspan(begin, end - begin));
+    begin = end;
+  }
+  return gangs;
 }
 
 }  // namespace maskerade::detail

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "attention/cpu/detail/shared_tiles.hpp"
@@ -30,5 +31,12 @@ struct TaskList {
   std::int64_t parts = 0;
 };
 TaskList make_tasks(const Plan& plan, const Chunk& chunk);
+
+// Tasks that one worker runs together at most.
+inline constexpr int kGangTasks = 4;
+
+// The tasks in runs of one (batch, kv head) each, short enough to keep all workers busy. What a
+// task gives does not depend on its gang.
+std::vector<std::span<const Task>> make_gangs(const TaskList& list, const Plan& plan, int workers);
 
 }  // namespace maskerade::detail

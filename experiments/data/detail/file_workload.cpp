@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,9 +19,14 @@
 namespace maskerade {
 namespace {
 
-// What the experiment states must agree with what the file holds.
+// What the experiment states must agree with what the file holds. The key_len of a decode trace is
+// what its steps leave of the file's.
 void check_statements(const WorkloadSpec& spec, const Workload& workload) {
-  const AttentionShape& shape = workload.shape;
+  AttentionShape shape = workload.shape;
+  if (spec.decode_steps) {
+    shape.query_len = 1;
+    shape.key_len -= *spec.decode_steps;
+  }
   const std::array<std::pair<const char*, std::pair<std::optional<std::int64_t>, std::int64_t>>, 6>
       sizes = {{{"batch", {spec.batch, shape.batch}},
                 {"query_heads", {spec.query_heads, shape.query_heads}},
@@ -37,11 +43,58 @@ void check_statements(const WorkloadSpec& spec, const Workload& workload) {
   };
   for (const auto& [name, values] : sizes) {
     const auto& [stated, held] = values;
-    if (stated && *stated != held) refuse(name, std::to_string(*stated), std::to_string(held));
+    if (!stated || *stated == held) continue;
+    refuse(name, std::to_string(*stated),
+           std::to_string(held) + (name == std::string_view("key_len") && spec.decode_steps
+                                       ? fmt::format(" before {} decode steps", *spec.decode_steps)
+                                       : ""));
   }
   if (spec.dtype && *spec.dtype != workload.dtype) {
     refuse("dtype", std::string(name_of(*spec.dtype)), std::string(name_of(workload.dtype)));
   }
+}
+
+[[noreturn]] void refuse_trace(const WorkloadSpec& spec, const std::string& reason) {
+  throw ConfigError(spec.position_of("decode"),
+                    fmt::format("workload \"{}\" {}", spec.name, reason));
+}
+
+// A decode trace must find a query for each step, and a key more.
+void check_step_count(const WorkloadSpec& spec, const Workload& workload) {
+  const std::int64_t steps = spec.decode_steps.value_or(0);
+  const auto refuse = [&](const std::string& reason) {
+    refuse_trace(spec,
+                 fmt::format("has {} decode steps, but {} has {}", steps, workload.source, reason));
+  };
+  if (steps > workload.shape.query_len) {
+    refuse(fmt::format("{} queries; each step needs one", workload.shape.query_len));
+  }
+  if (steps >= workload.shape.key_len) {
+    refuse(fmt::format("{} keys; each step appends one, and one must be there before",
+                       workload.shape.key_len));
+  }
+}
+
+// The last queries of a decode trace's data must be those of its steps. Makes it causal.
+void check_trace(const WorkloadSpec& spec, std::optional<bool> causal_of_file, Workload& workload) {
+  const std::int64_t steps = *spec.decode_steps;
+  const AttentionShape& shape = workload.shape;
+  for (std::int64_t i = 1; i <= steps && !workload.query_positions.empty(); ++i) {
+    const std::int64_t position =
+        workload.query_positions[static_cast<std::size_t>(shape.query_len - i)];
+    if (position == shape.key_len - i) continue;
+    refuse_trace(spec,
+                 fmt::format("has {} decode steps, which need the last {} positions; query {} of "
+                             "{} stands at {}, not at {}",
+                             steps, steps, shape.query_len - i, workload.source, position,
+                             shape.key_len - i));
+  }
+  if (!spec.causal && !causal_of_file.value_or(true)) {
+    refuse_trace(spec, fmt::format("is a decode trace, which is causal, but {} says that it is "
+                                   "not; write causal: true to attend so all the same",
+                                   workload.source));
+  }
+  workload.causal = true;
 }
 
 // Where query_positions come from, as messages name it.
@@ -62,6 +115,7 @@ WorkloadSpec with_data(const WorkloadSpec& spec, const Workload& workload) {
   known.key_len = workload.shape.key_len;
   known.head_dim = workload.shape.head_dim;
   known.causal = workload.causal;
+  known.decode_steps.reset();  // the sizes are those of the file
   return known;
 }
 
@@ -106,6 +160,7 @@ Workload assemble(const WorkloadSpec& spec,
                   const FileTensor& k,
                   const FileTensor& v,
                   const FileStatements& statements) {
+  check_decode(spec);
   check_tensors_fit(q, k, v);
   Workload workload;
   workload.source = source;
@@ -121,11 +176,13 @@ Workload assemble(const WorkloadSpec& spec,
   } catch (const ShapeError& error) {
     throw DataError(q.file, "", error.what());
   }
+  check_step_count(spec, workload);
   check_statements(spec, workload);
   if (statements.positions) {
     workload.query_positions = check_positions(*statements.positions, workload.shape);
   }
   workload.causal = spec.causal.value_or(statements.causal.value_or(false));
+  if (spec.decode_steps) check_trace(spec, statements.causal, workload);
   workload.scale = choose_scale(spec, statements.scale, workload.shape.head_dim);
   workload.layer = statements.layer.value_or(0);
   workload.has_layer = statements.layer.has_value();

@@ -19,6 +19,7 @@ namespace {
 // Everything but q, k and v.
 Workload describe(const WorkloadSpec& stated, const char* kind, std::uint64_t seed) {
   WorkloadSpec spec = stated;
+  check_decode(spec);
   complete_sizes(spec);
   check_sizes(spec, /*queries_are_last=*/true);
   Workload workload;
@@ -48,14 +49,18 @@ void check_finite(const WorkloadSpec& spec, const Workload& workload) {
 
 Workload generate_workload(const WorkloadSpec& spec, const GaussianSource& source) {
   Workload workload = describe(spec, "gaussian", source.seed);
+  if (source.key_spread > 0) {
+    workload.source += fmt::format(", key_spread {}", source.key_spread);
+  }
   const std::vector<std::int64_t> rows = choose_rows(spec, workload);
   check_memory(spec, workload);
   const AttentionShape& shape = workload.shape;
   workload.q = gaussian_rows(source.seed, GaussianTensor::kQuery, workload.dtype, shape.batch,
                              shape.query_heads, rows, shape.head_dim);
   const auto generate = [&](GaussianTensor tensor) {
+    const bool is_key = tensor == GaussianTensor::kKey;
     return gaussian_tensor(source.seed, tensor, workload.dtype, shape.batch, shape.kv_heads,
-                           shape.key_len, shape.head_dim);
+                           shape.key_len, shape.head_dim, is_key ? source.key_spread : 0);
   };
   workload.k = generate(GaussianTensor::kKey);
   workload.v = generate(GaussianTensor::kValue);

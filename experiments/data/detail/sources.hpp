@@ -19,8 +19,9 @@ Workload read_workload_files(const WorkloadSpec& spec, const NpySource& source);
 // 1 / sqrt(head_dim), or what the experiment or else the file says.
 float choose_scale(const WorkloadSpec& spec, std::optional<float> of_file, std::int64_t head_dim);
 
-// The rows that spec.queries draws from a workload of all rows: sets its query_len and, where rows
-// are left out, the positions of the others. Requires check_sizes.
+// The rows that spec.queries draws from a workload of all rows, or the last ones, those of a decode
+// trace: sets its query_len and, where rows are left out, the positions of the others. Requires
+// check_sizes.
 std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& workload);
 
 // Throws ConfigError when q, k, v and an output of the workload's shape are more than the machine's

@@ -191,9 +191,15 @@ TEST_F(Program, RunsEveryShippedExperiment) {
       {"quickstart.yaml",
        "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
        "--set workloads.decode.key_len=1024"},
+      {"coverage.yaml",
+       "--set check.coverage_seeds=3 --set 'let.adaptive=[{adaptive_sampling: 20%}]'"},
+      {"methods.yaml",
+       "--set 'match={density: 10%}' --set workloads.decode.key_len=2048 "
+       "--set workloads.real.queries=8"},
       {"samplers.yaml", ""},
       {"scorers.yaml", ""},
       {"blocks.yaml", ""},
+      {"decode_trace.yaml", "--set workloads.chat.decode.steps=2 --set workloads.chat.key_len=512"},
       {"routes.yaml", "--set workloads.step.key_len=1024"},
       {"auto_grid.yaml",
        "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "

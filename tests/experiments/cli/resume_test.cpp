@@ -67,6 +67,47 @@ TEST_F(Output, HoldsTheCellsThatTheExportsHold) {
   EXPECT_NE(csv.find("\r\ntiny,workload,3,topk budget=100%,ok,"), std::string::npos);
 }
 
+TEST_F(Output, HoldsTheStepsOfADecodeTrace) {
+  write("trace.yaml", R"(name: trace
+workload: {source: {kind: structured, seed: 1}, query_heads: 4, kv_heads: 2, key_len: 80,
+           head_dim: 16, decode: {steps: {sweep: [3, 5]}}}
+pipelines:
+  streaming: [{sink: 4}, {local: 8}]
+  quest: [{sink: 4}, {quest: {budget: 16, page_size: 4, min_pages: 1}}]
+measure: {target: 20%, budget: 5ms}
+)");
+  const Finished finished = run("run trace.yaml --out out --json cells.jsonl");
+  EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  EXPECT_NE(finished.out.find("keys 80 and 5 decode steps"), std::string::npos) << finished.out;
+  EXPECT_EQ(query("SELECT count(*) FROM steps JOIN cells USING (key) WHERE decode_steps = 3"),
+            std::vector<std::string>{"9"});
+  EXPECT_EQ(query("SELECT steps.key_len FROM steps JOIN cells USING (key) WHERE decode_steps = 3 "
+                  "AND pipeline = 'quest' ORDER BY step"),
+            (std::vector<std::string>{"81", "82", "83"}));
+  // The shorter trace is the beginning of the longer one.
+  EXPECT_EQ(query("SELECT count(*) FROM steps a JOIN cells c ON a.key = c.key JOIN steps b ON "
+                  "a.step = b.step JOIN cells d ON b.key = d.key WHERE c.decode_steps = 3 AND "
+                  "d.decode_steps = 5 AND c.pipeline = d.pipeline AND a.density = b.density AND "
+                  "a.rel_l2_error = b.rel_l2_error AND a.index_bytes = b.index_bytes"),
+            std::vector<std::string>{"9"});
+  for (const nlohmann::json& cell : json_lines("cells.jsonl")) {
+    EXPECT_EQ(cell.at("key_len"), 80);
+    EXPECT_EQ(cell.at("query_len"), 1);
+    if (cell.at("pipeline") == "dense") continue;
+    const double steps = cell.at("decode_steps");
+    EXPECT_GE(cell.at("total_ms_min").get<double>(),
+              cell.at("prepare_ms_min").get<double>() / steps +
+                  cell.at("append_ms_min").get<double>() + cell.at("select_ms_min").get<double>());
+  }
+  const Finished again = run("run trace.yaml --out out --resume");
+  EXPECT_NE(again.out.find("; 6 kept from an earlier run"), std::string::npos) << again.out;
+  EXPECT_EQ(query("SELECT count(*) FROM steps"), std::vector<std::string>{"24"});
+  EXPECT_NE(
+      run("run trace.yaml --dry-run")
+          .out.find("workload steps=3: (1, 4, 2, 1, 80, 16) and 3 decode steps, float32, causal"),
+      std::string::npos);
+}
+
 TEST_F(Output, ResumeRunsNothingTwiceAndExportsAll) {
   write("tiny.yaml", kTiny);
   ASSERT_EQ(run("run tiny.yaml --out out --json first.jsonl").exit_code, 0);
@@ -167,7 +208,7 @@ TEST_F(Output, RefusesWhatItCannotWriteTo) {
   query("PRAGMA user_version = 1");
   expect_refused("run tiny.yaml --out out --resume",
                  "out/results.sqlite: holds results in format 1; this version of the program reads "
-                 "and writes format 2; name another folder with --out, or move the file away");
+                 "and writes format 3; name another folder with --out, or move the file away");
 }
 
 // 60 cells of about 12 ms.

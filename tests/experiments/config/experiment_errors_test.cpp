@@ -73,12 +73,12 @@ TEST(ExperimentErrors, TheFileAsAWhole) {
   expect_errors({
       {"- 1\n",
        "x.yaml:1:1: the experiment file is a list; it must be a mapping of: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
       {"name: t\nworkloadz: {}\n",
        "x.yaml:2:1: unknown key \"workloadz\" in the experiment file; did you mean \"workload\"?"},
       {"name: t\nnotes: x\n",
        "x.yaml:2:1: unknown key \"notes\" in the experiment file; known: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
       {"name: [t]\n", "x.yaml:1:7: name is a list; it must be a text"},
       {"name:\n", "x.yaml:1:1: name is empty; it must be a text"},
       {"name: t\nname: u\n", "x.yaml:2:1: duplicate key \"name\"; it is already on line 1"},
@@ -167,11 +167,40 @@ TEST(ExperimentErrors, Workloads) {
       {workload("3\n"),
        "x.yaml:2:11: workload \"workload\" is 3; it must be a mapping of: source, batch, "
        "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale, queries, "
-       "query_seed"},
+       "query_seed, decode"},
       {"name: t\nworkloads: {sweep: [1]}\npipelines: {p: [plain]}\n",
        "x.yaml:2:13: sweep stands inside a workload, not for the workloads"},
       {workload("{source: {kind: gaussian}, batch: {sweep: []}, " + std::string(kSizes)),
        "x.yaml:2:53: sweep is an empty list; give it at least one value"},
+  });
+}
+
+TEST(ExperimentErrors, DecodeTraces) {
+  const auto trace = [](const std::string& text) {
+    return workload("{source: {kind: gaussian}, query_heads: 4, key_len: 16, head_dim: 32,\n  " +
+                    text + "}\n");
+  };
+  expect_errors({
+      {trace("decode: {steps: 8}, query_len: 1, causal: true"), "accepted"},
+      {trace("decode: 8"), "x.yaml:3:11: decode is 8; it must be a mapping of: steps"},
+      {trace("decode: {}"), "x.yaml:3:11: decode has no steps; write decode: {steps: 64}"},
+      {trace("decode: {step: 8}"),
+       "x.yaml:3:12: unknown key \"step\" in decode; did you mean \"steps\"?"},
+      {trace("decode: {steps: 0}"),
+       "x.yaml:3:19: decode.steps is 0; it must be a whole number between 1 and 2147483647, in "
+       "digits without leading zeros"},
+      {trace("decode: {steps: 8}, query_len: 8"),
+       "x.yaml:3:34: workload \"workload\" has query_len 8; a decode trace has one query a step: "
+       "leave query_len out, or write 1"},
+      {trace("decode: {steps: 8}, queries: 4"),
+       "x.yaml:3:32: workload \"workload\" samples queries; a decode trace has one query a step: "
+       "leave queries out"},
+      {trace("decode: {steps: 8}, causal: false"),
+       "x.yaml:3:31: workload \"workload\" is not causal; a decode trace is: write causal: true, "
+       "or leave it out"},
+      {trace("decode: {steps: 2147483640}"),
+       "x.yaml:2:1: workload \"workload\": key_len is 2147483656; it must be between 1 and "
+       "2147483647"},
   });
 }
 
@@ -344,6 +373,12 @@ TEST(ExperimentErrors, CheckAndMeasure) {
   expect_errors({
       {section("check: {oracle_rows: -1}\n"), "x.yaml:4:22: check.oracle_rows is -1" + rows},
       {section("check: {oracle_rows: every}\n"), "x.yaml:4:22: check.oracle_rows is every" + rows},
+      {section("check: {coverage_seeds: -1}\n"),
+       "x.yaml:4:25: check.coverage_seeds is -1; it must be a whole number between 0 and 1000000, "
+       "in digits without leading zeros"},
+      {section("check: {coverage_rows: 0}\n"),
+       "x.yaml:4:24: check.coverage_rows is 0; it must be a whole number between 1 and 1000000, in "
+       "digits without leading zeros"},
       {section("check: {oracle_row: 1}\n"),
        "x.yaml:4:9: unknown key \"oracle_row\" in check; did you mean \"oracle_rows\"?"},
       {section("check: {tolerance: nan}\n"),
@@ -352,7 +387,7 @@ TEST(ExperimentErrors, CheckAndMeasure) {
        "x.yaml:4:20: check.tolerance is 2%; it must be a number above 0, such as 0.125 or 1e-5"},
       {section("check: 3\n"),
        "x.yaml:4:8: check is 3; it must be a mapping of: oracle_rows, "
-       "tolerance"},
+       "tolerance, coverage_seeds, coverage_rows"},
       {section("measure: {target: 2}\n"), "x.yaml:4:19: measure.target is 2" + share},
       {section("measure: {target: 100%}\n"), "x.yaml:4:19: measure.target is 100%" + share},
       {section("measure: {target: '0.02'}\n"),

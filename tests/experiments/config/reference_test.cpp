@@ -124,6 +124,23 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
       const std::string kind = place.substr(place.find(' ') + 1);
       const bool is_generated = kind == "gaussian" || kind == "structured";
       workload = "workload: {source: {}" + (is_generated ? ", " + sizes : "") + "}\n";
+    } else if (place == "decode") {
+      prefix = "workload.decode.";
+      workload =
+          "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32, "
+          "decode: {}}\n";
+    } else if (place == "workload") {  // a decode trace has queries of its own
+      placed = {};
+      for (Override override : overrides) {
+        if (override.key.starts_with("quer") && override.key != "query_heads") continue;
+        override.key = prefix + override.key;
+        placed.push_back(std::move(override));
+      }
+      const std::string unsized =
+          "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32}\n";
+      EXPECT_EQ(read("name: x\n" + unsized + "pipelines: {p: [sink]}\n", placed), "");
+      placed = overrides;
+      std::erase_if(placed, [](const Override& override) { return override.key == "decode"; });
     } else if (place == "experiment") {  // one of workload and workloads
       workload.clear();
       std::erase_if(placed, [](const Override& override) { return override.key == "workload"; });
@@ -140,8 +157,25 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
     } else if (place == "preset") {
       continue;  // of a file of its own
     }
-    for (Override& override : placed) override.key = prefix + override.key;
-    EXPECT_EQ(read("name: x\n" + workload + pipelines, placed), "") << place;
+    // One set of examples, or several where keys exclude each other.
+    std::vector<std::vector<Override>> sets = {placed};
+    if (place == "match") {
+      sets.clear();
+      const auto is_target = [](const Override& override) {
+        return parse_match_quantity(override.key).has_value();
+      };
+      for (const Override& target : placed) {
+        if (!is_target(target)) continue;
+        std::vector<Override>& one = sets.emplace_back(placed);
+        std::erase_if(one, is_target);
+        one.push_back(target);
+      }
+      EXPECT_EQ(sets.size(), 5U);
+    }
+    for (std::vector<Override>& one : sets) {
+      for (Override& override : one) override.key = prefix + override.key;
+      EXPECT_EQ(read("name: x\n" + workload + pipelines, one), "") << place;
+    }
   }
 }
 
@@ -169,8 +203,10 @@ TEST_F(Reference, NamesEveryColumnOfTheResults) {
   }
   for (const Column& column : cell_columns()) {
     std::string name = column.name;
-    for (const std::string suffix : {"_ms_lo", "_ms_hi", "_ms_min"}) {
-      if (name.ends_with(suffix)) name.resize(name.size() - suffix.size() + 3);
+    for (const std::string suffix : {"_lo", "_hi", "_min"}) {
+      if (name.ends_with("_ms" + suffix) || name.ends_with("_rate" + suffix)) {
+        name.resize(name.size() - suffix.size());
+      }
     }
     EXPECT_TRUE(named.contains(name)) << column.name;
   }

@@ -48,6 +48,26 @@ TEST(Gaussian, SeedsTensorsBatchesAndHeadsDiffer) {
   }
 }
 
+// Each row is its own multiple of the same row without spread, by a log-normal factor.
+TEST(Gaussian, SpreadMakesRowsLonger) {
+  constexpr std::int64_t kRows = 4000;
+  const std::vector<float> plain = generate(3, GaussianTensor::kKey, 1, 1, kRows, 4);
+  const std::vector<float> spread =
+      values_of(gaussian_tensor(3, GaussianTensor::kKey, DType::kFloat32, 1, 1, kRows, 4, 0.5));
+  double sum = 0;
+  double squares = 0;
+  for (std::size_t row = 0; row < kRows; ++row) {
+    const double factor = double{spread[4 * row]} / double{plain[4 * row]};
+    for (std::size_t d = 1; d < 4; ++d) {
+      EXPECT_NEAR(spread[4 * row + d], factor * double{plain[4 * row + d]}, 1e-5 * factor);
+    }
+    sum += std::log(factor);
+    squares += std::log(factor) * std::log(factor);
+  }
+  EXPECT_NEAR(sum / kRows, 0, 5 * 0.5 / std::sqrt(kRows));
+  EXPECT_NEAR(std::sqrt(squares / kRows), 0.5, 5 * 0.5 / std::sqrt(2.0 * kRows));
+}
+
 TEST(Gaussian, AnElementDoesNotDependOnTheShape) {
   const Tensor small = gaussian_tensor(9, GaussianTensor::kKey, DType::kFloat32, 1, 2, 5, 3);
   const Tensor large = gaussian_tensor(9, GaussianTensor::kKey, DType::kFloat32, 2, 4, 600, 8);

@@ -192,6 +192,122 @@ TEST(WorkloadSources, GeneratedSourcesSampleTheSameRows) {
   }
 }
 
+// A step sees the keys up to its query's position, where those of the whole sequence lie.
+void expect_steps_of(const Workload& trace, const Workload& whole, std::int64_t steps) {
+  const AttentionInputs all = whole.inputs();
+  EXPECT_EQ(trace.decode_steps, steps);
+  EXPECT_TRUE(trace.causal);
+  const AttentionInputs prompt = trace.prompt_inputs();
+  EXPECT_NO_THROW(prompt.validate());
+  EXPECT_EQ(prompt.shape, trace.prompt_shape());
+  EXPECT_EQ(prompt.shape.query_len, 1);
+  EXPECT_EQ(prompt.shape.key_len, all.shape.key_len - steps);
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const AttentionInputs inputs = trace.step_inputs(step);
+    const std::int64_t key = all.shape.key_len - steps + step;
+    EXPECT_NO_THROW(inputs.validate());
+    EXPECT_EQ(inputs.shape.query_len, 1);
+    EXPECT_EQ(inputs.shape.key_len, key + 1);
+    EXPECT_EQ(inputs.visibility.position(0), key);
+    EXPECT_EQ(inputs.visibility.end(0), key + 1);
+    EXPECT_EQ(inputs.k.data, prompt.k.data);
+    EXPECT_EQ(inputs.v.data, prompt.v.data);
+    const auto same = [](const TensorView& a, const TensorView& b, std::int64_t row_a,
+                         std::int64_t row_b) {
+      for (std::int64_t b_h = 0; b_h < a.batch * a.heads; ++b_h) {
+        if (std::memcmp(a.row(b_h / a.heads, b_h % a.heads, row_a),
+                        b.row(b_h / a.heads, b_h % a.heads, row_b),
+                        static_cast<std::size_t>(a.dim) * size_of(a.dtype)) != 0) {
+          return false;
+        }
+      }
+      return true;
+    };
+    EXPECT_TRUE(same(inputs.q, all.q, 0, all.shape.query_len - steps + step)) << step;
+    EXPECT_TRUE(same(inputs.k, all.k, key, key)) << step;
+    EXPECT_TRUE(same(inputs.v, all.v, key, key)) << step;
+  }
+}
+
+TEST(WorkloadSources, GeneratedDecodeTracesAreOneSequence) {
+  for (const WorkloadSource& source :
+       {WorkloadSource(GaussianSource{.seed = 2}), WorkloadSource(StructuredSource{.seed = 2})}) {
+    WorkloadSpec spec;
+    spec.source = source;
+    spec.batch = 2;
+    spec.query_heads = 4;
+    spec.kv_heads = 2;
+    spec.key_len = 60;
+    spec.head_dim = 16;
+    spec.decode_steps = 7;
+    const Workload trace = load_workload(spec);
+    spec.decode_steps.reset();
+    spec.query_len = 7;
+    spec.key_len = 67;
+    spec.causal = true;
+    const Workload whole = load_workload(spec);
+    EXPECT_EQ(trace.fingerprint, whole.fingerprint);
+    expect_steps_of(trace, whole, 7);
+  }
+}
+
+TEST(WorkloadSources, DecodeTracesTakeTheLastQueriesOfAFile) {
+  for (const TensorLayout layout : {TensorLayout::kBhld, TensorLayout::kBlhd}) {
+    const DataFolder folder;
+    write_problem(folder, layout);
+    WorkloadSpec spec = file_spec(folder);
+    std::get<SafetensorsSource>(spec.source).layout = layout;
+    const Workload whole = load_workload(spec);
+    spec.decode_steps = 4;
+    const Workload trace = load_workload(spec);
+    EXPECT_EQ(trace.prompt_shape().to_string(), "(2, 4, 2, 1, 5, 8)");
+    expect_steps_of(trace, whole, 4);
+    spec.key_len = 5;
+    spec.query_len = 1;
+    EXPECT_EQ(load_workload(spec).fingerprint, trace.fingerprint);
+  }
+}
+
+TEST(WorkloadSources, DecodeTracesNeedAQueryAndAKeyAStep) {
+  const DataFolder folder;
+  write_problem(folder);
+  WorkloadSpec spec = file_spec(folder);
+  spec.positions = {{"decode", {"x.yaml", 5, 3}}, {"key_len", {"x.yaml", 6, 3}}};
+  spec.decode_steps = 7;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:5:3: workload \"w\" has 7 decode steps, but x.safetensors has 6 queries; each "
+            "step needs one");
+  spec.decode_steps = 2;
+  spec.key_len = 9;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:6:3: workload \"w\" states key_len 9, but x.safetensors has key_len 7 before 2 "
+            "decode steps; remove the statement or change the file");
+  spec.key_len.reset();
+  spec.decode_steps = 6;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  write_tensors(folder, {{"q", {1, 2, 9, 8}}, {"k", {1, 2, 9, 8}}, {"v", {1, 2, 9, 8}}});
+  spec.decode_steps = 9;
+  EXPECT_EQ(
+      load_error(folder, spec),
+      "x.yaml:5:3: workload \"w\" has 9 decode steps, but x.safetensors has 9 keys; each step "
+      "appends one, and one must be there before");
+  spec.decode_steps = 8;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+  EXPECT_TRUE(load_workload(spec).causal) << "the file does not say";
+}
+
+TEST(WorkloadSources, DecodeTracesOfFilesThatAreNotCausalAreAskedFor) {
+  const DataFolder folder;
+  write_problem(folder, TensorLayout::kBhld, R"("__metadata__":{"causal":"false"})");
+  WorkloadSpec spec = file_spec(folder);
+  spec.decode_steps = 2;
+  EXPECT_EQ(load_error(folder, spec),
+            "x.yaml:2:1: workload \"w\" is a decode trace, which is causal, but x.safetensors says "
+            "that it is not; write causal: true to attend so all the same");
+  spec.causal = true;
+  EXPECT_EQ(load_error(folder, spec), "accepted");
+}
+
 TEST(WorkloadSources, StructuredNamesItself) {
   WorkloadSpec spec;
   spec.name = "w";
@@ -363,6 +479,24 @@ TEST(WorkloadSources, QueryPositionsAreFoundByTheirName) {
   EXPECT_TRUE(load_workload(spec).query_positions.empty());
   std::get<SafetensorsSource>(spec.source).query_positions = "where";
   EXPECT_EQ(load_workload(spec).query_positions, (Positions{8, 1, 1}));
+}
+
+TEST(WorkloadSources, DecodeTracesEndAtTheLastPositions) {
+  const DataFolder folder;
+  WorkloadSpec spec = file_spec(folder);
+  spec.decode_steps = 2;
+  const auto error = [&](const std::vector<std::int64_t>& positions) {
+    write_with_positions(folder, "query_positions", positions);
+    return load_error(folder, spec);
+  };
+  EXPECT_EQ(error({0, 7, 8}), "accepted");
+  EXPECT_EQ(load_workload(spec).step_inputs(1).visibility.position(0), 8);
+  EXPECT_EQ(error({0, 6, 8}),
+            "x.yaml:2:1: workload \"w\" has 2 decode steps, which need the last 2 positions; query "
+            "1 of x.safetensors stands at 6, not at 7");
+  EXPECT_EQ(error({7, 8, 7}),
+            "x.yaml:2:1: workload \"w\" has 2 decode steps, which need the last 2 positions; query "
+            "2 of x.safetensors stands at 7, not at 8");
 }
 
 TEST(WorkloadSources, QueryPositionsMayStandInTheMetadata) {

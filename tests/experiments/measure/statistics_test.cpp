@@ -123,5 +123,15 @@ TEST(Quantile, InfinityDoesNotSpreadToItsNeighbours) {
   EXPECT_EQ(quantile(std::vector<double>{1, 2, infinity}, 0.5), 2);
 }
 
+TEST(BinomialBounds, AreTheTextbookOnes) {
+  // 0 of n: the upper bound solves (1 - p)^n = 1 - confidence; n of n: p^n.
+  EXPECT_EQ(binomial_lower_bound(0, 20, 0.999), 0);
+  EXPECT_NEAR(binomial_upper_bound(0, 20, 0.999), 1 - std::pow(0.001, 1 / 20.0), 1e-12);
+  EXPECT_NEAR(binomial_lower_bound(20, 20, 0.999), std::pow(0.001, 1 / 20.0), 1e-12);
+  // 5 of 10 at 97.5 % each: 0.1871 to 0.8129.
+  EXPECT_NEAR(binomial_lower_bound(5, 10, 0.975), 0.1871, 5e-5);
+  EXPECT_NEAR(binomial_upper_bound(5, 10, 0.975), 0.8129, 5e-5);
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -87,6 +87,75 @@ TEST(Table, ShowsResultsReasonsAndSeeds) {
 )");
 }
 
+TEST(Table, ShowsTheStagesOfADecodeTrace) {
+  std::vector<CellResult> results = {dense_result(), example_result(), failed_result(),
+                                     seeded_result(0, 0.1, 0.8), seeded_result(1, 0.2, 0.9)};
+  for (CellResult& result : results) {
+    result.decode_steps = 50;
+    result.facts->shape.query_len = 1;
+    if (result.times && result.times->prepare) result.times->append = summary_of(0.25);
+  }
+  EXPECT_EQ(
+      format_block(results),
+      R"(prefill: batch 1, heads 8 (kv 2), queries 1, keys 2048 and 50 decode steps, head_dim 64, bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 400 rows, tolerance 1e-5; total = prepare / 50 + append + select + plan + attend
+  pipeline           kernel density  recall   rel L2  oracle  prepare append  select   plan attend  total   dense speedup  status
+                              share   share    error   error  ms/step     ms      ms     ms     ms     ms      ms       x
+  dense              dense     1.00    1.00        0 1.25e-6        -      -       -      -    100    100     100    1.00  ok
+  topk budget=5%     tiles    0.100   0.875   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
+  broken             auto         -       -        -       -        -      -       -      -      -      -       -       -  FAILED
+      failed: plugins/pq_cache.so: no codebook for this layer
+  sampled            tiles    0.150   0.850   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
+    +- over 2 seeds          0.0707  0.0707        0                0      0       0      0      0      0       0       0
+)");
+}
+
+TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
+  CellResult nearest = matched_result();
+  nearest.coverage.reset();
+  nearest.match->found->status = MatchStatus::kNearest;
+  CellResult unreachable = nearest;
+  unreachable.match->found->status = MatchStatus::kUnreachable;
+  unreachable.match->found->greatest = 0.0512;
+  unreachable.match->found->reached = 0.0512;
+  const std::string table =
+      format_block(std::vector<CellResult>{matched_result(), nearest, unreachable});
+  for (const char* part :
+       {"690  ok\n"
+        "      density 0.1 reached: 0.100 at oracle_topk.budget 103; 9 probes in 12.5 ms, not "
+        "counted\n"
+        "      its denominator is off by more than 10.0% in 6.25% [5.75%, 6.75%] of 64 rows x 1000 "
+        "seeds, stated: 5.00% at most; worst row 12.5%\n"
+        "      [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
+        "690  ok\n"
+        "      density 0.1 lies between two values of the parameter, the nearer one is: 0.100 at "
+        "oracle_topk.budget 103; 9 probes in 12.5 ms, not\n"
+        "      counted\n",
+        "690  unreachable\n"
+        "      density 0.1 is unreachable, between 0.0200 and 0.0512, the nearest is: 0.0512 at "
+        "oracle_topk.budget 103; 9 probes in 12.5 ms, not\n"
+        "      counted\n"}) {
+    EXPECT_NE(table.find(part), std::string::npos) << part << table;
+  }
+}
+
+TEST(Table, SaysWhatTheSearchesOfSeveralSeedsFound) {
+  CellResult first = matched_result();
+  first.mask_seed = 0;
+  CellResult second = first;
+  second.mask_seed = 1;
+  second.match->found->value = "99";
+  second.match->found->status = MatchStatus::kNearest;
+  second.match->found->probes = 11;
+  second.match->found->search_ms = 20;
+  second.coverage.reset();
+  const std::string table = format_block(std::vector<CellResult>{first, second});
+  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds: oracle_topk.budget 103, 99; 20 "
+                       "probes in 32.5 ms, not counted\n"),
+            std::string::npos)
+      << table;
+}
+
 TEST(Table, ShowsFailedSeedsApart) {
   CellResult failed = failed_result();
   failed.pipeline = "sampled";

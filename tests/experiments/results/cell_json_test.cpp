@@ -13,18 +13,23 @@ namespace {
 
 TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
   EXPECT_EQ(
-      to_json_line(example_result()),
+      to_json_line(matched_result()),
       R"({"experiment":"methods","workload":"prefill","cell":3,"pipeline":"topk budget=5%",)"
       R"("status":"ok","reason":"","device":"cpu","kernel":"auto","kernel_mix":"tiles","cost_model":"default",)"
       R"("dtype":"bfloat16","batch":1,"query_heads":8,"kv_heads":2,"query_len":2048,)"
       R"("key_len":2048,"head_dim":64,"causal":true,"source":"gaussian seed 1","file":null,"layer":0,)"
-      R"("seed":1,"source_params":{},"queries":null,"query_seed":null,"scale":0.125,"mask_seed":0,"threads":2,"chunk_rows":1024,"params":{"sink":{"tokens":"128"},)"
-      R"("oracle_topk":{"budget":"5%","counts":"extra"}},"routes":{"dense":"0-2"},"density":0.1,"density_p5":0.05,)"
+      R"("seed":1,"source_params":{},"queries":null,"query_seed":null,"decode_steps":null,"scale":0.125,"mask_seed":0,"threads":2,"chunk_rows":1024,"params":{"sink":{"tokens":"128"},)"
+      R"("oracle_topk":{"budget":"5%","counts":"extra"}},"routes":{"dense":"0-2"},)"
+      R"("match_quantity":"density","match_target":0.1,"match_tolerance":0.01,)"
+      R"("match_parameter":"oracle_topk.budget","match_value":"103","match_reached":0.1003,)"
+      R"("match_least":0.02,"match_greatest":1.0,"match_probes":9,"match_search_ms":12.5,)"
+      R"("match_status":"matched","density":0.1,"density_p5":0.05,)"
       R"("density_p95":0.25,"visible_entries":10000,"active_entries":1000,"sampled_entries":10,"tiles_full":1,)"
       R"("tiles_partial":2,"tiles_empty":3,"empty_rows":0,"keys_scored":500,)"
       R"("select_bytes_read":64000,"index_bytes":0,"index_spans_future":false,)"
       R"("kv_bytes_touched":128000,"total_bytes":256000,"attainable_ms":3.625,"percent_of_attainable":25.0,)"
       R"("prepare_ms":0.5,"prepare_ms_lo":0.25,"prepare_ms_hi":0.75,"prepare_ms_min":0.125,)"
+      R"("append_ms":null,"append_ms_lo":null,"append_ms_hi":null,"append_ms_min":null,)"
       R"("select_ms":10.0,"select_ms_lo":5.0,"select_ms_hi":15.0,"select_ms_min":2.5,)"
       R"("select_ms_by_masker":{"sink":0.25,"oracle_topk":9.75},)"
       R"("plan_ms":0.0125,"plan_ms_lo":0.00625,"plan_ms_hi":0.018750000000000003,"plan_ms_min":0.003125,)"
@@ -36,7 +41,11 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("rel_l2_error_max_head":0.05,"attention_recall":0.875,)"
       R"("sampled_share":0.0625,"lse_error":0.125,"oracle_error":1.25e-06,)"
       R"("dense_oracle_error":1e-06,"oracle_rows":256,"tolerance":1e-05,)"
-      R"("tolerance_is_loosened":false,"peak_bytes":4096,)"
+      R"("tolerance_is_loosened":false,"coverage_seeds":1000,"coverage_rows":64,)"
+      R"("coverage_epsilon":0.1,"coverage_delta":0.05,"coverage_rate":0.0625,)"
+      R"("coverage_rate_lo":0.0575,"coverage_rate_hi":0.0675,"coverage_worst_rate":0.125,)"
+      R"("coverage_worst_rate_lo":0.0875,"coverage_worst_rate_hi":0.175,)"
+      R"("coverage_contradicting_rows":3,"coverage_verdict":"contradicted","peak_bytes":4096,)"
       R"("machine":"some processor, AVX2","peak_flops_per_second":200000000000.0,)"
       R"("peak_read_bytes_per_second":25000000000.0,"program_version":"0.1.0",)"
       R"("plugins":{"sink":"00ff","oracle_topk":"ff00"}})");

@@ -31,12 +31,15 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "experiment workload cell pipeline status reason device kernel kernel_mix cost_model dtype "
       "batch "
       "query_heads kv_heads query_len key_len head_dim causal source file layer seed "
-      "source_params queries query_seed scale mask_seed "
-      "threads chunk_rows params routes density density_p5 density_p95 visible_entries "
+      "source_params queries query_seed decode_steps scale mask_seed "
+      "threads chunk_rows params routes match_quantity match_target match_tolerance "
+      "match_parameter "
+      "match_value match_reached match_least match_greatest match_probes match_search_ms "
+      "match_status density density_p5 density_p95 visible_entries "
       "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
       "total_bytes attainable_ms percent_of_attainable prepare_ms prepare_ms_lo prepare_ms_hi "
-      "prepare_ms_min select_ms "
+      "prepare_ms_min append_ms append_ms_lo append_ms_hi append_ms_min select_ms "
       "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
       "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "
       "total_ms_lo total_ms_hi total_ms_min dense_ms dense_ms_lo dense_ms_hi dense_ms_min "
@@ -45,6 +48,9 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "rel_l2_error_median_head "
       "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "
       "oracle_error dense_oracle_error oracle_rows tolerance tolerance_is_loosened "
+      "coverage_seeds coverage_rows coverage_epsilon coverage_delta coverage_rate coverage_rate_lo "
+      "coverage_rate_hi coverage_worst_rate coverage_worst_rate_lo coverage_worst_rate_hi "
+      "coverage_contradicting_rows coverage_verdict "
       "peak_bytes machine peak_flops_per_second peak_read_bytes_per_second program_version "
       "plugins ");
 }
@@ -55,7 +61,7 @@ TEST(CellColumns, HaveNamesOfTheirOwn) {
 }
 
 TEST(CellColumns, GiveAWholeResultBack) {
-  const CellResult result = example_result();
+  const CellResult result = matched_result();
   const CellResult back = restored(result);
   EXPECT_EQ(to_json_line(back), to_json_line(result));
   EXPECT_EQ(back.params, result.params);
@@ -63,9 +69,20 @@ TEST(CellColumns, GiveAWholeResultBack) {
   EXPECT_EQ(back.counts->visible_entries, 10000);
 }
 
+TEST(CellColumns, GiveADecodeTraceBack) {
+  CellResult result = example_result();
+  result.decode_steps = 64;
+  result.times->append = summary_of(0.25);
+  const CellResult back = restored(result);
+  EXPECT_EQ(to_json_line(back), to_json_line(result));
+  EXPECT_EQ(back.decode_steps, 64);
+  EXPECT_EQ(back.times->append->median, 0.25);
+  EXPECT_EQ(back.times->append->repetitions, 7);
+}
+
 // Any parts measured or not, any numbers in them.
 RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
-  CellResult result = example_result();
+  CellResult result = matched_result();
   const auto number = [] {
     return *rc::gen::elementOf(std::vector<double>{0, -0.0, 1.5, 1e-300, -1e300, 0.1,
                                                    std::numeric_limits<double>::infinity(),
@@ -83,8 +100,20 @@ RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
   if (is_absent()) result.counts.reset();
   if (is_absent()) result.cost.reset();
   if (is_absent()) result.fidelity.reset();
+  result.match->found->reached = number();
+  result.match->found->status =
+      *rc::gen::element(MatchStatus::kMatched, MatchStatus::kNearest, MatchStatus::kUnreachable);
+  result.match->quantity = *rc::gen::element(MatchQuantity::kDensity, MatchQuantity::kRelL2Error,
+                                             MatchQuantity::kAttentionRecall,
+                                             MatchQuantity::kTotalBytes, MatchQuantity::kTotalMs);
+  result.coverage->worst.hi = number();
   if (is_absent()) result.oracle.reset();
+  if (is_absent()) result.match->found.reset();
+  if (is_absent()) result.match.reset();
+  if (is_absent()) result.coverage.reset();
   if (is_absent()) result.times->prepare.reset();
+  if (is_absent()) result.times->append = summary_of(number());
+  if (is_absent()) result.decode_steps = 64;
   if (is_absent()) result.times.reset();
   if (is_absent()) result.mask_seed.reset();
   if (is_absent()) result.peak_bytes.reset();

@@ -87,4 +87,27 @@ inline CellResult example_result() {
   return result;
 }
 
+// The same of a pipeline that a search found and that states a guarantee.
+inline CellResult matched_result() {
+  CellResult result = example_result();
+  result.match = MatchFacts{.quantity = MatchQuantity::kDensity,
+                            .target = 0.1,
+                            .tolerance = 0.01,
+                            .parameter = "oracle_topk.budget",
+                            .found = MatchFacts::Found{.value = "103",
+                                                       .reached = 0.1003,
+                                                       .least = 0.02,
+                                                       .greatest = 1,
+                                                       .probes = 9,
+                                                       .search_ms = 12.5,
+                                                       .status = MatchStatus::kMatched}};
+  result.coverage = Coverage{.stated = {.epsilon = 0.1, .delta = 0.05},
+                             .seeds = 1000,
+                             .rows = 64,
+                             .overall = {.rate = 0.0625, .lo = 0.0575, .hi = 0.0675},
+                             .worst = {.rate = 0.125, .lo = 0.0875, .hi = 0.175},
+                             .contradicting_rows = 3};
+  return result;
+}
+
 }  // namespace maskerade

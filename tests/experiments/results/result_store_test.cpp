@@ -107,17 +107,54 @@ TEST_F(Store, HasTablesThatSqlCanRead) {
   EXPECT_EQ(store.find_finished("k")->mask_seed, result.mask_seed);
 }
 
-TEST_F(Store, ReplacesACellWithItsHeads) {
+TEST_F(Store, KeepsARowAStep) {
+  CellResult result = cell("k");
+  result.decode_steps = 2;
+  result.steps = {{.step = 0,
+                   .key_len = 101,
+                   .append_ms = 0.25,
+                   .select_ms = 0.5,
+                   .plan_ms = 0.75,
+                   .attend_ms = 1.25,
+                   .dense_ms = 1.5,
+                   .repetitions = 3,
+                   .density = 0.125,
+                   .recall = 0.625,
+                   .rel_l2_error = 0.375,
+                   .keys_scored = 7,
+                   .select_bytes_read = 8,
+                   .index_bytes = 9,
+                   .kv_bytes_touched = 10},
+                  {.step = 1, .key_len = 102}};
+  ResultStore store(folder_);
+  store.write(result);
+  std::string columns;
+  for (const char* column :
+       {"step", "key_len", "append_ms", "select_ms", "plan_ms", "attend_ms", "dense_ms",
+        "repetitions", "density", "recall", "rel_l2_error", "keys_scored", "select_bytes_read",
+        "index_bytes", "kv_bytes_touched"}) {
+    columns += (columns.empty() ? "steps." : " || ' ' || steps.") + std::string(column);
+  }
+  EXPECT_EQ(query("SELECT " + columns + " FROM steps JOIN cells USING (key) WHERE step = 0"),
+            "0 101 0.25 0.5 0.75 1.25 1.5 3 0.125 0.625 0.375 7 8 9 10\n");
+  EXPECT_EQ(query("SELECT key_len FROM steps ORDER BY step"), "101\n102\n");
+  EXPECT_EQ(query("SELECT count(*) FROM steps WHERE append_ms IS NULL"), "1\n");
+}
+
+TEST_F(Store, ReplacesACellWithItsHeadsAndSteps) {
   CellResult result = cell("k");
   result.heads = {{.head = 0}, {.head = 1}};
+  result.steps = {{.step = 0}, {.step = 1}};
   ResultStore store(folder_);
   store.write(result);
   result.heads.pop_back();
+  result.steps.pop_back();
   result.reason = "again";
   store.write(result);
   EXPECT_EQ(store.cell_count(), 1);
   EXPECT_EQ(store.find_finished("k")->reason, "again");
   EXPECT_EQ(query("SELECT count(*) FROM heads"), "1\n");
+  EXPECT_EQ(query("SELECT count(*) FROM steps"), "1\n");
 }
 
 TEST_F(Store, KeepsFailedCellsAndTriesUnavailableOnesAgain) {

@@ -82,7 +82,12 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
            {"50%", "60%"},
            {"10ms", "11ms"},
            {"check:", "kernels: [rows]\ncheck:"},
-           {"check:", "devices: [cuda]\ncheck:"}}) {
+           {"check:", "devices: [cuda]\ncheck:"},
+           {"check:", "match: {density: 50%}\ncheck:"},
+           {"check:", "match: {density: 60%}\ncheck:"},
+           {"check:", "match: {rel_l2_error: 50%}\ncheck:"},
+           {"check:", "match: {density: 50%, tolerance: 2%}\ncheck:"},
+           {"check:", "match: {density: 50%, parameter: sink.tokens}\ncheck:"}}) {
     EXPECT_TRUE(seen.insert(keys_of(replaced(kSmall, from, to))[1]).second) << to;
   }
   EXPECT_TRUE(seen.insert(keys_of(kSmall, {.threads = Threads(1)})[1]).second);
@@ -92,6 +97,20 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
   const auto by_another_version = [](CellResult& result) { result.program_version = "9.9.9"; };
   EXPECT_TRUE(seen.insert(keys_of(kSmall, options, on_another_machine)[1]).second);
   EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_another_version)[1]).second);
+  // The same rows, as the steps of a decode trace.
+  const auto by_steps = [](CellResult& result) { result.decode_steps = 4; };
+  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_steps)[1]).second);
+}
+
+TEST(CellKeys, DependOnTheSeedsOfACoverageWhereAGuaranteeIsStated) {
+  const std::string more = replaced(kSmall, "oracle_rows: 4", "oracle_rows: 4, coverage_seeds: 9");
+  const std::string rows =
+      replaced(more, "coverage_seeds: 9", "coverage_seeds: 9, coverage_rows: 2");
+  EXPECT_EQ(keys_of(more)[1], keys_of(kSmall)[1]);
+  const auto stated = [](const std::string& yaml) {
+    return keys_of(replaced(yaml, "{unreliable: samples}", "{adaptive_sampling: 10%}"))[1];
+  };
+  EXPECT_EQ((std::set<std::string>{stated(kSmall), stated(more), stated(rows)}.size()), 3U);
 }
 
 TEST(CellKeys, AreTheSameWhereverTheCellStandsInTheGrid) {

@@ -11,12 +11,13 @@
 
 namespace maskerade {
 
-// The built-in maskers and the one that breaks rules.
+// The built-in maskers and those that break rules.
 inline const Catalog& test_catalog() {
   static const Catalog kCatalog =
       load_catalog(MASKERADE_TEST_PROGRAM_FOLDER, "",
                    {std::filesystem::path(MASKERADE_TEST_PLUGINS) / "unreliable.so",
-                    std::filesystem::path(MASKERADE_TEST_PLUGINS) / "count_from_file.so"});
+                    std::filesystem::path(MASKERADE_TEST_PLUGINS) / "count_from_file.so",
+                    std::filesystem::path(MASKERADE_STUBBORN_INDEX)});
   return kCatalog;
 }
 

@@ -74,6 +74,13 @@ TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
         EXPECT_EQ(products[i * kProductStride + j], expected) << i << ' ' << j;
       }
     }
+    // One row by itself.
+    std::vector<float> of_row(kMostVectors, -1.0F);
+    owner.c_host()->multiply_rows(vectors.data(), count, rows.data() + kStride, kStride, 1, kDim,
+                                  of_row.data(), 1);
+    for (std::size_t i = 0; i < kMostVectors; ++i) {
+      EXPECT_EQ(of_row[i], products[i * kProductStride + 1]) << i;
+    }
   }
 }
 

@@ -88,5 +88,14 @@ TEST(AlignedFloats, AreAligned) {
   EXPECT_EQ(memory[16], 1.0F);
 }
 
+TEST(AlignedFloats, BeginOnAHugePageWhereTheyFillOne) {
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  const std::size_t count = kHugePage / sizeof(float) + 1;
+  const auto memory = aligned_floats(count);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory.get()) % kHugePage, 0U);
+  memory[count - 1] = 1.0F;
+  EXPECT_EQ(memory[count - 1], 1.0F);
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -1,0 +1,33 @@
+#include "experiments/match/match_spec.hpp"
+
+#include <array>
+
+namespace maskerade {
+
+std::string_view name_of(MatchQuantity quantity) noexcept {
+  switch (quantity) {
+    case MatchQuantity::kDensity:
+      return "density";
+    case MatchQuantity::kRelL2Error:
+      return "rel_l2_error";
+    case MatchQuantity::kAttentionRecall:
+      return "attention_recall";
+    case MatchQuantity::kTotalBytes:
+      return "total_bytes";
+    case MatchQuantity::kTotalMs:
+      return "total_ms";
+  }
+  return "";
+}
+
+std::optional<MatchQuantity> parse_match_quantity(std::string_view name) noexcept {
+  constexpr std::array kAll = {MatchQuantity::kDensity, MatchQuantity::kRelL2Error,
+                               MatchQuantity::kAttentionRecall, MatchQuantity::kTotalBytes,
+                               MatchQuantity::kTotalMs};
+  for (const MatchQuantity quantity : kAll) {
+    if (name_of(quantity) == name) return quantity;
+  }
+  return std::nullopt;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,51 @@
+#include "experiments/measure/coverage.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "experiments/measure/statistics.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr double kPassedBy = 0.001;  // with which probability a bound is
+
+RateBounds bounds_of(std::int64_t misses, std::int64_t trials, double passed_by) {
+  return {.rate = static_cast<double>(misses) / static_cast<double>(trials),
+          .lo = binomial_lower_bound(misses, trials, 1 - passed_by),
+          .hi = binomial_upper_bound(misses, trials, 1 - passed_by)};
+}
+
+}  // namespace
+
+std::string_view verdict_of(const Coverage& coverage) noexcept {
+  return coverage.is_contradicted() ? "contradicted" : "holds";
+}
+
+CoverageTally::CoverageTally(const Guarantee& stated, std::size_t rows)
+    : stated_(stated), misses_(rows) {}
+
+void CoverageTally::add(std::size_t row, double estimate, double exact) {
+  // Negated so that NaN misses.
+  if (!(std::abs(estimate - exact) <= stated_.epsilon * exact)) ++misses_[row];
+  ++trials_;
+}
+
+Coverage CoverageTally::finish() const {
+  const auto rows = static_cast<std::int64_t>(misses_.size());
+  const double of_a_row = kPassedBy / static_cast<double>(rows);
+  Coverage coverage{.stated = stated_, .seeds = trials_ / rows, .rows = rows};
+  coverage.overall = bounds_of(std::accumulate(misses_.begin(), misses_.end(), std::int64_t{0}),
+                               trials_, kPassedBy);
+  coverage.worst =
+      bounds_of(*std::max_element(misses_.begin(), misses_.end()), coverage.seeds, of_a_row);
+  for (const std::int64_t misses : misses_) {
+    if (bounds_of(misses, coverage.seeds, of_a_row).lo > stated_.delta) {
+      ++coverage.contradicting_rows;
+    }
+  }
+  return coverage;
+}
+
+}  // namespace maskerade

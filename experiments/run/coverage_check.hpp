@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "experiments/measure/coverage.hpp"
+#include "framework/base/parallel.hpp"
+#include "framework/pipeline/pipeline.hpp"
+
+namespace maskerade {
+
+struct CoverageOptions {
+  std::int64_t seeds = 0;        // at least 1: first_seed and those after it
+  std::uint64_t first_seed = 0;  // of the masks
+  // Rows to look at: queries are drawn until all of their heads are that many, or there are no
+  // more. The draw is one fixed one.
+  std::int64_t rows = 64;
+  std::int64_t chunk_rows = 1024;
+};
+
+// What the one masker of the pipeline that states a guarantee states; nullopt when none does, or
+// several, whose errors add up, and where some heads take a route.
+std::optional<Guarantee> guarantee_of(const Pipeline& pipeline);
+
+// How often the mask's estimate of the softmax denominator, the sum of exp(logit) / p over its
+// entries, misses the stated guarantee: the pipeline selects anew with every seed, on the drawn
+// queries as though the workload had no others. Logits are float64 on the inputs as stored. The
+// same for any number of threads. Throws what selecting throws.
+Coverage measure_coverage(const Pipeline& pipeline,
+                          const AttentionInputs& inputs,
+                          const Guarantee& stated,
+                          const CoverageOptions& options,
+                          const Threads& threads);
+
+}  // namespace maskerade

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "attention/attention_output.hpp"
+#include "attention/plan.hpp"
+#include "experiments/measure/fidelity.hpp"
+#include "experiments/measure/statistics.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "experiments/run/run_cell.hpp"
+
+namespace maskerade {
+
+// What one step of a decode trace gave.
+struct StepOutcome {
+  const Mask& mask;
+  const Plan& plan;
+  const AttentionOutput& sparse;
+  const RowMasses& masses;
+  CostFacts cost;
+  StageTimes times;  // without prepare; total: the sum of what each repetition took
+};
+
+// Puts the steps of a decode trace together as one cell. The steps are the queries of its rows: a
+// density, a fidelity, a count is what it would be of one problem with all of these rows. Times and
+// costs are means over the steps, see StageTimes and CostFacts.
+class TraceTotals {
+ public:
+  // shape: of the whole trace, query_len its steps.
+  explicit TraceTotals(const AttentionShape& shape);
+
+  // The next step. context: its inputs, one query, and its dense reference.
+  void add(const CellContext& context, const StepOutcome& outcome);
+
+  // Once all steps are added. prepare: of the trace; the dense reference has none.
+  void write(const std::optional<Summary>& prepare, CellResult& result) const;
+
+ private:
+  // Puts a step's values [batch, query_heads, width] among [batch, query_heads, steps, width].
+  void place(std::span<const float> values, std::int64_t width, std::span<float> all) const;
+  StageTimes times(const std::optional<Summary>& prepare) const;
+  CostFacts costs() const;
+
+  AttentionShape shape_;
+  std::vector<StepResult> steps_;
+  std::vector<StageTimes> times_;
+  std::vector<CostFacts> costs_;
+  MaskCounts counts_;
+  std::vector<double> densities_;    // of all rows of the masks
+  std::vector<double> head_active_;  // entries, [batch, query_heads]
+  double visible_ = 0;               // entries of a head
+  Plan row_blocks_;                  // of all plans, for the mix of kernels
+  AttentionOutput sparse_;
+  AttentionOutput dense_;
+  RowMasses masses_;
+};
+
+}  // namespace maskerade

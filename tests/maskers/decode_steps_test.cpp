@@ -1,0 +1,195 @@
+// Every masker with an index, through the pipeline, as keys come one by one.
+#include <numeric>
+#include <random>
+
+#include "tests/maskers/scorer_checks.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr std::int64_t kDim = 16;
+constexpr std::int64_t kHeads = 4;
+constexpr std::int64_t kPrompt = 90;
+constexpr std::int64_t kSteps = 60;  // over two borders of tiles, and of pages and blocks
+
+// A way to use a masker with an index.
+struct IndexUse {
+  std::string id;
+  Given given;
+  bool freezes = false;  // something when it is built
+};
+
+class DecodeSteps : public testing::Test {
+ protected:
+  DecodeSteps() : problem_({2, kHeads, 2, kSteps, kPrompt + kSteps, kDim}, {.causal = true}) {}
+
+  // The keys [0, key_len), and the query at the last of them.
+  AttentionInputs at(std::int64_t key_len) const {
+    AttentionInputs inputs = problem_.inputs();
+    inputs.shape.query_len = 1;
+    inputs.shape.key_len = key_len;
+    inputs.q.data = inputs.q.row(0, 0, std::max<std::int64_t>(key_len - kPrompt - 1, 0));
+    inputs.q.length = 1;
+    inputs.k.length = key_len;
+    inputs.v.length = key_len;
+    inputs.visibility = Visibility::causal(1, key_len);
+    return inputs;
+  }
+  PreparedPipeline prepared(const IndexUse& with, std::int64_t key_len) const {
+    return Pipeline({use("sink", {{"", "2"}}), use(with.id, with.given)})
+        .prepare(at(key_len), {.seed = 11}, Threads(2));
+  }
+
+  // One or more for every masker with an index.
+  std::vector<IndexUse> all() const {
+    std::vector<std::vector<std::int64_t>> orders;
+    std::mt19937 engine(4);
+    for (std::int64_t head = 0; head < kHeads; ++head) {
+      std::vector<std::int64_t> order(kDim);
+      std::iota(order.begin(), order.end(), 0);
+      std::shuffle(order.begin(), order.end(), engine);
+      orders.push_back(order);
+    }
+    const std::string channels = write_json(folder_, {{"channel_order", orders}});
+    constexpr std::size_t kBits = 24;
+    std::normal_distribution<float> normal;
+    const auto row = [&] {
+      std::vector<float> numbers;
+      for (std::size_t i = 0; i < kBits; ++i) numbers.push_back(normal(engine));
+      return numbers;
+    };
+    nlohmann::json layers;
+    for (const std::string side : {"hat_q", "hat_k"}) {
+      for (std::int64_t head = 0; head < kHeads; ++head) {
+        nlohmann::json weights;
+        for (std::int64_t d = 0; d < kDim; ++d) weights.push_back(row());
+        layers[side + "_w0"].push_back(weights);
+        layers[side + "_b0"].push_back(row());
+      }
+    }
+    const std::string signs = write_safetensors(folder_, layers);
+    return {
+        {"double_sparsity", {{"", "9"}, {"file", channels}, {"group_factor", "4"}}},
+        {"double_sparsity",
+         {{"", "9"}, {"file", channels}, {"group_factor", "4"}, {"label_bits", "4"}}},
+        {"hash_attention", {{"", "9"}, {"file", signs}}},
+        {"hash_attention", {{"", "9"}, {"file", signs}, {"share", "kv_head"}}},
+        {"quest", {{"", "24"}, {"page_size", "8"}, {"min_pages", "1"}}},
+        {"quest", {{"", "40"}, {"page_size", "20"}, {"label_bits", "4"}, {"share", "kv_head"}}},
+        {"block_mean_topk", {{"", "32"}, {"block", "16"}}},
+        {"block_mean_topk", {{"", "32"}, {"block", "16"}, {"pool", "max"}}},
+        {"socket", {{"", "9"}, {"tables", "5"}, {"bits_per_table", "4"}}},
+        {"pq_cache", {{"", "9"}, {"bits", "4"}}, true},
+        {"pq_cache", {{"", "9"}, {"bits", "3"}, {"metric", "ip"}, {"init_offset", "5"}}, true},
+        {"magic_pig", {{"tables", "12"}, {"bits", "3"}}, true},
+        {"magic_pig", {{"tables", "12"}, {"bits", "3"}, {"transform", "simple_lsh"}}, true},
+        {"magic_pig", {{"tables", "12"}, {"bits", "3"}, {"new_keys", "exact"}}, true},
+    };
+  }
+  static std::string name_of(const IndexUse& with) {
+    std::string name = with.id;
+    for (const auto& [key, value] : with.given) {
+      if (key != "file") name += " " + key + "=" + value;
+    }
+    return name;
+  }
+
+  MaskerProblem problem_;
+  DataFolder folder_;
+};
+
+std::int64_t index_bytes(const Selection& selection) { return selection.maskers[1].index_bytes; }
+
+TEST_F(DecodeSteps, AreTestedForEveryMaskerWithAnIndex) {
+  Catalog catalog;
+  catalog.load_folder(MASKERADE_BUILT_IN_PLUGINS, true);
+  const std::vector<IndexUse> tested = all();
+  for (const auto& type : catalog.types()) {
+    if (type->index_extension() == nullptr) continue;
+    EXPECT_TRUE(std::any_of(tested.begin(), tested.end(), [&](const IndexUse& with) {
+      return with.id == type->id();
+    })) << type->id();
+  }
+}
+
+TEST_F(DecodeSteps, AppendingInAnySplitEqualsAppendingAtOnce) {
+  const std::int64_t end = kPrompt + kSteps;
+  const Threads threads(2);
+  for (const IndexUse& with : all()) {
+    PreparedPipeline at_once = prepared(with, kPrompt);
+    at_once.append(at(end), threads);
+    const Selection expected = at_once.select(threads);
+    EXPECT_GT(count(expected.mask).active_entries, 2 * kHeads * 2) << name_of(with);
+    for (const std::int64_t step : {1, 7, 16, 31}) {
+      PreparedPipeline split = prepared(with, kPrompt);
+      for (std::int64_t key_len = kPrompt; key_len < end;) {
+        split.append(at(key_len = std::min(key_len + step, end)), threads);
+      }
+      const Selection selection = split.select(threads);
+      EXPECT_EQ(selection.mask, expected.mask) << name_of(with) << " by " << step;
+      EXPECT_EQ(index_bytes(selection), index_bytes(expected)) << name_of(with) << " by " << step;
+    }
+  }
+}
+
+TEST_F(DecodeSteps, EqualBuildingOnEverythingWhereNothingIsFrozen) {
+  const Threads threads(2);
+  for (const IndexUse& with : all()) {
+    if (with.freezes) continue;
+    PreparedPipeline growing = prepared(with, kPrompt);
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + kSteps; ++key_len) {
+      growing.append(at(key_len), threads);
+      const Selection whole = prepared(with, key_len).select(threads);
+      const Selection grown = growing.select(threads);
+      EXPECT_EQ(grown.mask, whole.mask) << name_of(with) << ' ' << key_len;
+      EXPECT_EQ(grown.maskers[1].keys_scored, whole.maskers[1].keys_scored) << name_of(with);
+    }
+  }
+}
+
+TEST_F(DecodeSteps, RepeatedAHundredTimesLeaveTheIndexAsItWas) {
+  const Threads threads(1);
+  for (const IndexUse& with : all()) {
+    PreparedPipeline repeated = prepared(with, kPrompt);
+    PreparedPipeline once = prepared(with, kPrompt);
+    // Steps that begin a page or a block, end one, and lie within one.
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + 12; ++key_len) {
+      const Selection before = repeated.select(threads);
+      once.append(at(key_len), threads);
+      const Selection expected = once.select(threads);
+      for (int repetition = 0; repetition < 100; ++repetition) {
+        repeated.append(at(key_len), threads);
+        if (repetition % 25 == 0) {
+          const Selection selection = repeated.select(threads);
+          EXPECT_EQ(selection.mask, expected.mask) << name_of(with) << ' ' << key_len;
+          EXPECT_EQ(index_bytes(selection), index_bytes(expected)) << name_of(with);
+        }
+        repeated.truncate(at(key_len - 1), threads);
+      }
+      const Selection after = repeated.select(threads);
+      EXPECT_EQ(after.mask, before.mask) << name_of(with) << ' ' << key_len;
+      EXPECT_EQ(index_bytes(after), index_bytes(before)) << name_of(with) << ' ' << key_len;
+      repeated.append(at(key_len), threads);
+      EXPECT_EQ(repeated.select(threads).mask, expected.mask) << name_of(with) << ' ' << key_len;
+    }
+  }
+}
+
+TEST_F(DecodeSteps, SelectTheSameWithAnyNumberOfThreads) {
+  for (const IndexUse& with : all()) {
+    PreparedPipeline one = prepared(with, kPrompt);
+    PreparedPipeline two = prepared(with, kPrompt);
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + kSteps; ++key_len) {
+      one.append(at(key_len), Threads(1));
+      two.append(at(key_len), Threads(2));
+      const Selection expected = one.select(Threads(1));
+      for (const int threads : {2, 3}) {
+        EXPECT_EQ(two.select(Threads(threads)).mask, expected.mask)
+            << name_of(with) << ' ' << key_len;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace maskerade
