@@ -12,5 +12,7 @@ inline std::uint64_t low_bits(std::int64_t count) {
 
 // The bits set in `count` words.
 std::int64_t count_bits(const std::uint64_t* words, std::int64_t count);
+// The runs of set bits in `count` words, each word by itself.
+std::int64_t count_runs(const std::uint64_t* words, std::int64_t count);
 
 }  // namespace maskerade::detail

@@ -134,8 +134,10 @@ Grouping choose_grouping(std::vector<std::uint64_t> unions,
     // Costs are linear in keys: those of one row block with all keys, and the fixed part of others.
     const std::int64_t keys = count_bits(unions.data(), tiles * groups);
     const double fixed_ns = choice.block_ns({.rows = size * heads});
+    // What is far away is the first key of a run.
+    const std::int64_t runs = count_runs(unions.data(), tiles * groups);
     const double all_ns = choice.block_ns(
-        {.rows = size * heads, .keys = keys, .gathered_keys = keys, .masked_keys = keys});
+        {.rows = size * heads, .keys = keys, .gathered_keys = runs, .masked_keys = keys});
     const double ns = all_ns + static_cast<double>(groups - 1) * fixed_ns;
     if (ns < best.ns) best = {size, ns};
     if (groups == 1) break;

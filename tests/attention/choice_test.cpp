@@ -44,6 +44,22 @@ TEST(KernelChoice, RowsForScatteredKeys) {
   EXPECT_EQ(chosen(sampled, decode), "rows");
 }
 
+TEST(KernelChoice, ARunOfKeysIsFarAwayOnlyOnce) {
+  CostModel costs = CostModel::defaults();
+  costs.of(DType::kFloat32).decode = {.component = 1, .gathered_component = 10};
+  const AttentionShape decode{.query_heads = 1, .kv_heads = 1, .key_len = 512, .head_dim = 64};
+  const auto chosen_for = [&](std::size_t stride) {
+    std::vector<float> weights(512);
+    // 100 keys that touch as many tiles as they can.
+    for (std::size_t i = 0; i < 100; ++i) weights[50 + i * stride] = 1;
+    return make_plan(from_dense(Visibility::all(1, 512), {}, weights), decode, std::nullopt,
+                     DType::kFloat32, costs, Threads(1))
+        .kernel_mix();
+  };
+  EXPECT_EQ(chosen_for(1), "rows");
+  EXPECT_NE(chosen_for(4), "rows");
+}
+
 TEST(KernelChoice, IsMadeForEachTileRow) {
   // The first tile row sees every key, two have whole tiles, the rest one key a row.
   std::vector<float> weights(512 * 512);

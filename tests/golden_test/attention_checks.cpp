@@ -61,7 +61,7 @@ void check_kernels(const Case& golden,
     AttentionOutput output;
     attend(inputs, plan, threads, output);
     const std::string what = fmt::format("{}, {}", name_of(kernel), expected.what);
-    findings.compare(what, output.out, expected.out,
+    findings.compare(what, std::span<const float>(output.out), std::span<const float>(expected.out),
                      {golden.tolerance("rtol"), golden.tolerance("atol")},
                      {shape.batch, shape.query_heads, shape.query_len, shape.head_dim});
     if (expected.lse.empty()) continue;
