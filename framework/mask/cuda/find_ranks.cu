@@ -1,0 +1,10 @@
+#include "framework/mask/cuda/device_mask.hpp"
+#include "framework/tensor/cuda/launch.cuh"
+
+namespace maskerade::cuda {
+
+void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t stream) {
+  DeviceSteps(stream).for_each(tile_rows, body);
+}
+
+}  // namespace maskerade::cuda
