@@ -130,22 +130,6 @@ CostFacts cost_of(const Made& made, DType dtype) {
   return cost;
 }
 
-std::vector<HeadResult> heads_of(const Mask& mask,
-                                 const AttentionShape& shape,
-                                 const Fidelity& fidelity) {
-  const std::vector<double> densities = head_densities(mask, shape);
-  std::vector<HeadResult> heads;
-  for (std::size_t i = 0; i < fidelity.heads.size(); ++i) {
-    const auto number = static_cast<std::int64_t>(i);
-    heads.push_back({.batch = number / shape.query_heads,
-                     .head = number % shape.query_heads,
-                     .density = densities[i],
-                     .recall = fidelity.heads[i].attention_recall,
-                     .rel_l2_error = fidelity.heads[i].rel_l2_error});
-  }
-  return heads;
-}
-
 std::optional<double> attainable_ms(const CellContext& context,
                                     const Mask& mask,
                                     const CellResult& result) {
@@ -174,6 +158,22 @@ void check_against_dense(const CellContext& context,
 }
 
 }  // namespace
+
+std::vector<HeadResult> heads_of(const Mask& mask,
+                                 const AttentionShape& shape,
+                                 const Fidelity& fidelity) {
+  const std::vector<double> densities = head_densities(mask, shape);
+  std::vector<HeadResult> heads;
+  for (std::size_t i = 0; i < fidelity.heads.size(); ++i) {
+    const auto number = static_cast<std::int64_t>(i);
+    heads.push_back({.batch = number / shape.query_heads,
+                     .head = number % shape.query_heads,
+                     .density = densities[i],
+                     .recall = fidelity.heads[i].attention_recall,
+                     .rel_l2_error = fidelity.heads[i].rel_l2_error});
+  }
+  return heads;
+}
 
 MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape) {
   MaskCounts counts = count(mask);

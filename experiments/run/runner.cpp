@@ -13,13 +13,14 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
+#include "experiments/run/cuda_cell.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 namespace {
 
 constexpr const char* kDenseName = "dense";
-constexpr const char* kNoCuda = "this build has no CUDA backend";
+constexpr const char* kCuda = "cuda";
 
 void fail(CellResult& result, const std::string& reason) {
   result.status = CellStatus::kFailed;
@@ -54,6 +55,8 @@ class CurrentWorkload {
     loaded_ = cell.workload;
     reference_.reset();
     reference_check_.reset();
+    cuda_reference_.reset();
+    cuda_check_.reset();
     workload_.reset();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
@@ -88,6 +91,18 @@ class CurrentWorkload {
     return *reference_;
   }
 
+  // The same on the CUDA device, which holds q, k and v meanwhile.
+  CudaReference& cuda_reference(const AttentionInputs& inputs, std::size_t check) {
+    if (cuda_check_ != check) {
+      cuda_check_.reset();
+      cuda_reference_.reset();
+      cuda_reference_ = std::make_unique<CudaReference>(inputs, experiment_.checks[check].first,
+                                                        options_.threads);
+      cuda_check_ = check;
+    }
+    return *cuda_reference_;
+  }
+
  private:
   const Experiment& experiment_;
   const RunOptions& options_;
@@ -96,6 +111,8 @@ class CurrentWorkload {
   std::unique_ptr<Workload> workload_;
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
+  std::optional<std::size_t> cuda_check_;
+  std::unique_ptr<CudaReference> cuda_reference_;
 };
 
 // What the results say of where the data came from.
@@ -139,20 +156,54 @@ void describe_source(const NpySource& source, CellResult& result) {
   }
 }
 
+void run_cuda_job(const Experiment& experiment,
+                  const Job& job,
+                  const RunOptions& options,
+                  const AttentionInputs& inputs,
+                  CurrentWorkload& current,
+                  CellResult& result) {
+  CudaReference& dense = current.cuda_reference(inputs, job.cell.check);
+  const CudaCellContext context{inputs, current.workload().dtype, dense,
+                                experiment.checks[job.cell.check].second, options};
+  result.dense_kernel = dense.plan.kernel_name();
+  if (job.is_dense_reference) {
+    run_cuda_dense_cell(context, result);
+  } else {
+    run_cuda_cell(context, Pipeline(experiment.pipelines[job.cell.pipeline].maskers),
+                  job.cell.kernel, job.cell.mask_seed, result);
+  }
+}
+
+// What results on the device have of their own: its name, no peaks, and the tolerance of its
+// kernels' arithmetic unless the experiment states one.
+void describe_cuda(const CheckSpec& check, CellResult& result) {
+  if (!cuda_device().is_available) return;
+  result.machine += "; " + cuda_device().name;
+  result.peaks.reset();
+  result.cost_model.clear();
+  if (!result.facts) return;
+  const double usual =
+      tolerance_of(cuda_arithmetic(result.facts->dtype, result.facts->shape.head_dim));
+  result.tolerance = check.tolerance.value_or(usual);
+  result.tolerance_is_loosened = result.tolerance > usual;
+}
+
 void run_job(const Experiment& experiment,
              const Job& job,
              const RunOptions& options,
              CurrentWorkload& current,
              CellResult& result) {
   if (current.load_failure()) return fail(result, *current.load_failure());
-  if (job.cell.device != "cpu") {
+  const bool is_cuda = job.cell.device == kCuda;
+  if (is_cuda && !cuda_device().is_available) {
     result.status = CellStatus::kUnavailable;
-    result.reason = kNoCuda;
+    result.reason = cuda_device().reason;
     return;
   }
   const auto& [check, measure] = experiment.checks[job.cell.check];
   const std::optional<std::string> failure = failure_of([&] {
     const AttentionInputs inputs = current.workload().inputs();
+    if (is_cuda) return run_cuda_job(experiment, job, options, inputs, current, result);
     const DenseReference& dense = current.reference(inputs, job.cell.check);
     const CellContext context{inputs, current.workload().dtype, dense, measure, options};
     result.dense_kernel = dense.plan.kernel_mix();
@@ -264,6 +315,7 @@ RunOutcome run_experiment(const Experiment& experiment,
       result.facts = WorkloadFacts{workload.shape,  workload.dtype, workload.causal,
                                    workload.source, workload.layer, workload.scale};
     }
+    if (job.cell.device == kCuda) describe_cuda(experiment.checks[job.cell.check].first, result);
     if (listener.find_finished) {
       result.key = keys.next_key(job, result, current.load_failure() ? "" : current.fingerprint());
       if (std::optional<CellResult> kept = listener.find_finished(result.key)) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "attention/cuda/detail/attend_arguments.hpp"
+#include "attention/cuda/detail/matrix_shapes.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
 #include "framework/tensor/dtype.hpp"
@@ -15,11 +16,6 @@ namespace maskerade::cuda {
 
 // Largest head_dim of the plain kernels.
 inline constexpr std::int64_t kMostHeadDim = 256;
-
-// Whether matrix products have a kernel for it; otherwise the plain kernels take it.
-constexpr bool has_matrix_kernel(DType dtype, std::int64_t head_dim) {
-  return dtype != DType::kFloat32 && (head_dim == 64 || head_dim == 128);
-}
 
 void plan_tiles(const TilePlan& plan, cudaStream_t stream);
 void plan_rows(const RowPlan& plan, cudaStream_t stream);

@@ -35,8 +35,10 @@ class TileRowKeys {
     const TileEntry entry = plan_.arrays.entries[entries_.begin + step / 2];
     const std::int64_t column = step % 2 * 32 + lane;
     const std::uint64_t word =
-        entry.bits < 0 ? plan_.mask.visible_word(query_, entry.tile)
-                       : plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() + row_];
+        entry.bits == kAllVisible   ? plan_.mask.visible_word(query_, entry.tile)
+        : entry.bits == kNoneActive ? 0
+                                    : plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() +
+                                                        row_];
     Candidate candidate{std::int64_t{entry.tile} * kTileKeys + column, ((word >> column) & 1U) != 0,
                         0};
     if (candidate.is_active && entry.bits >= 0 && plan_.mask.has_sampled()) {

@@ -113,9 +113,11 @@ struct TileLayout {
 // A tile that a piece's rows attend to.
 struct TileEntry {
   std::int32_t tile = 0;
-  // >= 0: its words are bits[bits * piece_rows + row]; -1: every row attends to all that it sees.
+  // >= 0: its words are bits[bits * piece_rows + row]; else kAllVisible or kNoneActive.
   std::int32_t bits = -1;
 };
+inline constexpr std::int32_t kAllVisible = -1;  // every row attends to all that it sees
+inline constexpr std::int32_t kNoneActive = -2;  // no row attends to any: in dense plans
 
 // The arrays of a plan, in one memory space.
 struct TilePlanArrays {
@@ -146,10 +148,11 @@ struct TilePlan {
 
 namespace detail {
 
-// Bit t: tile 64 * word + t is in the piece's list; and in `partial` when it needs words.
+// Bit t: tile 64 * word + t is in the piece's list, needs words, has an active entry.
 struct PieceTiles {
   std::uint64_t listed = 0;
   std::uint64_t partial = 0;
+  std::uint64_t active = 0;
 };
 
 MASKERADE_HOST_DEVICE PieceTiles piece_tiles(const TilePlan& plan,
@@ -177,8 +180,8 @@ MASKERADE_HOST_DEVICE PieceTiles piece_tiles(const TilePlan& plan,
       any |= std::uint64_t{1} << ((mask.sampled_keys[s] - first_key) / kTileKeys);
     }
   }
-  if (plan.is_dense) any = low_bits(ceil_div(most_end, kTileKeys) - word * 64);
-  return {any, any & ~full};
+  const std::uint64_t visible = low_bits(ceil_div(most_end, kTileKeys) - word * 64);
+  return {plan.is_dense ? visible : any, any & ~full, any};
 }
 
 struct CountTiles {
@@ -207,7 +210,10 @@ struct ListTiles {
         return;
       }
       const auto tile = static_cast<std::int32_t>(word * 64 + bit);
-      plan.arrays.entries[entry++] = {tile, is_partial ? static_cast<std::int32_t>(bits) : -1};
+      const bool is_active = ((tiles.active >> bit) & 1U) != 0;
+      plan.arrays.entries[entry++] = {tile, is_partial  ? static_cast<std::int32_t>(bits)
+                                            : is_active ? kAllVisible
+                                                        : kNoneActive};
       if (is_partial) plan.arrays.sources[bits++] = piece * plan.mask.tiles() + tile;
     }
   }

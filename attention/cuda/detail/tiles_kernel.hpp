@@ -119,14 +119,14 @@ class TilesKernel {
     const bool has_biases = plan_.mask.has_sampled() && entry.bits >= 0;
     const float* const biases = has_biases ? fill_biases(first_key) : nullptr;
     if (is_idle_) return;
-    if (entry.bits < 0 &&
+    if (entry.bits == kAllVisible &&
         lane_.all_in_warp(smaller(ends_[0], ends_[1]) >= first_key + kTileKeys)) {
       rows.step(lane_, keys, values, [&](int, int, float score) { return score * scale; });
       return;
     }
     std::uint64_t words[2];
     for (int half = 0; half < 2; ++half) {
-      words[half] = entry.bits < 0 ? low_bits(ends_[half] - first_key) : 0;
+      words[half] = entry.bits == kAllVisible ? low_bits(ends_[half] - first_key) : 0;
       if (entry.bits >= 0 && rows_[half] >= 0) {
         words[half] = plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() +
                                         plan_.layout.piece_row(rows_[half])];

@@ -168,13 +168,21 @@ class EmulatedLane {
   bool has_begun_ = false;
   ucontext_t context_ = {};
   jmp_buf place_;
-  std::vector<std::byte> stack_;
 };
 
 class EmulatedBlock {
  public:
-  EmulatedBlock(int threads, std::int64_t block, std::byte* shared, int shared_bytes, unsigned seed)
-      : block_(block),
+  static constexpr std::size_t kStackBytes = 128 * 1024;
+
+  // stacks: [threads][kStackBytes].
+  EmulatedBlock(int threads,
+                std::int64_t block,
+                std::byte* shared,
+                int shared_bytes,
+                std::byte* stacks,
+                unsigned seed)
+      : stacks_(stacks),
+        block_(block),
         shared_(shared),
         shared_bytes_(shared_bytes),
         random_(seed),
@@ -189,10 +197,9 @@ class EmulatedBlock {
       EmulatedLane& lane = lanes_[i];
       lane.owner_ = this;
       lane.thread_ = static_cast<int>(i);
-      lane.stack_.resize(kStackBytes);
       getcontext(&lane.context_);
-      lane.context_.uc_stack.ss_sp = lane.stack_.data();
-      lane.context_.uc_stack.ss_size = lane.stack_.size();
+      lane.context_.uc_stack.ss_sp = stacks_ + i * kStackBytes;
+      lane.context_.uc_stack.ss_size = kStackBytes;
       lane.context_.uc_link = nullptr;
       const auto address = reinterpret_cast<std::uintptr_t>(&lane);
       makecontext(&lane.context_, reinterpret_cast<void (*)()>(&EmulatedBlock::begin), 2,
@@ -227,7 +234,6 @@ class EmulatedBlock {
 
  private:
   friend class EmulatedLane;
-  static constexpr std::size_t kStackBytes = 128 * 1024;
   struct Warp {
     EmulatedLane::Slots slots[2];
   };
@@ -295,6 +301,7 @@ class EmulatedBlock {
     }
   }
 
+  std::byte* stacks_;
   std::int64_t block_;
   std::byte* shared_;
   int shared_bytes_;
@@ -344,13 +351,15 @@ void run_emulated(std::int64_t blocks,
                   const Arguments& arguments,
                   const Plan& plan,
                   unsigned seed) {
+  const auto bytes = static_cast<std::size_t>(shared_bytes);
+  const std::unique_ptr<std::byte, void (*)(void*)> shared(
+      static_cast<std::byte*>(std::aligned_alloc(128, (bytes + 127) / 128 * 128)), std::free);
+  const std::unique_ptr<std::byte[]> stacks(
+      new std::byte[static_cast<std::size_t>(Kernel::kThreads) * EmulatedBlock::kStackBytes]);
   for (std::int64_t block = 0; block < blocks; ++block) {
-    const auto bytes = static_cast<std::size_t>(shared_bytes);
-    const std::unique_ptr<std::byte, void (*)(void*)> shared(
-        static_cast<std::byte*>(std::aligned_alloc(128, (bytes + 127) / 128 * 128)), std::free);
     std::memset(shared.get(), 0xFF, bytes);
     EmulatedBlock emulated(Kernel::kThreads, block, shared.get(), shared_bytes,
-                           seed + static_cast<unsigned>(block));
+                           stacks.get(), seed + static_cast<unsigned>(block));
     emulated.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared.get()).run(); });
   }
 }
