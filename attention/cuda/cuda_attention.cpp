@@ -27,8 +27,7 @@ constexpr std::int64_t kWantedBlocks = 528;
 constexpr std::int64_t kLeastKeysOfSplit = 256;
 
 std::int64_t splits_of(std::int64_t row_blocks, std::int64_t key_len) {
-  const std::int64_t wanted = (kWantedBlocks + row_blocks - 1) / row_blocks;
-  return std::clamp<std::int64_t>(wanted, 1,
+  return std::clamp<std::int64_t>(kWantedBlocks / row_blocks, 1,
                                   std::max<std::int64_t>(key_len / kLeastKeysOfSplit, 1));
 }
 

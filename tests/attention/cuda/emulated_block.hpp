@@ -93,8 +93,8 @@ class EmulatedLane {
 
   // PTX ISA, matrix fragments for mma.m16n8k16 with 16-bit a and b: with group = l / 4 and
   // in_group = l % 4, a_i lies in row group (i < 2 or 4 <= i < 6) or group + 8 and column
-  // 2 in_group + (i & 1), plus 8 for i >= 4; b_i in row 2 in_group + (i & 1), plus 8 for i >= 2, and
-  // column group; c_i in row group (i < 2) or group + 8 and column 2 in_group + (i & 1).
+  // 2 in_group + (i & 1), plus 8 for i >= 4; b_i in row 2 in_group + (i & 1), plus 8 for i >= 2,
+  // and column group; c_i in row group (i < 2) or group + 8 and column 2 in_group + (i & 1).
   template <DType kType>
   void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
     const std::uint32_t registers[6] = {a[0], a[1], a[2], a[3], b0, b1};
@@ -126,7 +126,8 @@ class EmulatedLane {
     return load_float(kType, data, static_cast<std::size_t>(index));
   }
   void store_pair(float* to, float first, float second) const {
-    if (reinterpret_cast<std::uintptr_t>(to) % 8 != 0) throw std::logic_error("store_pair: address");
+    if (reinterpret_cast<std::uintptr_t>(to) % 8 != 0)
+      throw std::logic_error("store_pair: address");
     to[0] = first;
     to[1] = second;
   }
@@ -358,8 +359,8 @@ void run_emulated(std::int64_t blocks,
       new std::byte[static_cast<std::size_t>(Kernel::kThreads) * EmulatedBlock::kStackBytes]);
   for (std::int64_t block = 0; block < blocks; ++block) {
     std::memset(shared.get(), 0xFF, bytes);
-    EmulatedBlock emulated(Kernel::kThreads, block, shared.get(), shared_bytes,
-                           stacks.get(), seed + static_cast<unsigned>(block));
+    EmulatedBlock emulated(Kernel::kThreads, block, shared.get(), shared_bytes, stacks.get(),
+                           seed + static_cast<unsigned>(block));
     emulated.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared.get()).run(); });
   }
 }

@@ -8,12 +8,9 @@
 #include <random>
 
 #include "attention/attention_output.hpp"
-#include "attention/cuda/detail/plain_kernel.hpp"
-#include "attention/cuda/detail/rows_kernel.hpp"
-#include "attention/cuda/detail/tiles_kernel.hpp"
 #include "attention/reference/oracle.hpp"
-#include "tests/attention/cuda/emulated_block.hpp"
 #include "tests/attention/cuda/host_plan.hpp"
+#include "tests/attention/cuda/run_kernels.hpp"
 #include "tests/attention/random_problem.hpp"
 
 namespace maskerade::cuda {
@@ -52,42 +49,6 @@ struct Attention {
   AttendArguments arguments;
 };
 
-template <DType kType, int kDim>
-void run_tiles(const AttendArguments& arguments, const TilePlan& plan, unsigned seed) {
-  using Kernel = TilesKernel<EmulatedLane, kType, kDim>;
-  run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits,
-                       Kernel::shared_bytes(plan.mask.has_sampled()), arguments, plan, seed);
-}
-
-template <DType kType, int kDim>
-void run_rows(const AttendArguments& arguments, const RowPlan& plan, unsigned seed) {
-  using Kernel = RowsKernel<EmulatedLane, kType, kDim>;
-  run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits, Kernel::kSharedBytes,
-                       arguments, plan, seed);
-}
-
-template <typename Keys>
-void run_plain(const AttendArguments& arguments,
-               const typename Keys::Plan& plan,
-               DType dtype,
-               unsigned seed) {
-  const auto run = [&]<DType kType>() {
-    using Kernel = PlainKernel<EmulatedLane, kType, Keys>;
-    run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits * Kernel::kGroups,
-                         Kernel::kSharedBytes, arguments, plan, seed);
-  };
-  if (dtype == DType::kFloat32) run.template operator()<DType::kFloat32>();
-  if (dtype == DType::kFloat16) run.template operator()<DType::kFloat16>();
-  if (dtype == DType::kBFloat16) run.template operator()<DType::kBFloat16>();
-}
-
-template <typename Layout>
-void merge(const AttendArguments& arguments, const Layout& layout, std::int64_t rows) {
-  if (arguments.splits == 1) return;
-  HostSteps().for_each(layout.row_blocks() * rows * arguments.head_dim,
-                       MergeParts<Layout>{arguments, layout, rows});
-}
-
 enum class Family { kMatrix, kPlain };
 
 AttentionOutput attend_tiles(const AttentionInputs& inputs,
@@ -97,18 +58,12 @@ AttentionOutput attend_tiles(const AttentionInputs& inputs,
                              std::int64_t splits,
                              unsigned seed) {
   Attention attention(inputs, splits, plan.layout.row_blocks() * kBlockRows);
-  const AttendArguments& arguments = attention.arguments;
-  const std::int64_t dim = inputs.shape.head_dim;
   if (family == Family::kPlain) {
-    run_plain<TileRowKeys>(arguments, plan, dtype, seed);
-  } else if (dtype == DType::kFloat16) {
-    dim == 64 ? run_tiles<DType::kFloat16, 64>(arguments, plan, seed)
-              : run_tiles<DType::kFloat16, 128>(arguments, plan, seed);
+    emulate_plain<TileRowKeys>(attention.arguments, plan, dtype, seed);
   } else {
-    dim == 64 ? run_tiles<DType::kBFloat16, 64>(arguments, plan, seed)
-              : run_tiles<DType::kBFloat16, 128>(arguments, plan, seed);
+    emulate_tiles(attention.arguments, plan, dtype, seed);
   }
-  merge(arguments, plan.layout, kBlockRows);
+  if (splits > 1) emulate_merge(attention.arguments, plan.layout, kBlockRows);
   return std::move(attention.output);
 }
 
@@ -119,18 +74,12 @@ AttentionOutput attend_rows(const AttentionInputs& inputs,
                             std::int64_t splits,
                             unsigned seed) {
   Attention attention(inputs, splits, plan.layout.row_blocks() * kListRows);
-  const AttendArguments& arguments = attention.arguments;
-  const std::int64_t dim = inputs.shape.head_dim;
   if (family == Family::kPlain) {
-    run_plain<ListedRowKeys>(arguments, plan, dtype, seed);
-  } else if (dtype == DType::kFloat16) {
-    dim == 64 ? run_rows<DType::kFloat16, 64>(arguments, plan, seed)
-              : run_rows<DType::kFloat16, 128>(arguments, plan, seed);
+    emulate_plain<ListedRowKeys>(attention.arguments, plan, dtype, seed);
   } else {
-    dim == 64 ? run_rows<DType::kBFloat16, 64>(arguments, plan, seed)
-              : run_rows<DType::kBFloat16, 128>(arguments, plan, seed);
+    emulate_rows(attention.arguments, plan, dtype, seed);
   }
-  merge(arguments, plan.layout, kListRows);
+  if (splits > 1) emulate_merge(attention.arguments, plan.layout, kListRows);
   return std::move(attention.output);
 }
 
@@ -181,8 +130,8 @@ TEST(CudaKernels, EveryKernelEqualsTheOracleOverRandomProblems) {
     const bool is_matrix = trial % 2 == 0;
     shape.head_dim = is_matrix ? pick({64, 128}) : pick({20, 32, 80, 256});
     const bool causal = shape.query_len <= shape.key_len && engine() % 2 == 0;
-    const DType dtype = is_matrix ? static_cast<DType>(1 + trial / 2 % 2)
-                                  : static_cast<DType>(trial / 2 % 3);
+    const DType dtype =
+        is_matrix ? static_cast<DType>(1 + trial / 2 % 2) : static_cast<DType>(trial / 2 % 3);
     const RandomProblem problem(shape, dtype, causal, trial);
     const MaskExtent extent{pick({1, shape.batch}), pick({1, shape.kv_heads, shape.query_heads})};
     const RandomMaskOptions options{.tiles = static_cast<double>(engine() % 3) * 0.4,
@@ -207,8 +156,7 @@ TEST(CudaKernels, EveryKernelEqualsTheOracleOverRandomProblems) {
                     tolerance_of(dtype, family));
     }
     SCOPED_TRACE("rows");
-    const HostRowPlan rows(host, shape, pick({1, 2, 64}),
-                           shape.rows() * shape.key_len);
+    const HostRowPlan rows(host, shape, pick({1, 2, 64}), shape.rows() * shape.key_len);
     ASSERT_EQ(rows.overflow, 0);
     expect_oracle(problem.inputs, mask,
                   attend_rows(problem.inputs, rows.plan, dtype, family, splits, trial),
