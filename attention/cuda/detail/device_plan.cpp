@@ -1,6 +1,7 @@
 #include "attention/cuda/detail/device_plan.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "attention/cuda/detail/kernels.hpp"
 #include "attention/detail/bit_words.hpp"
@@ -13,6 +14,10 @@ namespace {
 std::int64_t span_tiles_of(std::int64_t pieces, std::int64_t tiles) {
   constexpr std::int64_t kMostIndices = std::int64_t{1} << 22;
   return pieces * tiles <= kMostIndices ? 1 : 64;
+}
+
+std::int64_t listed_count(const std::vector<TileEntry>& listed) {
+  return static_cast<std::int64_t>(listed.size());
 }
 
 }  // namespace
@@ -66,14 +71,21 @@ DeviceTilePlan::DeviceTilePlan(const AttentionShape& shape,
 
 std::int64_t DeviceTilePlan::keys_touched() const {
   const std::vector<std::int64_t> offsets = entry_offsets.download();
+  const std::vector<TileEntry> listed = entries.download();
   const std::int64_t words = plan.mask.words();
-  std::int64_t tiles = 0;
+  const std::int64_t missing = plan.mask.tiles() * kTileKeys - plan.mask.key_len;  // of the last
+  std::int64_t keys = 0;
   for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
     const std::int64_t piece = plan.layout.piece_of(block);
-    tiles += offsets[static_cast<std::size_t>((piece + 1) * words)] -
-             offsets[static_cast<std::size_t>(piece * words)];
+    const std::int64_t begin = offsets[static_cast<std::size_t>(piece * words)];
+    const std::int64_t end = offsets[static_cast<std::size_t>((piece + 1) * words)];
+    if (end > listed_count(listed)) return 0;  // an overflow, which attending reports
+    keys += (end - begin) * kTileKeys;
+    if (end > begin && listed[static_cast<std::size_t>(end - 1)].tile == plan.mask.tiles() - 1) {
+      keys -= missing;
+    }
   }
-  return std::min(tiles * kTileKeys, plan.layout.row_blocks() * plan.mask.key_len);
+  return keys;
 }
 
 std::int64_t DeviceTilePlan::size_bytes() const noexcept {

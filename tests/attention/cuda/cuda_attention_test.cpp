@@ -66,6 +66,9 @@ void expect_oracle(const AttentionInputs& inputs,
   }
   EXPECT_LE(worst, tolerance);
   EXPECT_LE(worst_lse, 1e-4);
+  // What was not written is poison.
+  for (const float value : output.out) ASSERT_FALSE(std::isnan(value));
+  for (const float value : output.lse) ASSERT_FALSE(std::isnan(value));
 }
 
 void expect_oracle_by_every_kernel(const AttentionInputs& inputs,
@@ -122,7 +125,9 @@ TEST(CudaAttention, EveryKernelEqualsTheOracleOverRandomProblems) {
     const Mask mask = trial % 10 == 0
                           ? Mask::full(problem.inputs.visibility, extent)
                           : random_mask(problem.inputs.visibility, extent, options, trial);
-    expect_oracle_by_every_kernel(problem.inputs, mask, dtype);
+    // The oracle is slow: not every row of a large problem.
+    const std::int64_t step = 1 + shape.rows() * shape.key_len * shape.head_dim / 50'000'000;
+    expect_oracle_by_every_kernel(problem.inputs, mask, dtype, step);
     if (HasFailure()) break;
   }
 }
