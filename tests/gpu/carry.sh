@@ -25,7 +25,7 @@ mkdir -p "$folder/bin/plugins" "$folder/lib"
 cp "$built/maskerade" "${tests[@]/#/$built/}" "$folder/bin/"
 cp "$built"/plugins/*.so "$folder/bin/plugins/"
 # The C library belongs to the machine.
-ldd "$folder"/bin/* "$folder"/bin/plugins/*.so 2>/dev/null |
+find "$folder/bin" -type f -print0 | xargs -0 ldd |
   sed -n 's/.*=> \(\/[^ ]*\) (.*/\1/p' | sort -u |
   grep -vE '/(ld-linux|libc\.so|libm\.so|libdl\.so|libpthread\.so|librt\.so)' |
   xargs -I{} cp -L {} "$folder/lib/"
