@@ -75,6 +75,7 @@ struct CudaPlan::State {
 struct CudaAttention::State {
   AttentionShape shape;
   DType dtype;
+  double scale;
   CudaStream stream;
   DeviceBuffer<std::byte> q, k, v;
   DeviceBuffer<float> out, lse;
@@ -157,6 +158,7 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
   const cudaStream_t stream = state.stream.get();
   state.shape = shape;
   state.dtype = inputs.k.dtype;
+  state.scale = inputs.scale;
   state.q = upload_tensor(inputs.q, stream);
   state.k = upload_tensor(inputs.k, stream);
   state.v = upload_tensor(inputs.v, stream);
@@ -179,18 +181,17 @@ CudaAttention::~CudaAttention() = default;
 
 CudaMask CudaAttention::upload(const Mask& mask) {
   check_fit(mask, state_->shape);
-  auto uploaded = std::make_unique<CudaMask::State>(CudaMask::State{
-      .mask = DeviceMask::upload(mask, state_->stream.get()),
-      .bounds = cuda::MaskBounds::of(mask),
-      .visibility = mask.visibility()});
+  auto uploaded = std::make_unique<CudaMask::State>(
+      CudaMask::State{.mask = DeviceMask::upload(mask, state_->stream.get()),
+                      .bounds = cuda::MaskBounds::of(mask),
+                      .visibility = mask.visibility()});
   state_->stream.synchronize();
   return CudaMask(std::move(uploaded));
 }
 
 CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel) {
   const AttentionShape& shape = state_->shape;
-  const bool is_rows =
-      kernel ? *kernel == Kernel::kRows : shape.query_len < kFewQueries;
+  const bool is_rows = kernel ? *kernel == Kernel::kRows : shape.query_len < kFewQueries;
   const char* family = state_->has_matrix_kernel() ? "sm80" : "plain";
   const std::int64_t key_bytes =
       2 * shape.head_dim * static_cast<std::int64_t>(size_of(state_->dtype));
@@ -198,9 +199,8 @@ CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel)
   const cuda::MaskBounds& bounds = mask.state_->bounds;
   const cudaStream_t stream = state_->stream.get();
   if (is_rows) {
-    return CudaPlan(std::make_unique<CudaPlan::State>(
-        CudaPlan::State{DeviceRowPlan(shape, view, bounds, stream),
-                        fmt::format("rows {}", family), key_bytes}));
+    return CudaPlan(std::make_unique<CudaPlan::State>(CudaPlan::State{
+        DeviceRowPlan(shape, view, bounds, stream), fmt::format("rows {}", family), key_bytes}));
   }
   const bool is_dense = kernel == Kernel::kDense;
   return CudaPlan(std::make_unique<CudaPlan::State>(
@@ -228,6 +228,22 @@ void CudaAttention::download(const CudaPlan& plan, AttentionOutput& output) {
     throw Error("the " + plan.kernel_name() +
                 " plan is larger than the upper bounds that were stated for its mask");
   }
+}
+
+CudaOracle CudaAttention::attend_oracle(const CudaMask& mask) {
+  const AttentionShape& shape = state_->shape;
+  const cudaStream_t stream = state_->stream.get();
+  const DeviceBuffer<double> out(shape.rows() * shape.head_dim, stream);
+  const DeviceBuffer<double> lse(shape.rows(), stream);
+  cuda::attend_oracle({.attend = state_->arguments,
+                       .scale = state_->scale,
+                       .dtype = state_->dtype,
+                       .mask = mask.state_->mask.view(),
+                       .query_heads = shape.query_heads,
+                       .out = out.data(),
+                       .lse = lse.data()},
+                      shape.rows(), stream);
+  return {out.download(), lse.download()};
 }
 
 double CudaAttention::time_ms(const std::function<void()>& enqueue, CudaCache cache) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "attention/attention_output.hpp"
 #include "attention/plan.hpp"
@@ -59,6 +60,12 @@ class CudaPlan {
   std::unique_ptr<State> state_;
 };
 
+// What the device's oracle gives.
+struct CudaOracle {
+  std::vector<double> out;  // [batch, query_heads, query_len, head_dim]; zeros without active keys
+  std::vector<double> lse;  // [batch, query_heads, query_len]; -inf without active keys
+};
+
 // Attention over one problem on the CUDA device. q, k and v are uploaded once; masks come from the
 // host; plans are made on the device without waiting for it. Without a device, or in a build
 // without nvcc, the constructor throws Error with the reason of cuda_device(). One thread at a
@@ -83,6 +90,10 @@ class CudaAttention {
   void poison();
   // The result of the last attend. Throws Error when the plan overflowed its upper bounds.
   void download(const CudaPlan& plan, AttentionOutput& output);
+
+  // Naive float64 attention over exactly the mask's keys, on the device, by the definition; for
+  // tests of more rows than the CPU's oracle has time for. Waits.
+  CudaOracle attend_oracle(const CudaMask& mask);
 
   // Milliseconds of what `enqueue` enqueues, by events.
   double time_ms(const std::function<void()>& enqueue, CudaCache cache);

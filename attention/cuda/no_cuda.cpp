@@ -34,6 +34,7 @@ CudaPlan CudaAttention::plan(const CudaMask&, std::optional<Kernel>) { refuse();
 void CudaAttention::attend(const CudaPlan&) { refuse(); }
 void CudaAttention::poison() { refuse(); }
 void CudaAttention::download(const CudaPlan&, AttentionOutput&) { refuse(); }
+CudaOracle CudaAttention::attend_oracle(const CudaMask&) { refuse(); }
 double CudaAttention::time_ms(const std::function<void()>&, CudaCache) { refuse(); }
 
 }  // namespace maskerade

@@ -43,7 +43,7 @@ struct RowState {
 // Where a row's result goes: to out and lse, or to its part.
 struct RowTarget {
   float* out;
-  float* lse;       // null: a part
+  float* lse;  // null: a part
   float* part_top;
   float* part_sum;
 };

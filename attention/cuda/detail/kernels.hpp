@@ -6,6 +6,7 @@
 
 #include "attention/cuda/detail/attend_arguments.hpp"
 #include "attention/cuda/detail/matrix_shapes.hpp"
+#include "attention/cuda/detail/oracle_steps.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
 #include "framework/tensor/dtype.hpp"
@@ -38,6 +39,9 @@ void attend_rows_plain(const AttendArguments& arguments,
                        const RowPlan& plan,
                        DType dtype,
                        cudaStream_t stream);
+
+// Float64, over `rows` rows.
+void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t stream);
 
 void merge_tile_parts(const AttendArguments& arguments,
                       const TileLayout& layout,

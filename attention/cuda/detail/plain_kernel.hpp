@@ -35,10 +35,10 @@ class TileRowKeys {
     const TileEntry entry = plan_.arrays.entries[entries_.begin + step / 2];
     const std::int64_t column = step % 2 * 32 + lane;
     const std::uint64_t word =
-        entry.bits == kAllVisible   ? plan_.mask.visible_word(query_, entry.tile)
-        : entry.bits == kNoneActive ? 0
-                                    : plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() +
-                                                        row_];
+        entry.bits == kAllVisible ? plan_.mask.visible_word(query_, entry.tile)
+        : entry.bits == kNoneActive
+            ? 0
+            : plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() + row_];
     Candidate candidate{std::int64_t{entry.tile} * kTileKeys + column, ((word >> column) & 1U) != 0,
                         0};
     if (candidate.is_active && entry.bits >= 0 && plan_.mask.has_sampled()) {
@@ -63,11 +63,8 @@ class ListedRowKeys {
   using Plan = RowPlan;
   static constexpr int kRows = kListRows;
 
-  MASKERADE_DEVICE ListedRowKeys(const RowPlan& plan,
-                                 std::int64_t row_block,
-                                 int row,
-                                 std::int64_t split,
-                                 std::int64_t splits)
+  MASKERADE_DEVICE ListedRowKeys(
+      const RowPlan& plan, std::int64_t row_block, int row, std::int64_t split, std::int64_t splits)
       : plan_(plan), row_(row) {
     keys_ = plan.keys_of(plan.layout.piece_of(row_block)).split(split, splits);
   }

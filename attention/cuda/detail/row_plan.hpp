@@ -87,10 +87,10 @@ struct RowLayout {
 };
 
 struct RowPlanArrays {
-  std::int64_t* offsets = nullptr;    // [pieces * spans + 1] in keys
-  std::int32_t* keys = nullptr;       // [capacity] ascending within a piece
-  std::uint16_t* rows = nullptr;      // [capacity] bit r: row r attends to the key; null: all do
-  float* biases = nullptr;            // [capacity][layers of the layout] -log2 p; null: p is 1
+  std::int64_t* offsets = nullptr;  // [pieces * spans + 1] in keys
+  std::int32_t* keys = nullptr;     // [capacity] ascending within a piece
+  std::uint16_t* rows = nullptr;    // [capacity] bit r: row r attends to the key; null: all do
+  float* biases = nullptr;          // [capacity][layers of the layout] -log2 p; null: p is 1
   std::int64_t capacity = 0;
   std::int32_t* overflow = nullptr;  // set to 1 when the capacity was too small
 };
@@ -170,9 +170,9 @@ struct ListKeys {
     plan.arrays.keys[at] = key;
     unsigned rows = 0;
     for (std::int64_t layer = 0; layer < plan.layout.layers_of(piece); ++layer) {
-      rows |= static_cast<unsigned>(
-                  (plan.mask.support_word(slice + layer, query, tile) >> column) & 1U)
-              << layer;
+      rows |=
+          static_cast<unsigned>((plan.mask.support_word(slice + layer, query, tile) >> column) & 1U)
+          << layer;
       if (plan.arrays.biases != nullptr) {
         plan.arrays.biases[at * plan.layers() + layer] =
             -log2f(plan.mask.sampled_probability(slice + layer, query, key));

@@ -7,8 +7,8 @@
 namespace maskerade::cuda {
 
 // Attention over listed keys, float16 or bfloat16 by matrix products of 16 rows, the query heads of
-// one kv group: each listed row of K and V is read once for all of them. A block of four warps has a
-// part of a row block's keys; a warp takes every fourth run of 16 keys, copies ahead for itself
+// one kv group: each listed row of K and V is read once for all of them. A block of four warps has
+// a part of a row block's keys; a warp takes every fourth run of 16 keys, copies ahead for itself
 // alone, and the four results are merged at the end.
 template <typename Lane, DType kType, int kDim>
 class RowsKernel {
@@ -45,10 +45,9 @@ class RowsKernel {
     const int steps = runs > warp_ ? (runs - warp_ + kWarps - 1) / kWarps : 0;
 
     const auto* q = static_cast<const std::byte*>(arguments_.q);
-    copy_rows<Lane, kDim>(lane_, lane_.thread(), kThreads, kListRows,
-                          static_cast<int>(place.heads), {shared_}, [&](int row) {
-                            return q + layout.row_of(place, row) * kDim * 2;
-                          });
+    copy_rows<Lane, kDim>(lane_, lane_.thread(), kThreads, kListRows, static_cast<int>(place.heads),
+                          {shared_},
+                          [&](int row) { return q + layout.row_of(place, row) * kDim * 2; });
     lane_.commit_copies();
     for (int step = 0; step < kStages - 1; ++step) copy_step(step, steps);
     lane_.template wait_copies<kStages - 1>();
@@ -84,12 +83,10 @@ class RowsKernel {
     if (step < steps) {
       const std::int64_t first = first_of(step);
       const int id = lane_.in_warp();
-      const auto valid =
-          static_cast<int>(smaller<std::int64_t>(kKeys, range_.end - first));
+      const auto valid = static_cast<int>(smaller<std::int64_t>(kKeys, range_.end - first));
       const std::int32_t* const listed = plan_.arrays.keys + first;
-      copy_rows<Lane, kDim>(lane_, id, 32, kKeys, valid, keys_of(step), [&](int row) {
-        return keys_ + std::int64_t{listed[row]} * kDim * 2;
-      });
+      copy_rows<Lane, kDim>(lane_, id, 32, kKeys, valid, keys_of(step),
+                            [&](int row) { return keys_ + std::int64_t{listed[row]} * kDim * 2; });
       copy_rows<Lane, kDim>(lane_, id, 32, kKeys, valid, values_of(step), [&](int row) {
         return values_ + std::int64_t{listed[row]} * kDim * 2;
       });
@@ -103,8 +100,7 @@ class RowsKernel {
     rows.step(lane_, keys_of(step), values_of(step), [&](int half, int column, float score) {
       const std::int64_t at = first + column;
       if (at >= range_.end) return kNoKeys;
-      if (plan_.arrays.rows != nullptr &&
-          ((plan_.arrays.rows[at] >> (row + 8 * half)) & 1U) == 0) {
+      if (plan_.arrays.rows != nullptr && ((plan_.arrays.rows[at] >> (row + 8 * half)) & 1U) == 0) {
         return kNoKeys;
       }
       float logit = score * arguments_.scale_log2;
@@ -120,10 +116,10 @@ class RowsKernel {
   MASKERADE_DEVICE void merge_warps(const MatrixRows<Lane, kType, kDim, kKeys>& rows,
                                     const RowLayout::Place& place,
                                     std::int64_t part) {
-    auto* const results = reinterpret_cast<float*>(shared_);         // [warps][rows][kDim]
-    float* const tops = results + kWarps * kListRows * kDim;         // [warps][rows]
-    float* const sums = tops + kWarps * kListRows;                   // [warps][rows]
-    lane_.sync();  // the stages are not read any more
+    auto* const results = reinterpret_cast<float*>(shared_);  // [warps][rows][kDim]
+    float* const tops = results + kWarps * kListRows * kDim;  // [warps][rows]
+    float* const sums = tops + kWarps * kListRows;            // [warps][rows]
+    lane_.sync();                                             // the stages are not read any more
     for (int half = 0; half < 2; ++half) {
       const int at = warp_ * kListRows + lane_.in_warp() / 4 + 8 * half;
       rows.store(lane_, half, {results + at * kDim, nullptr, tops + at, sums + at});

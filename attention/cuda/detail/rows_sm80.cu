@@ -15,9 +15,9 @@ void launch(const AttendArguments& arguments, const RowPlan& plan, cudaStream_t 
 }  // namespace
 
 void attend_rows_sm80(const AttendArguments& arguments,
-                       const RowPlan& plan,
-                       DType dtype,
-                       cudaStream_t stream) {
+                      const RowPlan& plan,
+                      DType dtype,
+                      cudaStream_t stream) {
   const bool is_half = dtype == DType::kFloat16;
   if (arguments.head_dim == 64) {
     is_half ? launch<DType::kFloat16, 64>(arguments, plan, stream)

@@ -6,8 +6,8 @@
 #include "framework/tensor/cuda/host_device.hpp"
 
 // A mask made ready for the tile kernels, on the device without waiting for it: lists of the tiles
-// that each row block attends to. Written against steps (HostSteps, DeviceSteps) and plain pointers,
-// so that tests run it on the CPU.
+// that each row block attends to. Written against steps (HostSteps, DeviceSteps) and plain
+// pointers, so that tests run it on the CPU.
 namespace maskerade::cuda {
 
 inline constexpr int kBlockRows = 64;  // most rows of a row block
@@ -175,8 +175,7 @@ MASKERADE_HOST_DEVICE PieceTiles piece_tiles(const TilePlan& plan,
     const std::int64_t first_key = word * 64 * kTileKeys;
     const std::int64_t end = mask.sampled_end(row.slice, row.query);
     for (std::int64_t s = mask.first_sampled(row.slice, row.query, first_key);
-         s < end && mask.sampled_keys[s] < first_key + 64 * kTileKeys;
-         ++s) {
+         s < end && mask.sampled_keys[s] < first_key + 64 * kTileKeys; ++s) {
       any |= std::uint64_t{1} << ((mask.sampled_keys[s] - first_key) / kTileKeys);
     }
   }

@@ -68,9 +68,9 @@ class TilesKernel {
     rows.finish(lane_);
     for (int half = 0; half < 2; ++half) {
       if (rows_[half] < 0) continue;
-      rows.store(lane_, half,
-                 target_of(arguments_, layout.row_of(place_, rows_[half]), part, rows_[half],
-                           kBlockRows));
+      rows.store(
+          lane_, half,
+          target_of(arguments_, layout.row_of(place_, rows_[half]), part, rows_[half], kBlockRows));
     }
   }
 
@@ -101,8 +101,8 @@ class TilesKernel {
           static_cast<int>(smaller<std::int64_t>(kTileKeys, arguments_.key_len - first_key));
       const std::byte* const keys = keys_ + first_key * kDim * 2;
       const std::byte* const values = values_ + first_key * kDim * 2;
-      copy_rows<Lane, kDim>(lane_, lane_.thread(), kThreads, kTileKeys, valid,
-                            keys_of(i % kStages), [&](int row) { return keys + row * kDim * 2; });
+      copy_rows<Lane, kDim>(lane_, lane_.thread(), kThreads, kTileKeys, valid, keys_of(i % kStages),
+                            [&](int row) { return keys + row * kDim * 2; });
       copy_rows<Lane, kDim>(lane_, lane_.thread(), kThreads, kTileKeys, valid,
                             values_of(i % kStages),
                             [&](int row) { return values + row * kDim * 2; });
@@ -128,14 +128,14 @@ class TilesKernel {
     for (int half = 0; half < 2; ++half) {
       words[half] = entry.bits == kAllVisible ? low_bits(ends_[half] - first_key) : 0;
       if (entry.bits >= 0 && rows_[half] >= 0) {
-        words[half] = plan_.arrays.bits[entry.bits * plan_.layout.piece_rows() +
-                                        plan_.layout.piece_row(rows_[half])];
+        words[half] =
+            plan_.arrays
+                .bits[entry.bits * plan_.layout.piece_rows() + plan_.layout.piece_row(rows_[half])];
       }
     }
     rows.step(lane_, keys, values, [&](int half, int column, float score) {
       if (((words[half] >> column) & 1U) == 0) return kNoKeys;
-      const float bias =
-          has_biases ? biases[larger(rows_[half], 0) * kBiasStride + column] : 0.0F;
+      const float bias = has_biases ? biases[larger(rows_[half], 0) * kBiasStride + column] : 0.0F;
       return score * scale + bias;
     });
   }
@@ -147,12 +147,10 @@ class TilesKernel {
     lane_.sync();
     const int row = lane_.thread();
     if (row < kBlockRows && plan_.layout.has_row(place_, row)) {
-      const TileLayout::MaskRow from =
-          plan_.layout.mask_row(piece_, plan_.layout.piece_row(row));
+      const TileLayout::MaskRow from = plan_.layout.mask_row(piece_, plan_.layout.piece_row(row));
       const std::int64_t end = plan_.mask.sampled_end(from.slice, from.query);
       for (std::int64_t s = plan_.mask.first_sampled(from.slice, from.query, first_key);
-           s < end && plan_.mask.sampled_keys[s] < first_key + kTileKeys;
-           ++s) {
+           s < end && plan_.mask.sampled_keys[s] < first_key + kTileKeys; ++s) {
         biases[row * kBiasStride + plan_.mask.sampled_keys[s] - first_key] =
             -log2f(plan_.mask.sampled_probabilities[s]);
       }

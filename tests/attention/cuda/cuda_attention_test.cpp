@@ -149,6 +149,60 @@ TEST(CudaAttention, SmallProblemsEqualTheOracle) {
   }
 }
 
+TEST(CudaAttention, TheDevicesOracleIsTheCpus) {
+  SKIP_WITHOUT_DEVICE();
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    const AttentionShape shape{.batch = 2,
+                               .query_heads = 4,
+                               .kv_heads = 2,
+                               .query_len = 70,
+                               .key_len = 150,
+                               .head_dim = 40};
+    const RandomProblem problem(shape, dtype, true, 2);
+    for (const MaskExtent extent : {MaskExtent{1, 1}, MaskExtent{2, 2}, MaskExtent{1, 4}}) {
+      const Mask mask = random_mask(problem.inputs.visibility, extent, {.sampled = true}, 3);
+      CudaAttention device(problem.inputs);
+      const CudaOracle oracle = device.attend_oracle(device.upload(mask));
+      for (std::int64_t row = 0; row < shape.rows(); ++row) {
+        const std::int64_t head = row / shape.query_len;
+        const OracleRow cpu = oracle_row(problem.inputs, mask, head / shape.query_heads,
+                                         head % shape.query_heads, row % shape.query_len);
+        const double lse = oracle.lse[static_cast<std::size_t>(row)];
+        if (std::isinf(cpu.lse)) {
+          EXPECT_EQ(lse, cpu.lse);
+        } else {
+          EXPECT_NEAR(lse, cpu.lse, 1e-12);
+        }
+        for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+          ASSERT_NEAR(oracle.out[static_cast<std::size_t>(row * shape.head_dim + d)],
+                      cpu.out[static_cast<std::size_t>(d)], 1e-12);
+        }
+      }
+    }
+  }
+}
+
+// Every row of a problem that is too large for the CPU's oracle.
+TEST(CudaAttention, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
+  SKIP_WITHOUT_DEVICE();
+  const AttentionShape shape{
+      .query_heads = 4, .kv_heads = 1, .query_len = 4100, .key_len = 4100, .head_dim = 128};
+  const RandomProblem problem(shape, DType::kBFloat16, true, 12);
+  const Mask mask = random_mask(problem.inputs.visibility, {1, 1}, {.keys = 0.02}, 13);
+  CudaAttention device(problem.inputs);
+  const CudaOracle oracle = device.attend_oracle(device.upload(mask));
+  for (const Kernel kernel : kKernels) {
+    const AttentionOutput output = attend_by(device, mask, kernel);
+    double worst = 0;
+    for (std::int64_t row = 0; row < shape.rows(); ++row) {
+      const auto begin = oracle.out.begin() + row * shape.head_dim;
+      const OracleRow of_row{{begin, begin + shape.head_dim}, 0};
+      worst = std::max(worst, row_error(of_row, output.out.data() + row * shape.head_dim));
+    }
+    EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << name_of(kernel);
+  }
+}
+
 TEST(CudaAttention, ManyTilesEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {

@@ -120,6 +120,9 @@ void attend_rows_plain(const AttendArguments& arguments,
                        cudaStream_t) {
   emulate_plain<ListedRowKeys>(arguments, plan, dtype, kSeed);
 }
+void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t) {
+  attend_oracle_steps(HostSteps(), arguments, rows);
+}
 void merge_tile_parts(const AttendArguments& arguments, const TileLayout& layout, cudaStream_t) {
   emulate_merge(arguments, layout, kBlockRows);
 }
