@@ -1,7 +1,11 @@
 #include "framework/mask/cuda/device_mask.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <vector>
 
+#include "framework/base/error.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
 namespace maskerade {
@@ -33,13 +37,16 @@ DeviceMask DeviceMask::upload(const Mask& mask, cudaStream_t stream) {
                   .sampled_keys = device.sampled_keys_.data(),
                   .sampled_probabilities = device.sampled_probabilities_.data(),
                   .ends = device.ends_.data()};
-  cuda::find_ranks({device.view_.words(), device.view_.any, device.view_.full,
-                    device.ranks_.data()},
-                   device.view_.slices() * device.view_.tile_rows(), stream);
+  cuda::find_ranks(
+      {device.view_.words(), device.view_.any, device.view_.full, device.ranks_.data()},
+      device.view_.slices() * device.view_.tile_rows(), stream);
   return device;
 }
 
 Mask DeviceMask::download(const Visibility& visibility) const {
+  if (overflow_.size() > 0 && overflow_.download().front() != 0) {
+    throw Error("a combined mask has more partial tiles than its operands");
+  }
   const auto any = any_.download();
   const auto full = full_.download();
   const auto offsets = partial_offsets_.download();
@@ -74,6 +81,76 @@ Mask DeviceMask::download(const Visibility& visibility) const {
     tile_rows.push_back(std::move(row));
   }
   return Mask::from_tile_rows(visibility, {view_.batch, view_.heads}, tile_rows);
+}
+
+DeviceMask DeviceMask::united(const DeviceMask& other) const {
+  return combined(cuda::MaskOperation::kUnion, other);
+}
+
+DeviceMask DeviceMask::intersected(const DeviceMask& other) const {
+  return combined(cuda::MaskOperation::kIntersection, other);
+}
+
+DeviceMask DeviceMask::without(const DeviceMask& other) const {
+  return combined(cuda::MaskOperation::kDifference, other);
+}
+
+DeviceMask DeviceMask::complement() const {
+  return combined(cuda::MaskOperation::kComplement, *this);
+}
+
+DeviceMask DeviceMask::combined(cuda::MaskOperation operation, const DeviceMask& other) const {
+  const cuda::MaskView& a = view_;
+  const cuda::MaskView& b = other.view_;
+  if (a.has_sampled() || b.has_sampled()) {
+    throw ShapeError("masks with probabilities below 1 are combined on the CPU only");
+  }
+  const std::int64_t batch = std::max(a.batch, b.batch);
+  const std::int64_t heads = std::max(a.heads, b.heads);
+  const auto fits = [&](const cuda::MaskView& mask) {
+    return (mask.batch == 1 || mask.batch == batch) && heads % mask.heads == 0;
+  };
+  if (a.query_len != b.query_len || a.key_len != b.key_len || !fits(a) || !fits(b)) {
+    throw ShapeError(fmt::format(
+        "a mask of ({}, {}, {}, {}) cannot be combined with one of ({}, {}, {}, {})", a.batch,
+        a.heads, a.query_len, a.key_len, b.batch, b.heads, b.query_len, b.key_len));
+  }
+  const cudaStream_t stream = any_.stream();
+  const std::int64_t tile_rows = batch * heads * a.tile_rows();
+  DeviceMask result;
+  result.any_ = {tile_rows * a.words(), stream};
+  result.full_ = {tile_rows * a.words(), stream};
+  result.ranks_ = {tile_rows * a.words(), stream};
+  result.partial_offsets_ = {tile_rows + 1, stream};
+  // A tile of the result is partial only where one of an operand is.
+  const std::int64_t slices = batch * heads;
+  result.partial_ = {
+      slices / a.slices() * partial_.size() + slices / b.slices() * other.partial_.size(), stream};
+  result.ends_ = ends_.copy();
+  result.overflow_ = {1, stream};
+  result.overflow_.fill_bytes(0);
+  const DeviceBuffer<std::uint8_t> states(tile_rows * a.tiles(), stream);
+  cuda::combine_masks({.operation = operation, .a = a, .b = b, .batch = batch, .heads = heads},
+                      {.states = states.data(),
+                       .any = result.any_.data(),
+                       .full = result.full_.data(),
+                       .ranks = result.ranks_.data(),
+                       .partial_offsets = result.partial_offsets_.data(),
+                       .partial = result.partial_.data(),
+                       .capacity = result.partial_.size(),
+                       .overflow = result.overflow_.data()},
+                      stream);
+  result.view_ = {.batch = batch,
+                  .heads = heads,
+                  .query_len = a.query_len,
+                  .key_len = a.key_len,
+                  .any = result.any_.data(),
+                  .full = result.full_.data(),
+                  .ranks = result.ranks_.data(),
+                  .partial_offsets = result.partial_offsets_.data(),
+                  .partial = result.partial_.data(),
+                  .ends = result.ends_.data()};
+  return result;
 }
 
 std::int64_t DeviceMask::size_bytes() const noexcept {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "framework/mask/cuda/combine_masks.hpp"
 #include "framework/mask/cuda/mask_view.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
@@ -20,10 +21,21 @@ class DeviceMask {
   // The mask, in host memory; waits for the stream.
   Mask download(const Visibility& visibility) const;
 
+  // The algebra of masks of bits, as in set_operations.hpp: enqueued in the stream of the left
+  // operand, to which the right one belongs too. Throw ShapeError when the operands do not fit, and
+  // when one has entries with probability below 1, which are combined on the CPU only. Both have
+  // the same visibility.
+  DeviceMask united(const DeviceMask& other) const;
+  DeviceMask intersected(const DeviceMask& other) const;
+  DeviceMask without(const DeviceMask& other) const;
+  DeviceMask complement() const;
+
   const cuda::MaskView& view() const noexcept { return view_; }
   std::int64_t size_bytes() const noexcept;
 
  private:
+  DeviceMask combined(cuda::MaskOperation operation, const DeviceMask& other) const;
+
   DeviceBuffer<std::uint64_t> any_;
   DeviceBuffer<std::uint64_t> full_;
   DeviceBuffer<std::int32_t> ranks_;
@@ -33,6 +45,7 @@ class DeviceMask {
   DeviceBuffer<std::int32_t> sampled_keys_;
   DeviceBuffer<float> sampled_probabilities_;
   DeviceBuffer<std::int32_t> ends_;
+  DeviceBuffer<std::int32_t> overflow_;  // of a combined mask: must stay 0
   cuda::MaskView view_;
 };
 
@@ -40,6 +53,8 @@ namespace cuda {
 
 // Enqueues FindRanks for `tile_rows`.
 void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t stream);
+// Enqueues combine_masks_steps.
+void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t stream);
 
 }  // namespace cuda
 

@@ -15,15 +15,15 @@ struct MaskView {
   std::int64_t heads = 1;
   std::int64_t query_len = 1;
   std::int64_t key_len = 1;
-  const std::uint64_t* any = nullptr;              // [slices * tile_rows][words]
-  const std::uint64_t* full = nullptr;             // the same
-  const std::int32_t* ranks = nullptr;             // the same: partial tiles of the tile row before
-  const std::int64_t* partial_offsets = nullptr;   // [slices * tile_rows + 1]
+  const std::uint64_t* any = nullptr;             // [slices * tile_rows][words]
+  const std::uint64_t* full = nullptr;            // the same
+  const std::int32_t* ranks = nullptr;            // the same: partial tiles of the tile row before
+  const std::int64_t* partial_offsets = nullptr;  // [slices * tile_rows + 1]
   const std::uint64_t* partial = nullptr;
-  const std::int64_t* sampled_offsets = nullptr;   // [slices * query_len + 1]; null: none
+  const std::int64_t* sampled_offsets = nullptr;  // [slices * query_len + 1]; null: none
   const std::int32_t* sampled_keys = nullptr;
   const float* sampled_probabilities = nullptr;
-  const std::int32_t* ends = nullptr;              // [query_len] one past the last visible key
+  const std::int32_t* ends = nullptr;  // [query_len] one past the last visible key
 
   MASKERADE_HOST_DEVICE std::int64_t slices() const { return batch * heads; }
   MASKERADE_HOST_DEVICE std::int64_t tile_rows() const { return ceil_div(query_len, 64); }
@@ -96,8 +96,7 @@ struct MaskView {
     const std::int64_t first_key = tile * kTileKeys;
     const std::int64_t end = sampled_end(slice, query);
     for (std::int64_t s = first_sampled(slice, query, first_key);
-         s < end && sampled_keys[s] < first_key + kTileKeys;
-         ++s) {
+         s < end && sampled_keys[s] < first_key + kTileKeys; ++s) {
       columns |= std::uint64_t{1} << (sampled_keys[s] - first_key);
     }
     return columns;

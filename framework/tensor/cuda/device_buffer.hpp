@@ -45,6 +45,17 @@ class DeviceBuffer {
     return *this;
   }
 
+  // A copy of its own, in the same stream.
+  DeviceBuffer copy() const {
+    DeviceBuffer copied(size_, stream_);
+    if (size_ > 0) {
+      check_cuda(cudaMemcpyAsync(copied.data_, data_, bytes(), cudaMemcpyDeviceToDevice, stream_),
+                 "cudaMemcpyAsync on the device");
+    }
+    return copied;
+  }
+
+  cudaStream_t stream() const noexcept { return stream_; }
   T* data() const noexcept { return data_; }
   std::int64_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return static_cast<std::size_t>(size_) * sizeof(T); }

@@ -36,7 +36,9 @@ class CudaEvent {
   CudaEvent(CudaEvent&& other) noexcept : event_(other.event_) { other.event_ = nullptr; }
   CudaEvent& operator=(CudaEvent&&) = delete;
 
-  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  void record(cudaStream_t stream) {
+    check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord");
+  }
   // Waits for this event. Both were recorded.
   double ms_since(const CudaEvent& begin) const {
     check_cuda(cudaEventSynchronize(event_), "cudaEventSynchronize");

@@ -93,6 +93,10 @@ void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t) {
   HostSteps().for_each(tile_rows, body);
 }
 
+void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t) {
+  combine_masks_steps(HostSteps(), source, to);
+}
+
 void plan_tiles(const TilePlan& plan, cudaStream_t) { make_tile_plan(HostSteps(), plan); }
 void plan_rows(const RowPlan& plan, cudaStream_t) { make_row_plan(HostSteps(), plan); }
 

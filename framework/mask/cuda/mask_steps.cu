@@ -7,4 +7,8 @@ void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t stre
   DeviceSteps(stream).for_each(tile_rows, body);
 }
 
+void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t stream) {
+  combine_masks_steps(DeviceSteps(stream), source, to);
+}
+
 }  // namespace maskerade::cuda
