@@ -19,23 +19,6 @@ using detail::Piece;
 constexpr std::array<std::pair<Kernel, std::string_view>, 3> kKernelNames = {
     {{Kernel::kDense, "dense"}, {Kernel::kTiles, "tiles"}, {Kernel::kRows, "rows"}}};
 
-void check_fit(const Mask& mask, const AttentionShape& shape) {
-  shape.validate();
-  const MaskExtent extent = mask.extent();
-  if (mask.query_len() != shape.query_len || mask.key_len() != shape.key_len) {
-    throw ShapeError(fmt::format("the mask is {} x {}; the shape asks for {} x {}",
-                                 mask.query_len(), mask.key_len(), shape.query_len, shape.key_len));
-  }
-  if (extent.batch != 1 && extent.batch != shape.batch) {
-    throw ShapeError(fmt::format("the mask has batch {}; the shape asks for 1 or {}", extent.batch,
-                                 shape.batch));
-  }
-  if (extent.heads != 1 && extent.heads != shape.kv_heads && extent.heads != shape.query_heads) {
-    throw ShapeError(fmt::format("the mask has {} heads; the shape asks for 1, {} or {}",
-                                 extent.heads, shape.kv_heads, shape.query_heads));
-  }
-}
-
 // Where a piece's row blocks stand in the problem.
 struct Place {
   std::int64_t batch = 0;
@@ -114,6 +97,23 @@ std::int64_t first_piece(std::int64_t p, std::int64_t parts, std::int64_t pieces
 }
 
 }  // namespace
+
+void check_fit(const Mask& mask, const AttentionShape& shape) {
+  shape.validate();
+  const MaskExtent extent = mask.extent();
+  if (mask.query_len() != shape.query_len || mask.key_len() != shape.key_len) {
+    throw ShapeError(fmt::format("the mask is {} x {}; the shape asks for {} x {}",
+                                 mask.query_len(), mask.key_len(), shape.query_len, shape.key_len));
+  }
+  if (extent.batch != 1 && extent.batch != shape.batch) {
+    throw ShapeError(fmt::format("the mask has batch {}; the shape asks for 1 or {}", extent.batch,
+                                 shape.batch));
+  }
+  if (extent.heads != 1 && extent.heads != shape.kv_heads && extent.heads != shape.query_heads) {
+    throw ShapeError(fmt::format("the mask has {} heads; the shape asks for 1, {} or {}",
+                                 extent.heads, shape.kv_heads, shape.query_heads));
+  }
+}
 
 std::string_view name_of(Kernel kernel) noexcept {
   for (const auto& [value, name] : kKernelNames) {

@@ -77,6 +77,9 @@ struct Plan {
   std::int64_t size_bytes() const noexcept;
 };
 
+// Throws ShapeError unless the mask's lengths and extent fit the shape.
+void check_fit(const Mask& mask, const AttentionShape& shape);
+
 // The plan of a mask for a kernel; nullopt: for each tile row the kernel that the costs say is the
 // cheapest for inputs of this dtype, where dense means that tiles would leave nothing out. The
 // costs also say how many queries share a row block of the rows kernel. The mask's extent must fit

@@ -7,6 +7,7 @@
 #include "experiments/cli/commands.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/parallel.hpp"
+#include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
 namespace {
@@ -31,7 +32,8 @@ int info() {
     if (!folder.empty()) print_folder(folder);
   }
   fmt::print("maskers     {}\n", find_maskers({}).types().size());
-  fmt::print("devices     cpu; cuda: not in this build\n");
+  const CudaDevice& cuda = cuda_device();
+  fmt::print("devices     cpu; cuda: {}\n", cuda.is_available ? cuda.name : cuda.reason);
   return kExitOk;
 }
 

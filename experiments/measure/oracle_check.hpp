@@ -35,8 +35,11 @@ OracleError compare_with_oracle(const AttentionInputs& inputs,
 // "batch 0, head 3, query 17"
 std::string describe_row(const AttentionShape& shape, std::int64_t row);
 
-// The oracle error that a kernel may have, unless an experiment says otherwise. The CPU kernels
-// calculate in float32 whatever the storage.
+// The oracle error that a kernel may have, unless an experiment says otherwise, by the rounding of
+// its arithmetic. The CPU kernels calculate in float32 whatever the storage.
 inline constexpr double kFloat32Tolerance = 1e-5;
+constexpr double tolerance_of(DType arithmetic) {
+  return arithmetic == DType::kFloat16 ? 2e-3 : arithmetic == DType::kBFloat16 ? 1e-2 : kFloat32Tolerance;
+}
 
 }  // namespace maskerade

@@ -213,6 +213,7 @@ std::vector<Column> make_columns() {
   add(column("status", &Result::status));
   add(column("reason", &Result::reason));
   add(column("device", &Result::device));
+  add(optional_text("selection_device", &Result::selection_device));
   add(column("kernel", &Result::kernel));
   add(optional_text("kernel_mix", &Result::kernel_mix));
   add(optional_text("cost_model", &Result::cost_model));

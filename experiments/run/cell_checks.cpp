@@ -48,6 +48,28 @@ void fail(CellResult& result, const std::string& reason) {
   result.reason = reason;
 }
 
+void check_unchanged(const AttentionOutput& now,
+                     const AttentionOutput& before,
+                     CellResult& result) {
+  if (same_floats(now.out, before.out) && same_floats(now.lse, before.lse)) return;
+  fail(result, "the dense reference changed while the cell ran: something wrote to q, k or v");
+}
+
+void check_oracle(const AttentionShape& shape,
+                  const OracleErrors& errors,
+                  std::string_view where,
+                  CellResult& result) {
+  if (errors.rows == 0) return;
+  OracleFacts facts = result.oracle.value_or(OracleFacts{});
+  facts.rows += errors.rows;
+  facts.error = worse(errors.kernel.worst, facts.error);
+  facts.dense_error = worse(errors.dense.worst, facts.dense_error);
+  result.oracle = facts;
+  require_tolerance("the dense reference", where, shape, errors.dense, result);
+  require_tolerance(fmt::format("the {} kernel", errors.kernel_name), where, shape, errors.kernel,
+                    result);
+}
+
 void check_against_dense(const CellContext& context,
                          const OracleError& error,
                          std::string_view kernel,
@@ -56,23 +78,17 @@ void check_against_dense(const CellContext& context,
                          CellResult& result) {
   const DenseReference& reference = context.dense;
   attend(context.inputs, reference.plan, context.options.threads, dense);
-  if (!same_floats(dense.out, reference.output.out) ||
-      !same_floats(dense.lse, reference.output.lse)) {
-    fail(result, "the dense reference changed while the cell ran: something wrote to q, k or v");
-  }
-  if (reference.oracle_rows.empty()) return;
-  OracleFacts facts = result.oracle.value_or(OracleFacts{});
-  facts.rows += static_cast<std::int64_t>(reference.oracle_rows.size());
-  facts.error = worse(error.worst, facts.error);
-  facts.dense_error = worse(reference.oracle.worst, facts.dense_error);
-  result.oracle = facts;
-  const AttentionShape& shape = context.inputs.shape;
-  require_tolerance("the dense reference", where, shape, reference.oracle, result);
-  require_tolerance(fmt::format("the {} kernel", kernel), where, shape, error, result);
+  check_unchanged(dense, reference.output, result);
+  check_oracle(context.inputs.shape,
+               {.rows = static_cast<std::int64_t>(reference.oracle_rows.size()),
+                .dense = reference.oracle,
+                .kernel = error,
+                .kernel_name = kernel},
+               where, result);
 }
 
-void check_selections(const Repeated& repeated, CellResult& result) {
-  if (repeated.same_mask) return;
+void check_selections(bool same_mask, CellResult& result) {
+  if (same_mask) return;
   fail(result,
        "the selection differs between repetitions with the same seed: a masker depends on "
        "something that is not an input");
@@ -84,17 +100,23 @@ void check_fidelity(CellResult& result) {
   }
 }
 
-CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype) {
+CostFacts cost_of(const std::vector<MaskerReport>& maskers,
+                  std::int64_t kv_bytes_touched,
+                  std::int64_t row_bytes) {
   CostFacts cost;
-  for (const MaskerReport& masker : selection.maskers) {
+  for (const MaskerReport& masker : maskers) {
     cost.keys_scored += masker.keys_scored;
     cost.select_bytes_read += masker.bytes_read;
     cost.index_bytes += masker.index_bytes;
     cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
   }
-  cost.kv_bytes_touched = plan.kv_bytes_touched(dtype);
-  cost.total_bytes = cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(plan.shape, dtype);
+  cost.kv_bytes_touched = kv_bytes_touched;
+  cost.total_bytes = cost.select_bytes_read + kv_bytes_touched + row_bytes;
   return cost;
+}
+
+CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype) {
+  return cost_of(selection.maskers, plan.kv_bytes_touched(dtype), row_bytes(plan.shape, dtype));
 }
 
 CostFacts cost_of(const CellContext& context, const Repeated& repeated) {

@@ -17,10 +17,25 @@ namespace maskerade {
 // the cause.
 void fail(CellResult& result, const std::string& reason);
 
+// Makes the result failed when the dense reference does not give what it gave before.
+void check_unchanged(const AttentionOutput& now, const AttentionOutput& before, CellResult& result);
+
+// The oracle errors of the dense reference and of a kernel, over `rows` rows.
+struct OracleErrors {
+  std::int64_t rows = 0;
+  OracleError dense;
+  OracleError kernel;
+  std::string_view kernel_name;
+};
+// Adds them to those of the result, and makes it failed when one is above its tolerance. `where` is
+// put before the place of a bad row: "step 3, ". Does nothing without rows.
+void check_oracle(const AttentionShape& shape,
+                  const OracleErrors& errors,
+                  std::string_view where,
+                  CellResult& result);
+
 // Attends once more by the dense reference, into `dense`: what anything wrote to q, k or v shows.
-// Adds the oracle errors of the dense reference and of the cell's kernel to those of the result,
-// and makes it failed when an output changed or an error is above its tolerance. `where` is put
-// before the place of a bad row: "step 3, ".
+// Then both checks above.
 void check_against_dense(const CellContext& context,
                          const OracleError& error,
                          std::string_view kernel,
@@ -29,11 +44,14 @@ void check_against_dense(const CellContext& context,
                          CellResult& result);
 
 // Makes the result failed when repetitions did not select alike.
-void check_selections(const Repeated& repeated, CellResult& result);
+void check_selections(bool same_mask, CellResult& result);
 // Makes the result failed when its fidelity is NaN.
 void check_fidelity(CellResult& result);
 
-// What a selection and attending by its plan read, attainable_ms apart.
+// What maskers and attending read, attainable_ms apart; row_bytes: of q, out and lse.
+CostFacts cost_of(const std::vector<MaskerReport>& maskers,
+                  std::int64_t kv_bytes_touched,
+                  std::int64_t row_bytes);
 CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype);
 // The same for the last of repetitions. The least time is present when peaks are.
 CostFacts cost_of(const CellContext& context, const Repeated& repeated);

@@ -113,7 +113,7 @@ void run_trace_cell(const TraceContext& context,
                       .masses = masses_of(inputs, mask, repeated.sparse, threads),
                       .cost = cost_of(step, repeated),
                       .times = summarize_step(repeated.samples, result)});
-    check_selections(repeated, result);
+    check_selections(repeated.same_mask, result);
     const OracleError error =
         compare_with_oracle(inputs, mask, repeated.sparse, dense.oracle_rows, threads);
     check_against_dense(step, error, repeated.plan.kernel_mix(), place_of(i), repeated.dense,

@@ -12,8 +12,6 @@
 #include "experiments/run/routed_pipeline.hpp"
 
 namespace maskerade {
-namespace {
-
 std::vector<HeadResult> heads_of(const Mask& mask,
                                  const AttentionShape& shape,
                                  const Fidelity& fidelity) {
@@ -29,8 +27,6 @@ std::vector<HeadResult> heads_of(const Mask& mask,
   }
   return heads;
 }
-
-}  // namespace
 
 MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape) {
   MaskCounts counts = count(mask);
@@ -68,7 +64,7 @@ void run_cell(const CellContext& context,
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);
   name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
-  check_selections(repeated, result);
+  check_selections(repeated.same_mask, result);
   const OracleError error =
       compare_with_oracle(inputs, mask, repeated.sparse, context.dense.oracle_rows, threads);
   check_against_dense(context, error, result.kernel_mix, "", repeated.dense, result);

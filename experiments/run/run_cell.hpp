@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
@@ -43,6 +44,11 @@ void run_cell(const CellContext& context,
 
 // The same for the dense reference by itself.
 void run_dense_cell(const CellContext& context, CellResult& result);
+
+// The results of every (batch, query head).
+std::vector<HeadResult> heads_of(const Mask& mask,
+                                 const AttentionShape& shape,
+                                 const Fidelity& fidelity);
 
 // The counts of a mask over the whole problem: entries, tiles and rows of a mask that is broadcast
 // count once for every head and batch entry that they hold for.

@@ -13,6 +13,7 @@
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/cell_keys.hpp"
 #include "experiments/run/coverage_check.hpp"
+#include "experiments/run/cuda_cell.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/match_cell.hpp"
 #include "experiments/run/routed_pipeline.hpp"
@@ -21,7 +22,7 @@
 namespace maskerade {
 namespace {
 
-constexpr const char* kNoCuda = "this build has no CUDA backend";
+constexpr const char* kCuda = "cuda";
 
 void fail(CellResult& result, const std::string& reason) {
   result.status = CellStatus::kFailed;
@@ -55,6 +56,8 @@ class CurrentWorkload {
     if (loaded_ == cell.workload) return;
     loaded_ = cell.workload;
     forget_references();
+    cuda_reference_.reset();
+    cuda_check_.reset();
     workload_.reset();
     const WorkloadSpec& spec = experiment_.workloads[cell.workload];
     load_failure_ = failure_of([&] {
@@ -98,6 +101,18 @@ class CurrentWorkload {
     return *trace_;
   }
 
+  // The same on the CUDA device, which holds q, k and v meanwhile.
+  CudaReference& cuda_reference(const AttentionInputs& inputs, std::size_t check) {
+    if (cuda_check_ != check) {
+      cuda_check_.reset();
+      cuda_reference_.reset();
+      cuda_reference_ = std::make_unique<CudaReference>(inputs, experiment_.checks[check].first,
+                                                        options_.threads);
+      cuda_check_ = check;
+    }
+    return *cuda_reference_;
+  }
+
  private:
   void forget_references() {
     reference_.reset();
@@ -113,6 +128,8 @@ class CurrentWorkload {
   std::optional<std::size_t> reference_check_;
   std::unique_ptr<DenseReference> reference_;
   std::unique_ptr<TraceReference> trace_;
+  std::optional<std::size_t> cuda_check_;
+  std::unique_ptr<CudaReference> cuda_reference_;
 };
 
 // What the results say of where the data came from.
@@ -159,6 +176,46 @@ void describe_source(const NpySource& source, CellResult& result) {
   }
 }
 
+// Why a cell cannot run on the device; "" when it can.
+std::string why_not_on_cuda(const Workload& workload, const CellResult& result) {
+  if (!cuda_device().is_available) return cuda_device().reason;
+  if (workload.decode_steps > 0) return "decode traces run on the cpu device alone";
+  if (result.match) return "match searches on the cpu device alone";
+  return "";
+}
+
+void run_cuda_job(const Experiment& experiment,
+                  const Job& job,
+                  const Pipeline& pipeline,
+                  const RunOptions& options,
+                  const AttentionInputs& inputs,
+                  CurrentWorkload& current,
+                  CellResult& result) {
+  CudaReference& dense = current.cuda_reference(inputs, job.cell.check);
+  const CudaCellContext context{inputs, current.workload().dtype, dense,
+                                experiment.checks[job.cell.check].second, options};
+  result.dense_kernel = dense.plan.kernel_name();
+  if (job.is_dense_reference) {
+    run_cuda_dense_cell(context, result);
+  } else {
+    run_cuda_cell(context, pipeline, job.cell.kernel, job.cell.mask_seed, result);
+  }
+}
+
+// What results on the device have of their own: its name, no peaks, and the tolerance of its
+// kernels' arithmetic unless the experiment states one.
+void describe_cuda(const CheckSpec& check, CellResult& result) {
+  if (!cuda_device().is_available) return;
+  result.machine += "; " + cuda_device().name;
+  result.peaks.reset();
+  result.cost_model.clear();
+  if (!result.facts) return;
+  const double usual =
+      tolerance_of(cuda_arithmetic(result.facts->dtype, result.facts->shape.head_dim));
+  result.tolerance = check.tolerance.value_or(usual);
+  result.tolerance_is_loosened = result.tolerance > usual;
+}
+
 void run_job(const Experiment& experiment,
              const Job& job,
              const Pipeline& pipeline,
@@ -166,10 +223,13 @@ void run_job(const Experiment& experiment,
              CurrentWorkload& current,
              CellResult& result) {
   if (current.load_failure()) return fail(result, *current.load_failure());
-  if (job.cell.device != "cpu") {
-    result.status = CellStatus::kUnavailable;
-    result.reason = kNoCuda;
-    return;
+  const bool is_cuda = job.cell.device == kCuda;
+  if (is_cuda) {
+    result.reason = why_not_on_cuda(current.workload(), result);
+    if (!result.reason.empty()) {
+      result.status = CellStatus::kUnavailable;
+      return;
+    }
   }
   const CheckSpec& check = experiment.checks[job.cell.check].first;
   const MeasureSpec& measure = experiment.checks[job.cell.check].second;
@@ -209,6 +269,7 @@ void run_job(const Experiment& experiment,
   };
   const auto run = [&] {
     const AttentionInputs inputs = current.workload().inputs();
+    if (is_cuda) return run_cuda_job(experiment, job, pipeline, options, inputs, current, result);
     const CellContext context{inputs, dtype, current.reference(inputs, job.cell.check), measure,
                               options};
     result.dense_kernel = context.dense.plan.kernel_mix();
@@ -347,6 +408,7 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.scale};
     }
     result.plugins = keys.plugins_of(pipeline);
+    if (job.cell.device == kCuda) describe_cuda(experiment.checks[job.cell.check].first, result);
     if (listener.find_finished) {
       result.key =
           keys.next_key(job, pipeline, result, current.load_failure() ? "" : current.fingerprint());

@@ -85,7 +85,10 @@ class PluginError : public Error {
 // Tensors or masks whose shapes do not fit together.
 class ShapeError : public Error {
  public:
-  using Error::Error;
+  // Rationale: not inherited, because nvcc 13.0 cannot inherit the default argument.
+  explicit ShapeError(const std::string& message,
+                      SourceLocation where = SourceLocation::current())
+      : Error(message, where) {}
 };
 
 // A data file, or what is in it. tensor may be empty.

@@ -52,6 +52,18 @@ struct TileRowView {
   }
 };
 
+// The arrays of a mask, as they lie in memory: what is copied to another device. Tile row
+// (b * heads + h) * tile_row_count + t; row (b * heads + h) * query_len + query.
+struct MaskArrays {
+  std::span<const std::uint64_t> any;   // [tile rows][ceil(tiles / 64)]
+  std::span<const std::uint64_t> full;  // the same
+  std::span<const std::int64_t> partial_offsets;  // [tile rows + 1] into partial
+  std::span<const std::uint64_t> partial;         // words of all partial tiles
+  std::span<const std::int64_t> sampled_offsets;  // [rows + 1], or empty: no entries below 1
+  std::span<const std::int32_t> sampled_keys;
+  std::span<const float> sampled_probabilities;
+};
+
 struct TileRow;
 namespace detail {
 class MaskAssembler;
@@ -104,6 +116,11 @@ class Mask {
     return static_cast<std::int64_t>(sampled_keys_.size());
   }
   std::int64_t size_bytes() const noexcept;  // memory of the mask's arrays
+  // They live as long as the mask.
+  MaskArrays arrays() const noexcept {
+    return {any_, full_, partial_offsets_, partial_, sampled_offsets_, sampled_keys_,
+            sampled_probabilities_};
+  }
 
   friend bool operator==(const Mask&, const Mask&) = default;
 

@@ -58,9 +58,9 @@ TEST_F(Program, ExitsWith1WhenACellFailsAndRunsTheRest) {
 
 TEST_F(Program, ExitsWith0WhenCellsAreUnavailable) {
   write("tiny.yaml", kTiny);
-  const Finished finished = run("run tiny.yaml --set 'devices=[cuda]'");
+  const Finished finished = run("run tiny.yaml --set 'devices=[cuda]'", "CUDA_VISIBLE_DEVICES=");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_NE(finished.out.find("unavailable: this build has no CUDA backend"), std::string::npos);
+  EXPECT_NE(finished.out.find("unavailable: th"), std::string::npos);
   EXPECT_NE(finished.out.find("0 ok, 0 failed, 4 unavailable"), std::string::npos);
 }
 
@@ -133,7 +133,7 @@ TEST_F(Program, TellsAboutItselfAndItsPlugins) {
   EXPECT_EQ(info.exit_code, 0) << info.err;
   EXPECT_NE(info.out.find(MASKERADE_TEST_VERSION), std::string::npos);
   EXPECT_NE(info.out.find(folder_.string()), std::string::npos);
-  EXPECT_NE(info.out.find("cuda: not in this build"), std::string::npos);
+  EXPECT_NE(info.out.find("devices     cpu; cuda: "), std::string::npos);
   EXPECT_EQ(run("--help").exit_code, 0);
   EXPECT_NE(run("run --help").out.find("Example: maskerade run"), std::string::npos);
 }

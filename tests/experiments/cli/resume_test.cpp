@@ -145,8 +145,10 @@ TEST_F(Output, ResumeKeepsFailedCells) {
 
 TEST_F(Output, ResumeTriesAgainWhatWasUnavailable) {
   write("tiny.yaml", kTiny);
-  EXPECT_EQ(run("run tiny.yaml --out out --set 'devices=[cuda]'").exit_code, 0);
-  const Finished finished = run("run tiny.yaml --out out --resume --set 'devices=[cuda]'");
+  const std::string no_device = "CUDA_VISIBLE_DEVICES=";
+  EXPECT_EQ(run("run tiny.yaml --out out --set 'devices=[cuda]'", no_device).exit_code, 0);
+  const Finished finished =
+      run("run tiny.yaml --out out --resume --set 'devices=[cuda]'", no_device);
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_EQ(finished.out.find("kept"), std::string::npos) << finished.out;
   EXPECT_EQ(query("SELECT count(*) FROM cells WHERE status = 'unavailable'")[0], "4");

@@ -26,5 +26,17 @@ TEST(Quickstart, IsReadWithTheBuiltInMaskers) {
   EXPECT_EQ(make_grid(experiment).size(), 16U);
 }
 
+TEST(GpuExperiments, AreReadWithTheBuiltInMaskers) {
+  Catalog catalog;
+  catalog.load_folder(BUILT_IN_PLUGINS, true);
+  const std::filesystem::path folder = EXPERIMENTS_FOLDER;
+  const Experiment blocks = read_experiment(folder / "gpu_blocks.yaml", {}, catalog);
+  EXPECT_EQ(make_grid(blocks).size(), 30U);
+  EXPECT_EQ(blocks.workloads[0].key_len, 109632);
+  EXPECT_EQ(blocks.workloads[5].label, "square query_len=131072 key_len=131072");
+  const Experiment decode = read_experiment(folder / "gpu_decode.yaml", {}, catalog);
+  EXPECT_EQ(make_grid(decode).size(), 8U);
+}
+
 }  // namespace
 }  // namespace maskerade

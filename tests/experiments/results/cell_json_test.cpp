@@ -15,7 +15,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
   EXPECT_EQ(
       to_json_line(matched_result()),
       R"({"experiment":"methods","workload":"prefill","cell":3,"pipeline":"topk budget=5%",)"
-      R"("status":"ok","reason":"","device":"cpu","kernel":"auto","kernel_mix":"tiles","cost_model":"default",)"
+      R"("status":"ok","reason":"","device":"cpu","selection_device":null,"kernel":"auto","kernel_mix":"tiles","cost_model":"default",)"
       R"("dtype":"bfloat16","batch":1,"query_heads":8,"kv_heads":2,"query_len":2048,)"
       R"("key_len":2048,"head_dim":64,"causal":true,"source":"gaussian seed 1","file":null,"layer":0,)"
       R"("seed":1,"source_params":{},"queries":null,"query_seed":null,"decode_steps":null,"scale":0.125,"mask_seed":0,"threads":2,"chunk_rows":1024,"params":{"sink":{"tokens":"128"},)"

@@ -28,7 +28,8 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   EXPECT_EQ(ResultStore::kFormat, 3);
   EXPECT_EQ(
       names,
-      "experiment workload cell pipeline status reason device kernel kernel_mix cost_model dtype "
+      "experiment workload cell pipeline status reason device selection_device "
+      "kernel kernel_mix cost_model dtype "
       "batch "
       "query_heads kv_heads query_len key_len head_dim causal source file layer seed "
       "source_params queries query_seed decode_steps scale mask_seed "

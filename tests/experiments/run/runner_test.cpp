@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "framework/base/error.hpp"
+#include "framework/tensor/cuda/device.hpp"
 #include "test_experiment.hpp"
 
 namespace maskerade {
@@ -91,6 +92,7 @@ TEST(Runner, DescribesTheWorkload) {
 }
 
 TEST(Runner, MarksCudaCellsUnavailable) {
+  if (cuda_device().is_available) GTEST_SKIP() << "there is a device";
   Experiment experiment = experiment_of(kTwoWorkloads);
   experiment.devices = {"cuda"};
   const Ran ran = run_all(experiment);
@@ -98,7 +100,9 @@ TEST(Runner, MarksCudaCellsUnavailable) {
   EXPECT_EQ(ran.outcome.failed, 0U);
   const CellResult& result = ran.find("streaming", "cuda");
   EXPECT_EQ(result.status, CellStatus::kUnavailable);
-  EXPECT_EQ(result.reason, "this build has no CUDA backend");
+  EXPECT_EQ(result.reason, cuda_device().reason);
+  EXPECT_TRUE(result.reason.starts_with("there is no CUDA device") ||
+              result.reason.starts_with("this build has no CUDA backend"));
   EXPECT_FALSE(result.times.has_value());
 }
 

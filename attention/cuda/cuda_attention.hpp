@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attention/attention_output.hpp"
+#include "attention/plan.hpp"
+#include "framework/mask/mask.hpp"
+#include "framework/pipeline/attention_inputs.hpp"
+#include "framework/tensor/cuda/device.hpp"
+
+namespace maskerade {
+
+// What the device's second-level cache holds when a timed stage begins.
+enum class CudaCache {
+  kCold,  // nothing of the problem
+  kWarm,  // what was used last
+};
+
+// The storage type whose rounding the kernels' arithmetic has: float32 where they use no matrix
+// products.
+DType cuda_arithmetic(DType dtype, std::int64_t head_dim) noexcept;
+
+// A mask on the device. Does not outlive the CudaAttention that uploaded it.
+class CudaMask {
+ public:
+  CudaMask(CudaMask&&) noexcept;
+  CudaMask& operator=(CudaMask&&) noexcept;
+  ~CudaMask();
+  // Copied back.
+  Mask download() const;
+
+ private:
+  friend class CudaAttention;
+  struct State;
+  explicit CudaMask(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// A mask made ready for the kernels, on the device. Does not outlive its mask.
+class CudaPlan {
+ public:
+  CudaPlan(CudaPlan&&) noexcept;
+  CudaPlan& operator=(CudaPlan&&) noexcept;
+  ~CudaPlan();
+  // "tiles sm80", "rows plain": how keys are walked, and the kernel's family.
+  std::string kernel_name() const;
+  // Bytes of K and V that attend reads, after the union over a row block's rows. Waits.
+  std::int64_t kv_bytes_touched() const;
+  std::int64_t size_bytes() const noexcept;
+
+ private:
+  friend class CudaAttention;
+  struct State;
+  explicit CudaPlan(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// What the device's oracle gives.
+struct CudaOracle {
+  std::vector<double> out;  // [batch, query_heads, query_len, head_dim]; zeros without active keys
+  std::vector<double> lse;  // [batch, query_heads, query_len]; -inf without active keys
+};
+
+// Attention over one problem on the CUDA device. q, k and v are uploaded once; masks come from the
+// host; plans are made on the device without waiting for it. Without a device, or in a build
+// without nvcc, the constructor throws Error with the reason of cuda_device(). One thread at a
+// time; work goes through one stream. All throw CudaError.
+class CudaAttention {
+ public:
+  // head_dim is at most 256 (ShapeError). The views are read here and not kept.
+  explicit CudaAttention(const AttentionInputs& inputs);
+  ~CudaAttention();
+  CudaAttention(const CudaAttention&) = delete;
+  CudaAttention& operator=(const CudaAttention&) = delete;
+
+  // Copies a mask and waits until it is there. ShapeError when its extent does not fit the shape.
+  CudaMask upload(const Mask& mask);
+  // Enqueues. kernel: nullopt is rows below 16 queries, where heads share what they read, and tiles
+  // from there on.
+  CudaPlan plan(const CudaMask& mask, std::optional<Kernel> kernel);
+  // Enqueues; the result waits for download(). How often the keys of a row block are split is a
+  // function of the shape alone.
+  void attend(const CudaPlan& plan);
+  // Overwrites the result on the device, so that a kernel that leaves some of it out shows.
+  void poison();
+  // The result of the last attend. Throws Error when the plan overflowed its upper bounds.
+  void download(const CudaPlan& plan, AttentionOutput& output);
+
+  // Naive float64 attention over exactly the mask's keys, on the device, by the definition; for
+  // tests of more rows than the CPU's oracle has time for. Waits.
+  CudaOracle attend_oracle(const CudaMask& mask);
+
+  // Milliseconds of what `enqueue` enqueues, by events.
+  double time_ms(const std::function<void()>& enqueue, CudaCache cache);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace maskerade

@@ -1,0 +1,135 @@
+#include "attention/cuda/detail/device_plan.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "attention/cuda/detail/kernels.hpp"
+#include "attention/detail/bit_words.hpp"
+
+namespace maskerade::cuda {
+namespace {
+
+// One index lists this many tiles: one where there are few rows, so that many threads share them;
+// a bitmap word's where one each would need too much memory.
+std::int64_t span_tiles_of(std::int64_t pieces, std::int64_t tiles) {
+  constexpr std::int64_t kMostIndices = std::int64_t{1} << 22;
+  return pieces * tiles <= kMostIndices ? 1 : 64;
+}
+
+std::int64_t listed_count(const std::vector<TileEntry>& listed) {
+  return static_cast<std::int64_t>(listed.size());
+}
+
+}  // namespace
+
+MaskBounds MaskBounds::of(const Mask& mask) {
+  const MaskArrays arrays = mask.arrays();
+  const auto count = [](std::span<const std::uint64_t> words) {
+    return maskerade::detail::count_bits(words.data(), static_cast<std::int64_t>(words.size()));
+  };
+  MaskBounds bounds;
+  bounds.active_tiles = count(arrays.any);
+  const std::int64_t full_tiles = count(arrays.full);
+  bounds.partial_tiles = bounds.active_tiles - full_tiles;
+  bounds.active_bits =
+      count(arrays.partial) + full_tiles * mask.tile_height() * maskerade::kTileKeys;
+  bounds.sampled = mask.sampled_count();
+  return bounds;
+}
+
+DeviceTilePlan::DeviceTilePlan(const AttentionShape& shape,
+                               const MaskView& mask,
+                               const MaskBounds& bounds,
+                               bool is_dense,
+                               cudaStream_t stream) {
+  plan.layout = TileLayout::of(shape.batch, shape.query_heads, shape.kv_heads, mask);
+  plan.mask = mask;
+  plan.is_dense = is_dense;
+  const std::int64_t every_tile = plan.layout.pieces() * mask.tiles();
+  const std::int64_t active = std::min(bounds.active_tiles + bounds.sampled, every_tile);
+  // Heads of one piece that do not agree make a tile partial that is full for each of them.
+  const std::int64_t partial =
+      plan.layout.own_layers ? active : std::min(bounds.partial_tiles + bounds.sampled, every_tile);
+  const std::int64_t items = plan.layout.pieces() * mask.words();
+  entry_offsets = {items + 1, stream};
+  bits_offsets = {items + 1, stream};
+  entries = {is_dense ? every_tile : active, stream};
+  sources = {partial, stream};
+  bits = {partial * plan.layout.piece_rows(), stream};
+  overflow = {1, stream};
+  overflow.fill_bytes(0);
+  plan.arrays = {.entry_offsets = entry_offsets.data(),
+                 .bits_offsets = bits_offsets.data(),
+                 .entries = entries.data(),
+                 .sources = sources.data(),
+                 .bits = bits.data(),
+                 .entry_capacity = entries.size(),
+                 .bits_capacity = partial,
+                 .overflow = overflow.data()};
+  plan_tiles(plan, stream);
+}
+
+std::int64_t DeviceTilePlan::keys_touched() const {
+  const std::vector<std::int64_t> offsets = entry_offsets.download();
+  const std::vector<TileEntry> listed = entries.download();
+  const std::int64_t words = plan.mask.words();
+  const std::int64_t missing = plan.mask.tiles() * kTileKeys - plan.mask.key_len;  // of the last
+  std::int64_t keys = 0;
+  for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
+    const std::int64_t piece = plan.layout.piece_of(block);
+    const std::int64_t begin = offsets[static_cast<std::size_t>(piece * words)];
+    const std::int64_t end = offsets[static_cast<std::size_t>((piece + 1) * words)];
+    if (end > listed_count(listed)) return 0;  // an overflow, which attending reports
+    keys += (end - begin) * kTileKeys;
+    if (end > begin && listed[static_cast<std::size_t>(end - 1)].tile == plan.mask.tiles() - 1) {
+      keys -= missing;
+    }
+  }
+  return keys;
+}
+
+std::int64_t DeviceTilePlan::size_bytes() const noexcept {
+  return static_cast<std::int64_t>(entry_offsets.bytes() + bits_offsets.bytes() + entries.bytes() +
+                                   sources.bytes() + bits.bytes());
+}
+
+DeviceRowPlan::DeviceRowPlan(const AttentionShape& shape,
+                             const MaskView& mask,
+                             const MaskBounds& bounds,
+                             cudaStream_t stream) {
+  plan.layout = RowLayout::of(shape.batch, shape.query_heads, shape.kv_heads, mask);
+  plan.mask = mask;
+  plan.span_tiles = span_tiles_of(plan.layout.pieces(), mask.tiles());
+  const std::int64_t capacity =
+      std::min(bounds.active_bits + bounds.sampled, plan.layout.pieces() * mask.key_len);
+  offsets = {plan.layout.pieces() * plan.spans() + 1, stream};
+  keys = {capacity, stream};
+  if (plan.layout.own_layers) rows = {capacity, stream};
+  if (mask.has_sampled()) biases = {capacity * plan.layers(), stream};
+  overflow = {1, stream};
+  overflow.fill_bytes(0);
+  plan.arrays = {.offsets = offsets.data(),
+                 .keys = keys.data(),
+                 .rows = rows.data(),
+                 .biases = biases.data(),
+                 .capacity = capacity,
+                 .overflow = overflow.data()};
+  plan_rows(plan, stream);
+}
+
+std::int64_t DeviceRowPlan::keys_touched() const {
+  const std::vector<std::int64_t> at = offsets.download();
+  std::int64_t touched = 0;
+  for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
+    const std::int64_t piece = plan.layout.piece_of(block);
+    touched += at[static_cast<std::size_t>((piece + 1) * plan.spans())] -
+               at[static_cast<std::size_t>(piece * plan.spans())];
+  }
+  return touched;
+}
+
+std::int64_t DeviceRowPlan::size_bytes() const noexcept {
+  return static_cast<std::int64_t>(offsets.bytes() + keys.bytes() + rows.bytes() + biases.bytes());
+}
+
+}  // namespace maskerade::cuda

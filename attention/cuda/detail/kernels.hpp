@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "attention/cuda/detail/attend_arguments.hpp"
+#include "attention/cuda/detail/matrix_shapes.hpp"
+#include "attention/cuda/detail/oracle_steps.hpp"
+#include "attention/cuda/detail/row_plan.hpp"
+#include "attention/cuda/detail/tile_plan.hpp"
+#include "framework/tensor/dtype.hpp"
+
+// What enqueues the kernels. Each is compiled by nvcc in a file of its own name. All throw
+// CudaError when a launch is refused.
+namespace maskerade::cuda {
+
+// Largest head_dim of the plain kernels.
+inline constexpr std::int64_t kMostHeadDim = 256;
+
+void plan_tiles(const TilePlan& plan, cudaStream_t stream);
+void plan_rows(const RowPlan& plan, cudaStream_t stream);
+
+// Require has_matrix_kernel.
+void attend_tiles_sm80(const AttendArguments& arguments,
+                       const TilePlan& plan,
+                       DType dtype,
+                       cudaStream_t stream);
+void attend_rows_sm80(const AttendArguments& arguments,
+                      const RowPlan& plan,
+                      DType dtype,
+                      cudaStream_t stream);
+
+void attend_tiles_plain(const AttendArguments& arguments,
+                        const TilePlan& plan,
+                        DType dtype,
+                        cudaStream_t stream);
+void attend_rows_plain(const AttendArguments& arguments,
+                       const RowPlan& plan,
+                       DType dtype,
+                       cudaStream_t stream);
+
+// Float64, over `rows` rows.
+void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t stream);
+
+void merge_tile_parts(const AttendArguments& arguments,
+                      const TileLayout& layout,
+                      cudaStream_t stream);
+void merge_row_parts(const AttendArguments& arguments,
+                     const RowLayout& layout,
+                     cudaStream_t stream);
+
+}  // namespace maskerade::cuda

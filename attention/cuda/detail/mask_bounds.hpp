@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "framework/mask/mask.hpp"
+
+namespace maskerade::cuda {
+
+// Upper bounds of what plans of a mask hold, known before they are made: from the host's copy.
+struct MaskBounds {
+  std::int64_t active_tiles = 0;   // tiles with an active bit, over the mask's extent
+  std::int64_t partial_tiles = 0;  // of these, not full
+  std::int64_t active_bits = 0;
+  std::int64_t sampled = 0;
+
+  static MaskBounds of(const Mask& mask);
+};
+
+}  // namespace maskerade::cuda

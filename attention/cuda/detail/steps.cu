@@ -1,0 +1,28 @@
+#include "attention/cuda/detail/kernels.hpp"
+#include "framework/tensor/cuda/launch.cuh"
+
+namespace maskerade::cuda {
+
+void plan_tiles(const TilePlan& plan, cudaStream_t stream) {
+  make_tile_plan(DeviceSteps(stream), plan);
+}
+
+void plan_rows(const RowPlan& plan, cudaStream_t stream) {
+  make_row_plan(DeviceSteps(stream), plan);
+}
+
+void merge_tile_parts(const AttendArguments& arguments,
+                      const TileLayout& layout,
+                      cudaStream_t stream) {
+  DeviceSteps(stream).for_each(layout.row_blocks() * kBlockRows * arguments.head_dim,
+                               MergeParts<TileLayout>{arguments, layout, kBlockRows});
+}
+
+void merge_row_parts(const AttendArguments& arguments,
+                     const RowLayout& layout,
+                     cudaStream_t stream) {
+  DeviceSteps(stream).for_each(layout.row_blocks() * kListRows * arguments.head_dim,
+                               MergeParts<RowLayout>{arguments, layout, kListRows});
+}
+
+}  // namespace maskerade::cuda

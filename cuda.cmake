@@ -1,0 +1,18 @@
+# Sets MASKERADE_HAS_CUDA. Without nvcc, and under sanitizers, AUTO builds for the CPU alone.
+set(MASKERADE_HAS_CUDA OFF)
+if(MASKERADE_CUDA STREQUAL "ON" OR (MASKERADE_CUDA STREQUAL "AUTO" AND NOT MASKERADE_SANITIZE))
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(MASKERADE_HAS_CUDA ON)
+    message(STATUS "CUDA backend: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, ${CMAKE_CUDA_ARCHITECTURES}")
+  elseif(MASKERADE_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "MASKERADE_CUDA is ON and there is no nvcc: install the CUDA Toolkit and set "
+                        "CUDACXX or PATH, or leave MASKERADE_CUDA at AUTO")
+  endif()
+endif()
+if(NOT MASKERADE_HAS_CUDA)
+  message(STATUS "CUDA backend: not built (MASKERADE_CUDA=${MASKERADE_CUDA}); cells on cuda will be unavailable")
+endif()

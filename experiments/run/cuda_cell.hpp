@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/cuda/cuda_attention.hpp"
+#include "attention/research_attention.hpp"
+#include "experiments/config/experiment.hpp"
+#include "experiments/measure/oracle_check.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "experiments/run/run_cell.hpp"
+
+namespace maskerade {
+
+// A workload on the CUDA device: its q, k and v, and attention over every visible key, what its
+// cells are compared with and timed beside.
+struct CudaReference {
+  // Uploads, attends once, outside any timed region, and compares with the oracle.
+  CudaReference(const AttentionInputs& inputs, const CheckSpec& check, const Threads& threads);
+
+  CudaAttention device;
+  Mask mask;
+  CudaMask device_mask;
+  CudaPlan plan;
+  AttentionOutput output;
+  std::vector<std::int64_t> oracle_rows;
+  OracleError oracle;
+};
+
+// What a cell on the device is measured against.
+struct CudaCellContext {
+  const AttentionInputs& inputs;
+  DType dtype;
+  CudaReference& dense;
+  const MeasureSpec& measure;
+  const RunOptions& options;
+};
+
+// run_cell on the device: maskers run on the CPU, and copying their mask to the device is part of
+// the timed selection. Plan, attend and the dense reference are timed by events, each with a cold
+// second-level cache. Fidelity and the oracle's check are those of the CPU.
+void run_cuda_cell(const CudaCellContext& context,
+                   const Pipeline& pipeline,
+                   std::optional<Kernel> kernel,
+                   std::uint64_t mask_seed,
+                   CellResult& result);
+
+// The same for the dense reference by itself.
+void run_cuda_dense_cell(const CudaCellContext& context, CellResult& result);
+
+}  // namespace maskerade

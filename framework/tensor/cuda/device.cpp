@@ -1,0 +1,54 @@
+#include "framework/tensor/cuda/device.hpp"
+
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+namespace maskerade {
+namespace {
+
+constexpr int kOldestMajor = 8;  // mma of bfloat16, cp.async
+
+CudaDevice find_device() {
+  CudaDevice device;
+  int count = 0;
+  cudaError_t code = cudaGetDeviceCount(&count);
+  if (code == cudaSuccess && count == 0) code = cudaErrorNoDevice;
+  cudaDeviceProp properties = {};
+  if (code == cudaSuccess) code = cudaGetDeviceProperties(&properties, 0);
+  if (code != cudaSuccess) {
+    // Not left behind for the first check of a launch.
+    static_cast<void>(cudaGetLastError());
+    device.reason = fmt::format("there is no CUDA device: CUDA error {} ({})",
+                                static_cast<int>(code), cudaGetErrorString(code));
+    return device;
+  }
+  int runtime = 0;
+  static_cast<void>(cudaRuntimeGetVersion(&runtime));
+  device.name = fmt::format("{}, sm_{}{}, {} multiprocessors, CUDA {}.{}", properties.name,
+                            properties.major, properties.minor, properties.multiProcessorCount,
+                            runtime / 1000, runtime % 1000 / 10);
+  if (properties.major < kOldestMajor) {
+    device.reason = fmt::format("{} is older than the kernels, which need sm_{}0 or newer",
+                                device.name, kOldestMajor);
+    return device;
+  }
+  device.is_available = true;
+  device.l2_bytes = properties.l2CacheSize;
+  device.multiprocessors = properties.multiProcessorCount;
+  // Freed memory stays in the pool: allocating again costs no call of the driver.
+  cudaMemPool_t pool = nullptr;
+  if (cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess) {
+    std::uint64_t keep = ~std::uint64_t{0};
+    static_cast<void>(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
+  }
+  return device;
+}
+
+}  // namespace
+
+const CudaDevice& cuda_device() noexcept {
+  static const CudaDevice kDevice = find_device();
+  return kDevice;
+}
+
+}  // namespace maskerade

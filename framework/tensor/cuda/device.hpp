@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace maskerade {
+
+// The CUDA device that this process uses: the first one. A build without nvcc has none.
+struct CudaDevice {
+  bool is_available = false;
+  std::string reason;  // why it is not
+  std::string name;    // "NVIDIA H200, sm_90, 132 multiprocessors, CUDA 13.0"
+  std::int64_t l2_bytes = 0;
+  int multiprocessors = 0;
+};
+// Looks once and remembers. Never throws. [any thread]
+const CudaDevice& cuda_device() noexcept;
+
+}  // namespace maskerade

@@ -1,0 +1,368 @@
+#pragma once
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "framework/tensor/dtype.hpp"
+
+// A block of a GPU on the CPU: every thread is a coroutine that runs until it must wait for others.
+// What the hardware does is written from the PTX ISA (mma.m16n8k16, ldmatrix, cp.async), without
+// use of the kernels' own index arithmetic. Warps run in random order. Asynchronous copies poison
+// their target when they start and arrive when they are waited for, at the latest moment that the
+// hardware may take.
+namespace maskerade::cuda {
+
+class EmulatedBlock;
+
+// A thread; its functions are those of DeviceLane.
+class EmulatedLane {
+ public:
+  int thread() const { return thread_; }
+  int in_warp() const { return thread_ % 32; }
+  std::int64_t block() const;
+
+  void sync();
+  void sync_warp() { exchange(0); }
+  bool all_in_warp(bool value) {
+    const auto& values = exchange(value);
+    bool all = true;
+    for (int lane = 0; lane < 32; ++lane) all = all && as<bool>(values, lane);
+    return all;
+  }
+  float shuffle_xor(float value, int distance) {
+    return as<float>(exchange(value), in_warp() ^ distance);
+  }
+  template <typename T>
+  T shuffle(T value, int source) {
+    return as<T>(exchange(value), source);
+  }
+  float exp2(float x) const { return std::exp2(x); }
+
+  void copy_async(std::byte* shared, const std::byte* global, bool is_valid);
+  void commit_copies() { groups_.emplace_back(); }
+  template <int kPending>
+  void wait_copies() {
+    // The last group is the one that is being filled.
+    while (groups_.size() > kPending + 1) {
+      for (const Copy& copy : groups_.front()) {
+        if (copy.global == nullptr) {
+          std::memset(copy.shared, 0, 16);
+        } else {
+          std::memcpy(copy.shared, copy.global, 16);
+        }
+      }
+      groups_.erase(groups_.begin());
+    }
+  }
+
+  // PTX ISA, ldmatrix: thread 8 i + r gives the address of row r of matrix i; thread l receives of
+  // row l / 4 the elements 2 (l % 4) and the next.
+  void load_matrices(std::uint32_t (&r)[4], const std::byte* row) {
+    const auto& rows = exchange_row(row);
+    for (int i = 0; i < 4; ++i) {
+      const auto* source = as<const std::byte*>(rows, 8 * i + in_warp() / 4);
+      std::memcpy(&r[i], source + 4 * (in_warp() % 4), 4);
+    }
+  }
+  // With .trans, of column l / 4 the elements of rows 2 (l % 4) and the next.
+  void load_matrices_transposed(std::uint32_t (&r)[4], const std::byte* row) {
+    const auto& rows = exchange_row(row);
+    for (int i = 0; i < 4; ++i) {
+      std::uint16_t halves[2];
+      for (int h = 0; h < 2; ++h) {
+        const auto* source = as<const std::byte*>(rows, 8 * i + 2 * (in_warp() % 4) + h);
+        std::memcpy(&halves[h], source + 2 * (in_warp() / 4), 2);
+      }
+      r[i] = halves[0] | (std::uint32_t{halves[1]} << 16);
+    }
+  }
+
+  // PTX ISA, matrix fragments for mma.m16n8k16 with 16-bit a and b: with group = l / 4 and
+  // in_group = l % 4, a_i lies in row group (i < 2 or 4 <= i < 6) or group + 8 and column
+  // 2 in_group + (i & 1), plus 8 for i >= 4; b_i in row 2 in_group + (i & 1), plus 8 for i >= 2,
+  // and column group; c_i in row group (i < 2) or group + 8 and column 2 in_group + (i & 1).
+  template <DType kType>
+  void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    const std::uint32_t registers[6] = {a[0], a[1], a[2], a[3], b0, b1};
+    std::array<float, 12> widened;  // a_0 ... a_7, b_0 ... b_3
+    convert_to_float(kType, registers, 12, widened.data());
+    const Slots& all = exchange(widened);
+    for (int i = 0; i < 4; ++i) {
+      const int row = in_warp() / 4 + (i < 2 ? 0 : 8);
+      const int column = 2 * (in_warp() % 4) + (i & 1);
+      float sum = c[i];
+      for (int k = 0; k < 16; ++k) {
+        const int a_element = (k & 1) + (row < 8 ? 0 : 2) + (k < 8 ? 0 : 4);
+        const int b_element = (k & 1) + (k < 8 ? 0 : 2);
+        sum += element(all, row % 8 * 4 + k % 8 / 2, a_element) *
+               element(all, column * 4 + k % 8 / 2, 8 + b_element);
+      }
+      c[i] = sum;
+    }
+  }
+  template <DType kType>
+  std::uint32_t pack(float first, float second) const {
+    const float values[2] = {first, second};
+    std::uint32_t packed = 0;
+    convert_from_float(kType, values, 2, &packed);
+    return packed;
+  }
+  template <DType kType>
+  float load(const void* data, std::int64_t index) const {
+    return load_float(kType, data, static_cast<std::size_t>(index));
+  }
+  void store_pair(float* to, float first, float second) const {
+    if (reinterpret_cast<std::uintptr_t>(to) % 8 != 0)
+      throw std::logic_error("store_pair: address");
+    to[0] = first;
+    to[1] = second;
+  }
+
+ private:
+  friend class EmulatedBlock;
+  struct Slot {
+    alignas(16) std::byte bytes[48];
+  };
+  using Slots = std::array<Slot, 32>;
+  struct Copy {
+    std::byte* shared;
+    const std::byte* global;  // null: zeros
+  };
+  enum class State { kReady, kAtWarp, kAtBlock, kDone };
+
+  // Gives a value to the warp and waits until all have; gives everybody's.
+  template <typename T>
+  const Slots& exchange(const T& value);
+  const Slots& exchange_row(const std::byte* row);
+  template <typename T>
+  static T as(const Slots& slots, int lane) {
+    T value;
+    std::memcpy(&value, slots[static_cast<std::size_t>(lane)].bytes, sizeof(T));
+    return value;
+  }
+
+  static float element(const Slots& slots, int lane, int i) {
+    float value;
+    std::memcpy(&value, slots[static_cast<std::size_t>(lane)].bytes + 4 * i, 4);
+    return value;
+  }
+
+  EmulatedBlock* owner_ = nullptr;
+  int thread_ = 0;
+  State state_ = State::kReady;
+  std::int64_t exchanges_ = 0;
+  std::vector<std::vector<Copy>> groups_{1};
+  bool has_begun_ = false;
+  ucontext_t context_ = {};
+  jmp_buf place_;
+};
+
+class EmulatedBlock {
+ public:
+  static constexpr std::size_t kStackBytes = 128 * 1024;
+
+  // stacks: [threads][kStackBytes].
+  EmulatedBlock(int threads,
+                std::int64_t block,
+                std::byte* shared,
+                int shared_bytes,
+                std::byte* stacks,
+                unsigned seed)
+      : stacks_(stacks),
+        block_(block),
+        shared_(shared),
+        shared_bytes_(shared_bytes),
+        random_(seed),
+        warps_(static_cast<std::size_t>(threads / 32)),
+        lanes_(static_cast<std::size_t>(threads)) {}
+
+  // Runs body(lane) in every thread. Throws std::logic_error when threads wait for each other in
+  // vain, and what a thread throws.
+  void run(const std::function<void(EmulatedLane&)>& body) {
+    body_ = &body;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      EmulatedLane& lane = lanes_[i];
+      lane.owner_ = this;
+      lane.thread_ = static_cast<int>(i);
+      getcontext(&lane.context_);
+      lane.context_.uc_stack.ss_sp = stacks_ + i * kStackBytes;
+      lane.context_.uc_stack.ss_size = kStackBytes;
+      lane.context_.uc_link = nullptr;
+      const auto address = reinterpret_cast<std::uintptr_t>(&lane);
+      makecontext(&lane.context_, reinterpret_cast<void (*)()>(&EmulatedBlock::begin), 2,
+                  static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
+    }
+    for (;;) {
+      bool has_run = false;
+      std::vector<std::size_t> order(warps_.size());
+      for (std::size_t w = 0; w < order.size(); ++w) order[w] = w;
+      std::shuffle(order.begin(), order.end(), random_);
+      // One warp runs as far as it can.
+      for (const std::size_t w : order) {
+        if (run_warp(w)) {
+          has_run = true;
+          break;
+        }
+      }
+      if (error_) std::rethrow_exception(error_);
+      if (has_run) continue;
+      if (all_are(EmulatedLane::State::kDone)) break;
+      if (!all_are(EmulatedLane::State::kAtBlock)) {
+        throw std::logic_error("a block waits for threads that are elsewhere or have ended");
+      }
+      for (EmulatedLane& lane : lanes_) lane.state_ = EmulatedLane::State::kReady;
+    }
+    for (const EmulatedLane& lane : lanes_) {
+      for (const auto& group : lane.groups_) {
+        if (!group.empty()) throw std::logic_error("a thread ended before its copies arrived");
+      }
+    }
+  }
+
+ private:
+  friend class EmulatedLane;
+  struct Warp {
+    EmulatedLane::Slots slots[2];
+  };
+
+  static void begin(unsigned high, unsigned low) {
+    auto* const lane = reinterpret_cast<EmulatedLane*>((std::uintptr_t{high} << 32) | low);
+    EmulatedBlock& block = *lane->owner_;
+    try {
+      (*block.body_)(*lane);
+    } catch (...) {
+      block.error_ = std::current_exception();
+    }
+    block.leave(*lane, EmulatedLane::State::kDone);
+  }
+
+  // Rationale: swapcontext asks the kernel for signal masks; after a thread's first turn jumps do.
+  void leave(EmulatedLane& lane, EmulatedLane::State state) {
+    lane.state_ = state;
+    if (_setjmp(lane.place_) == 0) _longjmp(scheduler_, 1);
+  }
+  void enter(EmulatedLane& lane) {
+    if (_setjmp(scheduler_) != 0) return;
+    if (lane.has_begun_) _longjmp(lane.place_, 1);
+    lane.has_begun_ = true;
+    setcontext(&lane.context_);
+  }
+
+  // Runs a warp until its threads wait for the block or have ended; false when it cannot run.
+  bool run_warp(std::size_t w) {
+    bool has_run = false;
+    for (;;) {
+      bool is_ready = false;
+      bool at_warp = true;
+      for (std::size_t i = w * 32; i < w * 32 + 32; ++i) {
+        EmulatedLane& lane = lanes_[i];
+        if (lane.state_ == EmulatedLane::State::kReady) {
+          is_ready = true;
+          enter(lane);
+          if (error_) return true;
+        }
+      }
+      has_run = has_run || is_ready;
+      for (std::size_t i = w * 32; i < w * 32 + 32; ++i) {
+        at_warp = at_warp && lanes_[i].state_ == EmulatedLane::State::kAtWarp &&
+                  lanes_[i].exchanges_ == lanes_[w * 32].exchanges_;
+      }
+      if (!at_warp) return has_run;
+      for (std::size_t i = w * 32; i < w * 32 + 32; ++i) {
+        lanes_[i].state_ = EmulatedLane::State::kReady;
+      }
+    }
+  }
+
+  bool all_are(EmulatedLane::State state) const {
+    for (const EmulatedLane& lane : lanes_) {
+      if (lane.state_ != state) return false;
+    }
+    return true;
+  }
+
+  void require_shared(const std::byte* address) const {
+    if (address < shared_ || address + 16 > shared_ + shared_bytes_ ||
+        reinterpret_cast<std::uintptr_t>(address) % 16 != 0) {
+      throw std::logic_error("an access of 16 bytes outside of shared memory, or not aligned");
+    }
+  }
+
+  std::byte* stacks_;
+  std::int64_t block_;
+  std::byte* shared_;
+  int shared_bytes_;
+  std::mt19937 random_;
+  std::vector<Warp> warps_;
+  std::vector<EmulatedLane> lanes_;
+  const std::function<void(EmulatedLane&)>* body_ = nullptr;
+  std::exception_ptr error_;
+  jmp_buf scheduler_;
+};
+
+inline std::int64_t EmulatedLane::block() const { return owner_->block_; }
+
+inline void EmulatedLane::sync() { owner_->leave(*this, State::kAtBlock); }
+
+inline void EmulatedLane::copy_async(std::byte* shared, const std::byte* global, bool is_valid) {
+  owner_->require_shared(shared);
+  if (reinterpret_cast<std::uintptr_t>(global) % 16 != 0) {
+    throw std::logic_error("a copy from an address that is not aligned to 16 bytes");
+  }
+  std::memset(shared, 0xFF, 16);  // NaN
+  groups_.back().push_back({shared, is_valid ? global : nullptr});
+}
+
+// Rationale: two sets of slots in turn. Nobody can give a value for the exchange after the next
+// before all have read this one.
+template <typename T>
+const EmulatedLane::Slots& EmulatedLane::exchange(const T& value) {
+  static_assert(sizeof(T) <= sizeof(Slot));
+  Slots& slots = owner_->warps_[static_cast<std::size_t>(thread_ / 32)].slots[exchanges_ % 2];
+  ++exchanges_;
+  std::memcpy(slots[static_cast<std::size_t>(in_warp())].bytes, &value, sizeof(T));
+  owner_->leave(*this, State::kAtWarp);
+  return slots;
+}
+
+inline const EmulatedLane::Slots& EmulatedLane::exchange_row(const std::byte* row) {
+  owner_->require_shared(row);
+  return exchange(row);
+}
+
+// Runs a kernel class (TilesKernel, ...) over a grid, one block after the other, each with shared
+// memory full of NaN.
+template <typename Kernel, typename Arguments, typename Plan>
+void run_emulated(std::int64_t blocks,
+                  int shared_bytes,
+                  const Arguments& arguments,
+                  const Plan& plan,
+                  unsigned seed) {
+  const auto bytes = static_cast<std::size_t>(shared_bytes);
+  const std::unique_ptr<std::byte, void (*)(void*)> shared(
+      static_cast<std::byte*>(std::aligned_alloc(128, (bytes + 127) / 128 * 128)), std::free);
+  const std::unique_ptr<std::byte[]> stacks(
+      new std::byte[static_cast<std::size_t>(Kernel::kThreads) * EmulatedBlock::kStackBytes]);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    std::memset(shared.get(), 0xFF, bytes);
+    EmulatedBlock emulated(Kernel::kThreads, block, shared.get(), shared_bytes, stacks.get(),
+                           seed + static_cast<unsigned>(block));
+    emulated.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared.get()).run(); });
+  }
+}
+
+}  // namespace maskerade::cuda

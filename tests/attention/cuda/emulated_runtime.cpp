@@ -1,0 +1,137 @@
+// A CUDA runtime and the project's kernels on the CPU: linked before the real ones, it lets tests
+// run the host side of the backend, and whole cells, where there is no device. Device memory is
+// host memory full of 0xFF; a stream does at once what it is given.
+
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "attention/cuda/detail/kernels.hpp"
+#include "framework/mask/cuda/device_mask.hpp"
+#include "tests/attention/cuda/run_kernels.hpp"
+
+extern "C" {
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  std::memset(properties, 0, sizeof(*properties));
+  std::snprintf(properties->name, sizeof(properties->name), "emulated device");
+  properties->major = 8;
+  properties->multiProcessorCount = 1;
+  properties->l2CacheSize = 1024;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) { return cudaErrorNotSupported; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+const char* cudaGetErrorString(cudaError_t) { return "an error of the emulated device"; }
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  *event = reinterpret_cast<cudaEvent_t>(new double(0));
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete reinterpret_cast<double*>(event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  *reinterpret_cast<double*>(event) = std::chrono::duration<double, std::milli>(now).count();
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
+  *ms = static_cast<float>(*reinterpret_cast<double*>(end) - *reinterpret_cast<double*>(begin));
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(*memory, 0xFF, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+  std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(
+    void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
+  std::memset(memory, value, bytes);
+  return cudaSuccess;
+}
+
+}  // extern "C"
+
+namespace maskerade::cuda {
+namespace {
+
+constexpr unsigned kSeed = 1;
+
+}  // namespace
+
+void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t) {
+  HostSteps().for_each(tile_rows, body);
+}
+
+void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t) {
+  combine_masks_steps(HostSteps(), source, to);
+}
+
+void plan_tiles(const TilePlan& plan, cudaStream_t) { make_tile_plan(HostSteps(), plan); }
+void plan_rows(const RowPlan& plan, cudaStream_t) { make_row_plan(HostSteps(), plan); }
+
+void attend_tiles_sm80(const AttendArguments& arguments,
+                       const TilePlan& plan,
+                       DType dtype,
+                       cudaStream_t) {
+  emulate_tiles(arguments, plan, dtype, kSeed);
+}
+void attend_rows_sm80(const AttendArguments& arguments,
+                      const RowPlan& plan,
+                      DType dtype,
+                      cudaStream_t) {
+  emulate_rows(arguments, plan, dtype, kSeed);
+}
+void attend_tiles_plain(const AttendArguments& arguments,
+                        const TilePlan& plan,
+                        DType dtype,
+                        cudaStream_t) {
+  emulate_plain<TileRowKeys>(arguments, plan, dtype, kSeed);
+}
+void attend_rows_plain(const AttendArguments& arguments,
+                       const RowPlan& plan,
+                       DType dtype,
+                       cudaStream_t) {
+  emulate_plain<ListedRowKeys>(arguments, plan, dtype, kSeed);
+}
+void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t) {
+  attend_oracle_steps(HostSteps(), arguments, rows);
+}
+void merge_tile_parts(const AttendArguments& arguments, const TileLayout& layout, cudaStream_t) {
+  emulate_merge(arguments, layout, kBlockRows);
+}
+void merge_row_parts(const AttendArguments& arguments, const RowLayout& layout, cudaStream_t) {
+  emulate_merge(arguments, layout, kListRows);
+}
+
+}  // namespace maskerade::cuda

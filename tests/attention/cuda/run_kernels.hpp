@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+
+#include "attention/cuda/detail/plain_kernel.hpp"
+#include "attention/cuda/detail/rows_kernel.hpp"
+#include "attention/cuda/detail/tiles_kernel.hpp"
+#include "framework/tensor/cuda/host_steps.hpp"
+#include "tests/attention/cuda/emulated_block.hpp"
+
+// The kernels of the CUDA backend on an emulated block, as kernels.hpp launches them on a device.
+namespace maskerade::cuda {
+
+// Calls body.operator()<kType, kDim>() for float16 or bfloat16, 64 or 128.
+template <typename Body>
+void with_matrix_shape(DType dtype, std::int64_t dim, const Body& body) {
+  if (dtype == DType::kFloat16) {
+    dim == 64 ? body.template operator()<DType::kFloat16, 64>()
+              : body.template operator()<DType::kFloat16, 128>();
+  } else {
+    dim == 64 ? body.template operator()<DType::kBFloat16, 64>()
+              : body.template operator()<DType::kBFloat16, 128>();
+  }
+}
+
+inline void emulate_tiles(const AttendArguments& arguments,
+                          const TilePlan& plan,
+                          DType dtype,
+                          unsigned seed) {
+  with_matrix_shape(dtype, arguments.head_dim, [&]<DType kType, int kDim>() {
+    using Kernel = TilesKernel<EmulatedLane, kType, kDim>;
+    run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits,
+                         Kernel::shared_bytes(plan.mask.has_sampled()), arguments, plan, seed);
+  });
+}
+
+inline void emulate_rows(const AttendArguments& arguments,
+                         const RowPlan& plan,
+                         DType dtype,
+                         unsigned seed) {
+  with_matrix_shape(dtype, arguments.head_dim, [&]<DType kType, int kDim>() {
+    using Kernel = RowsKernel<EmulatedLane, kType, kDim>;
+    run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits, Kernel::kSharedBytes,
+                         arguments, plan, seed);
+  });
+}
+
+// Keys: TileRowKeys or ListedRowKeys.
+template <typename Keys>
+void emulate_plain(const AttendArguments& arguments,
+                   const typename Keys::Plan& plan,
+                   DType dtype,
+                   unsigned seed) {
+  const auto run = [&]<DType kType>() {
+    using Kernel = PlainKernel<EmulatedLane, kType, Keys>;
+    run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits * Kernel::kGroups,
+                         Kernel::kSharedBytes, arguments, plan, seed);
+  };
+  if (dtype == DType::kFloat32) run.template operator()<DType::kFloat32>();
+  if (dtype == DType::kFloat16) run.template operator()<DType::kFloat16>();
+  if (dtype == DType::kBFloat16) run.template operator()<DType::kBFloat16>();
+}
+
+template <typename Layout>
+void emulate_merge(const AttendArguments& arguments, const Layout& layout, std::int64_t rows) {
+  HostSteps().for_each(layout.row_blocks() * rows * arguments.head_dim,
+                       MergeParts<Layout>{arguments, layout, rows});
+}
+
+}  // namespace maskerade::cuda

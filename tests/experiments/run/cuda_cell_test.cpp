@@ -1,0 +1,80 @@
+// Whole cells on an emulated device, see tests/attention/cuda/emulated_runtime.cpp.
+
+#include <cmath>
+
+#include "framework/tensor/cuda/device.hpp"
+#include "test_experiment.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kSmall =
+    "name: small\n"
+    "workloads:\n"
+    "  prefill: {source: {kind: gaussian}, query_heads: 2, kv_heads: 1, query_len: 70, key_len: "
+    "70,\n"
+    "            head_dim: 64, dtype: bfloat16, causal: true}\n"
+    "  decode: {source: {kind: gaussian}, query_heads: 4, kv_heads: 2, query_len: 1, key_len: "
+    "150,\n"
+    "           head_dim: 32}\n"
+    "pipelines: {streaming: [{sink: 4}, {local: 8}], everything: [{local: 100%}]}\n"
+    "devices: [cuda]\n"
+    "kernels: [auto, tiles, rows]\n"
+    "measure: {budget: 1ms}\n";
+
+TEST(CudaCell, EveryCellIsRunAndChecked) {
+  const Ran ran = run_all(experiment_of(kSmall));
+  EXPECT_EQ(ran.outcome.ok, 14U);
+  for (const CellResult& result : ran.results) {
+    SCOPED_TRACE(result.workload + " " + result.pipeline + " " + result.kernel);
+    EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+    EXPECT_EQ(result.device, "cuda");
+    EXPECT_TRUE(result.machine.ends_with(cuda_device().name));
+    const bool is_matrix = result.workload == "prefill";
+    EXPECT_EQ(result.tolerance, is_matrix ? 1e-2 : 1e-5);
+    EXPECT_FALSE(result.tolerance_is_loosened);
+    EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm80" : "dense plain");
+    ASSERT_TRUE(result.times && result.oracle && result.fidelity && result.cost);
+    EXPECT_GT(result.times->attend.median, 0);
+    EXPECT_GT(result.cost->kv_bytes_touched, 0);
+    EXPECT_LE(result.oracle->error, result.tolerance);
+    if (result.pipeline == "dense") continue;
+    EXPECT_EQ(result.selection_device, "cpu, uploaded");
+    EXPECT_TRUE(result.times->select && result.times->plan);
+    if (result.pipeline == "everything") {
+      EXPECT_EQ(result.counts->density, 1);
+      EXPECT_LE(result.fidelity->rel_l2_error, result.tolerance);
+    } else {
+      EXPECT_LT(result.counts->density, 1);
+      EXPECT_GT(result.fidelity->rel_l2_error, 0.05);
+    }
+  }
+  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm80");
+  EXPECT_EQ(ran.results[3].kernel_mix, "rows sm80");
+}
+
+TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
+  Experiment experiment = experiment_of(kSmall);
+  experiment.checks[0].first.tolerance = 1e-30;
+  const Ran ran = run_all(experiment);
+  EXPECT_EQ(ran.outcome.failed, 14U);
+  EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));
+}
+
+TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
+  Experiment experiment = experiment_of(kSmall);
+  experiment.devices = {"cpu", "cuda"};
+  experiment.kernels = {Kernel::kTiles};
+  const Ran ran = run_all(experiment);
+  for (const char* pipeline : {"dense", "streaming", "everything"}) {
+    const CellResult& cpu = ran.find(pipeline, "cpu");
+    const CellResult& cuda = ran.find(pipeline, "cuda");
+    EXPECT_EQ(cpu.counts->active_entries, cuda.counts->active_entries);
+    EXPECT_EQ(cpu.cost->kv_bytes_touched, cuda.cost->kv_bytes_touched);
+    EXPECT_NEAR(cpu.fidelity->rel_l2_error, cuda.fidelity->rel_l2_error, 1e-2);
+    EXPECT_EQ(cpu.selection_device, "");
+  }
+}
+
+}  // namespace
+}  // namespace maskerade

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# On a machine with a GPU, in under 8 minutes: runs the gpu tests, compute-sanitizer on a few of
+# them, and the benchmark experiments, and prints one table last. Exits 1 when anything failed.
+#
+#   tests/gpu/verify.sh [FOLDER] [--quick]
+#
+# FOLDER is what tests/gpu/carry.sh packed elsewhere (default: build/gpu when it is there). Without
+# it the project is built here, which needs nvcc, CMake, Ninja and the packages of ./maskerade.
+# --quick leaves the experiments out. Logs and results go to $OUT, or else build/gpu-results.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+folder=$root/build/gpu
+quick=no
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=yes ;;
+    *) folder=$argument ;;
+  esac
+done
+results=${OUT:-$root/build/gpu-results}
+mkdir -p "$results"
+
+if [ -d "$folder/bin" ]; then
+  bin=$folder/bin
+  export LD_LIBRARY_PATH=$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+else
+  echo "verify: $folder is not there; building"
+  "$root/maskerade" build all || exit 2
+  cmake -S "$root" -B "$root/build/release" -DMASKERADE_BUILD_TESTS=ON >"$results/cmake.log" &&
+    cmake --build "$root/build/release" --target cuda_tensor_test device_mask_test \
+      cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
+  bin=$root/build/release/bin
+fi
+summary=()
+failed=0
+# within SECONDS COMMAND...: stopped after that long, and 460 s after the script began.
+within() {
+  local most=$1 left=$((460 - SECONDS))
+  shift
+  [ $left -ge 1 ] || return 124
+  timeout $((left < most ? left : most)) "$@"
+}
+note() { # NAME VERDICT DETAIL
+  summary+=("$(printf '%-34s %-8s %s' "$1" "$2" "$3")")
+  [ "$2" != FAILED ] || failed=1
+}
+
+"$bin/maskerade" info | tee "$results/info.log" || exit 2
+if ! grep -q 'cuda: NVIDIA\|cuda: .*sm_' "$results/info.log"; then
+  echo "verify: error: no CUDA device: $(sed -n 's/^devices *//p' "$results/info.log")" >&2
+  exit 1
+fi
+nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,temperature.gpu --format=csv \
+  >"$results/clocks_before.csv" 2>&1 || true
+
+for test in cuda_tensor_test device_mask_test cuda_attention_test; do
+  log=$results/$test.log
+  within 90 "$bin/$test" >"$log" 2>&1
+  code=$?
+  # "[  PASSED  ] 7 tests." and, when there are any, "[  SKIPPED ] 1 test, listed below:"
+  counts=$(sed -nE 's/^\[  (PASSED|SKIPPED|FAILED) +\] ([0-9]+) tests?.*/\2 \1/p' "$log" |
+    tr '[:upper:]' '[:lower:]' | paste -sd, -)
+  # One test needs that there is no device.
+  allowed=0
+  [ $test != cuda_attention_test ] || allowed=1
+  skipped=$(sed -nE 's/.*, ?([0-9]+) skipped.*/\1/p' <<<"$counts")
+  if [ $code -eq 0 ] && [ "${skipped:-0}" -le $allowed ]; then
+    note "$test" ok "$counts"
+  else
+    note "$test" FAILED "$counts exit $code, see $log"
+    tail -n 25 "$log"
+  fi
+done
+
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    log=$results/$tool.log
+    within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/cuda_attention_test" \
+      --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*' \
+      >"$log" 2>&1
+    code=$?
+    found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | sed 's/=* *//' | tail -n 1)
+    case $code in
+      0) note "compute-sanitizer $tool" ok "$found" ;;
+      124) note "compute-sanitizer $tool" FAILED "stopped, its time was up" ;;
+      *) note "compute-sanitizer $tool" FAILED "exit $code: ${found:-see $log}" ;;
+    esac
+  done
+else
+  note compute-sanitizer absent "not on PATH"
+fi
+
+if [ $quick = no ]; then
+  for experiment in gpu_decode gpu_blocks; do
+    log=$results/$experiment.log
+    rm -f "$results/$experiment.jsonl"
+    within 140 "$bin/maskerade" run "$root/experiments/$experiment.yaml" \
+      --json "$results/$experiment.jsonl" --no-peaks >"$log" 2>&1
+    code=$?
+    [ $code -eq 124 ] && note "$experiment" stopped "its time was up; the cells until then are below"
+    [ $code -eq 0 ] && note "$experiment" ok "$(tail -n 1 "$log")"
+    [ $code -ne 0 ] && [ $code -ne 124 ] && note "$experiment" FAILED "exit $code, see $log"
+  done
+fi
+nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu --format=csv \
+  >"$results/clocks_after.csv" 2>&1 || true
+
+echo
+printf '%s\n' "${summary[@]}" | tee "$results/summary.txt"
+if [ $quick = no ]; then
+  python3 "$root/tests/gpu/rates.py" "$results"/gpu_decode.jsonl "$results"/gpu_blocks.jsonl |
+    tee "$results/rates.txt"
+  within 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
+    "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl 2>"$results/peers.log" |
+    tee "$results/peers.txt"
+fi
+echo "verify: $SECONDS s, logs in $results"
+exit $failed
