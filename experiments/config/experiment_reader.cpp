@@ -174,6 +174,7 @@ void check_samplers(const PipelineSpec& pipeline, const WorkloadSpec& workload) 
   if (!workload.key_len || !runs_on(pipeline, workload)) return;
   try {
     check_populations(pipeline.maskers, *workload.key_len);
+    check_populations(pipeline.maskers, *workload.key_len + workload.decode_steps.value_or(0));
   } catch (const Error& error) {
     throw ConfigError(pipeline.position, fmt::format("pipeline \"{}\", workload \"{}\": {}",
                                                      pipeline.name, workload.name, error.what()));

@@ -314,6 +314,7 @@ struct PreparedRoute {
   std::string name;  // "": the pipeline's own
   HeadSet heads;
   bool is_dense = false;
+  std::vector<MaskerUse> maskers = {};
   std::vector<Instance> instances = {};
   std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
 };
@@ -331,7 +332,7 @@ PreparedRoute prepare_route(const std::string& name,
                             const AttentionInputs& inputs,
                             const PipelineOptions& options,
                             const Threads& threads) {
-  PreparedRoute route{.name = name, .heads = heads, .is_dense = is_dense};
+  PreparedRoute route{.name = name, .heads = heads, .is_dense = is_dense, .maskers = maskers};
   for (const MaskerUse& use : maskers) {
     const auto place = static_cast<std::uint32_t>(route.instances.size());
     route.instances.emplace_back(use, inputs, options.seed, place);
@@ -355,6 +356,10 @@ struct PreparedPipeline::State {
   AttentionInputs inputs;
   PipelineOptions options;
   std::vector<PreparedRoute> routes;  // each head is in one
+
+  void check_samplers(std::int64_t key_len) const {
+    for (const PreparedRoute& route : routes) check_populations(route.maskers, key_len);
+  }
 
   // The mask of the heads of a route, and what its maskers did.
   Mask select(const PreparedRoute& route,
@@ -419,6 +424,7 @@ PreparedPipeline& PreparedPipeline::operator=(PreparedPipeline&&) noexcept = def
 
 void PreparedPipeline::append(const AttentionInputs& inputs, const Threads& threads) {
   check_same_sequence(state_->inputs, inputs);
+  state_->check_samplers(inputs.shape.key_len);
   const KeyRange added{state_->inputs.shape.key_len, inputs.shape.key_len};
   if (added.end < added.begin) {
     throw ShapeError(fmt::format("inputs of {} keys cannot be appended to a pipeline of {} keys",
@@ -437,6 +443,7 @@ void PreparedPipeline::truncate(const AttentionInputs& inputs, const Threads& th
     throw ShapeError(fmt::format("a pipeline of {} keys cannot be truncated to {} keys",
                                  state_->inputs.shape.key_len, inputs.shape.key_len));
   }
+  state_->check_samplers(inputs.shape.key_len);
   const bool is_shorter = inputs.shape.key_len < state_->inputs.shape.key_len;
   state_->inputs = inputs;
   if (!is_shorter) return;
@@ -481,7 +488,7 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
 }
 
 void check_populations(const std::vector<MaskerUse>& maskers, std::int64_t key_len) {
-  std::vector<std::pair<const MaskerUse*, KeyRange>> samplers;
+  std::vector<std::pair<const MaskerUse*, KeyPopulation>> samplers;
   for (const MaskerUse& use : maskers) {
     if (!is_sampler(use)) continue;
     const auto keys = population_of(use.type->descriptor(), *use.arguments, key_len);

@@ -59,8 +59,9 @@ class PreparedPipeline {
   // Goes on with inputs that view more keys of the same sequence, in the same memory, and whatever
   // queries (the timed stage `append` of a decode step): each index gets the keys and values that
   // are new. The masker instances stay. Any split of the keys gives the same indexes. Throws
-  // ShapeError, and changes nothing, when the inputs do not fit; PluginError with the masker's own
-  // text when one cannot append, after which the pipeline is only good for destruction.
+  // ShapeError when the inputs do not fit, and Error as check_populations does, and changes nothing
+  // then; PluginError with the masker's own text when one cannot append, after which the pipeline is
+  // only good for destruction.
   void append(const AttentionInputs& inputs, const Threads& threads);
   // Goes back to inputs that view fewer keys: each index forgets those from their key_len on.
   // Errors as append(). What was frozen when an index was built stays as it was.

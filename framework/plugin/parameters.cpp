@@ -277,7 +277,7 @@ std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& mas
   return Guarantee{*epsilon, *delta};
 }
 
-std::optional<KeyRange> population_of(const maskerade_masker_descriptor& masker,
+std::optional<KeyPopulation> population_of(const maskerade_masker_descriptor& masker,
                                       const Arguments& arguments,
                                       std::int64_t key_len) {
   const auto [begin, end_offset] = population_offsets(masker, arguments);
@@ -291,7 +291,7 @@ std::optional<KeyRange> population_of(const maskerade_masker_descriptor& masker,
   const std::optional<std::int64_t> left_out = resolve(end_offset);
   if (!first || !left_out) return std::nullopt;
   const std::int64_t from = std::min(*first, key_len);
-  return KeyRange{from, std::max(from, key_len - std::min(*left_out, key_len))};
+  return KeyPopulation{from, std::max(from, key_len - std::min(*left_out, key_len))};
 }
 
 bool can_be_disjoint(const maskerade_masker_descriptor& a,

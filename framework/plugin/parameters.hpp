@@ -76,17 +76,17 @@ std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& mas
                                           const Arguments& arguments);
 
 // Keys [begin, end).
-struct KeyRange {
+struct KeyPopulation {
   std::int64_t begin = 0;
   std::int64_t end = 0;
 
-  bool overlaps(const KeyRange& other) const noexcept {
+  bool overlaps(const KeyPopulation& other) const noexcept {
     return std::max(begin, other.begin) < std::min(end, other.end);
   }
 };
 // The keys of key_len from which a sampler with these arguments draws; nullopt: the arguments do
 // not say, or say it by the keys that a row sees.
-std::optional<KeyRange> population_of(const maskerade_masker_descriptor& masker,
+std::optional<KeyPopulation> population_of(const maskerade_masker_descriptor& masker,
                                       const Arguments& arguments,
                                       std::int64_t key_len);
 // Whether population_of two samplers can be disjoint for some key_len: not where both begin at the

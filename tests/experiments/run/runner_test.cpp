@@ -234,5 +234,32 @@ TEST(ReadExperiment, RefusesAForbiddenOrderAtItsPosition) {
   }
 }
 
+TEST(ReadExperiment, RefusesSamplersThatMeetInAWorkload) {
+  const auto read = [](const std::string& key_len) {
+    experiment_of(
+        "name: samplers\n"
+        "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 1, head_dim: 4,\n"
+        "           key_len: " +
+        key_len +
+        "}\n"
+        "pipelines:\n"
+        "  two: [{random_sampling: {rate: 5%, local_offset: 40}},\n"
+        "        {random_sampling: {rate: 5%, init_offset: 60}}]\n");
+  };
+  EXPECT_NO_THROW(read("100"));
+  try {
+    read("{sweep: [100, 101]}");
+    FAIL() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find(":5:3: pipeline \"two\", workload \"workload\": the sampler "
+                        "\"random_sampling\" draws from keys [60, 101) of 101 and the sampler "
+                        "\"random_sampling\" before it from [0, 61): together they would count the "
+                        "mass of the keys in both twice; make the ranges disjoint, or keep one"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -66,6 +66,43 @@ TEST(GrowingPipeline, ReportsItsIndexesAsTheyAre) {
   EXPECT_EQ(bytes(), 2 * 2 * 8 * 4);
 }
 
+// A route that takes one kv group has the indexes of that group alone.
+TEST(GrowingPipeline, GrowsTheIndexesOfEveryRoute) {
+  const TestProblem problem = whole();
+  const Threads threads(2);
+  const Pipeline pipeline(
+      {use("paged"), use("local", {{"", {"3"}}})},
+      {HeadRoute{.name = "other", .heads = {2, 3}, .maskers = {use("quest", {{"", {"16"}}})}}});
+  PreparedPipeline growing = pipeline.prepare(first_keys(problem, 60), {}, threads);
+  for (const std::int64_t key_len : {61, 65, 130}) {
+    growing.append(first_keys(problem, key_len), threads);
+    EXPECT_EQ(growing.select(threads).mask,
+              pipeline.prepare(first_keys(problem, key_len), {}, threads).select(threads).mask)
+        << key_len;
+  }
+  growing.truncate(first_keys(problem, 61), threads);
+  EXPECT_EQ(growing.select(threads).mask,
+            pipeline.prepare(first_keys(problem, 61), {}, threads).select(threads).mask);
+}
+
+TEST(GrowingPipeline, StopsWhereItsSamplersWouldMeet) {
+  const TestProblem problem = whole();
+  const Threads threads(1);
+  const auto drawn = [](const char* first, const char* last) {
+    return use("random_sampling",
+               {{"rate", {"20%"}}, {"init_offset", {first}}, {"local_offset", {last}}});
+  };
+  const Pipeline pipeline({drawn("0", "40"), drawn("60", "0")});
+  PreparedPipeline growing = pipeline.prepare(first_keys(problem, 99), {}, threads);
+  growing.append(first_keys(problem, 100), threads);
+  const Mask before = growing.select(threads).mask;
+  EXPECT_EQ(error_of<Error>([&] { growing.append(first_keys(problem, 101), threads); }),
+            "the sampler \"random_sampling\" draws from keys [60, 101) of 101 and the sampler "
+            "\"random_sampling\" before it from [0, 61): together they would count the mass of the "
+            "keys in both twice; make the ranges disjoint, or keep one");
+  EXPECT_EQ(growing.select(threads).mask, before) << "nothing was appended";
+}
+
 // The query stands at the last key: an index that may span the future does not.
 TEST(GrowingPipeline, SpansNoFutureWhereEveryKeyIsSeen) {
   const TestProblem problem = whole();

@@ -294,7 +294,7 @@ TEST(Population, IsBoundedByTheFlaggedParameters) {
     return bind_arguments(masker, {{"first", {first}}, {"last", {last}}});
   };
   const auto range = [&](const char* first, const char* last, std::int64_t key_len) {
-    const std::optional<KeyRange> keys = population_of(masker, given(first, last), key_len);
+    const std::optional<KeyPopulation> keys = population_of(masker, given(first, last), key_len);
     return keys ? std::to_string(keys->begin) + "-" + std::to_string(keys->end) : "unknown";
   };
   EXPECT_EQ(range("0", "0", 10), "0-10");
@@ -302,9 +302,9 @@ TEST(Population, IsBoundedByTheFlaggedParameters) {
   EXPECT_EQ(range("4", "8", 10), "4-4") << "nothing is left";
   EXPECT_EQ(range("400", "800", 10), "10-10");
   EXPECT_EQ(range("5% of visible", "0", 10), "unknown");
-  EXPECT_TRUE((KeyRange{0, 5}.overlaps({4, 9})));
-  EXPECT_FALSE((KeyRange{0, 5}.overlaps({5, 9})));
-  EXPECT_FALSE((KeyRange{3, 3}.overlaps({0, 9})));
+  EXPECT_TRUE((KeyPopulation{0, 5}.overlaps({4, 9})));
+  EXPECT_FALSE((KeyPopulation{0, 5}.overlaps({5, 9})));
+  EXPECT_FALSE((KeyPopulation{3, 3}.overlaps({0, 9})));
   const auto disjoint = [&](const Arguments& a, const Arguments& b) {
     return can_be_disjoint(masker, a, masker, b);
   };
