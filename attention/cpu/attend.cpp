@@ -133,7 +133,7 @@ class Attention {
     const detail::TaskList list = detail::make_tasks(plan_, chunk);
     const std::vector<std::span<const Task>> gangs =
         detail::make_gangs(list, plan_, threads_.count());
-    parts_.resize(list.parts);
+    parts_.resize(list.parts, list.part_rows);
     threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
       auto& scratch = scratch_[static_cast<std::size_t>(worker)];
       if (!scratch) scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::int64_t kBlockKeys = 64;
 // Nanoseconds of planning: each word of a touched tile's row, and each active entry.
-constexpr double kWordNs = 4;
-constexpr double kEntryNs = 2;
+constexpr double kWordNs = 16;
+constexpr double kEntryNs = 5;
 
 }  // namespace
 

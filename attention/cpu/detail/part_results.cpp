@@ -6,9 +6,10 @@
 
 namespace maskerade::detail {
 
-void PartResults::resize(std::int64_t parts) {
-  out_.resize(static_cast<std::size_t>(parts * kMaxRows * head_dim_));
-  lse_.resize(static_cast<std::size_t>(parts * kMaxRows));
+void PartResults::resize(std::int64_t parts, std::int64_t rows) {
+  rows_ = rows;
+  out_.resize(static_cast<std::size_t>(parts * rows * head_dim_));
+  lse_.resize(static_cast<std::size_t>(parts * rows));
 }
 
 float PartResults::merge(std::int64_t first,
@@ -17,7 +18,7 @@ float PartResults::merge(std::int64_t first,
                          float* out) const {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   const auto lse_of = [&](std::int64_t part) {
-    return lse_[static_cast<std::size_t>(part * kMaxRows + row)];
+    return lse_[static_cast<std::size_t>(part * rows_ + row)];
   };
   double top = kNone;
   for (std::int64_t p = first; p < first + parts; ++p) top = std::max(top, lse_of(p));
@@ -30,7 +31,7 @@ float PartResults::merge(std::int64_t first,
   for (std::int64_t p = first; p < first + parts; ++p) {
     if (lse_of(p) == kNone) continue;
     const double weight = std::exp(lse_of(p) - top);
-    const float* part = out_.data() + (p * kMaxRows + row) * head_dim_;
+    const float* part = out_.data() + (p * rows_ + row) * head_dim_;
     sum += weight;
     for (std::size_t d = 0; d < sums.size(); ++d) sums[d] += weight * part[d];
   }

@@ -38,7 +38,10 @@ TaskList make_tasks(const Plan& plan, const Chunk& chunk) {
     const RowBlock& rows = row_block(r);
     const std::int64_t blocks = rows.blocks_end - rows.blocks_begin;
     const std::int64_t splits = std::clamp<std::int64_t>(blocks / kSplitBlocks, 1, most_splits);
-    if (splits > 1) list.merges.push_back({r, list.parts, splits});
+    if (splits > 1) {
+      list.merges.push_back({r, list.parts, splits});
+      list.part_rows = std::max(list.part_rows, rows.rows());
+    }
     for (std::int64_t s = 0; s < splits; ++s) {
       list.tasks.push_back({r, rows.blocks_begin + blocks * s / splits,
                             rows.blocks_begin + blocks * (s + 1) / splits,

@@ -22,6 +22,7 @@ struct Merge {
   std::int64_t row_block = 0;
   std::int64_t first_part = 0;
   std::int64_t parts = 0;
+  std::int64_t part_rows = 0;  // of the row blocks that are split, at most
 };
 
 // The work of a chunk. It depends on the plan alone, not on the thread count.
@@ -29,6 +30,7 @@ struct TaskList {
   std::vector<Task> tasks;  // to be started in this order
   std::vector<Merge> merges;
   std::int64_t parts = 0;
+  std::int64_t part_rows = 0;  // of the row blocks that are split, at most
 };
 TaskList make_tasks(const Plan& plan, const Chunk& chunk);
 
