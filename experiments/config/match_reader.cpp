@@ -159,7 +159,11 @@ MatchSpec match_of(const PipelineSpec& pipeline, const MatchRequest& request) {
   spec.name =
       fmt::format("{}.{}", use_name(pipeline, spec.masker), parameter_of(pipeline, spec).name);
   if (spec.quantity != MatchQuantity::kAttentionRecall) return spec;
-  for (const MaskerUse& use : pipeline.maskers) {
+  std::vector<MaskerUse> all = pipeline.maskers;
+  for (const RouteRule& rule : pipeline.overrides) {
+    all.insert(all.end(), rule.maskers.begin(), rule.maskers.end());
+  }
+  for (const MaskerUse& use : all) {
     if (!samples(use.type->descriptor(), *use.arguments)) continue;
     throw ConfigError(
         request.position,

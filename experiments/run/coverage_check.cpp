@@ -12,11 +12,33 @@ namespace {
 
 constexpr std::uint64_t kQuerySeed = 1;
 
+// What each masker that states something states.
+std::vector<Guarantee> guarantees_of(const std::vector<MaskerUse>& maskers) {
+  std::vector<Guarantee> stated;
+  for (const MaskerUse& use : maskers) {
+    const auto guarantee = stated_guarantee(use.type->descriptor(), *use.arguments);
+    if (guarantee) stated.push_back(*guarantee);
+  }
+  return stated;
+}
+
+// The query heads for which a guarantee is stated.
+std::vector<bool> stating_heads(const Pipeline& pipeline, std::int64_t query_heads) {
+  std::vector<bool> heads;
+  for (std::int64_t head = 0; head < query_heads; ++head) {
+    const HeadRoute* route = pipeline.route_of(head);
+    heads.push_back(!guarantees_of(route == nullptr ? pipeline.maskers() : route->maskers).empty());
+  }
+  return heads;
+}
+
 // The problem with the drawn queries alone, at their positions.
 class DrawnQueries {
  public:
-  DrawnQueries(const AttentionInputs& whole, std::int64_t rows) : inputs_(whole) {
-    const std::int64_t heads = whole.shape.batch * whole.shape.query_heads;
+  // Enough queries for `rows` rows of `heads` heads of each batch entry.
+  DrawnQueries(const AttentionInputs& whole, std::int64_t rows, std::int64_t heads_of_batch)
+      : inputs_(whole) {
+    const std::int64_t heads = whole.shape.batch * heads_of_batch;
     const std::int64_t count = std::max<std::int64_t>(1, (rows + heads - 1) / heads);
     if (count >= whole.shape.query_len) return;
     const std::vector<std::int64_t> queries =
@@ -70,13 +92,17 @@ std::vector<std::vector<double>> weights_of(const AttentionInputs& inputs, const
 }  // namespace
 
 std::optional<Guarantee> guarantee_of(const Pipeline& pipeline) {
-  if (!pipeline.routes().empty()) return std::nullopt;
+  std::vector<const std::vector<MaskerUse>*> lists = {&pipeline.maskers()};
+  for (const HeadRoute& route : pipeline.routes()) lists.push_back(&route.maskers);
   std::optional<Guarantee> found;
-  for (const MaskerUse& use : pipeline.maskers()) {
-    const std::optional<Guarantee> stated =
-        stated_guarantee(use.type->descriptor(), *use.arguments);
-    if (stated && found) return std::nullopt;
-    if (stated) found = stated;
+  for (const std::vector<MaskerUse>* list : lists) {
+    const std::vector<Guarantee> stated = guarantees_of(*list);
+    if (stated.empty()) continue;
+    if (stated.size() > 1) return std::nullopt;
+    if (found && (found->epsilon != stated[0].epsilon || found->delta != stated[0].delta)) {
+      return std::nullopt;
+    }
+    found = stated[0];
   }
   return found;
 }
@@ -86,7 +112,9 @@ Coverage measure_coverage(const Pipeline& pipeline,
                           const Guarantee& stated,
                           const CoverageOptions& options,
                           const Threads& threads) {
-  const DrawnQueries drawn(whole, options.rows);
+  const std::vector<bool> is_stating = stating_heads(pipeline, whole.shape.query_heads);
+  const DrawnQueries drawn(whole, options.rows,
+                           std::count(is_stating.begin(), is_stating.end(), true));
   const AttentionInputs& inputs = drawn.inputs();
   const AttentionShape& shape = inputs.shape;
   const std::vector<std::vector<double>> weights = weights_of(inputs, threads);
@@ -95,10 +123,15 @@ Coverage measure_coverage(const Pipeline& pipeline,
   for (std::size_t row = 0; row < rows; ++row) {
     for (const double weight : weights[row]) exact[row] += weight;
   }
-  CoverageTally tally(stated, rows);
+  std::vector<std::size_t> looked_at;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto head = static_cast<std::int64_t>(row) / shape.query_len % shape.query_heads;
+    if (is_stating[static_cast<std::size_t>(head)]) looked_at.push_back(row);
+  }
+  CoverageTally tally(stated, looked_at.size());
   std::vector<double> estimates(rows);
-  for (std::int64_t i = 0; i < options.seeds; ++i) {
-    const PipelineOptions seeded{.seed = options.first_seed + static_cast<std::uint64_t>(i),
+  for (std::int64_t seed = 0; seed < options.seeds; ++seed) {
+    const PipelineOptions seeded{.seed = options.first_seed + static_cast<std::uint64_t>(seed),
                                  .chunk_rows = options.chunk_rows};
     const Mask mask = pipeline.prepare(inputs, seeded, threads).select(threads).mask;
     const CompressedRows entries = to_compressed_rows(mask);
@@ -118,7 +151,9 @@ Coverage measure_coverage(const Pipeline& pipeline,
       }
       estimates[static_cast<std::size_t>(row)] = estimate;
     });
-    for (std::size_t row = 0; row < rows; ++row) tally.add(row, estimates[row], exact[row]);
+    for (std::size_t i = 0; i < looked_at.size(); ++i) {
+      tally.add(i, estimates[looked_at[i]], exact[looked_at[i]]);
+    }
   }
   return tally.finish();
 }

@@ -12,14 +12,15 @@ namespace maskerade {
 struct CoverageOptions {
   std::int64_t seeds = 0;        // at least 1: first_seed and those after it
   std::uint64_t first_seed = 0;  // of the masks
-  // Rows to look at: queries are drawn until all of their heads are that many, or there are no
-  // more. The draw is one fixed one.
+  // Rows to look at: queries are drawn until all of their heads, of those with a masker that states
+  // a guarantee, are that many, or there are no more. The draw is one fixed one.
   std::int64_t rows = 64;
   std::int64_t chunk_rows = 1024;
 };
 
-// What the one masker of the pipeline that states a guarantee states; nullopt when none does, or
-// several, whose errors add up, and where some heads take a route.
+// What the one masker that states a guarantee, of those that select for a head, states: the same
+// for all heads that have such a one. nullopt when there is none, a head has several, whose errors
+// add up, or heads differ.
 std::optional<Guarantee> guarantee_of(const Pipeline& pipeline);
 
 // How often the mask's estimate of the softmax denominator, the sum of exp(logit) / p over its

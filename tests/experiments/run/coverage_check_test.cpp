@@ -53,6 +53,15 @@ TEST(CoverageCheck, IsTheSameForAnyThreadCountAndDependsOnTheSeed) {
   EXPECT_NE(result_of(kStated, check, 2, "2000").coverage->overall.rate, one.overall.rate);
 }
 
+TEST(CoverageCheck, LooksAtTheHeadsThatStateSomething) {
+  const std::string maskers = kStated;
+  const CellResult result =
+      result_of("{maskers: " + maskers + ", overrides: [{heads: [0, 2, 3], use: dense}]}",
+                "{coverage_seeds: 10, coverage_rows: 6}");
+  ASSERT_TRUE(result.coverage) << result.reason;
+  EXPECT_EQ(result.coverage->rows, 2 * 1 * 3);
+}
+
 // Two keys tell nothing of a spread.
 TEST(CoverageCheck, CatchesAGuaranteeThatDoesNotHold) {
   const CellResult result = result_of("[{adaptive_sampling: {epsilon: 10%, delta: 1%, base: 2}}]",

@@ -115,6 +115,21 @@ TEST(MatchCell, FailsWithTheReasonOfTheStageThatFails) {
   EXPECT_EQ(result.match->parameter, "sink.tokens");
 }
 
+// Half of the heads are dense: the others have what is left of the density.
+TEST(MatchCell, CountsWhatOverridesSelect) {
+  const CellResult result = result_of(
+      "{density: 60%}", "{maskers: [oracle_topk], overrides: [{heads: [0, 1], use: dense}]}");
+  EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+  EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
+  EXPECT_NEAR(result.counts->density, 0.6, 0.006);
+  EXPECT_NEAR(result.heads[3].density, 0.2, 0.012);
+  const CellResult all =
+      result_of("{density: 60%}", "{maskers: [oracle_topk], overrides: [{use: dense}]}");
+  EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;
+  EXPECT_FALSE(all.match);
+  EXPECT_EQ(all.counts->density, 1);
+}
+
 TEST(MatchCell, RecallIsRefusedForSamplers) {
   try {
     experiment_of(matched("{attention_recall: 90%}", "{p: [{sink: 1}, random_sampling]}"));
