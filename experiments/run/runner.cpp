@@ -174,6 +174,14 @@ void run_cuda_job(const Experiment& experiment,
   }
 }
 
+// Why a problem cannot be run on the device; "" when it can.
+std::string cuda_obstacle(const AttentionShape& shape) {
+  if (!cuda_device().is_available) return cuda_device().reason;
+  if (shape.head_dim <= kMostCudaHeadDim) return "";
+  return fmt::format("head_dim is {}; the CUDA kernels take at most {}", shape.head_dim,
+                     kMostCudaHeadDim);
+}
+
 // What results on the device have of their own: its name, no peaks, and the tolerance of its
 // kernels' arithmetic unless the experiment states one.
 void describe_cuda(const CheckSpec& check, CellResult& result) {
@@ -195,10 +203,12 @@ void run_job(const Experiment& experiment,
              CellResult& result) {
   if (current.load_failure()) return fail(result, *current.load_failure());
   const bool is_cuda = job.cell.device == kCuda;
-  if (is_cuda && !cuda_device().is_available) {
-    result.status = CellStatus::kUnavailable;
-    result.reason = cuda_device().reason;
-    return;
+  if (is_cuda) {
+    if (const std::string reason = cuda_obstacle(current.workload().shape); !reason.empty()) {
+      result.status = CellStatus::kUnavailable;
+      result.reason = reason;
+      return;
+    }
   }
   const auto& [check, measure] = experiment.checks[job.cell.check];
   const std::optional<std::string> failure = failure_of([&] {
