@@ -1,5 +1,5 @@
 #include "attention/cuda/cuda_attention.hpp"
-#include "attention/cuda/detail/matrix_shapes.hpp"
+#include "attention/cuda/matrix_shapes.hpp"
 
 namespace maskerade {
 

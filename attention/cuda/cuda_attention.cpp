@@ -149,9 +149,9 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
   if (!cuda_device().is_available) throw Error(cuda_device().reason);
   inputs.validate();
   const AttentionShape& shape = inputs.shape;
-  if (shape.head_dim > cuda::kMostHeadDim) {
+  if (shape.head_dim > kMostCudaHeadDim) {
     throw ShapeError(fmt::format("head_dim is {}; the CUDA kernels take at most {}", shape.head_dim,
-                                 cuda::kMostHeadDim));
+                                 kMostCudaHeadDim));
   }
   state_ = std::make_unique<State>();
   State& state = *state_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "attention/attention_output.hpp"
+#include "attention/cuda/matrix_shapes.hpp"
 #include "attention/plan.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
@@ -72,7 +73,7 @@ struct CudaOracle {
 // time; work goes through one stream. All throw CudaError.
 class CudaAttention {
  public:
-  // head_dim is at most 256 (ShapeError). The views are read here and not kept.
+  // head_dim is at most kMostCudaHeadDim (ShapeError). The views are read here and not kept.
   explicit CudaAttention(const AttentionInputs& inputs);
   ~CudaAttention();
   CudaAttention(const CudaAttention&) = delete;

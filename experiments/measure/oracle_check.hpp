@@ -39,7 +39,9 @@ std::string describe_row(const AttentionShape& shape, std::int64_t row);
 // its arithmetic. The CPU kernels calculate in float32 whatever the storage.
 inline constexpr double kFloat32Tolerance = 1e-5;
 constexpr double tolerance_of(DType arithmetic) {
-  return arithmetic == DType::kFloat16 ? 2e-3 : arithmetic == DType::kBFloat16 ? 1e-2 : kFloat32Tolerance;
+  return arithmetic == DType::kFloat16    ? 2e-3
+         : arithmetic == DType::kBFloat16 ? 1e-2
+                                          : kFloat32Tolerance;
 }
 
 }  // namespace maskerade

@@ -177,10 +177,14 @@ void describe_source(const NpySource& source, CellResult& result) {
 }
 
 // Why a cell cannot run on the device; "" when it can.
-std::string why_not_on_cuda(const Workload& workload, const CellResult& result) {
+std::string cuda_obstacle(const Workload& workload, const CellResult& result) {
   if (!cuda_device().is_available) return cuda_device().reason;
   if (workload.decode_steps > 0) return "decode traces run on the cpu device alone";
   if (result.match) return "match searches on the cpu device alone";
+  if (workload.shape.head_dim > kMostCudaHeadDim) {
+    return fmt::format("head_dim is {}; the CUDA kernels take at most {}", workload.shape.head_dim,
+                       kMostCudaHeadDim);
+  }
   return "";
 }
 
@@ -225,7 +229,7 @@ void run_job(const Experiment& experiment,
   if (current.load_failure()) return fail(result, *current.load_failure());
   const bool is_cuda = job.cell.device == kCuda;
   if (is_cuda) {
-    result.reason = why_not_on_cuda(current.workload(), result);
+    result.reason = cuda_obstacle(current.workload(), result);
     if (!result.reason.empty()) {
       result.status = CellStatus::kUnavailable;
       return;

@@ -86,8 +86,7 @@ class PluginError : public Error {
 class ShapeError : public Error {
  public:
   // Rationale: not inherited, because nvcc 13.0 cannot inherit the default argument.
-  explicit ShapeError(const std::string& message,
-                      SourceLocation where = SourceLocation::current())
+  explicit ShapeError(const std::string& message, SourceLocation where = SourceLocation::current())
       : Error(message, where) {}
 };
 

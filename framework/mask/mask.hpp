@@ -55,8 +55,8 @@ struct TileRowView {
 // The arrays of a mask, as they lie in memory: what is copied to another device. Tile row
 // (b * heads + h) * tile_row_count + t; row (b * heads + h) * query_len + query.
 struct MaskArrays {
-  std::span<const std::uint64_t> any;   // [tile rows][ceil(tiles / 64)]
-  std::span<const std::uint64_t> full;  // the same
+  std::span<const std::uint64_t> any;             // [tile rows][ceil(tiles / 64)]
+  std::span<const std::uint64_t> full;            // the same
   std::span<const std::int64_t> partial_offsets;  // [tile rows + 1] into partial
   std::span<const std::uint64_t> partial;         // words of all partial tiles
   std::span<const std::int64_t> sampled_offsets;  // [rows + 1], or empty: no entries below 1
@@ -118,7 +118,12 @@ class Mask {
   std::int64_t size_bytes() const noexcept;  // memory of the mask's arrays
   // They live as long as the mask.
   MaskArrays arrays() const noexcept {
-    return {any_, full_, partial_offsets_, partial_, sampled_offsets_, sampled_keys_,
+    return {any_,
+            full_,
+            partial_offsets_,
+            partial_,
+            sampled_offsets_,
+            sampled_keys_,
             sampled_probabilities_};
   }
 

@@ -5,18 +5,15 @@
 #include <cstdint>
 
 #include "attention/cuda/detail/attend_arguments.hpp"
-#include "attention/cuda/detail/matrix_shapes.hpp"
 #include "attention/cuda/detail/oracle_steps.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
+#include "attention/cuda/matrix_shapes.hpp"
 #include "framework/tensor/dtype.hpp"
 
 // What enqueues the kernels. Each is compiled by nvcc in a file of its own name. All throw
 // CudaError when a launch is refused.
 namespace maskerade::cuda {
-
-// Largest head_dim of the plain kernels.
-inline constexpr std::int64_t kMostHeadDim = 256;
 
 void plan_tiles(const TilePlan& plan, cudaStream_t stream);
 void plan_rows(const RowPlan& plan, cudaStream_t stream);

@@ -3,6 +3,7 @@
 #include "attention/cuda/detail/attend_arguments.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
+#include "attention/cuda/matrix_shapes.hpp"
 
 namespace maskerade::cuda {
 
@@ -98,7 +99,7 @@ class PlainKernel {
  public:
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kMostDim = 256;
+  static constexpr int kMostDim = static_cast<int>(kMostCudaHeadDim);
   static constexpr int kSharedBytes = kWarps * kMostDim * 4;  // the queries
   static constexpr int kGroups = Keys::kRows / kWarps;        // blocks of a row block's part
 

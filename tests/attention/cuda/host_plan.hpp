@@ -13,8 +13,8 @@
 namespace maskerade::cuda {
 
 struct HostMask {
-  explicit HostMask(const Mask& mask)
-      : ends(mask.visibility().ends().begin(), mask.visibility().ends().end()) {
+  explicit HostMask(const Mask& of)
+      : mask(of), ends(mask.visibility().ends().begin(), mask.visibility().ends().end()) {
     const MaskArrays arrays = mask.arrays();
     ranks.resize(arrays.any.size(), -1);
     view = {.batch = mask.extent().batch,
@@ -35,6 +35,7 @@ struct HostMask {
   }
   HostMask(const HostMask&) = delete;
 
+  Mask mask;
   std::vector<std::int32_t> ranks;
   std::vector<std::int32_t> ends;
   MaskView view;

@@ -61,6 +61,14 @@ TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
   EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));
 }
 
+TEST(CudaCell, AHeadDimThatNoKernelTakesIsUnavailable) {
+  Experiment experiment = experiment_of(kSmall);
+  experiment.workloads[0].head_dim = 257;
+  const Ran ran = run_all(experiment);
+  EXPECT_EQ(ran.outcome.unavailable, 7U);
+  EXPECT_EQ(ran.results[1].reason, "head_dim is 257; the CUDA kernels take at most 256");
+}
+
 TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
   Experiment experiment = experiment_of(kSmall);
   experiment.devices = {"cpu", "cuda"};

@@ -4,6 +4,13 @@
 
 #include "framework/tensor/dtype.hpp"
 
+namespace maskerade {
+
+// Largest head_dim of the CUDA kernels.
+inline constexpr std::int64_t kMostCudaHeadDim = 256;
+
+}  // namespace maskerade
+
 namespace maskerade::cuda {
 
 // Whether matrix products have a kernel for it; otherwise the plain kernels take it.
