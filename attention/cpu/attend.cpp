@@ -18,7 +18,6 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
-#include "hwy/targets.h"
 
 namespace maskerade {
 namespace {
@@ -392,22 +391,6 @@ void attend(const AttentionInputs& inputs,
   }
   output.resize(inputs.shape);
   Attention(inputs, plan, threads, output).run();
-}
-
-std::string instruction_set() { return detail::target_name(); }
-
-void use_instruction_set(const std::string& name) {
-  std::string there;
-  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
-    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
-    if (hwy::TargetName(target) == name) {
-      hwy::SetSupportedTargetsForTest(target);
-      return;
-    }
-    there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
-  }
-  throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
-                          there));
 }
 
 }  // namespace maskerade
