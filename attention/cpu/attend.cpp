@@ -18,7 +18,6 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
-#include "hwy/targets.h"
 
 namespace maskerade {
 namespace {
@@ -35,6 +34,9 @@ constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 // Bytes of packed keys and values that the tasks of a gang take turns at: they stay in a
 // second-level cache for all of them.
 constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
+
+// Components to unite that are not worth waking the other workers for.
+constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
 
 // What one step of the online softmax takes: all rows with as many tiles as leave the values in the
 // first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
@@ -139,15 +141,20 @@ class Attention {
       if (!scratch) scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);
       run_gang(gangs[static_cast<std::size_t>(g)], *scratch);
     });
-    threads_.for_each(static_cast<std::int64_t>(list.merges.size()), [&](std::int64_t m, int) {
-      const detail::Merge& merge = list.merges[static_cast<std::size_t>(m)];
-      const RowBlock& rows = row_block(merge.row_block);
-      for (std::int64_t r = 0; r < rows.rows(); ++r) {
-        const std::int64_t row = output_row(rows, r);
-        output_.lse[static_cast<std::size_t>(row)] = parts_.merge(
-            merge.first_part, merge.parts, r, output_.out.data() + row * inputs_.shape.head_dim);
-      }
+    const auto merges = static_cast<std::int64_t>(list.merges.size());
+    const bool is_small = list.parts * list.part_rows * inputs_.shape.head_dim < kSmallMerge;
+    (is_small ? Threads(1) : threads_).for_each(merges, [&](std::int64_t m, int) {
+      merge(list.merges[static_cast<std::size_t>(m)]);
     });
+  }
+
+  void merge(const detail::Merge& merge) {
+    const RowBlock& rows = row_block(merge.row_block);
+    for (std::int64_t r = 0; r < rows.rows(); ++r) {
+      const std::int64_t row = output_row(rows, r);
+      output_.lse[static_cast<std::size_t>(row)] = parts_.merge(
+          merge.first_part, merge.parts, r, output_.out.data() + row * inputs_.shape.head_dim);
+    }
   }
 
   // Index of a row block's row in [batch, query_heads, query_len].
@@ -384,22 +391,6 @@ void attend(const AttentionInputs& inputs,
   }
   output.resize(inputs.shape);
   Attention(inputs, plan, threads, output).run();
-}
-
-std::string instruction_set() { return detail::target_name(); }
-
-void use_instruction_set(const std::string& name) {
-  std::string there;
-  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
-    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
-    if (hwy::TargetName(target) == name) {
-      hwy::SetSupportedTargetsForTest(target);
-      return;
-    }
-    there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
-  }
-  throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
-                          there));
 }
 
 }  // namespace maskerade

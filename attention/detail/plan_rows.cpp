@@ -11,9 +11,9 @@ namespace maskerade::detail {
 namespace {
 
 constexpr std::int64_t kBlockKeys = 64;
-// Nanoseconds of planning: each word of a touched tile's row, and each active entry.
+// Nanoseconds of planning: each word of a touched tile's row, and each run of active entries.
 constexpr double kWordNs = 16;
-constexpr double kEntryNs = 5;
+constexpr double kRunNs = 5;
 
 }  // namespace
 
@@ -64,7 +64,7 @@ class RowsPlan::ActiveWords {
   double planning_ns() const {
     const auto words = static_cast<std::int64_t>(words_.size());
     return kWordNs * static_cast<double>(words) +
-           kEntryNs * static_cast<double>(count_bits(words_.data(), words));
+           kRunNs * static_cast<double>(count_runs(words_.data(), words));
   }
 
  private:

@@ -130,6 +130,27 @@ TEST(UseInstructionSet, BindsTheKernels) {
   hwy::SetSupportedTargetsForTest(0);
 }
 
+TEST(Attend, RowBlocksInTurnsAreRowBlocksAlone) {
+  // 40 row blocks: one worker takes four at a time in turns, of which none reads all the keys at
+  // once; 20 workers take each alone.
+  const AttentionShape shape{.batch = 1,
+                             .query_heads = 1,
+                             .kv_heads = 1,
+                             .query_len = 2560,
+                             .key_len = 2560,
+                             .head_dim = 64};
+  const RandomProblem problem(shape, DType::kFloat32, true, 11);
+  const Mask mask = random_mask(problem.inputs.visibility, {1, 1}, {}, 12);
+  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles}) {
+    const AttentionOutput turns = attend_by(kernel, problem.inputs, mask, 1);
+    const AttentionOutput alone = attend_by(kernel, problem.inputs, mask, 20);
+    EXPECT_EQ(turns.out, alone.out) << name_of(kernel);
+    EXPECT_EQ(turns.lse, alone.lse) << name_of(kernel);
+    const WorstErrors errors = compare(problem.inputs, mask, turns);
+    EXPECT_LE(errors.out, kTolerance) << name_of(kernel);
+  }
+}
+
 TEST(Attend, EveryTargetEqualsTheOracle) {
   const AttentionShape shape{
       .batch = 1, .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 150, .head_dim = 20};
