@@ -3,283 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/mask/set_operations.hpp"
-#include "framework/mask/tile_row_builder.hpp"
-#include "framework/pipeline/host_call.hpp"
-#include "framework/pipeline/masker_host.hpp"
+#include "framework/pipeline/masker_instance.hpp"
+#include "framework/pipeline/run_masker.hpp"
 
 namespace maskerade {
 namespace {
-
-constexpr std::size_t kErrorBytes = 1024;
-
-constexpr std::uint32_t kContent = MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_QUERY |
-                                   MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
-
-// Keys [begin, end).
-struct KeyRange {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-};
-
-// A masker instance and its indexes; freed by the library that made them.
-class Instance {
- public:
-  Instance(MaskerUse use, const AttentionInputs& inputs, std::uint64_t seed, std::uint32_t place)
-      : use_(std::move(use)),
-        host_(std::make_unique<MaskerHost>(
-            MaskerPlace{.seed = seed,
-                        .place = place,
-                        .layer = inputs.layer,
-                        .depends_on = use_.type->descriptor().depends_on})) {
-    const AttentionShape& shape = inputs.shape;
-    maskerade_create_info info{};
-    info.struct_size = sizeof(info);
-    info.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
-                  shape.query_len, shape.key_len,     shape.head_dim};
-    info.causal = inputs.visibility.is_causal() ? 1 : 0;
-    info.layer = inputs.layer;
-    info.arguments = use_.arguments->view().data();
-    info.argument_count = use_.arguments->view().size();
-    info.host = host_->c_host();
-    std::array<char, kErrorBytes> error{};
-    if (use_.type->descriptor().create(&info, &masker_, &grain_, error.data(), error.size()) !=
-        MASKERADE_OK) {
-      fail("cannot be created", error.data());
-    }
-    if (grain_.query_block < 1 || grain_.heads > MASKERADE_HEADS_ALL) {
-      use_.type->descriptor().destroy(masker_);
-      fail("cannot be created",
-           fmt::format("its grain is {} tokens, heads {}; the block must be at least 1 and heads a "
-                       "MASKERADE_HEADS_ value",
-                       grain_.query_block, grain_.heads));
-    }
-    owned_ = true;
-  }
-  Instance(Instance&& other) noexcept
-      : use_(std::move(other.use_)),
-        host_(std::move(other.host_)),
-        owned_(std::exchange(other.owned_, false)),
-        masker_(other.masker_),
-        grain_(other.grain_),
-        indexes_(std::move(other.indexes_)) {}
-  Instance& operator=(Instance&&) = delete;
-  ~Instance() {
-    if (!owned_) return;
-    for (const void* index : indexes_) {
-      if (index != nullptr) extension()->destroy(masker_, const_cast<void*>(index));
-    }
-    use_.type->descriptor().destroy(masker_);
-  }
-
-  const MaskerType& type() const { return *use_.type; }
-  bool may_sample() const { return samples(use_.type->descriptor(), *use_.arguments); }
-  const maskerade_grain& grain() const { return grain_; }
-  const maskerade_host* host() const { return host_->c_host(); }
-  const std::vector<const void*>& indexes() const { return indexes_; }
-  const maskerade_index_extension* extension() const { return use_.type->index_extension(); }
-
-  // One index per (batch, kv head) that one of `heads` reads.
-  void build_indexes(const AttentionInputs& inputs, const HeadSet& heads, const Threads& threads) {
-    if (extension() == nullptr) return;
-    indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
-    const KeyRange all{0, inputs.shape.key_len};
-    for_each_index(inputs, all, threads, [&](const maskerade_key_span& span, const void*& index) {
-      if (!heads.reads(span.kv_head, inputs.shape)) return;
-      std::array<char, kErrorBytes> error{};
-      void* made = nullptr;
-      if (extension()->build(masker_, &span, &made, error.data(), error.size()) != MASKERADE_OK) {
-        fail("cannot build its index", error.data());
-      }
-      if (made == nullptr) fail("cannot build its index", "it gave NULL");
-      index = made;
-    });
-  }
-  void append_to_indexes(const AttentionInputs& inputs, KeyRange added, const Threads& threads) {
-    for_each_index(inputs, added, threads, [&](const maskerade_key_span& span, const void*& index) {
-      if (index == nullptr) return;
-      std::array<char, kErrorBytes> error{};
-      if (extension()->append(masker_, const_cast<void*>(index), &span, error.data(),
-                              error.size()) != MASKERADE_OK) {
-        fail("cannot append to its index", error.data());
-      }
-    });
-  }
-  void truncate_indexes(const AttentionInputs& inputs, const Threads& threads) {
-    const KeyRange kept{0, inputs.shape.key_len};
-    for_each_index(inputs, kept, threads, [&](const maskerade_key_span& span, const void*& index) {
-      if (index == nullptr) return;
-      std::array<char, kErrorBytes> error{};
-      if (extension()->truncate(masker_, const_cast<void*>(index), &span, error.data(),
-                                error.size()) != MASKERADE_OK) {
-        fail("cannot truncate its index", error.data());
-      }
-    });
-  }
-  std::int64_t index_bytes() const {
-    std::int64_t bytes = 0;
-    for (const void* index : indexes_) {
-      if (index == nullptr) continue;
-      bytes += static_cast<std::int64_t>(extension()->size_bytes(masker_, index));
-    }
-    return bytes;
-  }
-
-  void select(const HostCall& host) const {
-    std::array<char, kErrorBytes> error{};
-    const std::int32_t status =
-        use_.type->descriptor().select(masker_, &host.call(), error.data(), error.size());
-    if (!host.failure().empty()) fail("failed", host.failure());
-    if (status != MASKERADE_OK) fail("failed", error.data());
-  }
-
- private:
-  // Calls change(keys, index) for each (batch, kv head), with its keys of the range, many at once.
-  template <typename Change>
-  void for_each_index(const AttentionInputs& inputs,
-                      KeyRange range,
-                      const Threads& threads,
-                      Change&& change) {
-    const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
-    threads.for_each(static_cast<std::int64_t>(indexes_.size()), [&](std::int64_t item, int) {
-      maskerade_key_span span{};
-      span.struct_size = sizeof(span);
-      span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
-      span.batch = item / inputs.shape.kv_heads;
-      span.kv_head = item % inputs.shape.kv_heads;
-      span.keys = inputs.k.row(span.batch, span.kv_head, range.begin);
-      span.values = values ? inputs.v.row(span.batch, span.kv_head, range.begin) : nullptr;
-      span.key_row_stride = inputs.k.row_stride;
-      span.value_row_stride = inputs.v.row_stride;
-      span.key_begin = range.begin;
-      span.key_end = range.end;
-      span.head_dim = inputs.shape.head_dim;
-      span.layer = inputs.layer;
-      span.host = host();
-      change(span, indexes_[static_cast<std::size_t>(item)]);
-    });
-  }
-
-  [[noreturn]] void fail(const char* what, const std::string& reason) const {
-    throw PluginError(use_.type->library().string(),
-                      fmt::format("masker \"{}\" {}: {}", use_.type->id(), what, reason));
-  }
-
-  MaskerUse use_;
-  std::unique_ptr<MaskerHost> host_;
-  bool owned_ = false;  // not moved from; a stateless masker's instance may be NULL
-  void* masker_ = nullptr;
-  maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
-  std::vector<const void*> indexes_;
-};
-
-// Where the rows may be cut: first queries of chunks, and query_len. A cut falls on a tile row's
-// first query and on a unit border, at the first such place after chunk_rows rows.
-std::vector<std::int64_t> chunk_borders(const Visibility& visibility,
-                                        std::int64_t query_block,
-                                        std::int64_t chunk_rows) {
-  const std::int64_t height = std::min(kTileRows, visibility.query_len());
-  const auto unit = [&](std::int64_t query) {
-    return maskerade_block_of(visibility.position(query), query_block);
-  };
-  std::vector<std::int64_t> borders = {0};
-  for (std::int64_t query = height; query < visibility.query_len(); query += height) {
-    if (query - borders.back() >= chunk_rows && unit(query) != unit(query - 1)) {
-      borders.push_back(query);
-    }
-  }
-  borders.push_back(visibility.query_len());
-  return borders;
-}
-
-MaskExtent larger(MaskExtent a, MaskExtent b) {
-  return {std::max(a.batch, b.batch), std::max(a.heads, b.heads)};
-}
-
-// The extent over which a masker's selection differs.
-MaskExtent own_extent(const MaskerType& type, const AttentionShape& shape) {
-  return {type.depends_on(kContent | MASKERADE_DEPENDS_BATCH) ? shape.batch : 1,
-          type.depends_on(kContent | MASKERADE_DEPENDS_HEAD) ? shape.query_heads : 1};
-}
-
-// How many query heads make a unit of a masker.
-std::int64_t heads_together(const maskerade_grain& grain, const AttentionShape& shape) {
-  if (grain.heads == MASKERADE_HEADS_ALL) return shape.query_heads;
-  return grain.heads == MASKERADE_HEADS_GROUP ? shape.group_size() : 1;
-}
-
-// The mask after one masker, from the mask before it. A mask of several heads holds those of
-// `heads`; the others are empty.
-Mask run_masker(const Instance& instance,
-                const MaskerContext& context,
-                const Mask& previous,
-                const HeadSet& heads,
-                std::int64_t chunk_rows,
-                const Threads& threads,
-                MaskerReport& report) {
-  const AttentionShape& shape = context.inputs->shape;
-  const Visibility& visibility = context.inputs->visibility;
-  const MaskExtent extent = larger(previous.extent(), own_extent(instance.type(), shape));
-  const std::int64_t height = previous.tile_height();
-  const std::int64_t tile_rows = previous.tile_row_count();
-  const auto borders = chunk_borders(visibility, instance.grain().query_block, chunk_rows);
-  const auto chunks = static_cast<std::int64_t>(borders.size()) - 1;
-  const bool is_shared = extent.heads == 1;
-  const std::int64_t together = is_shared ? 1 : heads_together(instance.grain(), shape);
-  const std::vector<std::int64_t> groups =
-      is_shared ? std::vector<std::int64_t>{0} : heads.units(together);
-  const auto group_count = static_cast<std::int64_t>(groups.size());
-
-  // Too few units for the threads: each in turn, its keys scored by all threads.
-  const std::int64_t units = extent.batch * group_count * chunks;
-  const bool in_turn = units < threads.count() &&
-                       instance.type().depends_on(MASKERADE_DEPENDS_QUERY) &&
-                       instance.type().depends_on(MASKERADE_DEPENDS_KEY);
-  const Threads alone(1);
-  const Threads& of_units = in_turn ? alone : threads;
-  const Threads& of_parts = in_turn ? threads : alone;
-
-  std::vector<std::unique_ptr<HostCall>> hosts(static_cast<std::size_t>(of_units.count()));
-  const auto words = static_cast<std::size_t>((previous.tile_count() + 63) / 64);
-  std::vector<TileRow> results(static_cast<std::size_t>(extent.batch * extent.heads * tile_rows));
-  for (std::int64_t head = 0; head < extent.heads && !is_shared; ++head) {
-    for (std::int64_t b = 0; b < extent.batch && !heads.has(head); ++b) {
-      std::fill_n(results.begin() + (b * extent.heads + head) * tile_rows, tile_rows,
-                  TileRow{.any = std::vector<std::uint64_t>(words),
-                          .full = std::vector<std::uint64_t>(words)});
-    }
-  }
-  of_units.for_each(units, [&](std::int64_t item, int worker) {
-    const std::int64_t chunk = item % chunks;
-    const std::int64_t group = groups[static_cast<std::size_t>(item / chunks % group_count)];
-    const CallRows rows{.batch = item / chunks / group_count,
-                        .head_begin = group * together,
-                        .head_end = (group + 1) * together,
-                        .query_begin = borders[static_cast<std::size_t>(chunk)],
-                        .query_end = borders[static_cast<std::size_t>(chunk) + 1]};
-    auto& host = hosts[static_cast<std::size_t>(worker)];
-    if (!host) host = std::make_unique<HostCall>(context, of_parts);
-    host->start(rows, previous);
-    instance.select(*host);
-    for (std::int64_t head = rows.head_begin; head < rows.head_end; ++head) {
-      for (std::int64_t query = rows.query_begin; query < rows.query_end; query += height) {
-        results[static_cast<std::size_t>((rows.batch * extent.heads + head) * tile_rows +
-                                         query / height)] = host->finish(head, query);
-      }
-    }
-  });
-  for (const auto& host : hosts) {
-    if (!host) continue;
-    report.keys_scored += host->keys_scored();
-    report.bytes_read += host->bytes_read();
-  }
-  return Mask::from_tile_rows(visibility, extent, results);
-}
 
 bool is_sampler(const MaskerUse& use) { return samples(use.type->descriptor(), *use.arguments); }
 
@@ -315,7 +48,7 @@ struct PreparedRoute {
   HeadSet heads;
   bool is_dense = false;
   std::vector<MaskerUse> maskers = {};
-  std::vector<Instance> instances = {};
+  std::vector<MaskerInstance> instances = {};
   std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
 };
 
@@ -368,7 +101,7 @@ struct PreparedPipeline::State {
               std::vector<MaskerReport>& reports) const {
     if (route.is_dense) return Mask::full(inputs.visibility);
     for (std::size_t i = 0; i < route.instances.size(); ++i) {
-      const Instance& instance = route.instances[i];
+      const MaskerInstance& instance = route.instances[i];
       const Stopwatch watch;
       MaskerReport report{.id = instance.type().id(), .route = route.name};
       const MaskerContext context{.inputs = &inputs,
@@ -425,7 +158,7 @@ PreparedPipeline& PreparedPipeline::operator=(PreparedPipeline&&) noexcept = def
 void PreparedPipeline::append(const AttentionInputs& inputs, const Threads& threads) {
   check_same_sequence(state_->inputs, inputs);
   state_->check_samplers(inputs.shape.key_len);
-  const KeyRange added{state_->inputs.shape.key_len, inputs.shape.key_len};
+  const KeyInterval added{state_->inputs.shape.key_len, inputs.shape.key_len};
   if (added.end < added.begin) {
     throw ShapeError(fmt::format("inputs of {} keys cannot be appended to a pipeline of {} keys",
                                  added.end, added.begin));
@@ -433,7 +166,8 @@ void PreparedPipeline::append(const AttentionInputs& inputs, const Threads& thre
   state_->inputs = inputs;
   if (added.begin == added.end) return;
   for (PreparedRoute& route : state_->routes) {
-    for (Instance& instance : route.instances) instance.append_to_indexes(inputs, added, threads);
+    for (MaskerInstance& instance : route.instances)
+      instance.append_to_indexes(inputs, added, threads);
   }
 }
 
@@ -448,7 +182,7 @@ void PreparedPipeline::truncate(const AttentionInputs& inputs, const Threads& th
   state_->inputs = inputs;
   if (!is_shorter) return;
   for (PreparedRoute& route : state_->routes) {
-    for (Instance& instance : route.instances) instance.truncate_indexes(inputs, threads);
+    for (MaskerInstance& instance : route.instances) instance.truncate_indexes(inputs, threads);
   }
 }
 

@@ -60,8 +60,8 @@ class PreparedPipeline {
   // queries (the timed stage `append` of a decode step): each index gets the keys and values that
   // are new. The masker instances stay. Any split of the keys gives the same indexes. Throws
   // ShapeError when the inputs do not fit, and Error as check_populations does, and changes nothing
-  // then; PluginError with the masker's own text when one cannot append, after which the pipeline is
-  // only good for destruction.
+  // then; PluginError with the masker's own text when one cannot append, after which the pipeline
+  // is only good for destruction.
   void append(const AttentionInputs& inputs, const Threads& threads);
   // Goes back to inputs that view fewer keys: each index forgets those from their key_len on.
   // Errors as append(). What was frozen when an index was built stays as it was.
