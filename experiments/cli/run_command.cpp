@@ -20,6 +20,7 @@
 #include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
 #include "experiments/report/table.hpp"
+#include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
@@ -81,17 +82,19 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
     is_seeded.push_back(depends_on_seed(spec));
   }
   std::optional<std::size_t> workload;
+  Workload loaded;
   const std::vector<Job> jobs = make_jobs(experiment);
   for (const Job& job : jobs) {
     if (workload != job.cell.workload) {
       workload = job.cell.workload;
-      const Workload loaded = load_workload(experiment.workloads[*workload]);
+      loaded = load_workload(experiment.workloads[*workload]);
       const bool is_trace = loaded.decode_steps > 0;
       fmt::print("{}: {}{} {}, {}, {}\n", experiment.workloads[*workload].label,
                  (is_trace ? loaded.prompt_shape() : loaded.shape).to_string(),
                  is_trace ? fmt::format(" and {} decode steps,", loaded.decode_steps) : "",
                  name_of(loaded.dtype), loaded.causal ? "causal" : "not causal", loaded.source);
     }
+    const Pipeline routed = pipeline_of(experiment, job, &loaded);  // throws where none fits
     const CellResult described = describe_job(experiment, job, options);
     fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,
                described.device, described.kernel,

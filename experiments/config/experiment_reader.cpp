@@ -172,12 +172,18 @@ MeasureSpec read_measure(const YamlNode& node) {
 // length is known.
 void check_samplers(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
   if (!workload.key_len || !runs_on(pipeline, workload)) return;
-  try {
-    check_populations(pipeline.maskers, *workload.key_len);
-    check_populations(pipeline.maskers, *workload.key_len + workload.decode_steps.value_or(0));
-  } catch (const Error& error) {
-    throw ConfigError(pipeline.position, fmt::format("pipeline \"{}\", workload \"{}\": {}",
-                                                     pipeline.name, workload.name, error.what()));
+  const auto check = [&](const std::vector<MaskerUse>& maskers, const TextPosition& position) {
+    try {
+      check_populations(maskers, *workload.key_len);
+      check_populations(maskers, *workload.key_len + workload.decode_steps.value_or(0));
+    } catch (const Error& error) {
+      throw ConfigError(position, fmt::format("pipeline \"{}\", workload \"{}\": {}", pipeline.name,
+                                              workload.name, error.what()));
+    }
+  };
+  check(pipeline.maskers, pipeline.position);
+  for (const RouteRule& rule : pipeline.overrides) {
+    if (rule.is_for_layer(stated_layer(workload.source))) check(rule.maskers, rule.position);
   }
 }
 

@@ -22,6 +22,7 @@ class LetTable {
   // Lets and presets.
   std::vector<std::string> names() const;
   bool has(const std::string& name) const;
+  bool has_let(const std::string& name) const;
   // "a let" or "a preset", of a name that there is.
   const char* kind_of(const std::string& name) const;
 
@@ -38,7 +39,6 @@ class LetTable {
                        std::size_t& count) const;
 
   const YamlNode& list_of(const YamlNode& name) const;
-  bool has_let(const std::string& name) const;
 
   const YamlNode* let_;
   const PresetTable& presets_;

@@ -195,6 +195,11 @@ class PipelineReader {
   // What the name of a pipeline, let or preset stands for in `use`: its maskers alone.
   std::vector<MaskerUse> maskers_of(const YamlNode& use) const {
     const YamlEntry* pipeline = pipelines_.find(use.text);
+    if (pipeline == nullptr && !lets_.has_let(use.text)) {
+      if (const Preset* preset = presets_.find(use.text)) {
+        return maskers_.read(require_maskers(preset->pipeline, use.text), nullptr);
+      }
+    }
     if (pipeline == nullptr && !lets_.has(use.text)) {
       std::vector<std::string> known = lets_.names();
       for (const YamlEntry& entry : pipelines_.entries) known.push_back(entry.key);

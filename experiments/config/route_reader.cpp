@@ -34,13 +34,13 @@ RouteRule read_rule(const YamlNode& node, const NamedMaskers& named) {
   return rule;
 }
 
+}  // namespace
+
 std::optional<std::int64_t> stated_layer(const WorkloadSource& source) {
   if (const auto* file = std::get_if<SafetensorsSource>(&source)) return file->layer;
   if (const auto* arrays = std::get_if<NpySource>(&source)) return arrays->layer;
   return std::nullopt;
 }
-
-}  // namespace
 
 bool RouteRule::is_for_layer(std::optional<std::int64_t> layer) const {
   return !layers || (layer && std::find(layers->begin(), layers->end(), *layer) != layers->end());

@@ -109,6 +109,7 @@ std::optional<Guarantee> guarantee_of(const Pipeline& pipeline) {
 
 Coverage measure_coverage(const Pipeline& pipeline,
                           const AttentionInputs& whole,
+                          const CoveragePreparation& prepare,
                           const Guarantee& stated,
                           const CoverageOptions& options,
                           const Threads& threads) {
@@ -133,7 +134,7 @@ Coverage measure_coverage(const Pipeline& pipeline,
   for (std::int64_t seed = 0; seed < options.seeds; ++seed) {
     const PipelineOptions seeded{.seed = options.first_seed + static_cast<std::uint64_t>(seed),
                                  .chunk_rows = options.chunk_rows};
-    const Mask mask = pipeline.prepare(inputs, seeded, threads).select(threads).mask;
+    const Mask mask = prepare(pipeline, inputs, seeded).select(threads).mask;
     const CompressedRows entries = to_compressed_rows(mask);
     threads.for_each(shape.rows(), [&](std::int64_t row, int) {
       const std::int64_t head = row / shape.query_len;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "experiments/measure/coverage.hpp"
@@ -23,12 +24,17 @@ struct CoverageOptions {
 // add up, or heads differ.
 std::optional<Guarantee> guarantee_of(const Pipeline& pipeline);
 
+// Makes a pipeline ready for inputs: those given, with fewer queries perhaps.
+using CoveragePreparation = std::function<PreparedPipeline(
+    const Pipeline& pipeline, const AttentionInputs& inputs, const PipelineOptions& options)>;
+
 // How often the mask's estimate of the softmax denominator, the sum of exp(logit) / p over its
 // entries, misses the stated guarantee: the pipeline selects anew with every seed, on the drawn
 // queries as though the workload had no others. Logits are float64 on the inputs as stored. The
 // same for any number of threads. Throws what selecting throws.
 Coverage measure_coverage(const Pipeline& pipeline,
                           const AttentionInputs& inputs,
+                          const CoveragePreparation& prepare,
                           const Guarantee& stated,
                           const CoverageOptions& options,
                           const Threads& threads);

@@ -1,5 +1,7 @@
 #include "experiments/run/cuda_cell.hpp"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <utility>
 
@@ -100,6 +102,35 @@ CudaReference::CudaReference(const AttentionInputs& inputs,
       output(attend_once(device, plan)),
       oracle_rows(oracle_sample(inputs.shape, check.oracle_rows)),
       oracle(compare_with_oracle(inputs, mask, output, oracle_rows, threads)) {}
+
+std::string cuda_obstacle(const Workload& workload,
+                          const Pipeline& pipeline,
+                          const CellResult& described) {
+  if (!cuda_device().is_available) return cuda_device().reason;
+  if (workload.decode_steps > 0) {
+    return "decode traces run on the CPU alone; write devices: [cpu]";
+  }
+  if (described.match && !pipeline.maskers().empty()) {
+    return "match searches on the CPU alone; write devices: [cpu]";
+  }
+  if (workload.shape.head_dim > kMostCudaHeadDim) {
+    return fmt::format("head_dim is {}; the CUDA kernels take at most {}", workload.shape.head_dim,
+                       kMostCudaHeadDim);
+  }
+  return "";
+}
+
+void describe_cuda(const CheckSpec& check, CellResult& result) {
+  if (!cuda_device().is_available) return;
+  result.machine += "; " + cuda_device().name;
+  result.peaks.reset();
+  result.cost_model.clear();
+  if (!result.facts) return;
+  const double usual =
+      tolerance_of(cuda_arithmetic(result.facts->dtype, result.facts->shape.head_dim));
+  result.tolerance = check.tolerance.value_or(usual);
+  result.tolerance_is_loosened = result.tolerance > usual;
+}
 
 void run_cuda_cell(const CudaCellContext& context,
                    const Pipeline& pipeline,

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "attention/cuda/cuda_attention.hpp"
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
+#include "experiments/data/workload.hpp"
 #include "experiments/measure/oracle_check.hpp"
 #include "experiments/results/cell_result.hpp"
 #include "experiments/run/run_cell.hpp"
@@ -35,6 +38,15 @@ struct CudaCellContext {
   const MeasureSpec& measure;
   const RunOptions& options;
 };
+
+// Why a job cannot run on the device: "" when it can. described: its result before it is run.
+std::string cuda_obstacle(const Workload& workload,
+                          const Pipeline& pipeline,
+                          const CellResult& described);
+
+// Says in a result what is the device's own: its name, no peaks, and the tolerance of its kernels'
+// arithmetic unless the experiment states one. Nothing where there is no device.
+void describe_cuda(const CheckSpec& check, CellResult& result);
 
 // run_cell on the device: maskers run on the CPU, and copying their mask to the device is part of
 // the timed selection. Plan, attend and the dense reference are timed by events, each with a cold

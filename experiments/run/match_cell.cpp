@@ -68,10 +68,7 @@ ResearchAttention match_cell(const CellContext& context,
                              const MatchSpec& match,
                              CellResult& result) {
   const Pipeline& pipeline = attention.pipeline();
-  if (pipeline.maskers().empty()) {
-    result.match.reset();
-    return attention;
-  }
+  if (pipeline.maskers().empty()) return attention;
   const maskerade_masker_descriptor& masker = pipeline.maskers()[match.masker].type->descriptor();
   const Arguments& given = *pipeline.maskers()[match.masker].arguments;
   const ParameterRange range(masker.parameters[match.parameter],

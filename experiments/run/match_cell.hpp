@@ -10,11 +10,11 @@ namespace maskerade {
 using Preparation = std::function<PreparedPipeline(const ResearchAttention&)>;
 
 // The attention with the parameter of `match` set to the value, in its ParameterRange, whose
-// measured quantity is nearest to the target; unchanged where every head takes a route. A probe
-// makes what the quantity needs: prepare and select for density; plan and, for errors and recall,
-// attend besides; for total_ms all stages, repeated until the median is known to 5 % or a tenth of
-// the cell's time budget is spent. Fills result.match and the parameter in result.params. Throws
-// what a stage throws.
+// measured quantity is nearest to the target; unchanged, with nothing found, where every head takes
+// a route. A probe makes what the quantity needs: prepare and select for density; plan and, for
+// errors and recall, attend besides; for total_ms all stages, repeated until the median is known to
+// 5 % or a tenth of the cell's time budget is spent. Fills result.match and the parameter in
+// result.params. Throws what a stage throws.
 ResearchAttention match_cell(const CellContext& context,
                              const ResearchAttention& attention,
                              const Preparation& prepare,

@@ -18,12 +18,14 @@ struct Job {
   bool is_dense_reference = false;
 };
 
+bool is_on_cuda(const Job& job);
+
 // The grid's cells in order; before the first one of each (workload, check, device), the dense
 // reference.
 std::vector<Job> make_jobs(const Experiment& experiment);
 
 // Throws ConfigError at the position of the first pipeline that has the name of the dense
-// reference.
+// reference, or that is matched by total_ms on a decode trace.
 void check_pipelines(const Experiment& experiment);
 
 // What a runner tells while it runs. Any may be empty.
@@ -45,14 +47,16 @@ struct RunOutcome {
   std::size_t ok = 0;
   std::size_t failed = 0;
   std::size_t unavailable = 0;
-  std::size_t kept = 0;                 // of these, how many were found and not run
-  std::vector<std::string> bad_inputs;  // what is wrong with workloads that could not be loaded
+  std::size_t kept = 0;  // of these, how many were found and not run
+  std::vector<std::string>
+      bad_inputs;  // what is wrong with workloads and overrides, see run_experiment
   bool was_stopped = false;
 };
 
 // Runs every job. One that fails is recorded with its reason, and the rest goes on; the jobs of a
-// workload that cannot be loaded all fail. Throws what the listener throws, and DataError, before
-// the first job, when a library or a file that a parameter names cannot be read.
+// workload that cannot be loaded, or that an override does not fit, all fail. Throws what the
+// listener throws, and DataError, before the first job, when a library or a file that a parameter
+// names cannot be read.
 RunOutcome run_experiment(const Experiment& experiment,
                           const RunOptions& options,
                           const RunListener& listener);

@@ -186,41 +186,6 @@ TEST_F(Program, PrintsNoControlCharactersOfForeignTexts) {
   EXPECT_NE(error.find("a\\x1b[31m.yaml"), std::string::npos) << error;
 }
 
-TEST_F(Program, RunsEveryShippedExperiment) {
-  const std::map<std::string, std::string> smaller = {
-      {"quickstart.yaml",
-       "--set workloads.prefill.query_len=128 --set workloads.prefill.key_len=128 "
-       "--set workloads.decode.key_len=1024"},
-      {"coverage.yaml",
-       "--set check.coverage_seeds=3 --set 'let.adaptive=[{adaptive_sampling: 20%}]'"},
-      {"methods.yaml",
-       "--set 'match={density: 10%}' --set workloads.decode.key_len=2048 "
-       "--set workloads.real.queries=8"},
-      {"samplers.yaml", ""},
-      {"scorers.yaml", ""},
-      {"blocks.yaml", ""},
-      {"decode_trace.yaml", "--set workloads.chat.decode.steps=2 --set workloads.chat.key_len=512"},
-      {"routes.yaml", "--set workloads.step.key_len=1024"},
-      {"auto_grid.yaml",
-       "--set 'workloads.prefill.zip={query_len: [128], key_len: [128]}' "
-       "--set workloads.decode.key_len=1024"}};
-  std::size_t found = 0;
-  for (const auto& file : std::filesystem::directory_iterator(EXPERIMENTS_FOLDER)) {
-    if (file.path().extension() != ".yaml" || file.path().filename() == "presets.yaml") continue;
-    ++found;
-    const std::string name = file.path().filename().string();
-    ASSERT_TRUE(smaller.contains(name)) << name << ": say how to run it in seconds";
-    const Finished finished =
-        run("run '" + file.path().string() +
-            "' --set measure.budget=1ms --set check.oracle_rows=4 " + smaller.at(name));
-    EXPECT_EQ(finished.exit_code, 0) << name << "\n" << finished.out << finished.err;
-    EXPECT_EQ(finished.out.find("auto took at worst ") != std::string::npos,
-              name == "auto_grid.yaml")
-        << finished.out;
-  }
-  EXPECT_EQ(found, smaller.size());
-}
-
 // The names at the beginnings of lines of the file of presets.
 std::vector<std::string> preset_names() {
   std::ifstream file(std::filesystem::path(EXPERIMENTS_FOLDER) / "presets.yaml");

@@ -47,6 +47,17 @@ class Output : public Program {
   }
 };
 
+// A safetensors file with q, k and v of one head, two tokens and head_dim 4.
+std::string small_tensors() {
+  const std::string header = R"({"q":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[0,32]},)"
+                             R"("k":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[32,64]},)"
+                             R"("v":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[64,96]}})";
+  std::string whole(8, '\0');
+  whole[0] = static_cast<char>(header.size());
+  whole += header + std::string(96, '\x3f');
+  return whole;
+}
+
 TEST_F(Output, HoldsTheCellsThatTheExportsHold) {
   write("tiny.yaml", kTiny);
   const Finished finished = run("run tiny.yaml --out out --json cells.jsonl --csv cells.csv");
@@ -158,13 +169,7 @@ TEST_F(Output, ResumeTriesAgainWhatHadNoData) {
   write("late.yaml",
         "name: late\nworkload: {source: {kind: safetensors, file: late.safetensors}}\n"
         "pipelines: {p: [{sink: 1}]}\nmeasure: {target: 50%, budget: 10ms}\n");
-  const std::string header = R"({"q":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[0,32]},)"
-                             R"("k":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[32,64]},)"
-                             R"("v":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[64,96]}})";
-  std::string whole(8, '\0');
-  whole[0] = static_cast<char>(header.size());
-  ASSERT_LT(header.size(), 256U);
-  whole += header + std::string(96, '\x3f');
+  const std::string whole = small_tensors();
   write("late.safetensors", whole.substr(0, whole.size() - 1));
   EXPECT_EQ(run("run late.yaml --out out").exit_code, 2);
   EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"failed", "failed"}));
@@ -172,6 +177,23 @@ TEST_F(Output, ResumeTriesAgainWhatHadNoData) {
   const Finished finished = run("run late.yaml --out out --resume");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"ok", "ok"}));
+}
+
+TEST_F(Output, ResumeTriesAgainWhatAnOverrideDidNotFit) {
+  write("few.safetensors", small_tensors());
+  write("heads.yaml",
+        "name: heads\nworkload: {source: {kind: safetensors, file: few.safetensors}}\n"
+        "pipelines: {p: [{sink: 1}]}\nmeasure: {target: 50%, budget: 10ms}\n");
+  const std::string wrong = " --set 'overrides=[{heads: [9], use: dense}]'";
+  const Finished unfit = run("run heads.yaml --out out" + wrong);
+  EXPECT_EQ(unfit.exit_code, 2) << unfit.out;
+  EXPECT_NE(unfit.err.find("head 9"), std::string::npos) << unfit.err;
+  EXPECT_EQ(run("run heads.yaml --dry-run" + wrong).exit_code, 2);
+  const Finished finished = run("run heads.yaml --out out --resume");
+  EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  EXPECT_NE(finished.out.find("; 1 kept"), std::string::npos) << finished.out;
+  EXPECT_EQ(query("SELECT status FROM cells WHERE cell IS NOT NULL ORDER BY cell"),
+            (std::vector<std::string>{"ok", "ok"}));
 }
 
 TEST_F(Output, RefusesToMixWithAnEarlierRun) {

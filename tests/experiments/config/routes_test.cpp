@@ -192,6 +192,10 @@ TEST_F(Presets, OfMaskersAloneAreItemsOfAListUnlessALetHidesThem) {
   const Experiment experiment = read(lists);
   EXPECT_EQ(maskers_of(experiment.pipelines[0].maskers), (Lines{"plain", "plain", "top=3"}));
   EXPECT_EQ(maskers_of(experiment.pipelines[1].overrides[0].maskers), (Lines{"plain", "top=3"}));
+  const Experiment more =
+      read("pipelines: {p: {maskers: [plain], overrides: [{heads: [0], use: paper}]}}\n");
+  EXPECT_EQ(maskers_of(more.pipelines[0].overrides[0].maskers), Lines{"window_all=7"})
+      << "in `use` a preset stands for its maskers alone";
   const Experiment hidden = read("let: {simple: [{top: 5}]}\n" + lists);
   EXPECT_EQ(maskers_of(hidden.pipelines[0].maskers), (Lines{"plain", "top=5"}));
 }

@@ -84,5 +84,46 @@ TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
   }
 }
 
+TEST(CudaCell, StatedGuaranteesAreCheckedToo) {
+  Experiment experiment = experiment_of(
+      "name: stated\n"
+      "workload: {source: {kind: gaussian}, query_heads: 2, query_len: 4, key_len: 300, head_dim: "
+      "64,\n"
+      "           dtype: bfloat16}\n"
+      "pipelines: {p: [{adaptive_sampling: {epsilon: 20%, delta: 20%}}]}\n"
+      "check: {coverage_seeds: 5, coverage_rows: 4}\n"
+      "measure: {budget: 1ms}\n");
+  const Ran cpu = run_all(experiment);
+  experiment.devices = {"cuda"};
+  const Ran cuda = run_all(experiment);
+  ASSERT_TRUE(cuda.find("p", "cuda").coverage) << cuda.find("p", "cuda").reason;
+  EXPECT_EQ(cuda.find("p", "cuda").coverage->overall.rate, cpu.find("p").coverage->overall.rate);
+}
+
+TEST(CudaCell, SaysWhatRunsOnTheCpuAlone) {
+  Experiment experiment = experiment_of(
+      "name: elsewhere\n"
+      "workloads:\n"
+      "  plain: {source: {kind: gaussian}, query_heads: 2, query_len: 4, key_len: 64, head_dim: "
+      "64}\n"
+      "  trace: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 64, decode: "
+      "{steps: 2}}\n"
+      "pipelines:\n"
+      "  p: {maskers: [oracle_topk], match: {density: 50%}}\n"
+      "  all_dense: {maskers: [oracle_topk], match: {density: 50%}, overrides: [{use: dense}]}\n"
+      "devices: [cuda]\n"
+      "measure: {budget: 1ms}\n");
+  for (const CellResult& result : run_all(experiment).results) {
+    SCOPED_TRACE(result.workload + " " + result.pipeline);
+    const bool searches = result.pipeline.starts_with("p");
+    const std::string reason = result.workload == "trace" ? "decode traces run on the CPU alone; "
+                                                            "write devices: [cpu]"
+                               : searches ? "match searches on the CPU alone; write devices: [cpu]"
+                                          : "";
+    EXPECT_EQ(result.reason, reason);
+    EXPECT_EQ(result.status, reason.empty() ? CellStatus::kOk : CellStatus::kUnavailable);
+  }
+}
+
 }  // namespace
 }  // namespace maskerade

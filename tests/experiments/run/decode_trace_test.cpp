@@ -273,5 +273,45 @@ TEST(DecodeTrace, FailsWithTheReasonOfAnIndexThatDoesNotGrow) {
   EXPECT_EQ(ran.find("q").status, CellStatus::kOk);
 }
 
+TEST(DecodeTrace, IsMatchedAtItsLastStep) {
+  const Ran ran = run_all(
+      experiment_of(trace("  p: {maskers: [{sink: 2}, oracle_topk], match: {density: 20%}}\n"
+                          "  socket: {maskers: [{socket: {budget: 5, tables: 5}}],\n"
+                          "           match: {density: 20%}}\n")));
+  for (const char* pipeline : {"p density=20%", "socket density=20%"}) {
+    const CellResult& result = ran.find(pipeline);
+    ASSERT_EQ(result.status, CellStatus::kOk) << result.reason;
+    ASSERT_TRUE(result.match && result.match->found);
+    EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
+    EXPECT_EQ(result.match->found->reached, result.steps.back().density);
+    EXPECT_NEAR(result.steps.back().density, 0.2, 0.01);
+  }
+}
+
+TEST(DecodeTrace, IsNotMatchedByTime) {
+  const Experiment experiment =
+      experiment_of(trace("  p: {maskers: [oracle_topk], match: {total_ms: 1}}\n"));
+  try {
+    check_pipelines(experiment);
+    FAIL() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("which a step of a decode trace (workload) does not "
+                        "have by itself; give the pipeline another target or "
+                        "only: prefill"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(DecodeTrace, ChecksStatedGuaranteesAtItsLastStep) {
+  const Ran ran =
+      run_all(experiment_of(trace("  p: [{adaptive_sampling: {base: 20}}]\n", "structured",
+                                  "{coverage_seeds: 4, coverage_rows: 100}")));
+  const CellResult& result = ran.find("p");
+  ASSERT_TRUE(result.coverage) << result.reason;
+  EXPECT_EQ(result.coverage->rows, 2 * 4);
+}
+
 }  // namespace
 }  // namespace maskerade

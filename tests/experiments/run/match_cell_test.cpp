@@ -126,7 +126,8 @@ TEST(MatchCell, CountsWhatOverridesSelect) {
   const CellResult all =
       result_of("{density: 60%}", "{maskers: [oracle_topk], overrides: [{use: dense}]}");
   EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;
-  EXPECT_FALSE(all.match);
+  ASSERT_TRUE(all.match);
+  EXPECT_FALSE(all.match->found) << "there is nothing to search";
   EXPECT_EQ(all.counts->density, 1);
 }
 
