@@ -8,7 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "experiments/report/heading.hpp"
 #include "experiments/report/number_text.hpp"
+#include "experiments/report/remarks.hpp"
 
 namespace maskerade {
 namespace {
@@ -97,8 +99,10 @@ std::string line_of(const std::string& label, const Layout& layout, const Texts&
   return line + "\n";
 }
 
-std::size_t room_for_labels(bool is_trace) {
+// What is left for labels where a status is as long as this.
+std::size_t room_for_labels(bool is_trace, std::size_t status_size) {
   std::size_t room = kTableWidth - kIndent;
+  room -= std::max(status_size, kFormats[kStatus].width) - kFormats[kStatus].width;
   for (std::size_t i = 0; i < kColumns; ++i) {
     if (is_shown(i, is_trace)) room -= kFormats[i].gap + kFormats[i].width;
   }
@@ -148,15 +152,18 @@ Texts texts_of(const Numbers& numbers, const std::string& absent) {
   return texts;
 }
 
-bool is_unreachable(const CellResult& result) {
-  return result.match && result.match->found &&
-         result.match->found->status == MatchStatus::kUnreachable;
-}
+// A row of the table: one result, or the successful seeds of one.
+struct Row {
+  std::vector<const CellResult*> results;
+};
 
-std::string status_text(const CellResult& result) {
-  switch (result.status) {
+std::string status_text(const Row& row) {
+  switch (row.results.front()->status) {
     case CellStatus::kOk:
-      return is_unreachable(result) ? "unreachable" : "ok";
+      return std::any_of(row.results.begin(), row.results.end(),
+                         [](const CellResult* result) { return is_unreachable(*result); })
+                 ? "unreachable"
+                 : "ok";
     case CellStatus::kFailed:
       return "FAILED";
     case CellStatus::kUnavailable:
@@ -169,86 +176,39 @@ std::string label_of(const CellResult& result) {
   return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
 }
 
-bool has_kernel_mix(const CellResult& result) {
-  return result.kernel_mix.find(',') != std::string::npos;
-}
-
+// Of a name on a device, "tiles sm80", what precedes the kernel's family: that is in the heading.
 std::string kernel_of(const CellResult& result) {
   if (has_kernel_mix(result)) return "mixed";
-  return result.kernel_mix.empty() ? result.kernel : result.kernel_mix;
-}
-
-// "density 0.1 reached: 0.1001 at oracle_topk.budget 328, ..."
-std::string match_text(const MatchFacts& match) {
-  const MatchFacts::Found& found = *match.found;
-  const std::string target =
-      fmt::format("{} {}", name_of(match.quantity), short_number_text(match.target));
-  std::string text;
-  switch (found.status) {
-    case MatchStatus::kMatched:
-      text = target + " reached";
-      break;
-    case MatchStatus::kNearest:
-      text = target + " lies between two values of the parameter, the nearer one is";
-      break;
-    case MatchStatus::kUnreachable:
-      text = fmt::format("{} is unreachable, between {} and {}, the nearest is", target,
-                         number_text(found.least), number_text(found.greatest));
-      break;
-  }
-  return text + fmt::format(": {} at {} {}; {} probes in {} ms, not counted",
-                            number_text(found.reached), match.parameter, found.value, found.probes,
-                            milliseconds_text(found.search_ms));
-}
-
-// "guarantee of 10 % in 95 %: ..."
-std::string coverage_text(const Coverage& coverage) {
-  const auto percent = [](double share) { return number_text(100 * share) + "%"; };
-  const auto with_bounds = [&](const RateBounds& rate) {
-    return fmt::format("{} [{}, {}]", percent(rate.rate), percent(rate.lo), percent(rate.hi));
-  };
-  return fmt::format(
-      "its denominator is off by more than {} in {} of {} rows x {} seeds, stated: {} at most; "
-      "worst row {}, {} of the rows contradict: {}",
-      percent(coverage.stated.epsilon), with_bounds(coverage.overall), coverage.rows,
-      coverage.seeds, percent(coverage.stated.delta), with_bounds(coverage.worst),
-      coverage.contradicting_rows, verdict_of(coverage));
+  if (result.kernel_mix.empty()) return result.kernel;
+  return result.kernel_mix.substr(0, result.kernel_mix.find(' '));
 }
 
 // What stands under a row.
-std::string remarks_of(const CellResult& result) {
+std::string lines_of(const std::vector<std::string>& remarks) {
   std::string text;
-  if (result.match && result.match->found) {
-    text += wrapped(match_text(*result.match), kTableWidth, kIndent + 4);
-  }
-  if (!result.reason.empty()) {
-    text += wrapped(std::string(name_of(result.status)) + ": " + result.reason, kTableWidth,
-                    kIndent + 4);
-  }
-  if (result.coverage) text += wrapped(coverage_text(*result.coverage), kTableWidth, kIndent + 4);
-  if (has_kernel_mix(result)) {
-    text += wrapped("kernels by row blocks: " + result.kernel_mix, kTableWidth, kIndent + 4);
-  }
-  if (result.counts && result.counts->empty_rows > 0) {
-    text += wrapped(
-        fmt::format("{} rows attend to nothing: their output is 0", result.counts->empty_rows),
-        kTableWidth, kIndent + 4);
-  }
-  if (result.cost && result.cost->index_spans_future) {
-    text += wrapped("its index holds keys that its queries do not see", kTableWidth, kIndent + 4);
-  }
+  for (const std::string& remark : remarks) text += wrapped(remark, kTableWidth, kIndent + 4);
   return text;
+}
+
+// What stands over the rows.
+std::string format_heading(std::span<const CellResult> results, const Layout& layout) {
+  std::string text;
+  for (const std::string& line : heading_of(results)) {
+    text += wrapped(line, kTableWidth, text.empty() ? 0 : kIndent);
+  }
+  Texts names;
+  Texts units;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    names[i] = kFormats[i].name;
+    units[i] = kFormats[i].unit;
+  }
+  return text + line_of("pipeline", layout, names) + line_of("", layout, units);
 }
 
 bool differ_in_seed_only(const CellResult& a, const CellResult& b) {
   return a.pipeline == b.pipeline && a.device == b.device && a.kernel == b.kernel && a.mask_seed &&
          b.mask_seed && a.mask_seed != b.mask_seed;
 }
-
-// A row of the table: one result, or the successful seeds of one.
-struct Row {
-  std::vector<const CellResult*> results;
-};
 
 std::vector<Row> rows_of(std::span<const CellResult> results) {
   std::vector<Row> rows;
@@ -270,42 +230,6 @@ std::vector<Row> rows_of(std::span<const CellResult> results) {
 bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> results) {
   return std::any_of(results.begin(), results.end(),
                      [&](const CellResult& other) { return differ_in_seed_only(result, other); });
-}
-
-// What the searches of several seeds found.
-std::string merged_match_text(const Row& row) {
-  const std::optional<MatchFacts>& match = row.results.front()->match;
-  if (!match) return "";
-  std::size_t reached = 0;
-  std::int64_t probes = 0;
-  double search_ms = 0;
-  std::string values;
-  for (const CellResult* result : row.results) {
-    if (!result->match || !result->match->found) return "";
-    const MatchFacts::Found& found = *result->match->found;
-    if (found.status == MatchStatus::kMatched) ++reached;
-    probes += found.probes;
-    search_ms += found.search_ms;
-    values += (values.empty() ? "" : ", ") + found.value;
-  }
-  return wrapped(fmt::format("{} {} reached with {} of {} seeds: {} {}; {} probes in {} ms, not "
-                             "counted",
-                             name_of(match->quantity), short_number_text(match->target), reached,
-                             row.results.size(), match->parameter, values, probes,
-                             milliseconds_text(search_ms)),
-                 kTableWidth, kIndent + 4);
-}
-
-// What stands under the row of several seeds.
-std::string merged_remarks_of(const Row& row) {
-  std::string text = merged_match_text(row);
-  for (const CellResult* result : row.results) {
-    if (!result->coverage) continue;
-    text += wrapped(
-        fmt::format("from seed {}: {}", *result->mask_seed, coverage_text(*result->coverage)),
-        kTableWidth, kIndent + 4);
-  }
-  return text;
 }
 
 std::string format_merged(const Row& row, const Layout& layout) {
@@ -343,51 +267,19 @@ std::string format_merged(const Row& row, const Layout& layout) {
   for (const CellResult* result : row.results) {
     if (kernel_of(*result) != texts[kKernel]) texts[kKernel] = "mixed";
   }
-  texts[kStatus] = "ok";
+  texts[kStatus] = status_text(row);
   return line_of(label_of(first), layout, texts) +
          line_of(fmt::format("  +- over {} seeds", row.results.size()), layout,
                  texts_of(spread, "")) +
-         merged_remarks_of(row);
+         lines_of(remarks_of(row.results));
 }
 
-std::string format_single(const CellResult& result,
-                          const std::string& label,
-                          const Layout& layout) {
+std::string format_single(const Row& row, const std::string& label, const Layout& layout) {
+  const CellResult& result = *row.results.front();
   Texts texts = texts_of(numbers_of(result), "-");
   texts[kKernel] = kernel_of(result);
-  texts[kStatus] = status_text(result);
-  return line_of(label, layout, texts) + remarks_of(result);
-}
-
-std::string heading_of(std::span<const CellResult> results) {
-  const CellResult& first = results.front();
-  std::string workload = first.workload;
-  std::string run = fmt::format("{} thread{}", first.threads, first.threads == 1 ? "" : "s");
-  if (first.facts) {
-    const AttentionShape& shape = first.facts->shape;
-    workload += fmt::format(
-        ": batch {}, heads {} (kv {}), queries {}, keys {}{}, head_dim {}, {}, {}", shape.batch,
-        shape.query_heads, shape.kv_heads, shape.query_len, shape.key_len,
-        first.decode_steps ? fmt::format(" and {} decode steps", *first.decode_steps) : "",
-        shape.head_dim, name_of(first.facts->dtype), first.facts->causal ? "causal" : "not causal");
-    run = first.facts->source + "; " + run;
-  }
-  const auto checked = std::find_if(results.begin(), results.end(), [](const CellResult& result) {
-    return result.oracle.has_value() && result.facts.has_value();
-  });
-  if (checked == results.end()) {
-    run += "; not compared with the oracle";
-  } else {
-    run += fmt::format("; oracle on {} of {} rows, tolerance {}{}", checked->oracle->rows,
-                       checked->facts->shape.rows() * checked->decode_steps.value_or(1),
-                       short_number_text(first.tolerance),
-                       first.tolerance_is_loosened ? " (LOOSENED by the experiment)" : "");
-  }
-  if (first.decode_steps) {
-    run += fmt::format("; total = prepare / {} + append + select + plan + attend",
-                       *first.decode_steps);
-  }
-  return wrapped(workload, kTableWidth, 0) + wrapped(run, kTableWidth, kIndent);
+  texts[kStatus] = status_text(row);
+  return line_of(label, layout, texts) + lines_of(remarks_of(result));
 }
 
 }  // namespace
@@ -398,47 +290,35 @@ std::string format_block(std::span<const CellResult> results) {
   std::vector<std::string> labels;
   std::size_t longest = std::string_view("  +- over 3 seeds").size();
   const bool is_trace = results.front().decode_steps.has_value();
-  const std::size_t room = room_for_labels(is_trace);
+  std::size_t status_size = 0;
   for (const Row& row : rows) {
     const CellResult& first = *row.results.front();
+    status_size = std::max(status_size, status_text(row).size());
     labels.push_back(label_of(first));
     if (row.results.size() == 1 && is_one_of_seeds(first, results)) {
       labels.back() += fmt::format(" seed {}", *first.mask_seed);
     }
     longest = std::max(longest, labels.back().size());
   }
-  const Layout layout{std::min(longest, room), is_trace};
-  Texts names;
-  Texts units;
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    names[i] = kFormats[i].name;
-    units[i] = kFormats[i].unit;
-  }
-  std::string text =
-      heading_of(results) + line_of("pipeline", layout, names) + line_of("", layout, units);
+  const Layout layout{std::min(longest, room_for_labels(is_trace, status_size)), is_trace};
+  std::string text = format_heading(results, layout);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     text += rows[i].results.size() > 1 ? format_merged(rows[i], layout)
-                                       : format_single(*rows[i].results.front(), labels[i], layout);
+                                       : format_single(rows[i], labels[i], layout);
   }
   return text;
 }
 
 std::string format_legend() {
-  return "density: active / visible entries; recall: dense softmax mass on the keys selected for "
-         "certain, mean over rows\n"
-         "rel L2: error of the output against dense; oracle: worst row error of the kernel against "
-         "float64 over the same keys\n"
-         "times: medians; total = prepare + select + plan + attend; dense runs in the same loop, "
-         "its "
-         "plan not counted\n"
-         "speedup: dense / total; FAILED: a check did not hold or the cell ended with an error; "
-         "n/a: cannot run here\n"
-         "unreachable: no value of the parameter gives what match asks for; measured at the "
-         "nearest\n"
-         "of roof: the least time that the measured peaks allow for this mask / attend; even at: "
-         "the "
-         "density at which\n"
-         "attend would take as long as dense, were its time proportional to density\n";
+  return R"(density: active / visible entries; recall: dense softmax mass on the keys selected for certain, mean over rows
+rel L2: error of the output against dense; oracle: worst row error of the kernel against float64 over the same keys
+times: medians (of a decode trace: means over its steps); total = prepare + select + plan + attend (of a trace: see its heading)
+dense: runs in the same loop, its plan not counted; speedup: dense / total
+FAILED: a check did not hold or the cell ended with an error; n/a: cannot run here
+unreachable: no value of the parameter gives what match asks for; measured at the nearest
+of roof: the least time that the measured peaks allow for this mask / attend
+even at: the density at which attend would take as long as dense, were its time proportional to density
+)";
 }
 
 std::string format_counts(std::size_t ok,

@@ -48,6 +48,25 @@ CellResult seeded_result(std::uint64_t seed, double density, double recall) {
   return result;
 }
 
+CellResult cuda_result() {
+  CellResult result = example_result();
+  result.device = "cuda";
+  result.selection_device = "cpu, uploaded";
+  result.kernel_mix = "tiles sm80";
+  result.cost->attainable_ms.reset();
+  result.tolerance = 0.01;
+  return result;
+}
+
+testing::AssertionResult has_heading(const std::string& part,
+                                     const std::vector<CellResult>& results) {
+  const std::string table = format_block(results);
+  if (table.substr(0, table.find("  pipeline")).find(part) != std::string::npos) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << part << " is not in the heading of\n" << table;
+}
+
 std::size_t longest_line(const std::string& text) {
   std::istringstream lines(text);
   std::size_t longest = 0;
@@ -98,7 +117,8 @@ TEST(Table, ShowsTheStagesOfADecodeTrace) {
   EXPECT_EQ(
       format_block(results),
       R"(prefill: batch 1, heads 8 (kv 2), queries 1, keys 2048 and 50 decode steps, head_dim 64, bfloat16, causal
-  gaussian seed 1; 2 threads; oracle on 256 of 400 rows, tolerance 1e-5; total = prepare / 50 + append + select + plan + attend
+  gaussian seed 1; 2 threads; oracle on 256 of 400 rows, tolerance 1e-5
+  total = prepare ms/step (1/50 of preparing the first keys) + append (of the step's key to the indexes) + select + plan + attend
   pipeline           kernel density  recall   rel L2  oracle  prepare append  select   plan attend  total   dense speedup  status
                               share   share    error   error  ms/step     ms      ms     ms     ms     ms      ms       x
   dense              dense     1.00    1.00        0 1.25e-6        -      -       -      -    100    100     100    1.00  ok
@@ -128,13 +148,14 @@ TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
         "seeds, stated: 5.00% at most; worst row 12.5%\n"
         "      [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
         "690  ok\n"
-        "      density 0.1 lies between two values of the parameter, the nearer one is: 0.100 at "
-        "oracle_topk.budget 103; 9 probes in 12.5 ms, not\n"
-        "      counted\n",
+        "      density 0.1 was not met; the nearest probe is 0.100 at oracle_topk.budget 103; 9 "
+        "probes "
+        "in 12.5 ms, not counted\n",
         "690  unreachable\n"
-        "      density 0.1 is unreachable, between 0.0200 and 0.0512, the nearest is: 0.0512 at "
-        "oracle_topk.budget 103; 9 probes in 12.5 ms, not\n"
-        "      counted\n"}) {
+        "      density 0.1 is unreachable, between 0.0200 and 0.0512; the nearest probe is 0.0512 "
+        "at "
+        "oracle_topk.budget 103; 9 probes in 12.5 ms,\n"
+        "      not counted\n"}) {
     EXPECT_NE(table.find(part), std::string::npos) << part << table;
   }
 }
@@ -154,6 +175,55 @@ TEST(Table, SaysWhatTheSearchesOfSeveralSeedsFound) {
                        "probes in 32.5 ms, not counted\n"),
             std::string::npos)
       << table;
+}
+
+TEST(Table, SeveralSeedsAreUnreachableWhenOneIs) {
+  CellResult first = matched_result();
+  first.mask_seed = 0;
+  first.coverage.reset();
+  CellResult second = first;
+  second.mask_seed = 1;
+  second.match->found->value = "2048";
+  second.match->found->status = MatchStatus::kUnreachable;
+  second.match->found->greatest = 0.0512;
+  const std::string table = format_block(std::vector<CellResult>{first, second});
+  EXPECT_NE(table.find("690  unreachable\n    +- over 2 seeds"), std::string::npos) << table;
+  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds, unreachable with seed 1 (between "
+                       "0.0200 and 0.0512): oracle_topk.budget 103, 2048;"),
+            std::string::npos)
+      << table;
+}
+
+TEST(Table, SaysOnceWhatIsOddAboutTheMasksOfSeveralSeeds) {
+  std::vector<CellResult> results;
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    results.push_back(seeded_result(seed, 0.1, 0.8));
+    if (seed == 0) continue;
+    results.back().kernel_mix = "tiles 82%, dense 18%";
+    results.back().counts->empty_rows = 12 + static_cast<std::int64_t>(seed);
+    results.back().cost->index_spans_future = true;
+  }
+  const std::string table = format_block(results);
+  EXPECT_TRUE(
+      table.ends_with("      from seed 1: kernels by row blocks: tiles 82%, dense 18%\n"
+                      "      from seed 1: 13 rows attend to nothing: their output is 0\n"
+                      "      from seed 1: its index holds keys that its queries do not see\n"))
+      << table;
+}
+
+TEST(Table, SaysThatASearchHadNothingToSearch) {
+  CellResult result = matched_result();
+  result.coverage.reset();
+  result.match->found.reset();
+  const char* const remark = "      match searched nothing: overrides select for every head\n";
+  EXPECT_TRUE(format_block(std::vector<CellResult>{result}).ends_with(remark));
+  CellResult other = result;
+  other.mask_seed = 1;
+  EXPECT_TRUE(format_block(std::vector<CellResult>{result, other}).ends_with(remark));
+  result.status = CellStatus::kFailed;
+  result.reason = "every probe was refused";
+  const std::string failed = format_block(std::vector<CellResult>{result});
+  EXPECT_EQ(failed.find("match searched nothing"), std::string::npos) << failed;
 }
 
 TEST(Table, ShowsFailedSeedsApart) {
@@ -184,6 +254,39 @@ TEST(Table, SaysThatTheToleranceIsLoosened) {
   EXPECT_NE(table.find("tolerance 0.01 (LOOSENED by the experiment)"), std::string::npos) << table;
 }
 
+TEST(Table, ShowsTheKernelsAndTheToleranceOfADevice) {
+  CellResult cuda = cuda_result();
+  CellResult dense = cuda_result();
+  dense.pipeline = "dense";
+  dense.kernel_mix = "dense sm80";
+  EXPECT_EQ(
+      format_block(std::vector<CellResult>{example_result(), dense, cuda}),
+      R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5 (cpu), 0.01 (cuda); cuda kernels sm80
+  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  of roof even at  status
+                                  share   share    error   error      ms     ms     ms     ms      ms       x        % density
+  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
+  dense (cuda)           dense    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00        -   0.690  ok
+  topk budget=5% (cuda)  tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00        -   0.690  ok
+)");
+}
+
+TEST(Table, SaysOnWhichDeviceTheToleranceIsLoosened) {
+  CellResult cpu = example_result();
+  cpu.tolerance = 0.01;
+  cpu.tolerance_is_loosened = true;
+  CellResult not_compared = failed_result();
+  not_compared.device = "cuda";
+  EXPECT_TRUE(has_heading("tolerance 0.01 (cpu, LOOSENED by the experiment), 0.01 (cuda);",
+                          {not_compared, cpu, cuda_result()}));
+  CellResult cuda = cuda_result();
+  cuda.tolerance_is_loosened = true;
+  EXPECT_TRUE(has_heading("tolerance 0.01 (LOOSENED by the experiment);", {cpu, cuda}));
+  cuda = cuda_result();
+  cuda.tolerance = 1e-5;
+  EXPECT_TRUE(has_heading("tolerance 1e-5;", {example_result(), cuda}));
+}
+
 TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
   CellResult result = example_result();
   result.pipeline = "a pipeline with a label that is much longer than its column can be, budget=5%";
@@ -197,7 +300,11 @@ TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
   result.fidelity->rel_l2_error = 12345.678;
   result.times->attend = summary_of(99999.9);
   result.times->select = summary_of(0.00123);
-  const std::string table = format_block(std::vector<CellResult>{result, dense_result()});
+  CellResult unreachable = matched_result();
+  unreachable.pipeline = "twenty-three characters";
+  unreachable.match->found->status = MatchStatus::kUnreachable;
+  const std::string table =
+      format_block(std::vector<CellResult>{result, dense_result(), unreachable});
   EXPECT_LE(longest_line(table), kTableWidth) << table;
 }
 
@@ -209,6 +316,12 @@ TEST(Legend, ExplainsTheColumnsInFewLines) {
                              "of roof", "even at"}) {
     EXPECT_NE(format_legend().find(column), std::string::npos) << column;
   }
+}
+
+TEST(Legend, SaysThatTheTotalOfADecodeTraceIsAnother) {
+  EXPECT_NE(format_legend().find("total = prepare + select + plan + attend (of a trace: see its "
+                                 "heading)\n"),
+            std::string::npos);
 }
 
 TEST(Counts, EndTheReport) {

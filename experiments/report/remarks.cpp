@@ -1,0 +1,147 @@
+#include "experiments/report/remarks.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <utility>
+
+#include "experiments/report/number_text.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr const char* kSearchedNothing = "match searched nothing: overrides select for every head";
+
+std::string target_text(const MatchFacts& match) {
+  return fmt::format("{} {}", name_of(match.quantity), short_number_text(match.target));
+}
+
+std::string effort_text(std::int64_t probes, double search_ms) {
+  return fmt::format("{} probes in {} ms, not counted", probes, milliseconds_text(search_ms));
+}
+
+std::string range_text(const MatchFacts::Found& found) {
+  return fmt::format("between {} and {}", number_text(found.least), number_text(found.greatest));
+}
+
+// "density 0.1 reached: 0.1001 at oracle_topk.budget 328; ..."
+std::string match_text(const MatchFacts& match) {
+  const MatchFacts::Found& found = *match.found;
+  std::string text = target_text(match);
+  switch (found.status) {
+    case MatchStatus::kMatched:
+      text += " reached:";
+      break;
+    case MatchStatus::kNearest:
+      text += " was not met; the nearest probe is";
+      break;
+    case MatchStatus::kUnreachable:
+      text += fmt::format(" is unreachable, {}; the nearest probe is", range_text(found));
+      break;
+  }
+  return text + fmt::format(" {} at {} {}; {}", number_text(found.reached), match.parameter,
+                            found.value, effort_text(found.probes, found.search_ms));
+}
+
+// "density 0.1 reached with 1 of 2 seeds, unreachable with seed 1 (between 0.02 and 0.05):
+// oracle_topk.budget 328, 16384; ..."
+std::string merged_match_text(std::span<const CellResult* const> seeds) {
+  const MatchFacts& match = *seeds.front()->match;
+  std::size_t searched = 0;
+  std::size_t reached = 0;
+  std::int64_t probes = 0;
+  double search_ms = 0;
+  std::string values;
+  std::string unreachable;
+  for (const CellResult* result : seeds) {
+    if (!result->match || !result->match->found) continue;
+    const MatchFacts::Found& found = *result->match->found;
+    ++searched;
+    if (found.status == MatchStatus::kMatched) ++reached;
+    if (found.status == MatchStatus::kUnreachable) {
+      unreachable +=
+          fmt::format("{} seed {} ({})", unreachable.empty() ? ", unreachable with" : ",",
+                      *result->mask_seed, range_text(found));
+    }
+    probes += found.probes;
+    search_ms += found.search_ms;
+    values += (values.empty() ? "" : ", ") + found.value;
+  }
+  if (searched == 0) return kSearchedNothing;
+  return fmt::format("{} reached with {} of {} seeds{}: {} {}; {}", target_text(match), reached,
+                     seeds.size(), unreachable, match.parameter, values,
+                     effort_text(probes, search_ms));
+}
+
+// "its denominator is off by more than 10 % in 5 % [4 %, 6 %] of ..."
+std::string coverage_text(const Coverage& coverage) {
+  const auto percent = [](double share) { return number_text(100 * share) + "%"; };
+  const auto with_bounds = [&](const RateBounds& rate) {
+    return fmt::format("{} [{}, {}]", percent(rate.rate), percent(rate.lo), percent(rate.hi));
+  };
+  return fmt::format(
+      "its denominator is off by more than {} in {} of {} rows x {} seeds, stated: {} at most; "
+      "worst row {}, {} of the rows contradict: {}",
+      percent(coverage.stated.epsilon), with_bounds(coverage.overall), coverage.rows,
+      coverage.seeds, percent(coverage.stated.delta), with_bounds(coverage.worst),
+      coverage.contradicting_rows, verdict_of(coverage));
+}
+
+std::vector<std::string> mask_remarks_of(const CellResult& result) {
+  std::vector<std::string> remarks;
+  if (has_kernel_mix(result)) remarks.push_back("kernels by row blocks: " + result.kernel_mix);
+  if (result.counts && result.counts->empty_rows > 0) {
+    remarks.push_back(
+        fmt::format("{} rows attend to nothing: their output is 0", result.counts->empty_rows));
+  }
+  if (result.cost && result.cost->index_spans_future) {
+    remarks.emplace_back("its index holds keys that its queries do not see");
+  }
+  return remarks;
+}
+
+}  // namespace
+
+bool has_kernel_mix(const CellResult& result) {
+  return result.kernel_mix.find(',') != std::string::npos;
+}
+
+bool is_unreachable(const CellResult& result) {
+  return result.match && result.match->found &&
+         result.match->found->status == MatchStatus::kUnreachable;
+}
+
+std::vector<std::string> remarks_of(const CellResult& result) {
+  std::vector<std::string> remarks;
+  if (result.match && result.match->found) {
+    remarks.push_back(match_text(*result.match));
+  } else if (result.match && result.status == CellStatus::kOk) {
+    remarks.emplace_back(kSearchedNothing);
+  }
+  if (!result.reason.empty()) {
+    remarks.push_back(std::string(name_of(result.status)) + ": " + result.reason);
+  }
+  if (result.coverage) remarks.push_back(coverage_text(*result.coverage));
+  std::vector<std::string> of_mask = mask_remarks_of(result);
+  std::move(of_mask.begin(), of_mask.end(), std::back_inserter(remarks));
+  return remarks;
+}
+
+std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds) {
+  std::vector<std::string> remarks;
+  if (seeds.front()->match) remarks.push_back(merged_match_text(seeds));
+  const auto from_seed = [](const CellResult& result, const std::string& remark) {
+    return fmt::format("from seed {}: {}", *result.mask_seed, remark);
+  };
+  for (const CellResult* result : seeds) {
+    if (result->coverage) remarks.push_back(from_seed(*result, coverage_text(*result->coverage)));
+  }
+  for (const CellResult* result : seeds) {
+    const std::vector<std::string> of_mask = mask_remarks_of(*result);
+    for (const std::string& remark : of_mask) remarks.push_back(from_seed(*result, remark));
+    if (!of_mask.empty()) break;
+  }
+  return remarks;
+}
+
+}  // namespace maskerade
