@@ -13,6 +13,7 @@
 #include "attention/cuda/detail/kernels.hpp"
 #include "framework/mask/cuda/device_mask.hpp"
 #include "framework/tensor/cuda/cuda_error.hpp"
+#include "framework/tensor/cuda/device_code.hpp"
 #include "tests/attention/cuda/run_kernels.hpp"
 
 namespace {
@@ -96,6 +97,16 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t)
 }
 
 }  // extern "C"
+
+namespace maskerade {
+
+cudaError_t find_device_code() noexcept {
+  return std::getenv("MASKERADE_EMULATE_NO_CODE") == nullptr
+             ? cudaSuccess
+             : failed(cudaErrorNoKernelImageForDevice);
+}
+
+}  // namespace maskerade
 
 namespace maskerade::cuda {
 namespace {
