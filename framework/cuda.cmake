@@ -1,6 +1,10 @@
 # Sets MASKERADE_HAS_CUDA. Without nvcc, and under sanitizers, AUTO builds for the CPU alone.
 set(MASKERADE_HAS_CUDA OFF)
 if(MASKERADE_CUDA STREQUAL "ON" OR (MASKERADE_CUDA STREQUAL "AUTO" AND NOT MASKERADE_SANITIZE))
+  # What was not found is looked for again: it may have been installed since.
+  if(NOT CMAKE_CUDA_COMPILER)
+    unset(CMAKE_CUDA_COMPILER CACHE)
+  endif()
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)

@@ -53,7 +53,7 @@ DeviceBuffer<std::byte> upload_tensor(const TensorView& tensor, cudaStream_t str
     }
   }
   DeviceBuffer<std::byte> buffer(std::span<const std::byte>(packed), stream);
-  // The copy has left host memory when this returns.
+  // Before `packed` goes.
   check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   return buffer;
 }
@@ -185,7 +185,6 @@ CudaMask CudaAttention::upload(const Mask& mask) {
       CudaMask::State{.mask = DeviceMask::upload(mask, state_->stream.get()),
                       .bounds = cuda::MaskBounds::of(mask),
                       .visibility = mask.visibility()});
-  state_->stream.synchronize();
   return CudaMask(std::move(uploaded));
 }
 

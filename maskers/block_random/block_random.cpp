@@ -28,7 +28,8 @@ class BlockRandom final : public sdk::BlockMasker {
 
   void select_block_row(const sdk::BlockRow& row) const override {
     const std::int64_t visible = row.visible_blocks();
-    const std::int64_t own = std::min(row.number(), visible - 1);
+    // Queries before the first key, which see all keys, have the first block for their own.
+    const std::int64_t own = std::clamp<std::int64_t>(row.number(), 0, visible - 1);
     const std::int64_t wanted = std::max<std::int64_t>(1, density_ * visible / kWhole);
     for (std::int64_t head = row.call().head_begin; head < row.call().head_end; ++head) {
       const sdk::Row first = row.row(head, row.query_begin());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <iostream>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
@@ -371,6 +373,37 @@ TEST(Attend, GivenPositionsBoundWhatIsRead) {
   for (const Kernel kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
     EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance) << name_of(kernel);
+  }
+}
+
+TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
+  // Query i sees keys 0 ... key_len - query_len + i.
+  for (const auto& [query_len, key_len, bad] :
+       {std::tuple(70, 200, 150), std::tuple(1, 9000, 4000), std::tuple(1, 100, 99)}) {
+    const AttentionShape shape{.query_heads = 2,
+                               .kv_heads = 1,
+                               .query_len = query_len,
+                               .key_len = key_len,
+                               .head_dim = 32};
+    RandomProblem problem(shape, DType::kFloat32, true, 6);
+    const auto* keys = static_cast<const float*>(problem.inputs.k.data);
+    std::vector<float> values(keys, keys + std::ptrdiff_t{key_len} * 32);
+    values[static_cast<std::size_t>(bad) * 32] = std::bit_cast<float>(0x7FC001FF);
+    const Tensor k = Tensor::from_floats(DType::kFloat32, 1, 1, key_len, 32, values.data());
+    problem.inputs.k = k.view();
+    const Mask mask = Mask::full(problem.inputs.visibility);
+    for_each_target([&](const char* target) {
+      for (const Kernel kernel : kKernels) {
+        const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1);
+        for (std::size_t row = 0; row < output.lse.size(); ++row) {
+          const bool sees = key_len - query_len + static_cast<int>(row) % query_len >= bad;
+          EXPECT_EQ(std::isnan(output.lse[row]), sees) << target << name_of(kernel) << row;
+          for (std::size_t d = 0; d < 32; ++d) {
+            EXPECT_EQ(std::isnan(output.out[row * 32 + d]), sees) << target << name_of(kernel);
+          }
+        }
+      }
+    });
   }
 }
 

@@ -9,7 +9,7 @@ folder=${1:-$root/build/gpu}
 built=$root/build/release/bin
 tests=(cuda_tensor_test device_mask_test cuda_attention_test)
 
-if ! grep -qs '^CMAKE_CUDA_COMPILER:' "$root/build/release/CMakeCache.txt"; then
+if ! grep -qsE '^CMAKE_CUDA_COMPILER:[A-Z]+=/' "$root/build/release/CMakeCache.txt"; then
   echo "carry: error: build/release has no CUDA backend; build it where nvcc is on PATH" >&2
   exit 2
 fi

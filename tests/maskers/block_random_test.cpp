@@ -55,6 +55,17 @@ TEST(BlockRandom, HeadsRowsAndSeedsDrawTheirOwn) {
   EXPECT_EQ(mask, draw_blocks(problem, "50%", "32", {.chunk_rows = 1}));
 }
 
+// 200 queries over 64 keys, all visible: positions begin at -136.
+TEST(BlockRandom, QueriesBeforeTheFirstKeyHaveTheFirstBlock) {
+  const MaskerProblem problem({1, 1, 1, 200, 64, 8});
+  const Mask mask = draw_blocks(problem, "50%", "16");
+  for (std::int64_t query = 0; query < 200; ++query) {
+    const std::set<std::int64_t> blocks = blocks_of(mask, 0, query, 16);
+    EXPECT_EQ(blocks.size(), 2U) << query;
+    EXPECT_TRUE(blocks.contains(std::max<std::int64_t>(query - 136, 0) / 16)) << query;
+  }
+}
+
 TEST(BlockRandom, WholeDensityIsEveryBlock) {
   const MaskerProblem problem({1, 1, 1, 70, 150, 8}, {.causal = true});
   EXPECT_EQ(draw_blocks(problem, "100%", "16"), Mask::full(problem.inputs().visibility));

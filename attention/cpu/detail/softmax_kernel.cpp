@@ -20,7 +20,7 @@ constexpr int kMaxStepRows = 64;
 
 // 2^x for x <= 0. The polynomial is 2^f on the interval of f with a relative error below 9.2e-8
 // (least maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. Below 2^-126 the
-// result is some value below 2^-126, and for x <= -127 it is 0.
+// result is some value below 2^-126, and for x <= -127 it is 0. NaN stays NaN.
 #if HWY_TARGET <= HWY_AVX3
 
 // With an instruction for the fraction and one for the exponent; both take -inf.
@@ -34,9 +34,9 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.24016444F));
   p = hn::MulAdd(p, f, hn::Set(d, 0.6931513F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
-  // Denormal results would each take longer than all the rest.
-  const __mmask16 is_normal = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(-126.0F), _CMP_GE_OQ);
-  return FloatVector{_mm512_maskz_scalef_ps(is_normal, p.raw, x.raw)};
+  // Denormal results would each take longer than all the rest. NaN is not below: it stays.
+  const __mmask16 is_kept = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
+  return FloatVector{_mm512_maskz_scalef_ps(is_kept, p.raw, x.raw)};
 }
 
 #else
@@ -57,7 +57,8 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.693147004F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
-  return hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
+  const auto power = hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
+  return hn::IfThenElse(hn::IsNaN(x), x, power);
 }
 
 #endif

@@ -8,6 +8,9 @@
 
 namespace maskerade::cuda {
 
+// Shared memory that a block can have on every device from sm_80 on: that of sm_86 and sm_89.
+inline constexpr int kMostSharedBytes = 99 * 1024;
+
 // What every attention kernel is given. q, k, v are contiguous [batch, heads, length, head_dim].
 struct AttendArguments {
   const void* q = nullptr;

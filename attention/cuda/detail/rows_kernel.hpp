@@ -16,12 +16,13 @@ class RowsKernel {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kKeys = 16;  // of a step
-  static constexpr int kStages = 3;
+  static constexpr int kStages = kDim <= 64 ? 3 : 2;
   static constexpr int kStepBytes = kKeys * kDim * 2;
   static constexpr int kQueryBytes = kListRows * kDim * 2;
   // Queries, and each warp's stages of keys and values; at the end the results of the warps.
   static constexpr int kSharedBytes = kQueryBytes + kWarps * kStages * 2 * kStepBytes;
   static_assert(kWarps * kListRows * (kDim + 2) * 4 <= kSharedBytes, "results of warps fit");
+  static_assert(kSharedBytes <= kMostSharedBytes);
 
   MASKERADE_DEVICE RowsKernel(Lane& lane,
                               const AttendArguments& arguments,

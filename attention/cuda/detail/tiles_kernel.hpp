@@ -20,6 +20,7 @@ class TilesKernel {
   MASKERADE_HOST_DEVICE static constexpr int shared_bytes(bool has_sampled) {
     return kTileBytes * (1 + 2 * kStages) + (has_sampled ? kBlockRows * kBiasStride * 4 : 0);
   }
+  static_assert(kTileBytes * (1 + 2 * kStages) + kBlockRows * kBiasStride * 4 <= kMostSharedBytes);
 
   MASKERADE_DEVICE TilesKernel(Lane& lane,
                                const AttendArguments& arguments,

@@ -40,6 +40,8 @@ DeviceMask DeviceMask::upload(const Mask& mask, cudaStream_t stream) {
   cuda::find_ranks(
       {device.view_.words(), device.view_.any, device.view_.full, device.ranks_.data()},
       device.view_.slices() * device.view_.tile_rows(), stream);
+  // Before `ends` goes.
+  check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   return device;
 }
 

@@ -15,7 +15,7 @@ namespace maskerade {
 // is made, read and freed.
 class DeviceMask {
  public:
-  // Copies a mask; enqueues only. Throws CudaError.
+  // Copies a mask and waits until it is there. Throws CudaError.
   static DeviceMask upload(const Mask& mask, cudaStream_t stream);
 
   // The mask, in host memory; waits for the stream.

@@ -27,11 +27,14 @@ class CudaError : public Error {
   cudaError_t code_;
 };
 
-// Throws CudaError unless code is cudaSuccess.
+// Throws CudaError unless code is cudaSuccess. What is thrown is not left behind for the check of
+// the next launch.
 inline void check_cuda(cudaError_t code,
                        const char* call,
                        SourceLocation where = SourceLocation::current()) {
-  if (code != cudaSuccess) throw CudaError(call, code, where);
+  if (code == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  throw CudaError(call, code, where);
 }
 
 // After a launch: throws CudaError when it was refused.

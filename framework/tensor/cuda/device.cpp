@@ -3,10 +3,16 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include "framework/tensor/cuda/device_code.hpp"
+
 namespace maskerade {
 namespace {
 
 constexpr int kOldestMajor = 8;  // mma of bfloat16, cp.async
+
+std::string error_text(cudaError_t code) {
+  return fmt::format("CUDA error {} ({})", static_cast<int>(code), cudaGetErrorString(code));
+}
 
 CudaDevice find_device() {
   CudaDevice device;
@@ -18,8 +24,7 @@ CudaDevice find_device() {
   if (code != cudaSuccess) {
     // Not left behind for the first check of a launch.
     static_cast<void>(cudaGetLastError());
-    device.reason = fmt::format("there is no CUDA device: CUDA error {} ({})",
-                                static_cast<int>(code), cudaGetErrorString(code));
+    device.reason = "there is no CUDA device: " + error_text(code);
     return device;
   }
   int runtime = 0;
@@ -32,6 +37,19 @@ CudaDevice find_device() {
                                 device.name, kOldestMajor);
     return device;
   }
+  code = find_device_code();
+  if (code != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    const bool is_absent =
+        code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction;
+    device.reason = is_absent
+                        ? fmt::format(
+                              "this build has no kernels for sm_{}{}: it is {}; build with its "
+                              "number in CMAKE_CUDA_ARCHITECTURES",
+                              properties.major, properties.minor, device.name)
+                        : fmt::format("{} cannot be used: {}", device.name, error_text(code));
+    return device;
+  }
   device.is_available = true;
   device.l2_bytes = properties.l2CacheSize;
   device.multiprocessors = properties.multiProcessorCount;
@@ -41,6 +59,7 @@ CudaDevice find_device() {
     std::uint64_t keep = ~std::uint64_t{0};
     static_cast<void>(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
   }
+  static_cast<void>(cudaGetLastError());  // a device without pools works as well
   return device;
 }
 

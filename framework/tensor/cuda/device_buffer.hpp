@@ -29,8 +29,8 @@ class DeviceBuffer {
       data_ = static_cast<T*>(data);
     }
   }
-  // A copy of host memory, which must stay as it is until the stream has come so far; memory that
-  // is not pinned is copied out before the call returns.
+  // A copy of host memory, which must stay as it is until the stream has come so far: the copy may
+  // still read it when this returns.
   DeviceBuffer(std::span<const T> values, cudaStream_t stream)
       : DeviceBuffer(static_cast<std::int64_t>(values.size()), stream) {
     if (size_ > 0) {

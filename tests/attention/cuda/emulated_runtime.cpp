@@ -8,10 +8,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "attention/cuda/detail/kernels.hpp"
 #include "framework/mask/cuda/device_mask.hpp"
+#include "framework/tensor/cuda/cuda_error.hpp"
+#include "framework/tensor/cuda/device_code.hpp"
 #include "tests/attention/cuda/run_kernels.hpp"
+
+namespace {
+
+cudaError_t last_error = cudaSuccess;
+
+cudaError_t failed(cudaError_t code) { return last_error = code; }
+
+constexpr std::size_t kMemoryBytes = std::size_t{1} << 40;
+
+}  // namespace
 
 extern "C" {
 
@@ -31,8 +44,10 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = CUDART_VERSION;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) { return cudaErrorNotSupported; }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) {
+  return failed(cudaErrorNotSupported);
+}
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 const char* cudaGetErrorString(cudaError_t) { return "an error of the emulated device"; }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -62,6 +77,7 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) 
 }
 
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
+  if (bytes > kMemoryBytes) return failed(cudaErrorMemoryAllocation);
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*memory, 0xFF, bytes);
   return cudaSuccess;
@@ -82,6 +98,16 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t)
 
 }  // extern "C"
 
+namespace maskerade {
+
+cudaError_t find_device_code() noexcept {
+  return std::getenv("MASKERADE_EMULATE_NO_CODE") == nullptr
+             ? cudaSuccess
+             : failed(cudaErrorNoKernelImageForDevice);
+}
+
+}  // namespace maskerade
+
 namespace maskerade::cuda {
 namespace {
 
@@ -91,6 +117,7 @@ constexpr unsigned kSeed = 1;
 
 void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t) {
   HostSteps().for_each(tile_rows, body);
+  check_launch("find_ranks");
 }
 
 void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t) {

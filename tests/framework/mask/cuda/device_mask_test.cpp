@@ -51,6 +51,17 @@ TEST(DeviceMask, TheAlgebraOfBitsIsTheCpus) {
   }
 }
 
+TEST(DeviceMask, AnAllocationThatFailedIsNotTheNextLaunchsError) {
+  if (!cuda_device().is_available) GTEST_SKIP() << cuda_device().reason;
+  const CudaStream stream;
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);  // after looking for the device
+  constexpr std::int64_t kTooMany = std::int64_t{1} << 50;
+  EXPECT_THROW(DeviceBuffer<std::byte>(kTooMany, stream.get()), CudaError);
+  const Visibility visibility = Visibility::causal(70, 200);
+  const Mask mask = random_mask(visibility, {}, {}, 1);
+  EXPECT_EQ(DeviceMask::upload(mask, stream.get()).download(visibility), mask);
+}
+
 TEST(DeviceMask, RefusesOperandsThatDoNotFit) {
   if (!cuda_device().is_available) GTEST_SKIP() << cuda_device().reason;
   const CudaStream stream;

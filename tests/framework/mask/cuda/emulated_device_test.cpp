@@ -1,0 +1,28 @@
+// Of devices that no test machine has.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "framework/tensor/cuda/device.hpp"
+
+namespace maskerade {
+namespace {
+
+TEST(CudaDeviceDeathTest, WithoutKernelsForItSaysSo) {
+  // A process looks once: another one.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        setenv("MASKERADE_EMULATE_NO_CODE", "1", 1);
+        std::cerr << cuda_device().reason << '\n';
+        std::exit(cuda_device().is_available ? 1 : 0);
+      },
+      testing::ExitedWithCode(0),
+      "^this build has no kernels for sm_80: it is emulated device, sm_80, 1 multiprocessors, "
+      "CUDA [0-9.]*; build with its number in CMAKE_CUDA_ARCHITECTURES");
+}
+
+}  // namespace
+}  // namespace maskerade
