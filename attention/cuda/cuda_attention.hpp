@@ -18,7 +18,7 @@ namespace maskerade {
 
 // What the device's second-level cache holds when a timed stage begins.
 enum class CudaCache {
-  kCold,  // nothing of the problem
+  kCold,  // nothing of the problem, and nothing that is yet to be written
   kWarm,  // what was used last
 };
 
@@ -96,7 +96,9 @@ class CudaAttention {
   // tests of more rows than the CPU's oracle has time for. Waits.
   CudaOracle attend_oracle(const CudaMask& mask);
 
-  // Milliseconds of what `enqueue` enqueues, by events.
+  // Milliseconds of what `enqueue` enqueues, by events: from the device's begin of the first to its
+  // end of the last, gaps between them included in which the device waits for the host. So a
+  // plan's time, of many short kernels, holds such gaps.
   double time_ms(const std::function<void()>& enqueue, CudaCache cache);
 
  private:

@@ -47,4 +47,16 @@ void merge_row_parts(const AttendArguments& arguments,
                      const RowLayout& layout,
                      cudaStream_t stream);
 
+// Reads words[0, count), all 0: what the second-level cache holds then is these words, and nothing
+// that is yet to be written. A word that is not 0 goes to *odd, so that no read is left out.
+struct ReadWords {
+  const std::uint64_t* words;
+  std::uint64_t* odd;
+
+  MASKERADE_DEVICE void operator()(std::int64_t i) const {
+    if (words[i] != 0) *odd = words[i];
+  }
+};
+void read_words(const ReadWords& body, std::int64_t count, cudaStream_t stream);
+
 }  // namespace maskerade::cuda

@@ -25,4 +25,8 @@ void merge_row_parts(const AttendArguments& arguments,
                                MergeParts<RowLayout>{arguments, layout, kListRows});
 }
 
+void read_words(const ReadWords& body, std::int64_t count, cudaStream_t stream) {
+  DeviceSteps(stream).for_each(count, body);
+}
+
 }  // namespace maskerade::cuda

@@ -257,6 +257,26 @@ TEST(CudaAttention, ViewsThatAreNotContiguousAreReadAsTheyAre) {
   expect_oracle_by_every_kernel(inputs, Mask::full(inputs.visibility), DType::kBFloat16);
 }
 
+TEST(CudaAttention, EmptyingTheCacheLeavesWhatIsTimedAlone) {
+  SKIP_WITHOUT_DEVICE();
+  const RandomProblem problem({.query_len = 70, .key_len = 100, .head_dim = 64}, DType::kFloat16,
+                              false, 1);
+  CudaAttention device(problem.inputs);
+  const CudaMask mask = device.upload(Mask::full(problem.inputs.visibility));
+  const CudaPlan plan = device.plan(mask, Kernel::kTiles);
+  AttentionOutput first;
+  device.attend(plan);
+  device.download(plan, first);
+  for (const CudaCache cache : {CudaCache::kCold, CudaCache::kWarm}) {
+    device.poison();
+    EXPECT_GT(device.time_ms([&] { device.attend(plan); }, cache), 0);
+    AttentionOutput again;
+    device.download(plan, again);
+    EXPECT_EQ(again.out, first.out);
+    EXPECT_EQ(again.lse, first.lse);
+  }
+}
+
 TEST(CudaAttention, RefusesWhatDoesNotFit) {
   SKIP_WITHOUT_DEVICE();
   const RandomProblem wide({.head_dim = 257}, DType::kFloat32, false, 1);

@@ -160,5 +160,8 @@ void merge_tile_parts(const AttendArguments& arguments, const TileLayout& layout
 void merge_row_parts(const AttendArguments& arguments, const RowLayout& layout, cudaStream_t) {
   emulate_merge(arguments, layout, kListRows);
 }
+void read_words(const ReadWords& body, std::int64_t count, cudaStream_t) {
+  HostSteps().for_each(count, body);
+}
 
 }  // namespace maskerade::cuda
