@@ -294,6 +294,12 @@ void HostCall::add_keys(std::int64_t row,
                       "declare MASKERADE_TRAIT_SAMPLES",
                       keys[i], probability));
     }
+    if (probability < 1.0F && context_.population && !context_.population->holds(keys[i])) {
+      throw Error(
+          fmt::format("key {} has probability {} and lies outside the keys that its arguments "
+                      "state, [{}, {})",
+                      keys[i], probability, context_.population->begin, context_.population->end));
+    }
     at.builder->add_key(at.row, keys[i], probability);
   }
 }

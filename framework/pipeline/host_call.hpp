@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "framework/base/philox.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
+#include "framework/plugin/parameters.hpp"
 #include "framework/sdk/masker_abi.h"
 #include "framework/select/top_k.hpp"
 
@@ -23,8 +25,9 @@ struct MaskerContext {
   std::uint32_t place = 0;       // of the masker in the pipeline
   std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
   bool may_sample = false;
-  const maskerade_host* host = nullptr;  // the instance's
-  std::span<const void* const> indexes;  // [batch * kv_heads], or empty
+  std::optional<KeyPopulation> population;  // that its arguments state; it draws from no other keys
+  const maskerade_host* host = nullptr;     // the instance's
+  std::span<const void* const> indexes;     // [batch * kv_heads], or empty
 };
 
 // The rows of one call of select().

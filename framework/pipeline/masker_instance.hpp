@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class MaskerInstance {
 
   const MaskerType& type() const { return *use_.type; }
   bool may_sample() const { return samples(use_.type->descriptor(), *use_.arguments); }
+  std::optional<KeyPopulation> population(std::int64_t key_len) const {
+    return population_of(use_.type->descriptor(), *use_.arguments, key_len);
+  }
   const maskerade_grain& grain() const { return grain_; }
   const maskerade_host* host() const { return host_->c_host(); }
   const maskerade_index_extension* extension() const { return use_.type->index_extension(); }

@@ -109,6 +109,7 @@ struct PreparedPipeline::State {
                                   .place = static_cast<std::uint32_t>(i),
                                   .depends_on = instance.type().descriptor().depends_on,
                                   .may_sample = instance.may_sample(),
+                                  .population = instance.population(inputs.shape.key_len),
                                   .host = instance.host(),
                                   .indexes = instance.indexes()};
       mask = run_masker(instance, context, mask, route.heads_of[i], options.chunk_rows, threads,

@@ -80,6 +80,7 @@ struct KeyPopulation {
   std::int64_t begin = 0;
   std::int64_t end = 0;
 
+  bool holds(std::int64_t key) const noexcept { return begin <= key && key < end; }
   bool overlaps(const KeyPopulation& other) const noexcept {
     return std::max(begin, other.begin) < std::min(end, other.end);
   }

@@ -241,6 +241,27 @@ TEST(Pipeline, SamplersOverDisjointKeysMayShareAPipeline) {
             "accepted");
 }
 
+TEST(Sampler, DrawsFromTheKeysThatItsArgumentsStateAlone) {
+  const TestProblem problem = small_causal();  // 200 keys
+  const auto drawn = [](const char* begin, const char* key, const char* probability) {
+    return use("straying_sampler",
+               {{"begin", {begin}}, {"key", {key}}, {"probability", {probability}}});
+  };
+  const MaskerUse straying = drawn("10%", "19", "50%");
+  try {
+    run({straying}, problem);
+    FAIL() << "accepted";
+  } catch (const PluginError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              straying.type->library().string() +
+                  ": masker \"straying_sampler\" failed: key 19 has probability 0.5 and lies "
+                  "outside the keys that its arguments state, [20, 200)");
+  }
+  EXPECT_GT(count(run({drawn("10%", "20", "50%")}, problem).mask).sampled_entries, 0);
+  EXPECT_EQ(count(run({drawn("10%", "19", "100%")}, problem).mask).sampled_entries, 0);
+  EXPECT_GT(count(run({drawn("10% of visible", "0", "50%")}, problem).mask).sampled_entries, 0);
+}
+
 TEST(Sampler, UniformNumbersAreTheRowsOwnAndFollowTheSeed) {
   const TestProblem problem = small_causal();
   const auto drawn = [&](std::uint64_t seed) {
