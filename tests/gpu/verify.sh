@@ -105,14 +105,27 @@ fi
 nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu --format=csv \
   >"$results/clocks_after.csv" 2>&1 || true
 
+# table NAME SECONDS COMMAND...: what the command prints goes to NAME.txt, and its verdict is noted.
+table() {
+  local name=$1 most=$2 code
+  shift 2
+  within "$most" "$@" >"$results/$name.txt" 2>"$results/$name.log"
+  code=$?
+  case $code in
+    0) note "$name" ok "$results/$name.txt" ;;
+    124) note "$name" stopped "its time was up; what it printed until then is below" ;;
+    *) note "$name" FAILED "exit $code, see $results/$name.log" ;;
+  esac
+}
+if [ $quick = no ]; then
+  table rates 60 python3 "$root/tests/gpu/rates.py" "$results"/gpu_decode.jsonl \
+    "$results"/gpu_blocks.jsonl
+  table peers 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
+    "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl
+fi
+
 echo
 printf '%s\n' "${summary[@]}" | tee "$results/summary.txt"
-if [ $quick = no ]; then
-  python3 "$root/tests/gpu/rates.py" "$results"/gpu_decode.jsonl "$results"/gpu_blocks.jsonl |
-    tee "$results/rates.txt"
-  within 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
-    "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl 2>"$results/peers.log" |
-    tee "$results/peers.txt"
-fi
+[ $quick = yes ] || cat "$results/rates.txt" "$results/peers.txt"
 echo "verify: $SECONDS s, logs in $results"
 exit $failed
