@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "framework/base/error.hpp"
 #include "framework/base/philox.hpp"
 #include "framework/select/exponentials.hpp"
 #include "framework/select/key_tile.hpp"
@@ -80,6 +81,9 @@ struct MaskerHostFunctions {
                                   char* error,
                                   std::size_t error_size) noexcept {
     try {
+      if (tensor->struct_size < sizeof(maskerade_tensor)) {
+        throw Error("read_tensor: set tensor->struct_size to sizeof(maskerade_tensor)");
+      }
       const NumberTensor& found = host_of(host).tensor(file, name);
       tensor->type = static_cast<std::uint32_t>(found.values.index());
       tensor->data =

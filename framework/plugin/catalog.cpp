@@ -27,6 +27,23 @@ bool is_snake_case(const char* text) {
   });
 }
 
+// Sizes in ABI 1.0, the least that a struct may have. A struct that is larger is of a newer minor
+// version, or padded; one that is smaller than this program's has zeros for what it lacks.
+constexpr std::uint32_t kDescriptorBytes = 96;
+constexpr std::uint32_t kParameterBytes = 64;
+constexpr std::uint32_t kIndexExtensionBytes = 48;
+static_assert(sizeof(maskerade_masker_descriptor) >= kDescriptorBytes &&
+              sizeof(maskerade_parameter) >= kParameterBytes &&
+              sizeof(maskerade_index_extension) >= kIndexExtensionBytes);
+
+// A struct of a library, of struct_size bytes, in this program's layout.
+template <typename Struct>
+Struct in_own_layout(const void* source, std::uint32_t struct_size) {
+  Struct own{};
+  std::memcpy(&own, source, std::min<std::size_t>(struct_size, sizeof(own)));
+  return own;
+}
+
 // Checks of one library, in order; each failure names the file and the remedy.
 class Check {
  public:
@@ -82,11 +99,10 @@ class Check {
         fmt::format("was built for ABI {}.{}, this program has {}.{}; rebuild it with this "
                     "program's headers",
                     masker.abi_major, masker.abi_minor, MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR));
-    require(masker.struct_size == sizeof(maskerade_masker_descriptor),
+    require(masker.struct_size >= kDescriptorBytes,
             fmt::format("its descriptor says struct_size {}, ABI {}.{} has {}; set it to "
                         "sizeof(maskerade_masker_descriptor)",
-                        masker.struct_size, MASKERADE_ABI_MAJOR, MASKERADE_ABI_MINOR,
-                        sizeof(maskerade_masker_descriptor)));
+                        masker.struct_size, MASKERADE_ABI_MAJOR, 0, kDescriptorBytes));
     require(is_snake_case(masker.id),
             fmt::format("its id is {}; it must be snake_case, for example \"my_masker\"",
                         masker.id == nullptr ? "NULL" : fmt::format("\"{}\"", masker.id)));
@@ -99,17 +115,30 @@ class Check {
             "MASKERADE_DEPENDS_SHAPE");
   }
 
-  void parameters(const maskerade_masker_descriptor& masker) const {
+  // The parameter table: rows are the struct_size of the first apart.
+  std::vector<maskerade_parameter> rows(const maskerade_masker_descriptor& masker) const {
     require(masker.parameter_count == 0 || masker.parameters != nullptr,
             "its parameter table is NULL but parameter_count is not 0");
+    std::vector<maskerade_parameter> rows;
+    for (std::size_t i = 0; i < masker.parameter_count; ++i) {
+      const std::size_t stride = masker.parameters->struct_size;
+      const auto* bytes = reinterpret_cast<const std::byte*>(masker.parameters) + i * stride;
+      std::uint32_t size = 0;
+      std::memcpy(&size, bytes, sizeof(size));
+      require(size >= kParameterBytes && size == stride,
+              fmt::format("parameter {}: struct_size is {}, not sizeof(maskerade_parameter), {}", i,
+                          size, std::max<std::size_t>(stride, kParameterBytes)));
+      rows.push_back(in_own_layout<maskerade_parameter>(bytes, size));
+    }
+    return rows;
+  }
+
+  void parameters(const maskerade_masker_descriptor& masker) const {
     std::set<std::string> names;
     std::uint32_t stated = 0;
     std::uint32_t bounds = 0;
     for (std::size_t i = 0; i < masker.parameter_count; ++i) {
       const maskerade_parameter& row = masker.parameters[i];
-      require(row.struct_size == sizeof(maskerade_parameter),
-              fmt::format("parameter {}: struct_size is {}, not sizeof(maskerade_parameter), {}", i,
-                          row.struct_size, sizeof(maskerade_parameter)));
       require(is_snake_case(row.name), fmt::format("parameter {}: its name is not snake_case", i));
       const std::string place = fmt::format("parameter \"{}\": ", row.name);
       require(names.insert(row.name).second, place + "stands twice in the table");
@@ -140,10 +169,10 @@ class Check {
   void index(const MaskerType& type) const {
     const maskerade_index_extension* extension = type.index_extension();
     if (extension == nullptr) return;
-    require(extension->struct_size == sizeof(maskerade_index_extension),
+    require(extension->struct_size >= kIndexExtensionBytes,
             fmt::format("its index extension says struct_size {}, not "
                         "sizeof(maskerade_index_extension), {}",
-                        extension->struct_size, sizeof(maskerade_index_extension)));
+                        extension->struct_size, kIndexExtensionBytes));
     require(
         type.depends_on(MASKERADE_DEPENDS_KEY),
         "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of keys");
@@ -210,9 +239,9 @@ class Check {
 }  // namespace
 
 const maskerade_index_extension* MaskerType::index_extension() const noexcept {
-  if (descriptor_->get_extension == nullptr) return nullptr;
+  if (descriptor_.get_extension == nullptr) return nullptr;
   return static_cast<const maskerade_index_extension*>(
-      descriptor_->get_extension(MASKERADE_EXTENSION_INDEX));
+      descriptor_.get_extension(MASKERADE_EXTENSION_INDEX));
 }
 
 const MaskerType& Catalog::load(const std::filesystem::path& library) {
@@ -226,8 +255,10 @@ const MaskerType& Catalog::load(const std::filesystem::path& library) {
   }
   const maskerade_masker_descriptor* descriptor = check.entry();
   check.descriptor(*descriptor);
-  check.parameters(*descriptor);
-  auto type = std::make_shared<const MaskerType>(descriptor, path);
+  auto type = std::make_shared<const MaskerType>(
+      in_own_layout<maskerade_masker_descriptor>(descriptor, descriptor->struct_size),
+      check.rows(*descriptor), path);
+  check.parameters(type->descriptor());
   check.index(*type);
   if (const auto other = find(type->id())) {
     check.require(false,

@@ -14,20 +14,29 @@ namespace maskerade {
 // A masker that a loaded library provides. The library stays loaded for the life of the process.
 class MaskerType {
  public:
-  MaskerType(const maskerade_masker_descriptor* descriptor, std::filesystem::path library)
-      : descriptor_(descriptor), library_(std::move(library)) {}
+  // rows: the parameter table, which the descriptor then points to.
+  MaskerType(const maskerade_masker_descriptor& descriptor,
+             std::vector<maskerade_parameter> rows,
+             std::filesystem::path library)
+      : descriptor_(descriptor), rows_(std::move(rows)), library_(std::move(library)) {
+    descriptor_.parameters = rows_.data();
+  }
+  MaskerType(const MaskerType&) = delete;
+  MaskerType& operator=(const MaskerType&) = delete;
 
-  std::string id() const { return descriptor_->id; }
-  const maskerade_masker_descriptor& descriptor() const noexcept { return *descriptor_; }
+  std::string id() const { return descriptor_.id; }
+  // In this program's layout, whatever minor version the library was built for.
+  const maskerade_masker_descriptor& descriptor() const noexcept { return descriptor_; }
   const std::filesystem::path& library() const noexcept { return library_; }
   bool depends_on(std::uint32_t flags) const noexcept {
-    return (descriptor_->depends_on & flags) != 0;
+    return (descriptor_.depends_on & flags) != 0;
   }
   // The index extension, or nullptr.
   const maskerade_index_extension* index_extension() const noexcept;
 
  private:
-  const maskerade_masker_descriptor* descriptor_;
+  maskerade_masker_descriptor descriptor_;
+  std::vector<maskerade_parameter> rows_;
   std::filesystem::path library_;
 };
 

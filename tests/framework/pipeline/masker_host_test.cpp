@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "framework/base/philox.hpp"
@@ -82,6 +83,24 @@ TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
       EXPECT_EQ(of_row[i], products[i * kProductStride + 1]) << i;
     }
   }
+}
+
+TEST(MaskerHost, WritesNoMoreThanTheTensorThatItIsGiven) {
+  const MaskerHost owner(kPlace);
+  maskerade_tensor tensor{};
+  char error[128] = "";
+  const auto read = [&](std::uint32_t struct_size) {
+    tensor.struct_size = struct_size;
+    return owner.c_host()->read_tensor(owner.c_host(), "/nowhere.npy", "", &tensor, error,
+                                       sizeof(error));
+  };
+  for (const std::uint32_t size : {std::size_t{0}, sizeof(tensor) - 8}) {
+    EXPECT_EQ(read(size), MASKERADE_FAILED);
+    EXPECT_STREQ(error, "read_tensor: set tensor->struct_size to sizeof(maskerade_tensor)");
+    EXPECT_EQ(tensor.data, nullptr);
+  }
+  EXPECT_EQ(read(sizeof(tensor)), MASKERADE_FAILED);
+  EXPECT_NE(std::string(error).find("/nowhere.npy"), std::string::npos) << error;
 }
 
 TEST(MaskerHost, CountsEqualBits) {

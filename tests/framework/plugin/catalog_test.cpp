@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framework/base/error.hpp"
+#include "framework/plugin/parameters.hpp"
 
 namespace maskerade {
 namespace {
@@ -40,6 +41,17 @@ TEST(Catalog, LoadsAGoodPlugin) {
   EXPECT_EQ(catalog.ids(), std::vector<std::string>{"good"});
   EXPECT_NE(catalog.find("good"), nullptr);
   EXPECT_EQ(catalog.find("goof"), nullptr);
+}
+
+TEST(Catalog, ReadsATableWhoseRowsAreLarger) {
+  Catalog catalog;
+  const maskerade_masker_descriptor& masker = catalog.load(variant("padded_rows")).descriptor();
+  EXPECT_STREQ(masker.parameters[0].name, "first");
+  EXPECT_STREQ(masker.parameters[1].name, "second");
+  const Arguments bound =
+      bind_arguments(masker, {{.name = "second", .values = {"7"}, .is_list = false}});
+  EXPECT_EQ(bound.view()[0].values[0].integer, 4);
+  EXPECT_EQ(bound.view()[1].values[0].integer, 7);
 }
 
 TEST(Catalog, LoadingTheSameFileAgainDoesNothing) {

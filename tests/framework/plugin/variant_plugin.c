@@ -75,6 +75,18 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
                                                .destroy = destroy};
   table[0] = tokens("first");
   table[1] = tokens("second");
+  if (is("padded_rows")) {
+    /* As a newer minor version would have them. */
+    static struct {
+      maskerade_parameter row;
+      uint64_t added;
+    } padded[2];
+    padded[0].row = table[0];
+    padded[1].row = table[1];
+    padded[0].added = padded[1].added = UINT64_MAX;
+    padded[0].row.struct_size = padded[1].row.struct_size = sizeof(padded[0]);
+    masker.parameters = &padded[0].row;
+  }
   if (is("null_entry")) return NULL;
   if (is("other_major")) masker.abi_major = MASKERADE_ABI_MAJOR + 7;
   if (is("other_minor")) masker.abi_minor = MASKERADE_ABI_MINOR + 7;
