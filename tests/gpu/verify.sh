@@ -117,15 +117,22 @@ table() {
     *) note "$name" FAILED "exit $code, see $results/$name.log" ;;
   esac
 }
+rm -f "$results/rates.txt" "$results/peers.txt"
 if [ $quick = no ]; then
   table rates 60 python3 "$root/tests/gpu/rates.py" "$results"/gpu_decode.jsonl \
     "$results"/gpu_blocks.jsonl
-  table peers 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
-    "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl
+  if python3 -c 'import torch' 2>"$results/peers.log"; then
+    table peers 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
+      "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl
+  else
+    note peers absent "python3 has no PyTorch, see $results/peers.log"
+  fi
 fi
 
 echo
 printf '%s\n' "${summary[@]}" | tee "$results/summary.txt"
-[ $quick = yes ] || cat "$results/rates.txt" "$results/peers.txt"
+for name in rates peers; do
+  [ $quick = yes ] || [ ! -f "$results/$name.txt" ] || cat "$results/$name.txt"
+done
 echo "verify: $SECONDS s, logs in $results"
 exit $failed
