@@ -278,8 +278,8 @@ std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& mas
 }
 
 std::optional<KeyPopulation> population_of(const maskerade_masker_descriptor& masker,
-                                      const Arguments& arguments,
-                                      std::int64_t key_len) {
+                                           const Arguments& arguments,
+                                           std::int64_t key_len) {
   const auto [begin, end_offset] = population_offsets(masker, arguments);
   if (begin == nullptr && end_offset == nullptr) return std::nullopt;
   const auto resolve = [&](const maskerade_value* value) -> std::optional<std::int64_t> {

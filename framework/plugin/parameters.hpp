@@ -88,8 +88,8 @@ struct KeyPopulation {
 // The keys of key_len from which a sampler with these arguments draws; nullopt: the arguments do
 // not say, or say it by the keys that a row sees.
 std::optional<KeyPopulation> population_of(const maskerade_masker_descriptor& masker,
-                                      const Arguments& arguments,
-                                      std::int64_t key_len);
+                                           const Arguments& arguments,
+                                           std::int64_t key_len);
 // Whether population_of two samplers can be disjoint for some key_len: not where both begin at the
 // first key, or both end at the last.
 bool can_be_disjoint(const maskerade_masker_descriptor& a,

@@ -3,7 +3,8 @@
 namespace maskerade {
 
 const CudaDevice& cuda_device() noexcept {
-  static const CudaDevice kNone{.reason = "this build has no CUDA backend: it was built without nvcc"};
+  static const CudaDevice kNone{.reason =
+                                    "this build has no CUDA backend: it was built without nvcc"};
   return kNone;
 }
 
