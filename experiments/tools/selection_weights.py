@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Makes what double_sparsity and hash_attention need for a model, from its q and k alone.
+
+    experiments/tools/selection_weights.py experiments/data/*_qkv.safetensors --out experiments/data/weights
+
+Reads files that dump_qkv.py or its like wrote, of one layer each: tensors q and k, [batch, heads,
+length, head_dim] float16, and `layer` in the metadata. Writes
+
+- channels.json: model.layers.L.self_attn.qk_proj, for each query head its channels by falling mean
+  of |q_d| times mean of |k_d| (Double Sparsity's offline calibration, arXiv 2408.07092);
+- hash_planes.safetensors: layers.L.hat_q_w0, hat_k_w0 [heads, head_dim, bits] and biases [heads,
+  bits], random hyperplanes through the mean key: HashAttention's form without its training
+  (arXiv 2412.14468), what training has to beat.
+
+Calibrated on the very data that it is then used on, as the experiments here do, Double Sparsity is
+seen at its best. Needs the standard library alone; the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import struct
+import sys
+from pathlib import Path
+
+
+def read_tensors(path: Path) -> tuple[int, dict[str, tuple[list[int], list[float]]]]:
+    """The layer and the tensors q and k: shape and values."""
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + length])
+    tensors = {}
+    for name in ("q", "k"):
+        entry = header.get(name)
+        if entry is None or entry["dtype"] != "F16" or len(entry["shape"]) != 4:
+            raise SystemExit(f"{path}: {name} is not there as float16 [batch, heads, length, head_dim]")
+        begin, end = entry["data_offsets"]
+        values = struct.unpack(f"<{(end - begin) // 2}e", data[8 + length + begin:8 + length + end])
+        tensors[name] = (entry["shape"], values)
+    return int(header.get("__metadata__", {}).get("layer", 0)), tensors
+
+
+def channel_means(shape: list[int], values: list[float], of) -> list[list[float]]:
+    """[heads][head_dim]: the mean of of(value) over batch and length."""
+    batch, heads, length, dim = shape
+    sums = [[0.0] * dim for _ in range(heads)]
+    for i in range(batch * heads * length):
+        head = i // length % heads
+        row = values[i * dim:(i + 1) * dim]
+        sums[head] = [total + of(value) for total, value in zip(sums[head], row)]
+    return [[total / (batch * length) for total in head] for head in sums]
+
+
+def channel_order(tensors) -> list[list[int]]:
+    """[query heads][head_dim]: channels, the most important first; ties: the lower one."""
+    query = channel_means(*tensors["q"], abs)
+    key = channel_means(*tensors["k"], abs)
+    order = []
+    for head, means in enumerate(query):
+        of_key = key[head * len(key) // len(query)]
+        weights = [q * k for q, k in zip(means, of_key)]
+        order.append(sorted(range(len(weights)), key=lambda channel: (-weights[channel], channel)))
+    return order
+
+
+def hash_planes(tensors, bits: int, seed: int) -> dict[str, tuple[list[int], list[float]]]:
+    """Weights and biases of both sides: the query's planes go through 0, the key's through the mean."""
+    (_, query_heads, _, dim), _ = tensors["q"]
+    key_means = channel_means(*tensors["k"], lambda value: value)
+    numbers = random.Random(seed)
+    planes, offsets = [], []
+    for head in range(query_heads):
+        mean = key_means[head * len(key_means) // query_heads]
+        weights = [[numbers.gauss(0, 1) for _ in range(bits)] for _ in range(dim)]
+        planes += [value for row in weights for value in row]
+        offsets += [-sum(m * row[bit] for m, row in zip(mean, weights)) for bit in range(bits)]
+    return {"hat_q_w0": ([query_heads, dim, bits], planes),
+            "hat_q_b0": ([query_heads, bits], [0.0] * (query_heads * bits)),
+            "hat_k_w0": ([query_heads, dim, bits], planes),
+            "hat_k_b0": ([query_heads, bits], offsets)}
+
+
+def write_safetensors(path: Path, tensors: dict[str, tuple[list[int], list[float]]]) -> None:
+    header, data = {}, b""
+    for name, (shape, values) in tensors.items():
+        packed = struct.pack(f"<{len(values)}e", *values)
+        header[name] = {"dtype": "F16", "shape": shape,
+                        "data_offsets": [len(data), len(data) + len(packed)]}
+        data += packed
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--bits", type=int, default=64, help="of a signature (64)")
+    parser.add_argument("--seed", type=int, default=0, help="of the planes (0)")
+    arguments = parser.parse_args()
+    channels, planes = {}, {}
+    for path in sorted(arguments.files):
+        layer, tensors = read_tensors(path)
+        channels[f"model.layers.{layer}.self_attn.qk_proj"] = channel_order(tensors)
+        made = hash_planes(tensors, arguments.bits, arguments.seed + layer)
+        planes |= {f"layers.{layer}.{name}": tensor for name, tensor in made.items()}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "channels.json").write_text(json.dumps(channels) + "\n")
+    write_safetensors(arguments.out / "hash_planes.safetensors", planes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
