@@ -76,8 +76,9 @@ enum {
   MASKERADE_WAIVES_GUARANTEE = 1u << 7,
   /* With MASKERADE_TRAIT_SAMPLES, one value in tokens: the sampler draws from keys [BEGIN,
    * key_len - END_OFFSET) and from no others (add_keys refuses a probability below 1 there); a flag
-   * that no parameter has stands for 0. Several samplers may share a pipeline where these ranges are disjoint. Whatever is active outside the
-   * range, draws of other samplers included, must leave the estimate over the range unbiased. */
+   * that no parameter has stands for 0. Several samplers may share a pipeline where these ranges
+   * are disjoint. Whatever is active outside the range, draws of other samplers included, must
+   * leave the estimate over the range unbiased. */
   MASKERADE_POPULATION_BEGIN = 1u << 8,
   MASKERADE_POPULATION_END_OFFSET = 1u << 9
 };

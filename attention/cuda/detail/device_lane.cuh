@@ -57,8 +57,7 @@ class DeviceLane {
   }
 
   // Four 8 x 8 matrices of 16-bit elements: lane 8 i + r names row r of matrix i.
-  __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4],
-                                                const std::byte* row) const {
+  __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], const std::byte* row) const {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address(row))

@@ -1,6 +1,6 @@
-#include "framework/tensor/cuda/device_code.hpp"
-
 #include <cuda_runtime.h>
+
+#include "framework/tensor/cuda/device_code.hpp"
 
 namespace maskerade {
 namespace {
