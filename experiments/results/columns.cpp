@@ -130,7 +130,8 @@ Object& make(Object& object) {
 }
 template <typename Object>
 Object& make(std::optional<Object>& object) {
-  return object ? *object : object.emplace();
+  if (!object) object = Object{};
+  return *object;
 }
 
 // The field at the end of a path of members; nullptr when a part on the way is absent.

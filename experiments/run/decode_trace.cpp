@@ -95,7 +95,8 @@ void run_trace_cell(const TraceContext& context,
   Summary prepare;
   PreparedPipeline prepared = prepare_repeatedly(context, attention, options, prepare);
   for (std::size_t i = 0; i < reference.steps.size(); ++i) {
-    const auto& [inputs, dense] = reference.steps[i];
+    const AttentionInputs& inputs = reference.steps[i].inputs;
+    const DenseReference& dense = reference.steps[i].dense;
     const AttentionInputs& before = i == 0 ? reference.prompt : reference.steps[i - 1].inputs;
     const MeasureSpec measure = share_of_step(context, i, elapsed.elapsed_ms());
     const CellContext step{inputs, context.dtype, dense, measure, context.options};
