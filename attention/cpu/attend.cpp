@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "attention/cpu/detail/fetch_ahead.hpp"
 #include "attention/cpu/detail/few_rows.hpp"
 #include "attention/cpu/detail/part_results.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
@@ -37,6 +38,14 @@ constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
 
 // Components to unite that are not worth waking the other workers for.
 constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
+
+// Rows that are multiplied between two fetches of memory that is read later: as many as the
+// arithmetic takes at a time.
+constexpr int kPieceRows = 6;
+
+// From this many bytes on results are written around the caches, which would read each line first
+// and not keep it until it is used.
+constexpr std::int64_t kLargeOutputBytes = std::int64_t{4} << 20;
 
 // What one step of the online softmax takes: all rows with as many tiles as leave the values in the
 // first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
@@ -76,6 +85,7 @@ struct Scratch {
   Floats scores;  // [kMaxRows][kScoreStride]
   Floats values;  // [kStepBlocks][64][value_dim] widened
   std::vector<Run> runs;
+  detail::FetchAhead ahead;  // what the step after the next one reads
 };
 
 // A key block of a step, made ready.
@@ -107,6 +117,8 @@ class Attention {
         output_(output),
         value_dim_(padded_value_dim(inputs.shape.head_dim)),
         step_(step_size(inputs.shape.head_dim)),
+        writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
+                              inputs.shape.head_dim % detail::value_lanes() == 0),
         values_in_place_(inputs.v.dtype == DType::kFloat32 && value_dim_ == inputs.shape.head_dim),
         scratch_(static_cast<std::size_t>(threads.count())),
         shared_(inputs, plan, values_in_place_ ? 0 : value_dim_, threads.count()),
@@ -139,7 +151,9 @@ class Attention {
     threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
       auto& scratch = scratch_[static_cast<std::size_t>(worker)];
       if (!scratch) scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);
-      run_gang(gangs[static_cast<std::size_t>(g)], *scratch);
+      const auto at = static_cast<std::size_t>(g);
+      const std::size_t after = at + static_cast<std::size_t>(threads_.count());
+      run_gang(gangs[at], after < gangs.size() ? gangs[after] : std::span<const Task>(), *scratch);
     });
     const auto merges = static_cast<std::int64_t>(list.merges.size());
     const bool is_small = list.parts * list.part_rows * inputs_.shape.head_dim < kSmallMerge;
@@ -233,8 +247,9 @@ class Attention {
   }
 
   // Runs tasks that read the same keys: in turns, so that what one has read is in the cache for the
-  // next. Each takes the same steps as it would alone.
-  void run_gang(std::span<const Task> tasks, Scratch& scratch) {
+  // next. Each takes the same steps as it would alone. after: what this worker is likely to run
+  // next.
+  void run_gang(std::span<const Task> tasks, std::span<const Task> after, Scratch& scratch) {
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
     for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
     const std::int64_t turn_keys =
@@ -244,11 +259,49 @@ class Attention {
       for (const Run& run : runs) {
         if (!run.is_done()) end_key = std::min(end_key, next_key(run) + turn_keys);
       }
-      for (Run& run : runs) {
-        while (!run.is_done() && next_key(run) < end_key) advance(run, scratch);
+      for (std::size_t i = 0; i < runs.size(); ++i) {
+        while (!runs[i].is_done() && next_key(runs[i]) < end_key) {
+          look_ahead(runs, i, after, scratch.ahead);
+          advance(runs[i], scratch);
+        }
       }
     }
     for (const Run& run : runs) store(run);
+  }
+
+  // Notes what is read after the next step of runs[i].
+  void look_ahead(std::span<const Run> runs,
+                  std::size_t i,
+                  std::span<const Task> after,
+                  detail::FetchAhead& ahead) const {
+    const Run& run = runs[i];
+    const std::int64_t next = std::min(run.next + step_.blocks, run.task->blocks_end);
+    ahead.clear();
+    if (next < run.task->blocks_end) {
+      note_blocks(*run.task, next, ahead);
+    } else {
+      const auto later = std::find_if(runs.begin() + static_cast<std::ptrdiff_t>(i) + 1, runs.end(),
+                                      [](const Run& other) { return !other.is_done(); });
+      if (later != runs.end()) {
+        note_blocks(*later->task, later->next, ahead);
+      } else if (!after.empty()) {
+        note_blocks(after.front(), after.front().blocks_begin, ahead);
+      }
+      if (i < after.size()) {
+        const RowBlock& rows = row_block(after[i].row_block);
+        if (!detail::few_rows_serve(inputs_, rows)) ahead.add_queries(inputs_, rows);
+      }
+    }
+    const std::int64_t rows = row_block(run.task->row_block).rows();
+    ahead.deal(2 * (next - run.next) * (rows + kPieceRows - 1) / kPieceRows);
+  }
+
+  // Those of a step of the task.
+  void note_blocks(const Task& task, std::int64_t begin, detail::FetchAhead& ahead) const {
+    const RowBlock& rows = row_block(task.row_block);
+    if (detail::few_rows_serve(inputs_, rows)) return;  // fetches for itself
+    ahead.add_blocks(inputs_, plan_, shared_, rows, begin,
+                     std::min(begin + step_.blocks, task.blocks_end));
   }
 
   // Few rows are attended to at once.
@@ -286,14 +339,16 @@ class Attention {
     }
     for (int r = 0; r < count; r += step_.rows) {
       step({blocks, static_cast<std::size_t>(size)}, r, std::min(step_.rows, count - r), run,
-           scratch.scores.get());
+           scratch);
     }
     run.next += size;
   }
 
   // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  void step(std::span<const StepBlock> blocks, int row, int rows, Run& run, float* scores) const {
+  void step(
+      std::span<const StepBlock> blocks, int row, int rows, Run& run, Scratch& scratch) const {
     const std::int64_t dim = inputs_.shape.head_dim;
+    float* scores = scratch.scores.get();
     const StepBlock* touched[kStepBlocks];
     int columns[kStepBlocks];  // up to the last active one
     const std::uint64_t* words[kStepBlocks];
@@ -303,7 +358,10 @@ class Attention {
       const std::uint64_t active = block.columns(row, row + rows);
       if (active == 0) continue;
       float* tile = scores + count * kPackedKeys;
-      score_tile(run.queries.get() + row * dim, dim, rows, block.keys, dim, tile, kScoreStride);
+      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
+        score_tile(run.queries.get() + (row + r) * dim, dim, piece, block.keys, dim,
+                   tile + r * kScoreStride, kScoreStride);
+      });
       weigh_samples(*block.block, row, rows, tile);
       touched[count] = &block;
       columns[count] = static_cast<int>(std::bit_width(active));
@@ -320,13 +378,25 @@ class Attention {
              touched[last]->values.precedes(touched[last + 1]->values, kPackedKeys)) {
         ++last;
       }
-      detail::accumulate_values(scores + b * kPackedKeys, rows,
-                                (last - b) * static_cast<int>(kPackedKeys) + columns[last],
-                                touched[b]->values, value_dim_, run.state.scale + row,
-                                run.out.get() + row * value_dim_);
+      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
+        detail::accumulate_values(scores + r * kScoreStride + b * kPackedKeys, piece,
+                                  (last - b) * static_cast<int>(kPackedKeys) + columns[last],
+                                  touched[b]->values, value_dim_, run.state.scale + row + r,
+                                  run.out.get() + (row + r) * value_dim_);
+      });
       // What the step's first sum scaled is not scaled again.
       if (b == 0) std::fill_n(run.state.scale + row, rows, 1.0F);
       b = last + 1;
+    }
+  }
+
+  // Calls body(first row, rows) for a few rows at a time and fetches memory in between.
+  template <class Body>
+  static void in_pieces(int rows, detail::FetchAhead& ahead, const Body& body) {
+    if (ahead.is_empty()) return body(0, rows);
+    for (int r = 0; r < rows; r += kPieceRows) {
+      ahead.fetch_piece();
+      body(r, std::min(kPieceRows, rows - r));
     }
   }
 
@@ -359,6 +429,9 @@ class Attention {
       }
       if (none) {
         std::fill_n(out, dim, 0.0F);
+      } else if (task.part < 0 && writes_around_caches_) {
+        detail::scale_past_caches(run.out.get() + r * value_dim_, dim,
+                                  static_cast<float>(1.0 / sum), out);
       } else {
         detail::widen_scaled(DType::kFloat32, run.out.get() + r * value_dim_, dim,
                              static_cast<float>(1.0 / sum), out);
@@ -372,6 +445,7 @@ class Attention {
   AttentionOutput& output_;
   std::int64_t value_dim_;  // head_dim rounded up to whole vectors
   StepSize step_;
+  bool writes_around_caches_;
   bool values_in_place_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;

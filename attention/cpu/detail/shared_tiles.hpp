@@ -53,6 +53,7 @@ class SharedTiles {
   };
 
   std::int64_t whole_tile(const KeyBlock& block) const;
+  void count_uses();
   void choose_slots(const Chunk& chunk);
   void fill_slot(std::int64_t slot);
 
@@ -63,6 +64,8 @@ class SharedTiles {
   std::int64_t key_floats_ = 0;    // of a packed tile
   std::int64_t value_floats_ = 0;  // of its widened values
   std::int64_t value_dim_ = 0;
+  std::vector<std::int32_t> uses_;             // [group][tile]: row blocks that read it
+  std::vector<std::int64_t> shared_in_group_;  // tiles of a group that are shared
   std::int64_t first_group_ = 0;
   std::vector<Source> sources_;      // by slot
   std::vector<std::int32_t> slots_;  // [group within the chunk][tile]: slot, or -1
