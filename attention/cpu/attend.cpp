@@ -19,6 +19,7 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
+#include "hwy/cache_control.h"
 
 namespace maskerade {
 namespace {
@@ -437,6 +438,8 @@ class Attention {
                              static_cast<float>(1.0 / sum), out);
       }
     }
+    // Writes around the caches are in no order with what follows.
+    if (writes_around_caches_) hwy::FlushStream();
   }
 
   const AttentionInputs& inputs_;
