@@ -75,10 +75,11 @@ struct Run {
 };
 
 struct Scratch {
-  Scratch(std::int64_t head_dim, std::int64_t value_dim)
+  Scratch(std::int64_t head_dim, std::int64_t value_dim, std::int64_t tiles)
       : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * head_dim))),
         scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))) {
+        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))),
+        ahead(tiles) {
     for (int i = 0; i < detail::kGangTasks; ++i) runs.emplace_back(head_dim, value_dim);
   }
 
@@ -151,7 +152,8 @@ class Attention {
     parts_.resize(list.parts, list.part_rows);
     threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
       auto& scratch = scratch_[static_cast<std::size_t>(worker)];
-      if (!scratch) scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_);
+      if (!scratch)
+        scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_, shared_.tiles());
       const auto at = static_cast<std::size_t>(g);
       const std::size_t after = at + static_cast<std::size_t>(threads_.count());
       run_gang(gangs[at], after < gangs.size() ? gangs[after] : std::span<const Task>(), *scratch);
@@ -253,6 +255,7 @@ class Attention {
   void run_gang(std::span<const Task> tasks, std::span<const Task> after, Scratch& scratch) {
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
     for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
+    scratch.ahead.start();
     const std::int64_t turn_keys =
         kTurnBytes / ((inputs_.shape.head_dim + value_dim_) * static_cast<int>(sizeof(float)));
     while (std::any_of(runs.begin(), runs.end(), [](const Run& run) { return !run.is_done(); })) {

@@ -11,13 +11,15 @@ void FetchAhead::clear() {
 }
 
 // What there is no room for is left out.
-void FetchAhead::add(const TensorView& tensor, const void* first, std::int64_t rows) {
-  if (count_ == kMostRanges || rows <= 0) return;
+void FetchAhead::add(const Range& range) {
+  if (count_ < kMostRanges && range.rows > 0) ranges_[count_++] = range;
+}
+
+void FetchAhead::add_rows(const TensorView& tensor, const void* first, std::int64_t rows) {
   const auto element = static_cast<std::int64_t>(size_of(tensor.dtype));
   const bool is_one = tensor.dim == tensor.row_stride;
-  ranges_[count_++] = {static_cast<const std::byte*>(first),
-                       tensor.dim * element * (is_one ? rows : 1), tensor.row_stride * element,
-                       is_one ? 1 : rows};
+  add({static_cast<const std::byte*>(first), tensor.dim * element * (is_one ? rows : 1),
+       tensor.row_stride * element, is_one ? 1 : rows});
 }
 
 void FetchAhead::add_blocks(const AttentionInputs& inputs,
@@ -28,16 +30,27 @@ void FetchAhead::add_blocks(const AttentionInputs& inputs,
                             std::int64_t end) {
   for (std::int64_t b = begin; b < end; ++b) {
     const KeyBlock& block = plan.key_blocks[static_cast<std::size_t>(b)];
-    if (block.list_offset >= 0 || shared.find(rows, block).keys != nullptr) continue;
-    for (const TensorView* tensor : {&inputs.k, &inputs.v}) {
-      add(*tensor, tensor->row(rows.batch, rows.kv_head, block.first_key), block.count);
-    }
+    if (block.list_offset >= 0) continue;
+    std::uint32_t& fetched = fetched_[static_cast<std::size_t>(block.first_key / kPackedKeys)];
+    if (fetched == now_) continue;
+    fetched = now_;
+    const SharedTiles::Tile tile = shared.find(rows, block);
+    const auto add_one = [&](const float* made, std::int64_t floats, const TensorView& tensor) {
+      if (made == nullptr) {
+        return add_rows(tensor, tensor.row(rows.batch, rows.kv_head, block.first_key), block.count);
+      }
+      const std::int64_t bytes = floats * static_cast<std::int64_t>(sizeof(float));
+      add({reinterpret_cast<const std::byte*>(made), bytes, bytes, 1});
+    };
+    add_one(tile.keys, shared.key_floats(), inputs.k);
+    add_one(tile.values, shared.value_floats(), inputs.v);
   }
 }
 
 void FetchAhead::add_queries(const AttentionInputs& inputs, const RowBlock& rows) {
   for (std::int64_t h = 0; h < rows.heads; ++h) {
-    add(inputs.q, inputs.q.row(rows.batch, rows.first_head + h, rows.first_query), rows.queries);
+    add_rows(inputs.q, inputs.q.row(rows.batch, rows.first_head + h, rows.first_query),
+             rows.queries);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "attention/cpu/detail/shared_tiles.hpp"
 #include "attention/plan.hpp"
@@ -15,10 +16,15 @@ namespace maskerade::detail {
 // for the processor to foresee; waiting for them took half as long as the arithmetic.
 class FetchAhead {
  public:
+  // tiles: of 64 keys in a kv head.
+  explicit FetchAhead(std::int64_t tiles) : fetched_(static_cast<std::size_t>(tiles)) {}
+
+  // Begins work on another kv head, or work that is far from what was fetched before.
+  void start() { ++now_; }
   // Forgets what is left.
   void clear();
-  // The keys and values of key blocks [begin, end) of the plan, which `rows` attend to, as far as
-  // they are in order and not shared: what is shared has been read lately.
+  // The keys and values of key blocks [begin, end) of the plan, which `rows` attend to, as they are
+  // read: in order, where they lie or made ready in `shared`. Each once since start().
   void add_blocks(const AttentionInputs& inputs,
                   const Plan& plan,
                   const SharedTiles& shared,
@@ -44,8 +50,11 @@ class FetchAhead {
     std::int64_t rows = 0;
   };
 
-  void add(const TensorView& tensor, const void* first, std::int64_t rows);
+  void add(const Range& range);
+  void add_rows(const TensorView& tensor, const void* first, std::int64_t rows);
 
+  std::vector<std::uint32_t> fetched_;  // by tile: when
+  std::uint32_t now_ = 0;
   std::array<Range, kMostRanges> ranges_;
   std::size_t count_ = 0;
   std::size_t next_ = 0;

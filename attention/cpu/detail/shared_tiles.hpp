@@ -42,6 +42,10 @@ class SharedTiles {
     const float* keys = nullptr;
     const float* values = nullptr;
   };
+  // Of a tile's packed keys and of its values.
+  std::int64_t key_floats() const noexcept { return key_floats_; }
+  std::int64_t value_floats() const noexcept { return value_floats_; }
+  std::int64_t tiles() const noexcept { return tiles_; }
   // What is shared of a key block; keys = nullptr: nothing.
   Tile find(const RowBlock& rows, const KeyBlock& block) const;
 
