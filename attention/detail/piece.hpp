@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "attention/cost_model.hpp"
-#include "attention/detail/bit_words.hpp"
+#include "framework/mask/bit_words.hpp"
 #include "attention/plan.hpp"
 
 namespace maskerade::detail {

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "attention/cuda/detail/kernels.hpp"
-#include "attention/detail/bit_words.hpp"
 
 namespace maskerade::cuda {
 namespace {
@@ -21,21 +20,6 @@ std::int64_t listed_count(const std::vector<TileEntry>& listed) {
 }
 
 }  // namespace
-
-MaskBounds MaskBounds::of(const Mask& mask) {
-  const MaskArrays arrays = mask.arrays();
-  const auto count = [](std::span<const std::uint64_t> words) {
-    return maskerade::detail::count_bits(words.data(), static_cast<std::int64_t>(words.size()));
-  };
-  MaskBounds bounds;
-  bounds.active_tiles = count(arrays.any);
-  const std::int64_t full_tiles = count(arrays.full);
-  bounds.partial_tiles = bounds.active_tiles - full_tiles;
-  bounds.active_bits =
-      count(arrays.partial) + full_tiles * mask.tile_height() * maskerade::kTileKeys;
-  bounds.sampled = mask.sampled_count();
-  return bounds;
-}
 
 DeviceTilePlan::DeviceTilePlan(const AttentionShape& shape,
                                const MaskView& mask,

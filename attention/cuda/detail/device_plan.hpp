@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "attention/cuda/detail/mask_bounds.hpp"
+#include "framework/mask/cuda/mask_bounds.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
