@@ -11,7 +11,7 @@
 
 #include "attention/cuda/detail/device_plan.hpp"
 #include "attention/cuda/detail/kernels.hpp"
-#include "framework/mask/cuda/device_mask.hpp"
+#include "framework/pipeline/cuda/device_pipeline.hpp"
 #include "framework/tensor/cuda/stream.hpp"
 
 namespace maskerade {
@@ -58,11 +58,25 @@ DeviceBuffer<std::byte> upload_tensor(const TensorView& tensor, cudaStream_t str
   return buffer;
 }
 
+// The same tensor, as upload_tensor packs it.
+TensorView packed_view(const TensorView& tensor, const void* data) {
+  TensorView packed = tensor;
+  packed.data = data;
+  packed.row_stride = tensor.dim;
+  packed.head_stride = tensor.length * tensor.dim;
+  packed.batch_stride = tensor.heads * packed.head_stride;
+  return packed;
+}
+
 }  // namespace
 
+struct CudaPipeline::State {
+  PreparedPipeline prepared;
+  DevicePipeline on_device;
+};
+
 struct CudaMask::State {
-  DeviceMask mask;
-  cuda::MaskBounds bounds;
+  DeviceSelection selection;
   Visibility visibility;
 };
 
@@ -78,6 +92,7 @@ struct CudaAttention::State {
   double scale;
   CudaStream stream;
   DeviceBuffer<std::byte> q, k, v;
+  DeviceTensors tensors;  // these
   DeviceBuffer<float> out, lse;
   DeviceBuffer<float> part_out, part_top, part_sum;
   DeviceBuffer<std::uint64_t> flush;      // zeros, more than the second-level cache holds
@@ -128,7 +143,22 @@ CudaMask::CudaMask(CudaMask&&) noexcept = default;
 CudaMask& CudaMask::operator=(CudaMask&&) noexcept = default;
 CudaMask::~CudaMask() = default;
 
-Mask CudaMask::download() const { return state_->mask.download(state_->visibility); }
+Mask CudaMask::download() const {
+  state_->selection.check();
+  return state_->selection.mask().download(state_->visibility);
+}
+
+std::vector<MaskerReport> CudaMask::maskers() const { return state_->selection.reports(); }
+
+CudaPipeline::CudaPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CudaPipeline::CudaPipeline(CudaPipeline&&) noexcept = default;
+CudaPipeline& CudaPipeline::operator=(CudaPipeline&&) noexcept = default;
+CudaPipeline::~CudaPipeline() = default;
+
+std::string CudaPipeline::selection_device() const { return state_->on_device.where(); }
+bool CudaPipeline::is_all_on_device() const noexcept {
+  return state_->on_device.is_all_on_device();
+}
 
 CudaPlan::CudaPlan(std::unique_ptr<State> state) : state_(std::move(state)) {}
 CudaPlan::CudaPlan(CudaPlan&&) noexcept = default;
@@ -163,6 +193,8 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
   state.q = upload_tensor(inputs.q, stream);
   state.k = upload_tensor(inputs.k, stream);
   state.v = upload_tensor(inputs.v, stream);
+  state.tensors = {packed_view(inputs.q, state.q.data()), packed_view(inputs.k, state.k.data()),
+                   packed_view(inputs.v, state.v.data())};
   state.out = {shape.rows() * shape.head_dim, stream};
   state.lse = {shape.rows(), stream};
   state.flush = {2 * cuda_device().l2_bytes / std::int64_t{sizeof(std::uint64_t)}, stream};
@@ -182,13 +214,26 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
 
 CudaAttention::~CudaAttention() = default;
 
+CudaPipeline CudaAttention::take(PreparedPipeline prepared) {
+  // Not moved once the device's side refers to it.
+  auto state = std::unique_ptr<CudaPipeline::State>(new CudaPipeline::State{
+      std::move(prepared), DevicePipeline(state_->tensors, state_->stream.get())});
+  state->on_device.prepare(state->prepared);
+  return CudaPipeline(std::move(state));
+}
+
+CudaMask CudaAttention::select(const CudaPipeline& pipeline, const Threads& threads) {
+  const CudaPipeline::State& state = *pipeline.state_;
+  return CudaMask(std::make_unique<CudaMask::State>(CudaMask::State{
+      state.on_device.select(threads), state.prepared.inputs().visibility}));
+}
+
+void CudaAttention::synchronize() { state_->stream.synchronize(); }
+
 CudaMask CudaAttention::upload(const Mask& mask) {
   check_fit(mask, state_->shape);
-  auto uploaded = std::make_unique<CudaMask::State>(
-      CudaMask::State{.mask = DeviceMask::upload(mask, state_->stream.get()),
-                      .bounds = cuda::MaskBounds::of(mask),
-                      .visibility = mask.visibility()});
-  return CudaMask(std::move(uploaded));
+  return CudaMask(std::make_unique<CudaMask::State>(CudaMask::State{
+      DeviceSelection::upload(mask, state_->stream.get()), mask.visibility()}));
 }
 
 CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel) {
@@ -197,8 +242,8 @@ CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel)
   const char* family = state_->has_matrix_kernel() ? "sm80" : "plain";
   const std::int64_t key_bytes =
       2 * shape.head_dim * static_cast<std::int64_t>(size_of(state_->dtype));
-  const cuda::MaskView& view = mask.state_->mask.view();
-  const cuda::MaskBounds& bounds = mask.state_->bounds;
+  const cuda::MaskView& view = mask.state_->selection.mask().view();
+  const cuda::MaskBounds& bounds = mask.state_->selection.bounds();
   const cudaStream_t stream = state_->stream.get();
   if (is_rows) {
     return CudaPlan(std::make_unique<CudaPlan::State>(CudaPlan::State{
@@ -240,7 +285,7 @@ CudaOracle CudaAttention::attend_oracle(const CudaMask& mask) {
   cuda::attend_oracle({.attend = state_->arguments,
                        .scale = state_->scale,
                        .dtype = state_->dtype,
-                       .mask = mask.state_->mask.view(),
+                       .mask = mask.state_->selection.mask().view(),
                        .query_heads = shape.query_heads,
                        .out = out.data(),
                        .lse = lse.data()},

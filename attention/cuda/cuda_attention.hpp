@@ -12,6 +12,7 @@
 #include "attention/plan.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
+#include "framework/pipeline/pipeline.hpp"
 #include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
@@ -26,14 +27,35 @@ enum class CudaCache {
 // products.
 DType cuda_arithmetic(DType dtype, std::int64_t head_dim) noexcept;
 
-// A mask on the device. Does not outlive the CudaAttention that uploaded it.
+// A prepared pipeline that selects on the device, where its maskers can. Does not outlive the
+// CudaAttention that took it.
+class CudaPipeline {
+ public:
+  CudaPipeline(CudaPipeline&&) noexcept;
+  CudaPipeline& operator=(CudaPipeline&&) noexcept;
+  ~CudaPipeline();
+  // "cuda", "cpu, uploaded", or "cuda; cpu, uploaded: NAME" with the maskers that run on the CPU.
+  std::string selection_device() const;
+  // Whether nothing runs on the CPU.
+  bool is_all_on_device() const noexcept;
+
+ private:
+  friend class CudaAttention;
+  struct State;
+  explicit CudaPipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// A mask on the device. Does not outlive the CudaAttention that uploaded or selected it.
 class CudaMask {
  public:
   CudaMask(CudaMask&&) noexcept;
   CudaMask& operator=(CudaMask&&) noexcept;
   ~CudaMask();
-  // Copied back.
+  // Copied back. Throws Error when a masker added more on the device than it had stated.
   Mask download() const;
+  // What the maskers of a selected mask did. Waits, and throws as download().
+  std::vector<MaskerReport> maskers() const;
 
  private:
   friend class CudaAttention;
@@ -79,6 +101,14 @@ class CudaAttention {
   CudaAttention(const CudaAttention&) = delete;
   CudaAttention& operator=(const CudaAttention&) = delete;
 
+  // Takes a pipeline that was prepared on the same inputs, and copies what its maskers' indexes want
+  // on the device. Waits.
+  CudaPipeline take(PreparedPipeline prepared);
+  // Enqueues the selection: the mask that the pipeline selects on the CPU. Waits for what a masker
+  // on the CPU needs alone. Throws PluginError when a masker fails.
+  CudaMask select(const CudaPipeline& pipeline, const Threads& threads);
+  // Waits for all that was enqueued.
+  void synchronize();
   // Copies a mask and waits until it is there. ShapeError when its extent does not fit the shape.
   CudaMask upload(const Mask& mask);
   // Enqueues. kernel: nullopt is rows below 16 queries, where heads share what they read, and tiles

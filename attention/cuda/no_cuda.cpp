@@ -3,6 +3,7 @@
 
 namespace maskerade {
 
+struct CudaPipeline::State {};
 struct CudaMask::State {};
 struct CudaPlan::State {};
 struct CudaAttention::State {};
@@ -18,6 +19,14 @@ CudaMask::CudaMask(CudaMask&&) noexcept = default;
 CudaMask& CudaMask::operator=(CudaMask&&) noexcept = default;
 CudaMask::~CudaMask() = default;
 Mask CudaMask::download() const { refuse(); }
+std::vector<MaskerReport> CudaMask::maskers() const { refuse(); }
+
+CudaPipeline::CudaPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CudaPipeline::CudaPipeline(CudaPipeline&&) noexcept = default;
+CudaPipeline& CudaPipeline::operator=(CudaPipeline&&) noexcept = default;
+CudaPipeline::~CudaPipeline() = default;
+std::string CudaPipeline::selection_device() const { refuse(); }
+bool CudaPipeline::is_all_on_device() const noexcept { return false; }
 
 CudaPlan::CudaPlan(std::unique_ptr<State> state) : state_(std::move(state)) {}
 CudaPlan::CudaPlan(CudaPlan&&) noexcept = default;
@@ -29,6 +38,9 @@ std::int64_t CudaPlan::size_bytes() const noexcept { return 0; }
 
 CudaAttention::CudaAttention(const AttentionInputs&) { refuse(); }
 CudaAttention::~CudaAttention() = default;
+CudaPipeline CudaAttention::take(PreparedPipeline) { refuse(); }
+CudaMask CudaAttention::select(const CudaPipeline&, const Threads&) { refuse(); }
+void CudaAttention::synchronize() { refuse(); }
 CudaMask CudaAttention::upload(const Mask&) { refuse(); }
 CudaPlan CudaAttention::plan(const CudaMask&, std::optional<Kernel>) { refuse(); }
 void CudaAttention::attend(const CudaPlan&) { refuse(); }

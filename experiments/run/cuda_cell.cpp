@@ -17,14 +17,28 @@
 namespace maskerade {
 namespace {
 
-constexpr const char* kUploaded = "cpu, uploaded";
-
 // What one repetition made, kept for the checks.
 struct Made {
-  Selection selection;
+  std::string selection_device;
+  std::vector<MaskerReport> maskers;
   CudaMask mask;
   CudaPlan plan;
 };
+
+// By events where everything is enqueued; else the device waits for maskers on the CPU, and time on
+// the wall counts.
+double select_ms(CudaAttention& device,
+                 const CudaPipeline& pipeline,
+                 const Threads& threads,
+                 std::optional<CudaMask>& mask) {
+  const auto select = [&] { mask.emplace(device.select(pipeline, threads)); };
+  if (pipeline.is_all_on_device()) return device.time_ms(select, CudaCache::kCold);
+  device.synchronize();
+  const Stopwatch watch;
+  select();
+  device.synchronize();
+  return watch.elapsed_ms();
+}
 
 // Attends into memory that was overwritten.
 double attend_ms(CudaAttention& device, const CudaPlan& plan) {
@@ -51,24 +65,23 @@ Made repeat(const CudaCellContext& context,
   const auto run_dense = [&] { samples.dense.push_back(attend_ms(device, context.dense.plan)); };
   if (is_dense_first) run_dense();
   const Stopwatch prepare;
-  const PreparedPipeline prepared = pipeline.prepare(context.inputs, options, threads);
+  const CudaPipeline prepared = device.take(pipeline.prepare(context.inputs, options, threads));
   samples.ready.push_back(prepare.elapsed_ms());
-  const Stopwatch select;
-  Selection selection = prepared.select(threads);
-  CudaMask mask = device.upload(selection.mask);
-  samples.select.push_back(select.elapsed_ms());
+  std::optional<CudaMask> mask;
+  samples.select.push_back(select_ms(device, prepared, threads, mask));
   std::optional<CudaPlan> plan;
   samples.plan.push_back(
-      device.time_ms([&] { plan.emplace(device.plan(mask, kernel)); }, CudaCache::kCold));
+      device.time_ms([&] { plan.emplace(device.plan(*mask, kernel)); }, CudaCache::kCold));
   samples.attend.push_back(attend_ms(device, *plan));
   if (!is_dense_first) run_dense();
   samples.total.push_back(samples.ready.back() + samples.select.back() + samples.plan.back() +
                           samples.attend.back());
-  samples.select_by_masker.resize(selection.maskers.size());
-  for (std::size_t i = 0; i < selection.maskers.size(); ++i) {
-    samples.select_by_masker[i].push_back(selection.maskers[i].select_ms);
+  std::vector<MaskerReport> maskers = mask->maskers();
+  samples.select_by_masker.resize(maskers.size());
+  for (std::size_t i = 0; i < maskers.size(); ++i) {
+    samples.select_by_masker[i].push_back(maskers[i].select_ms);
   }
-  return Made{std::move(selection), std::move(mask), std::move(*plan)};
+  return Made{prepared.selection_device(), std::move(maskers), std::move(*mask), std::move(*plan)};
 }
 
 CostFacts cost_on(const CudaCellContext& context,
@@ -145,25 +158,26 @@ void run_cuda_cell(const CudaCellContext& context,
   StoppingRule rule(context.measure.target, context.measure.budget_ms);
   StageSamples samples;
   std::optional<Made> made;
+  Mask mask = Mask::empty(inputs.visibility);
   bool same_mask = true;
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) {
     StageSamples unused;
     made = repeat(context, pipeline, kernel, options, true, unused);
   }
+  mask = made->mask.download();
   while (!rule.is_done(cell.elapsed_ms())) {
     const bool is_dense_first = samples.total.size() % 2 == 1;
     Made next = repeat(context, pipeline, kernel, options, is_dense_first, samples);
     rule.add(samples.total.back(), samples.dense.back());
-    same_mask = same_mask && next.selection.mask == made->selection.mask;
+    same_mask = same_mask && next.mask.download() == mask;
     made = std::move(next);
   }
   result.peak_bytes = peak.bytes();
-  result.selection_device = kUploaded;
-  const Mask& mask = made->selection.mask;
+  result.selection_device = made->selection_device;
   const AttentionOutput sparse = attend_once(context.dense.device, made->plan);
   result.kernel_mix = made->plan.kernel_name();
   result.counts = count_whole_problem(mask, inputs.shape);
-  result.cost = cost_on(context, made->selection.maskers, made->plan);
+  result.cost = cost_on(context, made->maskers, made->plan);
   result.times = summarize_stages(samples, result);
   result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);

@@ -48,9 +48,9 @@ std::string cuda_obstacle(const Workload& workload,
 // arithmetic unless the experiment states one. Nothing where there is no device.
 void describe_cuda(const CheckSpec& check, CellResult& result);
 
-// run_cell on the device: maskers run on the CPU, and copying their mask to the device is part of
-// the timed selection. Plan, attend and the dense reference are timed by events, each with a cold
-// second-level cache. Fidelity and the oracle's check are those of the CPU.
+// run_cell on the device: maskers select there where they can; where one runs on the CPU, copying
+// its mask to the device is part of the timed selection. Plan, attend, the dense reference and a
+// selection on the device alone are timed by events, each with a cold second-level cache. Fidelity and the oracle's check are those of the CPU.
 void run_cuda_cell(const CudaCellContext& context,
                    const Pipeline& pipeline,
                    std::optional<Kernel> kernel,

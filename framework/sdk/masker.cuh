@@ -214,4 +214,66 @@ const T* upload(const maskerade_cuda_call& call, const T* values, std::size_t co
   return static_cast<const T*>(memory);
 }
 
+// budgets[row] = how many keys a row takes, as sdk::Budget says it.
+struct ResolveBudgets {
+  maskerade_cuda_rows of;
+  maskerade_value tokens;
+  bool is_total;
+  std::int64_t* budgets;  // in: the active keys, where they count
+
+  MASKERADE_KERNEL void operator()(std::int64_t row) const {
+    const Rows rows(of);
+    const std::int64_t visible = rows.visible_len(rows.place(row).query);
+    const std::int64_t active = is_total ? budgets[row] : 0;
+    budgets[row] = maskerade_tokens_of(&tokens, rows.key_len, visible) - active;
+  }
+};
+inline const std::int64_t* resolve_budgets(const maskerade_cuda_call& call,
+                                           const maskerade_value& tokens,
+                                           bool is_total) {
+  const std::int64_t rows = Rows(call.rows).count();
+  auto* const budgets = allocate<std::int64_t>(call, rows);
+  if (is_total) require_ok(call.services->count_active(&call, budgets));
+  for_each(call, rows, ResolveBudgets{call.rows, tokens, is_total, budgets});
+  return budgets;
+}
+
+// Pools the scores of heads that decide together, in the order of the heads, and gives each of them
+// what was pooled: scores [batch][heads][queries][stride], of which `length` count.
+struct PoolScores {
+  float* scores;
+  std::int64_t together;
+  std::int64_t queries;
+  std::int64_t stride;
+  std::int64_t length;
+  bool sum;
+
+  // i: (set of heads, query, candidate).
+  MASKERADE_KERNEL void operator()(std::int64_t i) const {
+    const std::int64_t set = i / length / queries;
+    const std::int64_t at =
+        (set * together * queries + i / length % queries) * stride + i % length;
+    float pooled = scores[at];
+    for (std::int64_t head = 1; head < together; ++head) {
+      const float score = scores[at + head * queries * stride];
+      pooled = sum ? pooled + score : larger(pooled, score);
+    }
+    for (std::int64_t head = 0; head < together; ++head) {
+      scores[at + head * queries * stride] = pooled;
+    }
+  }
+};
+inline void pool_scores(const maskerade_cuda_call& call,
+                        float* scores,
+                        std::int64_t heads,  // of all batch entries
+                        std::int64_t together,
+                        std::int64_t queries,
+                        std::int64_t stride,
+                        std::int64_t length,
+                        bool sum) {
+  if (together == 1) return;
+  for_each(call, heads / together * queries * length,
+           PoolScores{scores, together, queries, stride, length, sum});
+}
+
 }  // namespace maskerade::sdk::device

@@ -555,12 +555,15 @@ struct maskerade_cuda_services {
                         int64_t row_end,
                         float* scores,
                         int64_t score_stride);
-  /* products[i * product_stride + j] = vectors[i * dim ...] . rows[j * row_stride ...], i <
-   * vector_count, j < count, in float32 and in the same order. */
+  /* products[i * product_stride + j] = vectors[i * dim ...] . rows[g * group_stride + j *
+   * row_stride ...] with g = i / group_vectors, i < vector_count, j < count, in float32 and in the
+   * same order. */
   int32_t (*multiply_rows)(const maskerade_cuda_call* call,
                            const float* vectors,
                            int64_t vector_count,
+                           int64_t group_vectors,
                            const float* rows,
+                           int64_t group_stride,
                            int64_t row_stride,
                            int64_t count,
                            int64_t dim,

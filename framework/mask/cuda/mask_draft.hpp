@@ -45,6 +45,8 @@ class MaskDraft {
   const maskerade_cuda_rows& rows() const noexcept { return rows_; }
   MaskExtent extent() const noexcept { return {rows_.batch, rows_.heads}; }
   std::int64_t sampled_capacity() const noexcept { return rows_.sampled_capacity; }
+  // Where maskers say what went wrong from now on.
+  void set_faults(std::uint32_t* faults) noexcept { rows_.faults = faults; }
 
   // The mask, in canonical form. bounds: of what it holds; MASKERADE_CUDA_OVERFLOW goes to `faults`
   // when it holds more. The draft is spent.
