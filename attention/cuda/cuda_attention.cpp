@@ -9,16 +9,30 @@
 #include <variant>
 #include <vector>
 
+#include "attention/cuda/cudnn_library.hpp"
+#include "attention/cuda/detail/cudnn_dense.hpp"
 #include "attention/cuda/detail/device_plan.hpp"
 #include "attention/cuda/detail/kernels.hpp"
+#include "framework/mask/cuda/device_mask.hpp"
 #include "framework/pipeline/cuda/device_pipeline.hpp"
+#include "framework/tensor/cuda/graph.hpp"
 #include "framework/tensor/cuda/stream.hpp"
 
 namespace maskerade {
 namespace {
 
+using cuda::CudnnDense;
 using cuda::DeviceRowPlan;
 using cuda::DeviceTilePlan;
+
+// What a CudaPlan holds for cuDNN: the CudaAttention's kernel.
+struct CudnnPlan {
+  CudnnDense* kernel;
+  std::int64_t keys;
+
+  std::int64_t keys_touched() const noexcept { return keys; }
+  std::int64_t size_bytes() const noexcept { return kernel->workspace_bytes(); }
+};
 
 constexpr std::int64_t kFewQueries = 16;  // below: rows
 // Blocks that keep a device busy. Rationale: one number for all devices, so that the splits, and
@@ -68,6 +82,12 @@ TensorView packed_view(const TensorView& tensor, const void* data) {
   return packed;
 }
 
+std::int32_t overflow_of(const CudnnPlan&) { return 0; }
+template <typename Plan>
+std::int32_t overflow_of(const Plan& plan) {
+  return plan.overflow.download().front();
+}
+
 }  // namespace
 
 struct CudaPipeline::State {
@@ -81,7 +101,7 @@ struct CudaMask::State {
 };
 
 struct CudaPlan::State {
-  std::variant<DeviceTilePlan, DeviceRowPlan> plan;
+  std::variant<DeviceTilePlan, DeviceRowPlan, CudnnPlan> plan;
   std::string name;
   std::int64_t key_bytes;  // of K and V
 };
@@ -99,6 +119,8 @@ struct CudaAttention::State {
   DeviceBuffer<std::uint64_t> flush_odd;  // see ReadWords
   CudaEvent begin, end;
   cuda::AttendArguments arguments;
+  std::optional<AttentionInputs> inputs;  // whose views are not to be read
+  std::optional<CudnnDense> cudnn;        // made when first asked for
 
   bool has_matrix_kernel() const { return cuda::has_matrix_kernel(dtype, shape.head_dim); }
 
@@ -136,6 +158,10 @@ struct CudaAttention::State {
     }
     if (split.splits > 1) cuda::merge_row_parts(split, plan.layout, stream.get());
   }
+
+  void attend(const DeviceTilePlan& plan) { attend(plan.plan); }
+  void attend(const DeviceRowPlan& plan) { attend(plan.plan); }
+  void attend(const CudnnPlan& plan) { plan.kernel->attend(arguments); }
 };
 
 CudaMask::CudaMask(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -190,6 +216,7 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
   state.shape = shape;
   state.dtype = inputs.k.dtype;
   state.scale = inputs.scale;
+  state.inputs = inputs;
   state.q = upload_tensor(inputs.q, stream);
   state.k = upload_tensor(inputs.k, stream);
   state.v = upload_tensor(inputs.v, stream);
@@ -255,22 +282,37 @@ CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel)
                       fmt::format("{} {}", is_dense ? "dense" : "tiles", family), key_bytes}));
 }
 
+CudaPlan CudaAttention::plan_cudnn() {
+  State& state = *state_;
+  if (!state.cudnn) state.cudnn.emplace(*state.inputs, state.stream.get());
+  const AttentionShape& shape = state.shape;
+  const std::int64_t keys = shape.batch * shape.kv_heads * shape.key_len;
+  return CudaPlan(std::make_unique<CudaPlan::State>(
+      CudaPlan::State{CudnnPlan{&*state.cudnn, keys}, "dense cuDNN " + cudnn_library().version,
+                      2 * shape.head_dim * static_cast<std::int64_t>(size_of(state.dtype))}));
+}
+
 void CudaAttention::attend(const CudaPlan& plan) {
-  std::visit([this](const auto& made) { state_->attend(made.plan); }, plan.state_->plan);
+  std::visit([this](const auto& made) { state_->attend(made); }, plan.state_->plan);
 }
 
 void CudaAttention::poison() {
   constexpr int kNaNBytes = 0xFF;
   state_->out.fill_bytes(kNaNBytes);
   state_->lse.fill_bytes(kNaNBytes);
+  if (state_->cudnn) state_->cudnn->fill_out(kNaNBytes);
 }
 
 void CudaAttention::download(const CudaPlan& plan, AttentionOutput& output) {
   output.resize(state_->shape);
-  state_->out.download(std::span(output.out));
   state_->lse.download(std::span(output.lse));
-  const std::int32_t overflow = std::visit(
-      [](const auto& made) { return made.overflow.download().front(); }, plan.state_->plan);
+  if (const auto* cudnn = std::get_if<CudnnPlan>(&plan.state_->plan)) {
+    cudnn->kernel->download_out(output.out);
+    return;
+  }
+  state_->out.download(std::span(output.out));
+  const std::int32_t overflow =
+      std::visit([](const auto& made) { return overflow_of(made); }, plan.state_->plan);
   if (overflow != 0) {
     throw Error("the " + plan.kernel_name() +
                 " plan is larger than the upper bounds that were stated for its mask");
@@ -293,15 +335,19 @@ CudaOracle CudaAttention::attend_oracle(const CudaMask& mask) {
   return {out.download(), lse.download()};
 }
 
-double CudaAttention::time_ms(const std::function<void()>& enqueue, CudaCache cache) {
+double CudaAttention::time_ms(const std::function<void()>& enqueue,
+                              CudaCache cache,
+                              CudaLaunch launch) {
   const cudaStream_t stream = state_->stream.get();
+  std::optional<CudaGraph> graph;
+  if (launch == CudaLaunch::kGraph) graph.emplace(CudaGraph::record(stream, enqueue));
   if (cache == CudaCache::kCold) {
     // Rationale: read, not written: lines to be written back would take time of what is timed.
     cuda::read_words({state_->flush.data(), state_->flush_odd.data()}, state_->flush.size(),
                      stream);
   }
   state_->begin.record(stream);
-  enqueue();
+  graph ? graph->launch(stream) : enqueue();
   state_->end.record(stream);
   return state_->end.ms_since(state_->begin);
 }

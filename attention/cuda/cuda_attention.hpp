@@ -23,6 +23,13 @@ enum class CudaCache {
   kWarm,  // what was used last
 };
 
+// How timed work is handed to the device.
+enum class CudaLaunch {
+  kEach,   // kernel by kernel
+  kGraph,  // recorded before and replayed as a whole: no gaps in which the device waits for the
+           // host
+};
+
 // The storage type whose rounding the kernels' arithmetic has: float32 where they use no matrix
 // products.
 DType cuda_arithmetic(DType dtype, std::int64_t head_dim) noexcept;
@@ -70,7 +77,7 @@ class CudaPlan {
   CudaPlan(CudaPlan&&) noexcept;
   CudaPlan& operator=(CudaPlan&&) noexcept;
   ~CudaPlan();
-  // "tiles sm80", "rows plain": how keys are walked, and the kernel's family.
+  // "tiles sm80", "dense cuDNN 9.19.0": how keys are walked, and the kernel's family.
   std::string kernel_name() const;
   // Bytes of K and V that attend reads, after the union over a row block's rows. Waits.
   std::int64_t kv_bytes_touched() const;
@@ -114,6 +121,9 @@ class CudaAttention {
   // Enqueues. kernel: nullopt is rows below 16 queries, where heads share what they read, and tiles
   // from there on.
   CudaPlan plan(const CudaMask& mask, std::optional<Kernel> kernel);
+  // The same for every visible key by cuDNN's fused kernel. Throws Error, which says why, where
+  // there is no cuDNN or it does not take the problem.
+  CudaPlan plan_cudnn();
   // Enqueues; the result waits for download(). How often the keys of a row block are split is a
   // function of the shape alone.
   void attend(const CudaPlan& plan);
@@ -128,8 +138,10 @@ class CudaAttention {
 
   // Milliseconds of what `enqueue` enqueues, by events: from the device's begin of the first to its
   // end of the last, gaps between them included in which the device waits for the host. So a
-  // plan's time, of many short kernels, holds such gaps.
-  double time_ms(const std::function<void()>& enqueue, CudaCache cache);
+  // plan's time, of many short kernels, holds such gaps. For a graph `enqueue` allocates nothing.
+  double time_ms(const std::function<void()>& enqueue,
+                 CudaCache cache,
+                 CudaLaunch launch = CudaLaunch::kEach);
 
  private:
   struct State;

@@ -1,4 +1,5 @@
 #include "attention/cuda/cuda_attention.hpp"
+#include "attention/cuda/device_roofs.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -43,10 +44,13 @@ CudaMask CudaAttention::select(const CudaPipeline&, const Threads&) { refuse(); 
 void CudaAttention::synchronize() { refuse(); }
 CudaMask CudaAttention::upload(const Mask&) { refuse(); }
 CudaPlan CudaAttention::plan(const CudaMask&, std::optional<Kernel>) { refuse(); }
+CudaPlan CudaAttention::plan_cudnn() { refuse(); }
 void CudaAttention::attend(const CudaPlan&) { refuse(); }
 void CudaAttention::poison() { refuse(); }
 void CudaAttention::download(const CudaPlan&, AttentionOutput&) { refuse(); }
 CudaOracle CudaAttention::attend_oracle(const CudaMask&) { refuse(); }
-double CudaAttention::time_ms(const std::function<void()>&, CudaCache) { refuse(); }
+double CudaAttention::time_ms(const std::function<void()>&, CudaCache, CudaLaunch) { refuse(); }
+
+DeviceRoofs measure_device_roofs() { refuse(); }
 
 }  // namespace maskerade

@@ -1,15 +1,21 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "framework/base/parallel.hpp"
 
 namespace maskerade {
 
-// What this machine's arithmetic and memory give a number of threads: the roof of attainable_ms.
+// What arithmetic and memory give: the roof of attainable_ms. Of the machine with a number of
+// threads; or of a device, then see DeviceRoofs.
 struct MachinePeaks {
-  double flops_per_second = 0;       // float32 multiply-adds, two flops each
-  double read_bytes_per_second = 0;  // from memory
+  double flops_per_second = 0;       // float32 multiply-adds, two flops each; a device's products
+  double read_bytes_per_second = 0;  // from memory; a device's copy, read and written
+  // Of a device alone: of its second-level cache, and what multiplied.
+  std::optional<double> l2_bytes_per_second = {};
+  std::optional<std::string> flops_source = {};
 };
 
 // The read probe's buffer. The bandwidth meant is that of memory: the buffer is larger than what a

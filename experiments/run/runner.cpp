@@ -103,7 +103,9 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.scale};
     }
     result.plugins = keys.plugins_of(pipeline);
-    if (is_on_cuda(job)) describe_cuda(experiment.checks[job.cell.check].first, result);
+    if (is_on_cuda(job)) {
+      describe_cuda(experiment.checks[job.cell.check].first, options, result);
+    }
     if (listener.find_finished) {
       // What cannot be routed is another cell than what can.
       const std::string data =

@@ -1,12 +1,16 @@
 // Whole cells on an emulated device, see tests/attention/cuda/emulated_runtime.cpp.
 
 #include <cmath>
+#include <cstdlib>
 
 #include "framework/tensor/cuda/device.hpp"
 #include "test_experiment.hpp"
 
 namespace maskerade {
 namespace {
+
+// Cells beside our own dense kernel.
+const bool kIsSet = setenv("MASKERADE_CUDNN", "none", 1) == 0;
 
 constexpr const char* kSmall =
     "name: small\n"
@@ -23,6 +27,7 @@ constexpr const char* kSmall =
     "measure: {budget: 1ms}\n";
 
 TEST(CudaCell, EveryCellIsRunAndChecked) {
+  ASSERT_TRUE(kIsSet);
   const Ran ran = run_all(experiment_of(kSmall));
   EXPECT_EQ(ran.outcome.ok, 14U);
   for (const CellResult& result : ran.results) {
@@ -34,6 +39,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
     EXPECT_EQ(result.tolerance, is_matrix ? 1e-2 : 1e-5);
     EXPECT_FALSE(result.tolerance_is_loosened);
     EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm80" : "dense plain");
+    EXPECT_EQ(result.dense_kernel_reason, "MASKERADE_CUDNN is none");
     ASSERT_TRUE(result.times && result.oracle && result.fidelity && result.cost);
     EXPECT_GT(result.times->attend.median, 0);
     EXPECT_GT(result.cost->kv_bytes_touched, 0);
