@@ -58,7 +58,7 @@ struct StepSize {
 };
 // With a matrix unit, rows enough to multiply two row tiles at once, and blocks enough that loading
 // and storing the sums counts little.
-constexpr StepSize kMatrixStep{detail::kMatrixRows, kStepBlocks};
+constexpr StepSize kMatrixStep{detail::kMatrixRows, 2};
 StepSize step_size(std::int64_t head_dim) {
   return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
 }
@@ -149,8 +149,9 @@ class Attention {
         plan_(plan),
         threads_(threads),
         output_(output),
-        matrix_(MatrixTiles::serve(inputs, unit) ? std::make_unique<MatrixTiles>(inputs, unit)
-                                                 : nullptr),
+        unit_(MatrixTiles::serve(inputs, unit) ? unit : MatrixUnit::kNone),
+        matrix_(unit_ == MatrixUnit::kNone ? nullptr
+                                           : std::make_unique<MatrixTiles>(inputs, unit_)),
         value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
         step_(matrix_ ? kMatrixStep : step_size(inputs.shape.head_dim)),
         floats_(inputs, value_dim_),
@@ -298,6 +299,7 @@ class Attention {
   // Runs tasks that read the same keys: in turns, so that what one has read is in the cache for the
   // next. Each takes the same steps as it would alone.
   void run_gang(std::span<const Task> tasks, Scratch& scratch) {
+    const detail::MatrixSession session(unit_);
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
     for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
     const std::int64_t turn_keys =
@@ -492,6 +494,7 @@ class Attention {
   const Plan& plan_;
   const Threads& threads_;
   AttentionOutput& output_;
+  MatrixUnit unit_;
   std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
   std::int64_t value_dim_;                     // of a row of sums
   StepSize step_;

@@ -21,6 +21,9 @@ namespace HWY_NAMESPACE {
 constexpr float kSmallest = 0x1p-100F;
 constexpr float kLargest = 0x1p50F;
 constexpr std::int64_t kMostDim = 256;
+// Of the highest weight, as a power of 2. Pieces of lower weights would be denormals, each of which
+// takes longer than all the rest.
+constexpr int kLeastWeight = -100;
 constexpr std::int64_t kHalf = 16;  // elements between the two of a pair
 
 using BitsTag = hn::RebindToUnsigned<FloatTag>;
@@ -198,8 +201,8 @@ weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* 
   auto sum = hn::Zero(d);
   for (int tile = 0; tile < 2 * blocks; ++tile) {
     for (std::int64_t i = 0; i < kHalf; i += kLanes) {
-      auto a = exp2_of(hn::MulSub(hn::LoadU(d, scores + i), units, bases));
-      auto b = exp2_of(hn::MulSub(hn::LoadU(d, scores + kHalf + i), units, bases));
+      auto a = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + i), units, bases));
+      auto b = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + kHalf + i), units, bases));
       sum = hn::Add(sum, hn::Add(a, b));
       for (int piece = 0; piece < detail::kMostPieces; ++piece) {
         float* to = weights + piece * detail::kWeightPieceFloats + i;

@@ -8,88 +8,110 @@
 
 namespace maskerade::detail {
 
-// Calls body(left, right) for the pieces whose products are counted, the small ones first. A piece
-// is at most 2^-8 of the one before, so what is left out is at most 2^-24 of the product, as is
-// float32's rounding.
-template <class Body>
-void for_each_product(int left_pieces, int right_pieces, const Body& body) {
-  for (int order = std::min(left_pieces + right_pieces, kMostPieces + 1) - 2; order >= 0; --order) {
-    for (int left = 0; left <= order; ++left) {
-      if (left < left_pieces && order - left < right_pieces) body(left, order - left);
-    }
-  }
+// How many pieces of the left operand are multiplied with piece `right` of the right operand: those
+// of which the products count. A piece is at most 2^-7 of the one before; what is left out is below
+// 2^-22 of the product, and of either sign.
+inline int left_pieces_for(int right, int left_pieces) {
+  return std::min(left_pieces, kMostPieces - right);
 }
 
-// Tiles 0 ... 3 are sums, [row tile][column tile]; two left and two right tiles are multiplied.
-template <int kRowTiles, class Unit>
-void multiply_pair(Unit& unit,
-                   const float* left,
-                   std::int64_t row_tile_floats,
-                   const float* right) {
-  unit.template load<4>(left, kTileRowBytes);
-  unit.template load<6>(right, kTileRowBytes);
-  unit.template multiply_add<0, 4, 6>();
-  unit.template load<7>(right + kTileFloats, kTileRowBytes);
-  unit.template multiply_add<1, 4, 7>();
-  if constexpr (kRowTiles == 2) {
-    unit.template load<5>(left + row_tile_floats, kTileRowBytes);
-    unit.template multiply_add<2, 5, 6>();
-    unit.template multiply_add<3, 5, 7>();
-  }
-}
-
-template <int kRowTiles, class Unit>
-void load_sums(Unit& unit, const float* from, std::int64_t stride) {
-  const auto stride_bytes = stride * static_cast<std::int64_t>(sizeof(float));
-  unit.template load<0>(from, stride_bytes);
-  unit.template load<1>(from + kTileColumns, stride_bytes);
-  if constexpr (kRowTiles == 2) {
-    unit.template load<2>(from + kTileRows * stride, stride_bytes);
-    unit.template load<3>(from + kTileRows * stride + kTileColumns, stride_bytes);
-  }
-}
-
-template <int kRowTiles, class Unit>
-void store_sums(Unit& unit, float* to, std::int64_t stride) {
-  const auto stride_bytes = stride * static_cast<std::int64_t>(sizeof(float));
-  unit.template store<0>(to, stride_bytes);
-  unit.template store<1>(to + kTileColumns, stride_bytes);
-  if constexpr (kRowTiles == 2) {
-    unit.template store<2>(to + kTileRows * stride, stride_bytes);
-    unit.template store<3>(to + kTileRows * stride + kTileColumns, stride_bytes);
-  }
-}
-
-// A step's queries: kRowTiles row tiles of left operands.
-struct QueryTiles {
+// Left operands of one depth tile.
+struct LeftTiles {
   const float* first = nullptr;
-  std::int64_t piece_floats = 0;  // from one piece to the next
-  std::int64_t depth_tiles = 0;
+  std::int64_t piece_floats = 0;     // from one piece to the next
+  std::int64_t row_tile_floats = 0;  // from one row tile to the next
   int pieces = 0;
 };
 
-// scores[16 * kRowTiles][64] = queries . keys, `keys` as make_keys() leaves them.
-template <int kRowTiles, class Unit>
-void multiply_keys(Unit& unit, const QueryTiles& queries, const float* keys, float* scores) {
-  const std::int64_t row_tile_floats = queries.depth_tiles * kTileFloats;
-  for (int column = 0; column < 4; column += 2) {
-    unit.template clear<0>();
-    unit.template clear<1>();
-    unit.template clear<2>();
-    unit.template clear<3>();
-    for_each_product(queries.pieces, queries.pieces, [&](int left, int right) {
-      for (std::int64_t depth = 0; depth < queries.depth_tiles; ++depth) {
-        multiply_pair<kRowTiles>(
-            unit, queries.first + left * queries.piece_floats + depth * kTileFloats,
-            row_tile_floats,
-            keys + ((right * queries.depth_tiles + depth) * 4 + column) * kTileFloats);
-      }
-    });
-    store_sums<kRowTiles>(unit, scores + column * kTileColumns, kScoreStride);
+// Sums of kRowTiles row tiles and one column tile, in tiles kFirst and kFirst + 1.
+template <int kFirst, int kRowTiles, class Unit>
+struct ColumnSums {
+  Unit& unit;
+
+  void clear() {
+    unit.template clear<kFirst>();
+    if constexpr (kRowTiles == 2) unit.template clear<kFirst + 1>();
   }
+  // stride: elements from one row in memory to the next.
+  void load(const float* from, std::int64_t stride) {
+    unit.template load<kFirst>(from, stride * kBytes);
+    if constexpr (kRowTiles == 2) {
+      unit.template load<kFirst + 1>(from + kTileRows * stride, stride * kBytes);
+    }
+  }
+  void store(float* to, std::int64_t stride) {
+    unit.template store<kFirst>(to, stride * kBytes);
+    if constexpr (kRowTiles == 2) {
+      unit.template store<kFirst + 1>(to + kTileRows * stride, stride * kBytes);
+    }
+  }
+  // += left . right of one depth tile and all pieces that count. A piece of `right`, which comes
+  // from the second-level cache, is loaded once.
+  void add(const LeftTiles& left,
+           const float* right,
+           std::int64_t right_piece_floats,
+           int right_pieces) {
+    for (int j = 0; j < right_pieces; ++j, right += right_piece_floats) {
+      unit.template load<6>(right, kTileRowBytes);
+      const float* piece = left.first;
+      for (int i = left_pieces_for(j, left.pieces); i > 0; --i, piece += left.piece_floats) {
+        unit.template load<4>(piece, kTileRowBytes);
+        unit.template multiply_add<kFirst, 4, 6>();
+        if constexpr (kRowTiles == 2) {
+          unit.template load<5>(piece + left.row_tile_floats, kTileRowBytes);
+          unit.template multiply_add<kFirst + 1, 5, 6>();
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kBytes = sizeof(float);
+};
+
+// Calls begin(sums, c) and end(sums, c) for column tiles c < count, an even number. The sums of a
+// column end after those of the next have begun: stores that wait for their sums would keep the
+// next multiplications from starting.
+template <int kRowTiles, class Unit, class Begin, class End>
+void for_each_column(Unit& unit, std::int64_t count, const Begin& begin, const End& end) {
+  ColumnSums<0, kRowTiles, Unit> even{unit};
+  ColumnSums<2, kRowTiles, Unit> odd{unit};
+  for (std::int64_t column = 0; column < count; column += 2) {
+    begin(even, column);
+    if (column > 0) end(odd, column - 1);
+    begin(odd, column + 1);
+    end(even, column);
+  }
+  end(odd, count - 1);
 }
 
-// out[16 * kRowTiles][dim] += weights . values. weights: as softmax_step_in_pieces() leaves them,
+// scores[16 * kRowTiles][64 b ... 64 b + 64) = queries . keys of block b. queries: depth tile 0;
+// blocks: as make_keys() leaves them, in as many pieces.
+template <int kRowTiles, class Unit>
+void multiply_keys(Unit& unit,
+                   const LeftTiles& queries,
+                   std::span<const float* const> blocks,
+                   std::int64_t depth_tiles,
+                   float* scores) {
+  constexpr std::int64_t kBlockColumns = 4;
+  const auto begin = [&](auto& sums, std::int64_t column) {
+    sums.clear();
+    LeftTiles left = queries;
+    const float* right = blocks[static_cast<std::size_t>(column / kBlockColumns)] +
+                         column % kBlockColumns * kTileFloats;
+    for (std::int64_t depth = 0; depth < depth_tiles; ++depth) {
+      sums.add(left, right, depth_tiles * kBlockColumns * kTileFloats, queries.pieces);
+      left.first += kTileFloats;
+      right += kBlockColumns * kTileFloats;
+    }
+  };
+  for_each_column<kRowTiles>(unit, static_cast<std::int64_t>(blocks.size()) * kBlockColumns, begin,
+                             [&](auto& sums, std::int64_t column) {
+                               sums.store(scores + column * kTileColumns, kScoreStride);
+                             });
+}
+
+// out[16 * kRowTiles][dim] += weights . values. weights: as softmax_step_in_pieces() leaves them;
 // blocks[b]: the values of the step's block b as make_values() leaves them, in `pieces` pieces.
 // dim: see padded_dim().
 template <int kRowTiles, class Unit>
@@ -100,22 +122,22 @@ void add_weighted_values(Unit& unit,
                          std::int64_t dim,
                          float* out) {
   const std::int64_t column_tiles = dim / kTileColumns;
-  for (std::int64_t column = 0; column < column_tiles; column += 2) {
-    load_sums<kRowTiles>(unit, out + column * kTileColumns, dim);
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      for_each_product(kMostPieces, pieces, [&](int left, int right) {
-        for (std::int64_t depth = 0; depth < 2; ++depth) {
-          multiply_pair<kRowTiles>(
-              unit,
-              weights + left * kWeightPieceFloats +
-                  (2 * static_cast<std::int64_t>(b) + depth) * kTileFloats,
-              kStepKeyTiles * kTileFloats,
-              blocks[b] + ((2 * right + depth) * column_tiles + column) * kTileFloats);
-        }
-      });
+  const auto begin = [&](auto& sums, std::int64_t column) {
+    sums.load(out + column * kTileColumns, dim);
+    LeftTiles left{.first = weights,
+                   .piece_floats = kWeightPieceFloats,
+                   .row_tile_floats = kStepKeyTiles * kTileFloats,
+                   .pieces = kMostPieces};
+    for (const float* block : blocks) {
+      for (std::int64_t depth = 0; depth < 2; ++depth, left.first += kTileFloats) {
+        sums.add(left, block + (depth * column_tiles + column) * kTileFloats,
+                 2 * column_tiles * kTileFloats, pieces);
+      }
     }
-    store_sums<kRowTiles>(unit, out + column * kTileColumns, dim);
-  }
+  };
+  for_each_column<kRowTiles>(unit, column_tiles, begin, [&](auto& sums, std::int64_t column) {
+    sums.store(out + column * kTileColumns, dim);
+  });
 }
 
 }  // namespace maskerade::detail

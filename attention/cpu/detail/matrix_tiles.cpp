@@ -27,6 +27,13 @@ void with_unit(MatrixUnit kind, const Body& body) {
   }
 }
 
+// The tiles of operands.
+std::span<const float* const> behind_heads(std::span<const float* const> operands,
+                                           const float** tiles) {
+  for (std::size_t b = 0; b < operands.size(); ++b) tiles[b] = operands[b] + kHeadFloats;
+  return {tiles, operands.size()};
+}
+
 }  // namespace
 
 MatrixTiles::MatrixTiles(const AttentionInputs& inputs, MatrixUnit unit)
@@ -69,18 +76,19 @@ void MatrixTiles::score(const float* queries,
                         int rows,
                         std::span<const float* const> keys,
                         float* scores) const {
-  QueryTiles tiles{.depth_tiles = value_dim() / kTileDepth, .pieces = pieces_of(inputs_.q.dtype)};
+  const std::int64_t depth_tiles = value_dim() / kTileDepth;
   const std::int64_t row_tiles = (block_rows + kTileRows - 1) / kTileRows;
-  tiles.piece_floats = row_tiles * tiles.depth_tiles * kTileFloats;
-  tiles.first = queries + kHeadFloats + row / kTileRows * tiles.depth_tiles * kTileFloats;
+  const LeftTiles tiles{
+      .first = queries + kHeadFloats + row / kTileRows * depth_tiles * kTileFloats,
+      .piece_floats = row_tiles * depth_tiles * kTileFloats,
+      .row_tile_floats = depth_tiles * kTileFloats,
+      .pieces = pieces_of(inputs_.q.dtype)};
+  const float* blocks[kStepBlocks];
   with_unit(matrix_unit_, [&](auto& unit) {
-    for (std::size_t b = 0; b < keys.size(); ++b) {
-      float* block = scores + static_cast<std::int64_t>(b) * kPackedKeys;
-      if (rows > kTileRows) {
-        multiply_keys<2>(unit, tiles, keys[b] + kHeadFloats, block);
-      } else {
-        multiply_keys<1>(unit, tiles, keys[b] + kHeadFloats, block);
-      }
+    if (rows > kTileRows) {
+      multiply_keys<2>(unit, tiles, behind_heads(keys, blocks), depth_tiles, scores);
+    } else {
+      multiply_keys<1>(unit, tiles, behind_heads(keys, blocks), depth_tiles, scores);
     }
   });
 }
@@ -95,14 +103,12 @@ void MatrixTiles::add(const float* weights,
     if (scale[r] != 1) widen_scaled(DType::kFloat32, out + r * dim, dim, scale[r], out + r * dim);
   }
   const float* blocks[kStepBlocks];
-  for (std::size_t b = 0; b < values.size(); ++b) blocks[b] = values[b] + kHeadFloats;
-  const std::span<const float* const> used(blocks, values.size());
   const int pieces = pieces_of(inputs_.v.dtype);
   with_unit(matrix_unit_, [&](auto& unit) {
     if (rows > kTileRows) {
-      add_weighted_values<2>(unit, weights, used, pieces, dim, out);
+      add_weighted_values<2>(unit, weights, behind_heads(values, blocks), pieces, dim, out);
     } else {
-      add_weighted_values<1>(unit, weights, used, pieces, dim, out);
+      add_weighted_values<1>(unit, weights, behind_heads(values, blocks), pieces, dim, out);
     }
   });
 }

@@ -37,6 +37,8 @@ class MatrixTiles : public TileForm {
 
   // Logits are unit() * score, in units of log 2.
   float unit() const { return unit_; }
+  // The thread that multiplies holds a MatrixSession meanwhile.
+
   // scores[rows][kScoreStride]: rows row ... row + rows - 1 of a block's `block_rows` with each of
   // the keys. row: a multiple of kMatrixRows; rows <= kMatrixRows, rounded up to whole row tiles in
   // memory.

@@ -25,7 +25,31 @@ bool machine_has_amx() {
   return (d & kBFloat16) != 0 && (d & kTiles) != 0;
 }
 
+// What the processor reads as the shape of its tiles.
+struct TileShapes {
+  std::uint8_t palette = 1;
+  std::uint8_t start_row = 0;
+  std::array<std::uint8_t, 14> reserved{};
+  std::array<std::uint16_t, 16> row_bytes{};
+  std::array<std::uint8_t, 16> rows{};
+};
+static_assert(sizeof(TileShapes) == 64);
+
 }  // namespace
+
+MatrixSession::MatrixSession(MatrixUnit unit) : unit_(unit) {
+  if (unit_ != MatrixUnit::kAmx) return;
+  TileShapes shapes;
+  for (std::size_t t = 0; t < 8; ++t) {
+    shapes.row_bytes[t] = kTileRowBytes;
+    shapes.rows[t] = kTileRows;
+  }
+  asm volatile("ldtilecfg %0" : : "m"(shapes));
+}
+
+MatrixSession::~MatrixSession() {
+  if (unit_ == MatrixUnit::kAmx) asm volatile("tilerelease");
+}
 
 bool amx_is_usable() {
   static const bool kUsable = machine_has_amx() && system_grants_tiles();

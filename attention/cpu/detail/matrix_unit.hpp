@@ -39,29 +39,21 @@ bool amx_is_usable();
 // The unit of the instruction set in use, see use_instruction_set().
 MatrixUnit matrix_unit_in_use();
 
-// While an object lives, its thread uses the tiles.
+// While an object lives, its thread may use the unit.
+class MatrixSession {
+ public:
+  explicit MatrixSession(MatrixUnit unit);
+  ~MatrixSession();
+  MatrixSession(const MatrixSession&) = delete;
+  MatrixSession& operator=(const MatrixSession&) = delete;
+
+ private:
+  MatrixUnit unit_;
+};
+
+// The machine's tiles, within a session.
 class AmxUnit {
  public:
-  AmxUnit() {
-    // Palette 1: every tile with all its rows.
-    struct {
-      std::uint8_t palette = 1;
-      std::uint8_t start_row = 0;
-      std::array<std::uint8_t, 14> reserved{};
-      std::array<std::uint16_t, 16> row_bytes{};
-      std::array<std::uint8_t, 16> rows{};
-    } tiles;
-    static_assert(sizeof(tiles) == 64);
-    for (std::size_t t = 0; t < 8; ++t) {
-      tiles.row_bytes[t] = kTileRowBytes;
-      tiles.rows[t] = kTileRows;
-    }
-    asm volatile("ldtilecfg %0" : : "m"(tiles));
-  }
-  ~AmxUnit() { asm volatile("tilerelease"); }
-  AmxUnit(const AmxUnit&) = delete;
-  AmxUnit& operator=(const AmxUnit&) = delete;
-
   template <int kTile>
   void clear() {
     asm volatile("tilezero %%tmm%c0" : : "i"(kTile));

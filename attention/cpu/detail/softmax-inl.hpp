@@ -25,10 +25,12 @@ constexpr int kMaxStepRows = 64;
 
 // 2^x for x <= 0. The polynomial is 2^f on the interval of f with a relative error below 9.2e-8
 // (least maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. Below 2^-126 the
-// result is some value below 2^-126, and for x <= -127 it is 0. NaN stays NaN.
+// result is some value below 2^-126, and for x <= -127 it is 0. For x < kLeast > -126 it is 0. NaN
+// stays NaN.
 #if HWY_TARGET <= HWY_AVX3
 
 // With an instruction for the fraction and one for the exponent; both take -inf.
+template <int kLeast = -126>
 HWY_INLINE FloatVector exp2_of(FloatVector x) {
   constexpr int kFloor = 1;
   const FloatTag d;
@@ -40,12 +42,13 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.6931513F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
   // Denormal results would each take longer than all the rest. NaN is not below: it stays.
-  const __mmask16 is_kept = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
+  const __mmask16 is_kept = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(float{kLeast}), _CMP_NLT_UQ);
   return FloatVector{_mm512_maskz_scalef_ps(is_kept, p.raw, x.raw)};
 }
 
 #else
 
+template <int kLeast = -126>
 HWY_INLINE FloatVector exp2_of(FloatVector x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> bits;
@@ -62,7 +65,10 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.693147004F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
-  const auto power = hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
+  auto power = hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
+  if constexpr (kLeast > -126) {
+    power = hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, float{kLeast})), power);
+  }
   return hn::IfThenElse(hn::IsNaN(x), x, power);
 }
 
