@@ -13,6 +13,7 @@
 #include <string>
 #include <tuple>
 
+#include "attention/cpu/detail/attend_with.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -64,6 +65,17 @@ AttentionOutput attend_by(Kernel kernel,
   AttentionOutput output;
   const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
   attend(inputs, plan, Threads(threads), output);
+  return output;
+}
+
+AttentionOutput attend_with_unit(detail::MatrixUnit unit,
+                                 Kernel kernel,
+                                 const AttentionInputs& inputs,
+                                 const Mask& mask,
+                                 int threads) {
+  AttentionOutput output;
+  const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
+  detail::attend_with(unit, inputs, plan, Threads(threads), output);
   return output;
 }
 

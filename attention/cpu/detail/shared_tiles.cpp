@@ -18,15 +18,13 @@ constexpr std::int32_t kSharedFrom = 3;
 
 SharedTiles::SharedTiles(const AttentionInputs& inputs,
                          const Plan& plan,
-                         std::int64_t value_dim,
+                         const TileForm& form,
                          int workers)
     : inputs_(inputs),
       plan_(plan),
+      form_(form),
       shared_bytes_(std::min(kMostBytes, workers * kWorkerBytes)),
-      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys),
-      key_floats_(kPackedKeys * inputs.shape.head_dim),
-      value_floats_(kPackedKeys * value_dim),
-      value_dim_(value_dim) {}
+      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys) {}
 
 // A tile with all its keys, in order: its number, or -1.
 std::int64_t SharedTiles::whole_tile(const KeyBlock& block) const {
@@ -40,8 +38,8 @@ Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   const auto group = [&](std::int64_t r) {
     return group_of(blocks[static_cast<std::size_t>(r)], inputs_.shape);
   };
-  const std::int64_t group_bytes =
-      tiles_ * (key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t group_bytes = tiles_ * (form_.key_floats() + form_.value_floats()) *
+                                   static_cast<std::int64_t>(sizeof(float));
   const std::int64_t last = group(begin) + std::max<std::int64_t>(1, shared_bytes_ / group_bytes);
   Chunk chunk{begin, begin};
   while (chunk.end < static_cast<std::int64_t>(blocks.size()) && group(chunk.end) < last) {
@@ -67,8 +65,9 @@ void SharedTiles::choose_slots(const Chunk& chunk) {
       if (tile >= 0) ++slots_[static_cast<std::size_t>(base + tile)];
     }
   }
-  const std::int64_t limit = std::max<std::int64_t>(
-      1, kMostBytes / ((key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float))));
+  const std::int64_t limit =
+      std::max<std::int64_t>(1, kMostBytes / ((form_.key_floats() + form_.value_floats()) *
+                                              static_cast<std::int64_t>(sizeof(float))));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const auto slot = static_cast<std::int64_t>(sources_.size());
     const bool keep = slots_[i] >= kSharedFrom && slot < limit;
@@ -84,22 +83,26 @@ void SharedTiles::fill_slot(std::int64_t slot) {
   const Source& source = sources_[static_cast<std::size_t>(slot)];
   const std::int64_t first = source.tile * kPackedKeys;
   const std::int64_t count = std::min(kPackedKeys, inputs_.shape.key_len - first);
-  pack_keys(inputs_.k, source.batch, source.kv_head, first, static_cast<int>(count),
-            keys_.get() + slot * key_floats_);
-  for (std::int64_t j = 0; value_floats_ > 0 && j < count; ++j) {
-    widen_padded(inputs_.v.dtype, inputs_.v.row(source.batch, source.kv_head, first + j),
-                 inputs_.shape.head_dim, value_dim_,
-                 values_.get() + slot * value_floats_ + j * value_dim_);
+  const void* rows[kPackedKeys];
+  const std::span<const void* const> used(rows, static_cast<std::size_t>(count));
+  for (std::int64_t j = 0; j < count; ++j) {
+    rows[j] = inputs_.k.row(source.batch, source.kv_head, first + j);
   }
+  form_.make_keys(used, keys_.get() + slot * form_.key_floats());
+  if (form_.value_floats() == 0) return;
+  for (std::int64_t j = 0; j < count; ++j) {
+    rows[j] = inputs_.v.row(source.batch, source.kv_head, first + j);
+  }
+  form_.make_values(used, values_.get() + slot * form_.value_floats());
 }
 
 void SharedTiles::prepare(const Chunk& chunk, const Threads& threads) {
   choose_slots(chunk);
   const auto slots = static_cast<std::int64_t>(sources_.size());
   if (slots > capacity_) {
-    keys_ = aligned_floats(static_cast<std::size_t>(slots * key_floats_));
-    if (value_floats_ > 0)
-      values_ = aligned_floats(static_cast<std::size_t>(slots * value_floats_));
+    keys_ = aligned_floats(static_cast<std::size_t>(slots * form_.key_floats()));
+    if (form_.value_floats() > 0)
+      values_ = aligned_floats(static_cast<std::size_t>(slots * form_.value_floats()));
     capacity_ = slots;
   }
   threads.for_each(slots, [&](std::int64_t slot, int) { fill_slot(slot); });
@@ -111,8 +114,8 @@ SharedTiles::Tile SharedTiles::find(const RowBlock& rows, const KeyBlock& block)
   const std::int64_t group = group_of(rows, inputs_.shape) - first_group_;
   const std::int32_t slot = slots_[static_cast<std::size_t>(group * tiles_ + tile)];
   if (slot < 0) return {};
-  return {keys_.get() + slot * key_floats_,
-          value_floats_ > 0 ? values_.get() + slot * value_floats_ : nullptr};
+  return {keys_.get() + slot * form_.key_floats(),
+          form_.value_floats() > 0 ? values_.get() + slot * form_.value_floats() : nullptr};
 }
 
 }  // namespace maskerade::detail
