@@ -50,7 +50,8 @@ void describe_cuda(const CheckSpec& check, CellResult& result);
 
 // run_cell on the device: maskers select there where they can; where one runs on the CPU, copying
 // its mask to the device is part of the timed selection. Plan, attend, the dense reference and a
-// selection on the device alone are timed by events, each with a cold second-level cache. Fidelity and the oracle's check are those of the CPU.
+// selection on the device alone are timed by events, each with a cold second-level cache. Fidelity
+// and the oracle's check are those of the CPU.
 void run_cuda_cell(const CudaCellContext& context,
                    const Pipeline& pipeline,
                    std::optional<Kernel> kernel,
