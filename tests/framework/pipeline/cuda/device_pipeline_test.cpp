@@ -150,6 +150,17 @@ TEST(DevicePipeline, SinkAndLocalAreTheCpus) {
   }
 }
 
+TEST(DevicePipeline, StridedIsTheCpus) {
+  SKIP_WITHOUT_DEVICE();
+  for (const RandomProblem& problem : problems()) {
+    for (const char* stride : {"1", "7", "64", "1000"}) {
+      for (const char* offset : {"0", "3", "100"}) {
+        expect_the_cpus_mask({use("strided", {{"", {stride}}, {"offset", {offset}}})}, problem);
+      }
+    }
+  }
+}
+
 TEST(DevicePipeline, OracleTopKIsTheCpus) {
   SKIP_WITHOUT_DEVICE();
   for_each_problem({{"0"}, {"1"}, {"33"}, {"20%"}, {"100%"}, {"15% of visible"}},
@@ -235,24 +246,26 @@ TEST(DevicePipeline, BlockMeanTopKIsTheCpus) {
 TEST(DevicePipeline, AMaskerWithoutADevicePathRunsOnTheCpuAmongTheOthers) {
   SKIP_WITHOUT_DEVICE();
   for (const RandomProblem& problem : problems()) {
-    expect_the_cpus_mask({use("strided", {{"", {"7"}}})}, problem, "cpu, uploaded");
+    expect_the_cpus_mask({use("dilated_window", {{"", {"7"}}})}, problem, "cpu, uploaded");
     expect_the_cpus_mask({}, problem, "cpu, uploaded");
   }
   for_each_problem({{"0"}, {"1"}, {"2"}}, [](const RandomProblem& problem, const auto& which) {
     if (which[0] == "0") {
-      expect_the_cpus_mask({use("strided", {{"", {"7"}}}), use("oracle_topk", {{"", {"10%"}}})},
-                           problem, "cuda; cpu, uploaded: strided");
+      expect_the_cpus_mask(
+          {use("dilated_window", {{"", {"7"}}}), use("oracle_topk", {{"", {"10%"}}})}, problem,
+          "cuda; cpu, uploaded: dilated_window");
     } else if (which[0] == "1") {
-      expect_the_cpus_mask({use("sink", {{"", {"2"}}}), use("oracle_topk", {{"", {"10%"}}}),
-                            use("strided", {{"", {"7"}}}), use("oracle_topk", {{"", {"5%"}}}),
-                            use("adaptive_sampling", {{"", {"20%"}}, {"delta", {"20%"}}}),
-                            use("local", {{"", {"5"}}})},
-                           problem, "cuda; cpu, uploaded: strided, adaptive_sampling");
+      expect_the_cpus_mask(
+          {use("sink", {{"", {"2"}}}), use("oracle_topk", {{"", {"10%"}}}),
+           use("dilated_window", {{"", {"7"}}}), use("oracle_topk", {{"", {"5%"}}}),
+           use("adaptive_sampling", {{"", {"20%"}}, {"delta", {"20%"}}}),
+           use("local", {{"", {"5"}}})},
+          problem, "cuda; cpu, uploaded: dilated_window, adaptive_sampling");
     } else if (problem.inputs.shape.key_len > 1) {
       expect_the_cpus_mask({use("random_sampling", {{"", {"30%"}}, {"local_offset", {"60%"}}}),
-                            use("strided", {{"", {"9"}}}),
+                            use("dilated_window", {{"", {"9"}}}),
                             use("random_sampling", {{"", {"30%"}}, {"init_offset", {"60%"}}})},
-                           problem, "cuda; cpu, uploaded: strided");
+                           problem, "cuda; cpu, uploaded: dilated_window");
     }
   });
 }
