@@ -251,16 +251,16 @@ CudaPipeline CudaAttention::take(PreparedPipeline prepared) {
 
 CudaMask CudaAttention::select(const CudaPipeline& pipeline, const Threads& threads) {
   const CudaPipeline::State& state = *pipeline.state_;
-  return CudaMask(std::make_unique<CudaMask::State>(CudaMask::State{
-      state.on_device.select(threads), state.prepared.inputs().visibility}));
+  return CudaMask(std::make_unique<CudaMask::State>(
+      CudaMask::State{state.on_device.select(threads), state.prepared.inputs().visibility}));
 }
 
 void CudaAttention::synchronize() { state_->stream.synchronize(); }
 
 CudaMask CudaAttention::upload(const Mask& mask) {
   check_fit(mask, state_->shape);
-  return CudaMask(std::make_unique<CudaMask::State>(CudaMask::State{
-      DeviceSelection::upload(mask, state_->stream.get()), mask.visibility()}));
+  return CudaMask(std::make_unique<CudaMask::State>(
+      CudaMask::State{DeviceSelection::upload(mask, state_->stream.get()), mask.visibility()}));
 }
 
 CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel) {

@@ -108,8 +108,8 @@ class CudaAttention {
   CudaAttention(const CudaAttention&) = delete;
   CudaAttention& operator=(const CudaAttention&) = delete;
 
-  // Takes a pipeline that was prepared on the same inputs, and copies what its maskers' indexes want
-  // on the device. Waits.
+  // Takes a pipeline that was prepared on the same inputs, and copies what its maskers' indexes
+  // want on the device. Waits.
   CudaPipeline take(PreparedPipeline prepared);
   // Enqueues the selection: the mask that the pipeline selects on the CPU. Waits for what a masker
   // on the CPU needs alone. Throws PluginError when a masker fails.

@@ -155,7 +155,8 @@ struct CellResult {
   CellStatus status = CellStatus::kOk;
   std::string reason;  // of a status other than ok
   std::string device;
-  // Where the maskers ran, when it is not `device`: "cpu, uploaded"; else empty.
+  // Of a cell on cuda: where the maskers ran: "cuda", "cpu, uploaded", or "cuda; cpu, uploaded:
+  // NAME, NAME"; else empty.
   std::string selection_device;
   std::string kernel;      // as asked for: "auto" or a kernel's name
   std::string kernel_mix;  // the kernels that ran, see Plan::kernel_mix; empty when none did

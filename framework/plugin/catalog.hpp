@@ -58,7 +58,8 @@ class Catalog {
   // (PluginError names the file and the remedy): the file is there; it is a shared library; it
   // exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
   // functions, id and texts present; the parameter table agrees with itself; the index and
-  // cuda extensions, if any, are whole; the id is not taken. Loading the same file again does nothing.
+  // cuda extensions, if any, are whole; the id is not taken. Loading the same file again does
+  // nothing.
   const MaskerType& load(const std::filesystem::path& library);
   // Loads every *.so of a folder, by name. A folder that is not there is an error when required.
   void load_folder(const std::filesystem::path& folder, bool required);

@@ -105,8 +105,7 @@ const maskerade_cuda_extension* cuda_extension() {
     made.bounds = [](const void* masker, const maskerade_cuda_call* call,
                      maskerade_cuda_bounds* bounds) {
       std::optional<maskerade_cuda_bounds> stated;
-      guarded(nullptr, 0,
-              [&] { stated = static_cast<const Type*>(masker)->device_bounds(*call); });
+      guarded(nullptr, 0, [&] { stated = static_cast<const Type*>(masker)->device_bounds(*call); });
       if (stated) *bounds = *stated;
       return stated ? 1 : 0;
     };

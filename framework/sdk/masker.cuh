@@ -251,8 +251,7 @@ struct PoolScores {
   // i: (set of heads, query, candidate).
   MASKERADE_KERNEL void operator()(std::int64_t i) const {
     const std::int64_t set = i / length / queries;
-    const std::int64_t at =
-        (set * together * queries + i / length % queries) * stride + i % length;
+    const std::int64_t at = (set * together * queries + i / length % queries) * stride + i % length;
     float pooled = scores[at];
     for (std::int64_t head = 1; head < together; ++head) {
       const float score = scores[at + head * queries * stride];

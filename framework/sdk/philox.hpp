@@ -60,11 +60,11 @@ struct RandomKey {
 class RandomWords {
  public:
   MASKERADE_SDK_ANYWHERE explicit RandomWords(const RandomKey& key) {
-    const PhiloxWords first = philox({{key.stream, key.layer, key.batch, key.head}},
-                                     static_cast<std::uint32_t>(key.seed),
-                                     static_cast<std::uint32_t>(key.seed >> 32));
-    const PhiloxWords second = philox({{key.purpose, first.words[2], first.words[3], 0}},
-                                      first.words[0], first.words[1]);
+    const PhiloxWords first =
+        philox({{key.stream, key.layer, key.batch, key.head}}, static_cast<std::uint32_t>(key.seed),
+               static_cast<std::uint32_t>(key.seed >> 32));
+    const PhiloxWords second =
+        philox({{key.purpose, first.words[2], first.words[3], 0}}, first.words[0], first.words[1]);
     key0_ = second.words[0];
     key1_ = second.words[1];
     salt_ = second.words[2];

@@ -41,9 +41,8 @@ class OracleTopK final : public sdk::ScoreMasker {
     return sdk::bounds_of_pieces(call, keys, 1, 1);
   }
   void select_on_device(const maskerade_cuda_call& call) const {
-    maskerade::oracle_topk::select_on_device(
-        call, {budget().keys().value(), budget().is_total(), sharing().together(call.shape),
-               sharing().sum});
+    maskerade::oracle_topk::select_on_device(call, {budget().keys().value(), budget().is_total(),
+                                                    sharing().together(call.shape), sharing().sum});
   }
 #endif
 };

@@ -15,8 +15,8 @@ void select_pooled(const maskerade_cuda_call& call,
   const std::int64_t queries = call.shape.query_len;
   const std::int64_t stride = (call.shape.key_len + 63) / 64 * 64;
   const std::int64_t together = options.together;
-  const std::int64_t most = device::smaller(
-      queries, device::larger<std::int64_t>(kMostScores / (stride * together), 1));
+  const std::int64_t most =
+      device::smaller(queries, device::larger<std::int64_t>(kMostScores / (stride * together), 1));
   auto* const scores = device::allocate<float>(call, together * most * stride);
   for (std::int64_t set = 0; set < call.shape.batch * call.shape.query_heads; set += together) {
     for (std::int64_t first = 0; first < queries; first += most) {

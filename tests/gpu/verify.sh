@@ -29,7 +29,7 @@ else
   "$root/maskerade" build all || exit 2
   cmake -S "$root" -B "$root/build/release" -DMASKERADE_BUILD_TESTS=ON >"$results/cmake.log" &&
     cmake --build "$root/build/release" --target cuda_tensor_test device_mask_test \
-      cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
+      device_pipeline_test cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
   bin=$root/build/release/bin
 fi
 # NVIDIA's libraries that came with PyTorch: after those of the machine and of FOLDER.
@@ -64,7 +64,7 @@ fi
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,temperature.gpu --format=csv \
   >"$results/clocks_before.csv" 2>&1 || true
 
-for test in cuda_tensor_test device_mask_test cuda_attention_test; do
+for test in cuda_tensor_test device_mask_test device_pipeline_test cuda_attention_test; do
   log=$results/$test.log
   within 90 "$bin/$test" >"$log" 2>&1
   code=$?

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "framework/mask/cuda/mask_bounds.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
+#include "framework/mask/cuda/mask_bounds.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
 #include "framework/tensor/shape.hpp"
 

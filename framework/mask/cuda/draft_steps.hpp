@@ -55,8 +55,7 @@ struct ReadMask {
     const std::int64_t slice = source_slice(row / to.query_len);
     to.bits[i] = from.word(slice, row % to.query_len, i % to.words);
     if (to.sampled_bits == nullptr) return;
-    to.sampled_bits[i] =
-        from.support_word(slice, row % to.query_len, i % to.words) & ~to.bits[i];
+    to.sampled_bits[i] = from.support_word(slice, row % to.query_len, i % to.words) & ~to.bits[i];
   }
 };
 

@@ -91,17 +91,16 @@ DeviceMask MaskDraft::finish(const cuda::MaskBounds& bounds, std::uint32_t* faul
   mask.partial_offsets_ = {tile_rows + 1, stream_};
   mask.partial_ = {bounds.partial_tiles * view.tile_height(), stream_};
   const DeviceBuffer<std::uint8_t> states(tile_rows * view.tiles(), stream_);
-  cuda::pack_draft(
-      {.lengths = view, .bits = rows_.bits, .batch = view.batch, .heads = view.heads},
-      {.states = states.data(),
-       .any = mask.any_.data(),
-       .full = mask.full_.data(),
-       .ranks = mask.ranks_.data(),
-       .partial_offsets = mask.partial_offsets_.data(),
-       .partial = mask.partial_.data(),
-       .capacity = mask.partial_.size(),
-       .overflow = reinterpret_cast<std::int32_t*>(faults)},
-      stream_);
+  cuda::pack_draft({.lengths = view, .bits = rows_.bits, .batch = view.batch, .heads = view.heads},
+                   {.states = states.data(),
+                    .any = mask.any_.data(),
+                    .full = mask.full_.data(),
+                    .ranks = mask.ranks_.data(),
+                    .partial_offsets = mask.partial_offsets_.data(),
+                    .partial = mask.partial_.data(),
+                    .capacity = mask.partial_.size(),
+                    .overflow = reinterpret_cast<std::int32_t*>(faults)},
+                   stream_);
   view.any = mask.any_.data();
   view.full = mask.full_.data();
   view.ranks = mask.ranks_.data();

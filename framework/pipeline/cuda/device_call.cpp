@@ -133,32 +133,30 @@ struct DeviceServices {
               return status_of(call, [&](DeviceCall& host) {
                 host.require_declared(MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_ACTIVE, "draw");
                 const maskerade_cuda_rows& rows = call->rows;
-                cuda::add_draw(
-                    {.select = {.count = cuda::detail::rows_in(rows),
-                                .begins = key_begins,
-                                .ends = key_ends,
-                                .visible = rows.visible_ends,
-                                .visible_count = rows.query_len,
-                                .key_len = rows.key_len,
-                                .excluded = rows.bits,
-                                .also_excluded = rows.sampled_bits,
-                                .words = rows.words,
-                                .counts = counts},
-                     .ranks = {.key = {.seed = call->seed,
-                                       .stream = call->place,
-                                       .layer = static_cast<std::uint32_t>(call->layer),
-                                       .purpose = purpose},
-                               .heads = rows.heads,
-                               .query_len = rows.query_len,
-                               .positions = rows.positions},
-                     .rows = rows,
-                     .probabilities = probabilities},
-                    host.stream_);
+                cuda::add_draw({.select = {.count = cuda::detail::rows_in(rows),
+                                           .begins = key_begins,
+                                           .ends = key_ends,
+                                           .visible = rows.visible_ends,
+                                           .visible_count = rows.query_len,
+                                           .key_len = rows.key_len,
+                                           .excluded = rows.bits,
+                                           .also_excluded = rows.sampled_bits,
+                                           .words = rows.words,
+                                           .counts = counts},
+                                .ranks = {.key = {.seed = call->seed,
+                                                  .stream = call->place,
+                                                  .layer = static_cast<std::uint32_t>(call->layer),
+                                                  .purpose = purpose},
+                                          .heads = rows.heads,
+                                          .query_len = rows.query_len,
+                                          .positions = rows.positions},
+                                .rows = rows,
+                                .probabilities = probabilities},
+                               host.stream_);
               });
             },
         .count_work =
-            [](const maskerade_cuda_call* call, std::int64_t keys_scored,
-               std::int64_t bytes_read) {
+            [](const maskerade_cuda_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
               DeviceCall& host = *static_cast<DeviceCall*>(call->self);
               host.keys_scored_ += keys_scored;
               host.bytes_read_ += bytes_read;

@@ -211,15 +211,14 @@ DeviceSelection DevicePipeline::select(const Threads& threads) const {
                     static_cast<std::uint32_t>(i), stream_);
     call.set_indexes(stage.indexes.data(), stage.index_stride);
     call.select(*draft);
-    MaskerReport& report =
-        made.reports_.emplace_back(prepared_->instances()[i].report(inputs));
+    MaskerReport& report = made.reports_.emplace_back(prepared_->instances()[i].report(inputs));
     report.keys_scored = call.keys_scored();
     report.bytes_read = call.bytes_read();
     for (auto& kept : call.take_uploads()) made.uploads_.push_back(std::move(kept));
     mark();
   }
-  made.mask_ = draft ? draft->finish(made.bounds_, made.faults_.data() + count)
-                     : std::move(*uploaded);
+  made.mask_ =
+      draft ? draft->finish(made.bounds_, made.faults_.data() + count) : std::move(*uploaded);
   return made;
 }
 

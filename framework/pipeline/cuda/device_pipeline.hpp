@@ -41,7 +41,7 @@ class DeviceSelection {
   DeviceMask mask_;
   cuda::MaskBounds bounds_;
   std::vector<MaskerReport> reports_;
-  std::vector<CudaEvent> borders_;  // of the maskers; none: their times stand in the reports
+  std::vector<CudaEvent> borders_;      // of the maskers; none: their times stand in the reports
   DeviceBuffer<std::uint32_t> faults_;  // [maskers + 1]: what went wrong in each, and in packing
   std::vector<std::vector<std::byte>> uploads_;
 };

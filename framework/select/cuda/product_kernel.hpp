@@ -42,8 +42,8 @@ class ProductKernel {
   MASKERADE_DEVICE void run() {
     const std::int64_t key_block = lane_.block() % key_blocks(job_);
     const std::int64_t vector_block = lane_.block() / key_blocks(job_) % vector_blocks(job_);
-    const std::int64_t group = job_.first / job_.group_vectors +
-                               lane_.block() / key_blocks(job_) / vector_blocks(job_);
+    const std::int64_t group =
+        job_.first / job_.group_vectors + lane_.block() / key_blocks(job_) / vector_blocks(job_);
     first_ = larger(job_.first, group * job_.group_vectors) + vector_block * kVectors;
     const std::int64_t last =
         smaller(smaller(job_.last, (group + 1) * job_.group_vectors), first_ + kVectors);

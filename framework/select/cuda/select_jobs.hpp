@@ -17,8 +17,8 @@ namespace maskerade::cuda {
 // Vectors of a group read the same keys; group g has vectors [g * group_vectors, ...).
 struct ProductJob {
   const void* vectors = nullptr;  // vector v begins at v * dim
-  const void* keys = nullptr;     // key j of group g begins at g * key_group_stride + j * key_stride
-  std::int64_t key_stride = 0;    // elements
+  const void* keys = nullptr;   // key j of group g begins at g * key_group_stride + j * key_stride
+  std::int64_t key_stride = 0;  // elements
   std::int64_t key_group_stride = 0;
   std::int64_t group_vectors = 1;
   std::int64_t first = 0;  // vectors [first, last)

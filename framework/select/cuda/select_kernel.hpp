@@ -140,8 +140,7 @@ class SelectKernel {
         same_total += totals_[kWarps + w];
       }
       // All the better ones, and of the others the first of_last_rank_.
-      std::int64_t before = taken_before + better_so_far +
-                            smaller(same_so_far, of_last_rank_) -
+      std::int64_t before = taken_before + better_so_far + smaller(same_so_far, of_last_rank_) -
                             smaller(last_before, of_last_rank_);
       MASKERADE_UNROLL
       for (int i = 0; i < kHalvesAWarp; ++i) {
@@ -298,7 +297,8 @@ class CountKernel {
     if (count != 0) lane_.atomic_add(total_, count);
     lane_.sync();
     if (lane_.thread() != 0) return;
-    job_.counts[row] = job_.is_complement ? larger<std::int64_t>(end - begin, 0) - *total_ : *total_;
+    job_.counts[row] =
+        job_.is_complement ? larger<std::int64_t>(end - begin, 0) - *total_ : *total_;
   }
 
  private:

@@ -45,7 +45,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
     EXPECT_GT(result.cost->kv_bytes_touched, 0);
     EXPECT_LE(result.oracle->error, result.tolerance);
     if (result.pipeline == "dense") continue;
-    EXPECT_EQ(result.selection_device, "cpu, uploaded");
+    EXPECT_EQ(result.selection_device, "cuda");
     EXPECT_TRUE(result.times->select && result.times->plan);
     if (result.pipeline == "everything") {
       EXPECT_EQ(result.counts->density, 1);
@@ -88,6 +88,52 @@ TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
     EXPECT_NEAR(cpu.fidelity->rel_l2_error, cuda.fidelity->rel_l2_error, 1e-2);
     EXPECT_EQ(cpu.selection_device, "");
   }
+}
+
+TEST(CudaCell, SaysWhereItsMaskersRan) {
+  Experiment experiment = experiment_of(
+      "name: where\n"
+      "workload: {source: {kind: gaussian}, query_heads: 4, kv_heads: 2, query_len: 70, key_len: "
+      "150,\n"
+      "           head_dim: 64, dtype: bfloat16, causal: true}\n"
+      "pipelines:\n"
+      "  device: [{sink: 4}, {local: 8}, {oracle_topk: 10%}, {random_sampling: 10%}]\n"
+      "  indexed: [{quest: 20%}, {block_mean_topk: {budget: 20%, block: 16}}]\n"
+      "  uploaded: [{dilated_window: 5}]\n"
+      "  mixed: [{sink: 4}, {dilated_window: 5}, {oracle_topk: 10%}]\n"
+      "  routed: {maskers: [{sink: 4}], overrides: [{heads: [1], use: dense}]}\n"
+      "measure: {budget: 1ms}\n");
+  const Ran cpu = run_all(experiment);
+  experiment.devices = {"cuda"};
+  const Ran cuda = run_all(experiment);
+  const std::pair<const char*, const char*> expected[] = {
+      {"device", "cuda"},
+      {"indexed", "cuda"},
+      {"uploaded", "cpu, uploaded"},
+      {"mixed", "cuda; cpu, uploaded: dilated_window"},
+      {"routed", "cpu, uploaded"}};
+  for (const auto& [pipeline, where] : expected) {
+    SCOPED_TRACE(pipeline);
+    const CellResult& result = cuda.find(pipeline, "cuda");
+    EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+    EXPECT_EQ(result.selection_device, where);
+    EXPECT_EQ(result.counts->active_entries, cpu.find(pipeline).counts->active_entries);
+    EXPECT_EQ(result.counts->sampled_entries, cpu.find(pipeline).counts->sampled_entries);
+    EXPECT_GT(result.times->select->median, 0);
+  }
+}
+
+TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
+  const Ran ran = run_all(experiment_of(
+      "name: understated\n"
+      "workload: {source: {kind: gaussian}, query_len: 70, key_len: 300, head_dim: 64, dtype: "
+      "bfloat16}\n"
+      "pipelines: {p: [{understated: bits}]}\n"
+      "devices: [cuda]\n"
+      "measure: {budget: 1ms}\n"));
+  EXPECT_EQ(ran.find("p", "cuda").status, CellStatus::kFailed);
+  EXPECT_EQ(ran.find("p", "cuda").reason,
+            "the pipeline's maskers added more on the device than their bounds() had stated");
 }
 
 TEST(CudaCell, StatedGuaranteesAreCheckedToo) {

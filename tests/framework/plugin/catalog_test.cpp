@@ -162,8 +162,9 @@ INSTANTIATE_TEST_SUITE_P(
             "keys"},
         Refused{"half_index", "a function of its index extension is NULL; all five are needed"},
         Refused{"half_cuda", "bounds or select of its cuda extension is NULL; both are needed"},
-        Refused{"short_cuda", "its cuda extension says struct_size 8, not "
-                              "sizeof(maskerade_cuda_extension), 32"}),
+        Refused{"short_cuda",
+                "its cuda extension says struct_size 8, not "
+                "sizeof(maskerade_cuda_extension), 32"}),
     [](const testing::TestParamInfo<Refused>& refused) {
       return std::string(refused.param.variant);
     });

@@ -42,10 +42,7 @@ class EmulatedThread {
 template <typename Kernel, typename... Jobs>
 struct OnEmulatedLane {
   static constexpr int kThreads = Kernel::kThreads;
-  OnEmulatedLane(EmulatedLane& lane,
-                 const std::tuple<const Jobs&...>& all,
-                 int,
-                 std::byte* shared)
+  OnEmulatedLane(EmulatedLane& lane, const std::tuple<const Jobs&...>& all, int, std::byte* shared)
       : thread(lane),
         kernel(std::apply([&](const Jobs&... each) { return Kernel(thread, each..., shared); },
                           all)) {}
