@@ -1,6 +1,6 @@
 #include "attention/cuda/detail/cudnn_dense.hpp"
 
-#include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +75,35 @@ struct CudnnDense::State {
     workspace = {bytes, stream};
   }
 
+  // What the graph's tensors lie in.
+  void describe(const AttendArguments& arguments) {
+    using Id = CudnnAttentionGraph::Id;
+    std::vector<std::int64_t> ids = {Id::kQ, Id::kK, Id::kV, Id::kOut, Id::kLse, Id::kScale};
+    // Rationale: cuDNN takes what it reads as pointers to mutable memory, too.
+    std::vector<void*> pointers = {const_cast<void*>(arguments.q),
+                                   const_cast<void*>(arguments.k),
+                                   const_cast<void*>(arguments.v),
+                                   out.data(),
+                                   arguments.lse,
+                                   &scale};
+    if (is_masked) {
+      ids.push_back(Id::kMasked);
+      pointers.push_back(&masked);
+      if (query_len != key_len) {
+        ids.insert(ids.end(), {Id::kKeyLen, Id::kQueryLen});
+        pointers.insert(pointers.end(), {&key_len, &query_len});
+      }
+    }
+    void* scratch = workspace.data();
+    const auto count = static_cast<std::int64_t>(ids.size());
+    pack.reset();
+    pack.emplace(cudnn, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    pack->set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids.data());
+    pack->set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
+    pack->set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, scratch);
+    pack->finalize();
+  }
+
   const CudnnFunctions& cudnn;
   CudnnHandle handle;
   DType dtype;
@@ -88,39 +117,19 @@ struct CudnnDense::State {
   CudnnDescriptor execution;
   DeviceBuffer<std::uint16_t> out;
   DeviceBuffer<std::byte> workspace;
+  std::optional<CudnnDescriptor> pack;
 };
 
 CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
     : state_(std::make_unique<State>(cudnn_functions(), inputs, stream)) {}
 
 void CudnnDense::attend(const AttendArguments& arguments) {
-  using Id = CudnnAttentionGraph::Id;
   State& state = *state_;
-  std::vector<std::int64_t> ids = {Id::kQ, Id::kK, Id::kV, Id::kOut, Id::kLse, Id::kScale};
-  // Rationale: cuDNN takes what it reads as pointers to mutable memory, too.
-  std::vector<void*> pointers = {const_cast<void*>(arguments.q),
-                                 const_cast<void*>(arguments.k),
-                                 const_cast<void*>(arguments.v),
-                                 state.out.data(),
-                                 arguments.lse,
-                                 &state.scale};
-  if (state.is_masked) {
-    ids.push_back(Id::kMasked);
-    pointers.push_back(&state.masked);
-    if (state.query_len != state.key_len) {
-      ids.insert(ids.end(), {Id::kKeyLen, Id::kQueryLen});
-      pointers.insert(pointers.end(), {&state.key_len, &state.query_len});
-    }
-  }
-  void* workspace = state.workspace.data();
-  const auto count = static_cast<std::int64_t>(ids.size());
-  CudnnDescriptor pack(state.cudnn, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids.data());
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
-  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
-  pack.finalize();
-  state.cudnn.check(state.cudnn.execute(state.handle.get(), state.execution.get(), pack.get()),
-                    "cudnnBackendExecute");
+  // Described once: the device waits meanwhile.
+  if (!state.pack) state.describe(arguments);
+  state.cudnn.check(
+      state.cudnn.execute(state.handle.get(), state.execution.get(), state.pack->get()),
+      "cudnnBackendExecute");
 }
 
 void CudnnDense::fill_out(int value) { state_->out.fill_bytes(value); }

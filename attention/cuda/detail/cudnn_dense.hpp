@@ -24,7 +24,7 @@ class CudnnDense {
   CudnnDense(CudnnDense&&) noexcept;
   CudnnDense& operator=(CudnnDense&&) noexcept;
 
-  // Enqueues. Of arguments: q, k, v and lse.
+  // Enqueues. Of arguments: q, k, v and lse, the same in every call.
   void attend(const AttendArguments& arguments);
   // Sets every byte of out.
   void fill_out(int value);

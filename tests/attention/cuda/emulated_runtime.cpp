@@ -33,7 +33,8 @@ Work* recording = nullptr;
 // Runs what a stream is given, or records it.
 template <typename Body>
 void enqueue(const Body& body) {
-  recording == nullptr ? body() : recording->emplace_back(body);
+  if (recording == nullptr) return body();
+  recording->emplace_back(body);
 }
 
 }  // namespace

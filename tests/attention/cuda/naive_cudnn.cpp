@@ -12,9 +12,12 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "framework/tensor/dtype.hpp"
 
 namespace {
 
@@ -91,36 +94,25 @@ struct Tensor {
   std::int64_t size() const { return dims[0] * dims[1] * dims[2] * dims[3]; }
 };
 
-double load(cudnnDataType_t type, const void* memory, std::int64_t at) {
-  switch (type) {
-    case CUDNN_DATA_FLOAT:
-      return static_cast<const float*>(memory)[at];
-    case CUDNN_DATA_INT32:
-      return static_cast<const std::int32_t*>(memory)[at];
-    case CUDNN_DATA_HALF:
-      return static_cast<double>(static_cast<const _Float16*>(memory)[at]);
-    case CUDNN_DATA_BFLOAT16: {
-      const std::uint32_t bits = std::uint32_t{static_cast<const std::uint16_t*>(memory)[at]} << 16;
-      float value = 0;
-      std::memcpy(&value, &bits, sizeof(value));
-      return value;
-    }
-    default:
-      throw std::runtime_error("a type of no tensor");
-  }
+// The types that our own tensors have, too.
+std::optional<maskerade::DType> shared_type(cudnnDataType_t type) {
+  if (type == CUDNN_DATA_FLOAT) return maskerade::DType::kFloat32;
+  if (type == CUDNN_DATA_HALF) return maskerade::DType::kFloat16;
+  if (type == CUDNN_DATA_BFLOAT16) return maskerade::DType::kBFloat16;
+  return std::nullopt;
 }
 
-std::uint16_t bfloat16_of(float value) {
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+double load(cudnnDataType_t type, const void* memory, std::int64_t at) {
+  if (type == CUDNN_DATA_INT32) return static_cast<const std::int32_t*>(memory)[at];
+  return maskerade::load_float(shared_type(type).value(), memory, static_cast<std::size_t>(at));
 }
 
 void store(cudnnDataType_t type, void* memory, std::int64_t at, double value) {
+  const maskerade::DType shared = shared_type(type).value();
   const auto narrow = static_cast<float>(value);
-  if (type == CUDNN_DATA_FLOAT) static_cast<float*>(memory)[at] = narrow;
-  if (type == CUDNN_DATA_HALF) static_cast<_Float16*>(memory)[at] = static_cast<_Float16>(narrow);
-  if (type == CUDNN_DATA_BFLOAT16) static_cast<std::uint16_t*>(memory)[at] = bfloat16_of(narrow);
+  char* target =
+      static_cast<char*>(memory) + at * static_cast<std::int64_t>(maskerade::size_of(shared));
+  maskerade::convert_from_float(shared, &narrow, 1, target);
 }
 
 // As a virtual tensor of the type holds it.
