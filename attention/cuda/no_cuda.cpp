@@ -27,7 +27,7 @@ std::string CudaPlan::kernel_name() const { refuse(); }
 std::int64_t CudaPlan::kv_bytes_touched() const { refuse(); }
 std::int64_t CudaPlan::size_bytes() const noexcept { return 0; }
 
-CudaAttention::CudaAttention(const AttentionInputs&) { refuse(); }
+CudaAttention::CudaAttention(const AttentionInputs&, CudaFamily) { refuse(); }
 CudaAttention::~CudaAttention() = default;
 CudaMask CudaAttention::upload(const Mask&) { refuse(); }
 CudaPlan CudaAttention::plan(const CudaMask&, std::optional<Kernel>) { refuse(); }

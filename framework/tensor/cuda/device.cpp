@@ -53,6 +53,7 @@ CudaDevice find_device() {
   device.is_available = true;
   device.l2_bytes = properties.l2CacheSize;
   device.multiprocessors = properties.multiProcessorCount;
+  device.compute_capability = 10 * properties.major + properties.minor;
   // Freed memory stays in the pool: allocating again costs no call of the driver.
   cudaMemPool_t pool = nullptr;
   if (cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess) {

@@ -12,6 +12,7 @@ struct CudaDevice {
   std::string name;    // "NVIDIA H200, sm_90, 132 multiprocessors, CUDA 13.0"
   std::int64_t l2_bytes = 0;
   int multiprocessors = 0;
+  int compute_capability = 0;  // 90 for sm_90
 };
 // Looks once and remembers. Never throws. [any thread]
 const CudaDevice& cuda_device() noexcept;
