@@ -13,6 +13,7 @@
 #include "attention/cuda/detail/cudnn_dense.hpp"
 #include "attention/cuda/detail/device_plan.hpp"
 #include "attention/cuda/detail/kernels.hpp"
+#include "attention/cuda/detail/tensor_tiles.hpp"
 #include "framework/mask/cuda/device_mask.hpp"
 #include "framework/pipeline/cuda/device_pipeline.hpp"
 #include "framework/tensor/cuda/graph.hpp"
@@ -122,7 +123,11 @@ struct CudaAttention::State {
   std::optional<AttentionInputs> inputs;  // whose views are not to be read
   std::optional<CudnnDense> cudnn;        // made when first asked for
 
+  bool has_warpgroup_kernel = false;  // for tiles
+
   bool has_matrix_kernel() const { return cuda::has_matrix_kernel(dtype, shape.head_dim); }
+  const char* family() const { return has_matrix_kernel() ? "sm80" : "plain"; }
+  const char* tile_family() const { return has_warpgroup_kernel ? "sm90" : family(); }
 
   cuda::AttendArguments split(std::int64_t row_blocks, std::int64_t rows) {
     cuda::AttendArguments split = arguments;
@@ -141,7 +146,9 @@ struct CudaAttention::State {
 
   void attend(const cuda::TilePlan& plan) {
     const cuda::AttendArguments split = this->split(plan.layout.row_blocks(), cuda::kBlockRows);
-    if (has_matrix_kernel()) {
+    if (has_warpgroup_kernel) {
+      cuda::attend_tiles_sm90(split, plan, dtype, stream.get());
+    } else if (has_matrix_kernel()) {
       cuda::attend_tiles_sm80(split, plan, dtype, stream.get());
     } else {
       cuda::attend_tiles_plain(split, plan, dtype, stream.get());
@@ -202,7 +209,7 @@ std::int64_t CudaPlan::size_bytes() const noexcept {
   return std::visit([](const auto& plan) { return plan.size_bytes(); }, state_->plan);
 }
 
-CudaAttention::CudaAttention(const AttentionInputs& inputs) {
+CudaAttention::CudaAttention(const AttentionInputs& inputs, CudaFamily newest) {
   if (!cuda_device().is_available) throw Error(cuda_device().reason);
   inputs.validate();
   const AttentionShape& shape = inputs.shape;
@@ -236,6 +243,10 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs) {
                      .scale_log2 = static_cast<float>(inputs.scale * std::numbers::log2e),
                      .out = state.out.data(),
                      .lse = state.lse.data()};
+  state.has_warpgroup_kernel =
+      newest == CudaFamily::kSm90 && cuda_device().compute_capability == 90 &&
+      state.has_matrix_kernel() && cuda::key_tiles(state.arguments, shape.batch).is_encodable() &&
+      cuda::value_tiles(state.arguments, shape.batch).is_encodable();
   state.stream.synchronize();
 }
 
@@ -266,20 +277,24 @@ CudaMask CudaAttention::upload(const Mask& mask) {
 CudaPlan CudaAttention::plan(const CudaMask& mask, std::optional<Kernel> kernel) {
   const AttentionShape& shape = state_->shape;
   const bool is_rows = kernel ? *kernel == Kernel::kRows : shape.query_len < kFewQueries;
-  const char* family = state_->has_matrix_kernel() ? "sm80" : "plain";
   const std::int64_t key_bytes =
       2 * shape.head_dim * static_cast<std::int64_t>(size_of(state_->dtype));
   const cuda::MaskView& view = mask.state_->selection.mask().view();
   const cuda::MaskBounds& bounds = mask.state_->selection.bounds();
   const cudaStream_t stream = state_->stream.get();
   if (is_rows) {
-    return CudaPlan(std::make_unique<CudaPlan::State>(CudaPlan::State{
-        DeviceRowPlan(shape, view, bounds, stream), fmt::format("rows {}", family), key_bytes}));
+    return CudaPlan(std::make_unique<CudaPlan::State>(
+        CudaPlan::State{DeviceRowPlan(shape, view, bounds, stream),
+                        fmt::format("rows {}", state_->family()), key_bytes}));
   }
   const bool is_dense = kernel == Kernel::kDense;
-  return CudaPlan(std::make_unique<CudaPlan::State>(
-      CudaPlan::State{DeviceTilePlan(shape, view, bounds, is_dense, stream),
-                      fmt::format("{} {}", is_dense ? "dense" : "tiles", family), key_bytes}));
+  DeviceTilePlan made(shape, view, bounds, is_dense, stream);
+  if (state_->has_warpgroup_kernel) {
+    made.pair_splits = splits_of(made.plan.layout.row_blocks(), shape.key_len);
+  }
+  return CudaPlan(std::make_unique<CudaPlan::State>(CudaPlan::State{
+      std::move(made), fmt::format("{} {}", is_dense ? "dense" : "tiles", state_->tile_family()),
+      key_bytes}));
 }
 
 CudaPlan CudaAttention::plan_cudnn() {

@@ -30,6 +30,13 @@ enum class CudaLaunch {
            // host
 };
 
+// The newest family of kernels that a CudaAttention uses: tests and comparisons want older ones
+// too.
+enum class CudaFamily {
+  kSm80,  // products of a warp
+  kSm90,  // products of warpgroups, where the device and the shape have them; tiles and dense
+};
+
 // The storage type whose rounding the kernels' arithmetic has: float32 where they use no matrix
 // products.
 DType cuda_arithmetic(DType dtype, std::int64_t head_dim) noexcept;
@@ -77,9 +84,10 @@ class CudaPlan {
   CudaPlan(CudaPlan&&) noexcept;
   CudaPlan& operator=(CudaPlan&&) noexcept;
   ~CudaPlan();
-  // "tiles sm80", "dense cuDNN 9.19.0": how keys are walked, and the kernel's family.
+  // "tiles sm90", "dense cuDNN 9.19.0": how keys are walked, and the kernel's family.
   std::string kernel_name() const;
-  // Bytes of K and V that attend reads, after the union over a row block's rows. Waits.
+  // Bytes of K and V that attend reads, after the union over a row block's rows, or over those of
+  // a pair of row blocks (tiles sm90). Waits.
   std::int64_t kv_bytes_touched() const;
   std::int64_t size_bytes() const noexcept;
 
@@ -103,7 +111,7 @@ struct CudaOracle {
 class CudaAttention {
  public:
   // head_dim is at most kMostCudaHeadDim (ShapeError). The views are read here and not kept.
-  explicit CudaAttention(const AttentionInputs& inputs);
+  explicit CudaAttention(const AttentionInputs& inputs, CudaFamily newest = CudaFamily::kSm90);
   ~CudaAttention();
   CudaAttention(const CudaAttention&) = delete;
   CudaAttention& operator=(const CudaAttention&) = delete;

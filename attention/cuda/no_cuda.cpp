@@ -37,7 +37,7 @@ std::string CudaPlan::kernel_name() const { refuse(); }
 std::int64_t CudaPlan::kv_bytes_touched() const { refuse(); }
 std::int64_t CudaPlan::size_bytes() const noexcept { return 0; }
 
-CudaAttention::CudaAttention(const AttentionInputs&) { refuse(); }
+CudaAttention::CudaAttention(const AttentionInputs&, CudaFamily) { refuse(); }
 CudaAttention::~CudaAttention() = default;
 CudaPipeline CudaAttention::take(PreparedPipeline) { refuse(); }
 CudaMask CudaAttention::select(const CudaPipeline&, const Threads&) { refuse(); }

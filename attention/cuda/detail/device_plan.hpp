@@ -28,7 +28,10 @@ struct DeviceTilePlan {
   DeviceBuffer<std::int32_t> overflow;
   TilePlan plan;
 
-  // Keys that are read over all row blocks. Waits.
+  // > 0: attended to by pairs of row blocks (RowBlockPairs), whose keys are split that often.
+  std::int64_t pair_splits = 0;
+
+  // Keys that are read over all row blocks, or pairs of them. Waits.
   std::int64_t keys_touched() const;
   std::int64_t size_bytes() const noexcept;
 };

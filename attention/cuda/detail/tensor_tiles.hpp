@@ -45,12 +45,12 @@ struct TensorTiles {
 };
 
 // Slices are batch * kv_heads + kv_head.
-inline TensorTiles key_tiles(const AttendArguments& arguments, const TileLayout& layout) {
-  return TensorTiles::of(arguments.k, layout.batch * layout.kv_heads, arguments.key_len,
+inline TensorTiles key_tiles(const AttendArguments& arguments, std::int64_t batch) {
+  return TensorTiles::of(arguments.k, batch * arguments.kv_heads, arguments.key_len,
                          arguments.head_dim);
 }
-inline TensorTiles value_tiles(const AttendArguments& arguments, const TileLayout& layout) {
-  return TensorTiles::of(arguments.v, layout.batch * layout.kv_heads, arguments.key_len,
+inline TensorTiles value_tiles(const AttendArguments& arguments, std::int64_t batch) {
+  return TensorTiles::of(arguments.v, batch * arguments.kv_heads, arguments.key_len,
                          arguments.head_dim);
 }
 

@@ -49,8 +49,8 @@ void launch(const AttendArguments& arguments, const TilePlan& plan, cudaStream_t
   launch_block<Kernel, HopperLane>(
       "attend_tiles_sm90", RowBlockPairs{plan.layout}.count() * arguments.splits,
       Kernel::shared_bytes(plan.mask.has_sampled()),
-      typename Kernel::Arguments{arguments, encode(key_tiles(arguments, plan.layout), kType),
-                                 encode(value_tiles(arguments, plan.layout), kType)},
+      typename Kernel::Arguments{arguments, encode(key_tiles(arguments, plan.layout.batch), kType),
+                                 encode(value_tiles(arguments, plan.layout.batch), kType)},
       plan, stream);
 }
 

@@ -59,10 +59,9 @@ class WarpgroupTilesKernel {
   MASKERADE_DEVICE void run() {
     if (lane_.thread() == 0) {
       for (int stage = 0; stage < kStages; ++stage) {
-        for (const Part part : {kKeys, kValues}) {
-          lane_.init_barrier(filled(part, stage), 1);
-          lane_.init_barrier(released(part, stage), kProductWarps);
-        }
+        lane_.init_barrier(filled(kKeys, stage), 1);
+        lane_.init_barrier(filled(kValues, stage), 1);
+        lane_.init_barrier(released(stage), kProductWarps);
       }
       lane_.publish_barriers();
     }
@@ -110,7 +109,7 @@ class WarpgroupTilesKernel {
   static constexpr int kProductWarps = 8;
   static constexpr int kSteps = kDim / 16;
   static constexpr int kBarriersAt = kStages * 2 * kTileBytes;
-  static constexpr int kTilesAt = kBarriersAt + kStages * 4 * 8;
+  static constexpr int kTilesAt = kBarriersAt + kStages * 3 * 8;
   static constexpr int kBiasesAt =
       (kTilesAt + kStages * static_cast<int>(sizeof(Tile)) + 15) / 16 * 16;
   static constexpr int kNoLimit = 0x7FFFFFFF;
@@ -120,12 +119,12 @@ class WarpgroupTilesKernel {
   }
   // What was copied there has arrived.
   MASKERADE_DEVICE std::uint64_t* filled(Part part, int stage) const {
-    return reinterpret_cast<std::uint64_t*>(shared_ + kBarriersAt) + 4 * stage + part;
+    return reinterpret_cast<std::uint64_t*>(shared_ + kBarriersAt) + 3 * stage + part;
   }
-  // Both warpgroups have read it.
-  MASKERADE_DEVICE std::uint64_t* released(Part part, int stage) const {
-    return filled(part, stage) + 2;
-  }
+  // Both warpgroups have read the stage, or do not want it. Rationale: keys are not released before
+  // values, since a warpgroup that passes tiles by could then be a round ahead of the values'
+  // barrier.
+  MASKERADE_DEVICE std::uint64_t* released(int stage) const { return filled(kKeys, stage) + 2; }
   MASKERADE_DEVICE Tile* tile_at(int stage) const {
     return reinterpret_cast<Tile*>(shared_ + kTilesAt) + stage;
   }
@@ -163,14 +162,13 @@ class WarpgroupTilesKernel {
     for (;; to.advance()) {
       next.tile = tiles.next(next.bits);
       // The first time round the stages are free: the phase before the first counts as ended.
-      lane_.wait(released(kKeys, to.stage), to.parity ^ 1);
+      lane_.wait(released(to.stage), to.parity ^ 1);
       *tile_at(to.stage) = next;
       if (next.tile < 0) {
         lane_.arrive(filled(kKeys, to.stage));
         return;
       }
       copy_tile(kKeys, to.stage, next.tile, slice);
-      lane_.wait(released(kValues, to.stage), to.parity ^ 1);
       copy_tile(kValues, to.stage, next.tile, slice);
     }
   }
@@ -185,8 +183,8 @@ class WarpgroupTilesKernel {
     }
   }
 
-  // A warpgroup. It may hold the values of one tile while it looks for the next; no further than
-  // the ring reaches then, which is not filled beyond before those are released.
+  // A warpgroup. It holds one tile while it looks for the next; no further than the ring reaches
+  // then, which is not filled beyond before that one is released.
   MASKERADE_DEVICE void attend() {
     const RowBlockPairs pairs{plan_.layout};
     const auto [pair, split] = work(pairs);
@@ -213,7 +211,6 @@ class WarpgroupTilesKernel {
       multiply_keys(scores);
       lane_.template wait_products<0>();
       lane_.settle(scores);
-      release(kKeys, next_.stage);
       weigh(scores, factors);
       held = take(scores, factors);
       found = find(held.number + kStages);
@@ -225,12 +222,11 @@ class WarpgroupTilesKernel {
         multiply_values(held);
         lane_.template wait_products<1>();
         lane_.settle(scores);
-        release(kKeys, next_.stage);
         weigh(scores, factors);
         lane_.template wait_products<0>();
         lane_.settle(out_);
         lane_.settle(weights_);
-        release(kValues, held.stage);
+        release(held.stage);
         held = take(scores, factors);
         found = find(held.number + kStages);
         lane_.wait(filled(kValues, held.stage), held.parity);
@@ -240,7 +236,7 @@ class WarpgroupTilesKernel {
       lane_.template wait_products<0>();
       lane_.settle(out_);
       lane_.settle(weights_);
-      release(kValues, held.stage);
+      release(held.stage);
       if (found == Found::kNotYet) found = find(kNoLimit);
     }
     softmax_.finish(lane_);
@@ -262,14 +258,13 @@ class WarpgroupTilesKernel {
       entry_ = {lane_.shuffle(tile->tile, 0), lane_.shuffle(tile->bits[side_], 0)};
       if (entry_.tile < 0) return Found::kEnd;
       if (entry_.bits != PairedTiles::kNotListed) return Found::kTile;
-      release(kKeys, next_.stage);
-      release(kValues, next_.stage);
+      release(next_.stage);
     }
     return Found::kNotYet;
   }
-  MASKERADE_DEVICE void release(Part part, int stage) {
+  MASKERADE_DEVICE void release(int stage) {
     lane_.sync_warp();
-    if (lane_.in_warp() == 0) lane_.arrive(released(part, stage));
+    if (lane_.in_warp() == 0) lane_.arrive(released(stage));
   }
 
   // 16 x 16 left operands, as of mma.m16n8k16: rows g and g + 8 of components 2 t, 2 t + 1 and

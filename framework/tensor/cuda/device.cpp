@@ -59,6 +59,7 @@ CudaDevice find_device() {
   if (cudaDeviceGetPCIBusId(bus_id.data(), static_cast<int>(bus_id.size()), 0) == cudaSuccess) {
     device.pci_bus_id = bus_id.data();
   }
+  device.compute_capability = 10 * properties.major + properties.minor;
   // Freed memory stays in the pool: allocating again costs no call of the driver.
   cudaMemPool_t pool = nullptr;
   if (cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess) {

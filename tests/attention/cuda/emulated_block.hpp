@@ -145,6 +145,8 @@ class EmulatedLane {
     std::memcpy(&value, slots[static_cast<std::size_t>(lane)].bytes, sizeof(T));
     return value;
   }
+  // Other warps may run first.
+  void pause();
   // Waits until is_over() is true.
   void wait_until(std::function<bool()> is_over);
 
@@ -345,6 +347,8 @@ class EmulatedBlock {
 inline std::int64_t EmulatedLane::block() const { return owner_->block_; }
 
 inline void EmulatedLane::sync() { owner_->leave(*this, State::kAtBlock); }
+
+inline void EmulatedLane::pause() { owner_->leave(*this, State::kReady); }
 
 inline void EmulatedLane::wait_until(std::function<bool()> is_over) {
   if (is_over()) return;

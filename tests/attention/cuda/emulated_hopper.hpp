@@ -203,6 +203,7 @@ class EmulatedHopperLane {
     at.bytes += bytes;
     --at.missing;
     at.check();
+    lane_.pause();
   }
   // The current phase and the one before can be told apart by their parity.
   void wait(std::uint64_t* barrier, int parity) {
@@ -231,6 +232,7 @@ class EmulatedHopperLane {
   void commit_products() { groups_.emplace_back(); }
   template <int kPending>
   void wait_products() {
+    lane_.pause();
     // The last group is the one that is being filled.
     while (groups_.size() > kPending + 1) {
       for (const Product& product : groups_.front()) product.compute();

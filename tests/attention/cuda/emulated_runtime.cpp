@@ -48,7 +48,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::memset(properties, 0, sizeof(*properties));
   std::snprintf(properties->name, sizeof(properties->name), "emulated device");
-  properties->major = 8;
+  properties->major = 9;
   properties->multiProcessorCount = 1;
   properties->l2CacheSize = 1024;
   return cudaSuccess;
@@ -181,6 +181,12 @@ void attend_tiles_sm80(const AttendArguments& arguments,
                        DType dtype,
                        cudaStream_t) {
   enqueue([=] { emulate_tiles(arguments, plan, dtype, kSeed); });
+}
+void attend_tiles_sm90(const AttendArguments& arguments,
+                       const TilePlan& plan,
+                       DType dtype,
+                       cudaStream_t) {
+  emulate_warpgroup_tiles(arguments, plan, dtype, kSeed);
 }
 void attend_rows_sm80(const AttendArguments& arguments,
                       const RowPlan& plan,

@@ -41,8 +41,8 @@ inline void emulate_warpgroup_tiles(const AttendArguments& arguments,
                                     unsigned seed) {
   with_matrix_shape(dtype, arguments.head_dim, [&]<DType kType, int kDim>() {
     using Kernel = WarpgroupTilesKernel<EmulatedHopperLane, kType, kDim>;
-    const typename Kernel::Arguments all{arguments, key_tiles(arguments, plan.layout),
-                                         value_tiles(arguments, plan.layout)};
+    const typename Kernel::Arguments all{arguments, key_tiles(arguments, plan.layout.batch),
+                                         value_tiles(arguments, plan.layout.batch)};
     run_emulated_hopper<Kernel>(RowBlockPairs{plan.layout}.count() * arguments.splits,
                                 Kernel::shared_bytes(plan.mask.has_sampled()), all, plan, seed);
   });

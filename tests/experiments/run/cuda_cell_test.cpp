@@ -38,7 +38,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
     const bool is_matrix = result.workload == "prefill";
     EXPECT_EQ(result.tolerance, is_matrix ? 1e-2 : 1e-5);
     EXPECT_FALSE(result.tolerance_is_loosened);
-    EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm80" : "dense plain");
+    EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm90" : "dense plain");
     EXPECT_EQ(result.dense_kernel_reason, "MASKERADE_CUDNN is none");
     ASSERT_TRUE(result.times && result.oracle && result.fidelity && result.cost);
     EXPECT_GT(result.times->attend.median, 0);
@@ -55,7 +55,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
       EXPECT_GT(result.fidelity->rel_l2_error, 0.05);
     }
   }
-  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm80");
+  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm90");
   EXPECT_EQ(ran.results[3].kernel_mix, "rows sm80");
 }
 
