@@ -175,7 +175,7 @@ def main() -> int:
     rows: list[Row] = []
     with OurProgram(str(arguments.bench), arguments.target) as ours, torch.inference_mode():
         machine = ours.ask("machine")
-        chosen = [group for group in groups.all_groups(torch_peers, hub, "AVX3" in machine["machine"])
+        chosen = [group for group in groups.all_groups(torch_peers, hub, bool(re.search("AVX3|AMX", machine["machine"])))
                   if re.search(arguments.match, group.name) and not (arguments.quick and group.heavy)]
         if arguments.list:
             print("\n".join(group.name for group in chosen))

@@ -101,6 +101,9 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.source,
                                    workload.layer,
                                    workload.scale};
+      if (result.peaks) {
+        result.peaks = peaks_for(*result.peaks, workload.dtype, workload.shape.head_dim);
+      }
     }
     result.plugins = keys.plugins_of(pipeline);
     if (is_on_cuda(job)) {

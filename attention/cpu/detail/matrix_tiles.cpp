@@ -47,9 +47,12 @@ MatrixTiles::MatrixTiles(const AttentionInputs& inputs, MatrixUnit unit)
 bool MatrixTiles::serve(const AttentionInputs& inputs, MatrixUnit unit) {
   constexpr float kMostScale = 0x1p20F;
   const float scale = static_cast<float>(inputs.scale);
-  return unit != MatrixUnit::kNone && inputs.shape.head_dim >= kNarrowest &&
-         inputs.shape.head_dim <= kWidest && inputs.q.dtype == inputs.k.dtype &&
+  return serve(inputs.k.dtype, inputs.shape.head_dim, unit) && inputs.q.dtype == inputs.k.dtype &&
          scale > 1 / kMostScale && scale < kMostScale;
+}
+
+bool MatrixTiles::serve(DType, std::int64_t head_dim, MatrixUnit unit) {
+  return unit != MatrixUnit::kNone && head_dim >= kNarrowest && head_dim <= kWidest;
 }
 
 std::int64_t MatrixTiles::query_floats() const {

@@ -22,6 +22,7 @@ class MatrixTiles : public TileForm {
 
   // Whether tiles serve these inputs and are faster than vectors.
   static bool serve(const AttentionInputs& inputs, MatrixUnit unit);
+  static bool serve(DType dtype, std::int64_t head_dim, MatrixUnit unit);
 
   // Elements of a row of sums of values.
   std::int64_t value_dim() const { return padded_dim(inputs_.shape.head_dim); }
