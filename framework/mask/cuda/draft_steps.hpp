@@ -29,6 +29,7 @@ struct DraftWords {
 // Where the sampled entries of a draft go, see MaskView.
 struct DraftSamples {
   std::int64_t* word_offsets = nullptr;     // [rows * words + 1] scratch
+  std::int32_t* kept = nullptr;             // [rows] scratch
   std::int64_t* sampled_offsets = nullptr;  // [rows + 1]
   std::int32_t* sampled_keys = nullptr;     // [capacity]
   float* sampled_probabilities = nullptr;
@@ -36,6 +37,14 @@ struct DraftSamples {
 };
 
 namespace detail {
+
+MASKERADE_HOST_DEVICE void add_one(std::int32_t* to) {
+#if defined(__CUDA_ARCH__)
+  atomicAdd(to, 1);
+#else
+  ++*to;
+#endif
+}
 
 MASKERADE_HOST_DEVICE std::int64_t rows_in(const maskerade_cuda_rows& draft) {
   return draft.batch * draft.heads * draft.query_len;
@@ -126,6 +135,7 @@ struct CountSamples {
 // One call for each row, and one for their end.
 struct FindSampledRows : CountSamples {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
+    if (row < rows_in(draft)) to.kept[row] = 0;
     // What has no room belongs to no row, so that nobody reads it.
     const std::int64_t offset = to.word_offsets[row * draft.words];
     to.sampled_offsets[row] = smaller(offset, to.capacity);
@@ -142,10 +152,26 @@ struct KeepSamples : CountSamples {
     const std::int64_t at = row * draft.words + key / 64;
     const std::uint64_t word = draft.sampled_bits[at];
     if ((word >> (key % 64) & 1U) == 0) return;
+    add_one(to.kept + row);
     const std::int64_t target = to.word_offsets[at] + popcount(word & low_bits(key % 64));
     if (target >= to.capacity) return;
     to.sampled_keys[target] = static_cast<std::int32_t>(key);
     to.sampled_probabilities[target] = draft.sampled_probabilities[i];
+  }
+};
+
+// One call for each row: every bit has one entry. Where
+// that is not so, nobody is to read what was not written.
+struct CheckSamples : CountSamples {
+  MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
+    const std::int64_t bits =
+        to.word_offsets[(row + 1) * draft.words] - to.word_offsets[row * draft.words];
+    if (to.kept[row] == bits) return;
+    *draft.faults |= MASKERADE_CUDA_SAMPLED_TWICE;
+    for (std::int64_t s = to.sampled_offsets[row]; s < to.sampled_offsets[row + 1]; ++s) {
+      to.sampled_keys[s] = 0;
+      to.sampled_probabilities[s] = 1;
+    }
   }
 };
 
@@ -180,6 +206,7 @@ void sort_samples_steps(const Steps& steps,
   steps.exclusive_sum(to.word_offsets, rows * draft.words);
   steps.for_each(rows + 1, detail::FindSampledRows{step});
   steps.for_each(rows * draft.sampled_capacity, detail::KeepSamples{step});
+  steps.for_each(rows, detail::CheckSamples{step});
 }
 
 }  // namespace maskerade::cuda

@@ -112,8 +112,10 @@ DeviceMask MaskDraft::finish(const cuda::MaskBounds& bounds, std::uint32_t* faul
   mask.sampled_keys_ = {bounds.sampled, stream_};
   mask.sampled_probabilities_ = {bounds.sampled, stream_};
   const DeviceBuffer<std::int64_t> word_offsets(rows * rows_.words + 1, stream_);
+  const DeviceBuffer<std::int32_t> kept(rows, stream_);
   cuda::sort_samples(rows_,
                      {.word_offsets = word_offsets.data(),
+                      .kept = kept.data(),
                       .sampled_offsets = mask.sampled_offsets_.data(),
                       .sampled_keys = mask.sampled_keys_.data(),
                       .sampled_probabilities = mask.sampled_probabilities_.data(),

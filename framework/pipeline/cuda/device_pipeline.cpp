@@ -13,16 +13,12 @@
 namespace maskerade {
 namespace {
 
-// Why a selection is not good, or "".
+// What went wrong, or "".
 std::string fault_text(std::uint32_t faults) {
-  if ((faults & MASKERADE_CUDA_OVERFLOW) != 0) {
-    return "added more on the device than its bounds() had stated";
-  }
+  if ((faults & MASKERADE_CUDA_OVERFLOW) != 0) return "added more than bounds() had stated";
+  if ((faults & MASKERADE_CUDA_NO_PROBABILITY) != 0) return "gave a probability outside (0, 1]";
   if ((faults & MASKERADE_CUDA_SAMPLED_TWICE) != 0) {
-    return "sampled a key of a row twice on the device";
-  }
-  if ((faults & MASKERADE_CUDA_NO_PROBABILITY) != 0) {
-    return "gave a probability outside (0, 1] on the device";
+    return "listed sampled keys that are not those of the bits, each once,";
   }
   return "";
 }
@@ -51,10 +47,9 @@ void DeviceSelection::check() const {
   for (std::size_t i = 0; i < faults.size(); ++i) {
     const std::string text = fault_text(faults[i]);
     if (text.empty()) continue;
-    throw Error(i < reports_.size()
-                    ? fmt::format("masker \"{}\" {}", reports_[i].id, text)
-                    : "the pipeline's maskers added more on the device than their bounds() had "
-                      "stated");
+    const std::string who = i < reports_.size() ? fmt::format("masker \"{}\"", reports_[i].id)
+                                                : "one of the pipeline's maskers";
+    throw Error(fmt::format("{} {} on the device", who, text));
   }
 }
 

@@ -124,16 +124,18 @@ TEST(CudaCell, SaysWhereItsMaskersRan) {
 }
 
 TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
-  const Ran ran = run_all(experiment_of(
-      "name: understated\n"
-      "workload: {source: {kind: gaussian}, query_len: 70, key_len: 300, head_dim: 64, dtype: "
-      "bfloat16}\n"
-      "pipelines: {p: [{understated: bits}]}\n"
-      "devices: [cuda]\n"
-      "measure: {budget: 1ms}\n"));
+  const Ran ran =
+      run_all(experiment_of("name: understated\n"
+                            "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 70, "
+                            "key_len: 300, head_dim: 64, "
+                            "dtype: "
+                            "bfloat16}\n"
+                            "pipelines: {p: [{understated: bits}]}\n"
+                            "devices: [cuda]\n"
+                            "measure: {budget: 1ms}\n"));
   EXPECT_EQ(ran.find("p", "cuda").status, CellStatus::kFailed);
   EXPECT_EQ(ran.find("p", "cuda").reason,
-            "the pipeline's maskers added more on the device than their bounds() had stated");
+            "one of the pipeline's maskers added more than bounds() had stated on the device");
 }
 
 TEST(CudaCell, StatedGuaranteesAreCheckedToo) {

@@ -285,11 +285,15 @@ std::string refusal(const std::string& rule) {
 TEST(DevicePipeline, SaysWhichMaskerBrokeWhichRule) {
   SKIP_WITHOUT_DEVICE();
   EXPECT_EQ(refusal("bits"),
-            "the pipeline's maskers added more on the device than their bounds() had stated");
+            "one of the pipeline's maskers added more than bounds() had stated on the device");
   EXPECT_EQ(refusal("sampled"),
-            "masker \"understated\" added more on the device than its bounds() had stated");
+            "masker \"understated\" added more than bounds() had stated on the device");
   EXPECT_EQ(refusal("probability"),
             "masker \"understated\" gave a probability outside (0, 1] on the device");
+  EXPECT_EQ(
+      refusal("twice"),
+      "one of the pipeline's maskers listed sampled keys that are not those of the bits, each "
+      "once, on the device");
   EXPECT_TRUE(
       refusal("throw").ends_with(": masker \"understated\" failed on the device: it will not"));
   EXPECT_TRUE(refusal("undeclared")

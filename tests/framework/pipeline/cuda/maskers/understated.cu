@@ -16,6 +16,19 @@ struct EveryOtherKey {
   }
 };
 
+struct ListTwice {
+  maskerade_cuda_rows rows;
+
+  MASKERADE_KERNEL void operator()(std::int64_t row) const {
+    rows.sampled_bits[row * rows.words] |= 1;
+    rows.sampled_counts[row] = 2;
+    for (std::int64_t s = 0; s < 2; ++s) {
+      rows.sampled_keys[row * rows.sampled_capacity + s] = 0;
+      rows.sampled_probabilities[row * rows.sampled_capacity + s] = 0.5F;
+    }
+  }
+};
+
 struct Draws {
   std::int64_t* counts;
   float* probabilities;
@@ -39,9 +52,9 @@ class Understated final : public sdk::RowMasker {
             .summary = "breaks a rule on the device",
             .depends_on = sdk::kShape | sdk::kSeed | sdk::kActive,
             .traits = MASKERADE_TRAIT_SAMPLES,
-            .parameters = {
-                sdk::choice("rule", {"bits", "sampled", "probability", "throw", "undeclared"},
-                            "which one")}};
+            .parameters = {sdk::choice(
+                "rule", {"bits", "sampled", "probability", "twice", "throw", "undeclared"},
+                "which one")}};
   }
   explicit Understated(const sdk::Arguments& arguments) : rule_(arguments.choice("rule")) {}
 
@@ -57,14 +70,16 @@ class Understated final : public sdk::RowMasker {
     }
     if (rule_ == "bits") return device::add_words(call, EveryOtherKey{});
     const std::int64_t rows = device::Rows(call.rows).count();
+    if (rule_ == "twice") return device::for_each(call, rows, ListTwice{call.rows});
     const Draws draws{device::allocate<std::int64_t>(call, rows),
                       device::allocate<float>(call, rows),
                       device::allocate<std::int64_t>(call, rows),
                       device::allocate<std::int64_t>(call, rows),
-                      rule_ == "probability" ? 3 : 5, rule_ == "probability" ? -0.5F : 0.5F};
+                      rule_ == "probability" ? 3 : 5,
+                      rule_ == "probability" ? -0.5F : 0.5F};
     device::for_each(call, rows, draws);
-    device::require_ok(call.services->draw(&call, 0, draws.begins, draws.ends, draws.counts,
-                                           draws.probabilities));
+    device::require_ok(
+        call.services->draw(&call, 0, draws.begins, draws.ends, draws.counts, draws.probabilities));
   }
 
  private:
