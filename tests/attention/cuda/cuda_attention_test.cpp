@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 
+#include "attention/cuda/cudnn_library.hpp"
+#include "attention/cuda/device_roofs.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -301,6 +303,64 @@ TEST(CudaAttention, EmptyingTheCacheLeavesWhatIsTimedAlone) {
     EXPECT_EQ(again.out, first.out);
     EXPECT_EQ(again.lse, first.lse);
   }
+}
+
+TEST(CudaAttention, AGraphGivesWhatItsKernelsGive) {
+  SKIP_WITHOUT_DEVICE();
+  for (const std::int64_t query_len : {1, 70}) {
+    const RandomProblem problem(
+        {.query_heads = 2, .query_len = query_len, .key_len = 600, .head_dim = 64},
+        DType::kBFloat16, true, 1);
+    CudaAttention device(problem.inputs);
+    const CudaMask mask = device.upload(Mask::full(problem.inputs.visibility));
+    const CudaPlan plan = device.plan(mask, std::nullopt);
+    AttentionOutput each;
+    device.attend(plan);
+    device.download(plan, each);
+    device.poison();
+    EXPECT_GT(device.time_ms([&] { device.attend(plan); }, CudaCache::kCold, CudaLaunch::kGraph),
+              0);
+    AttentionOutput graph;
+    device.download(plan, graph);
+    EXPECT_EQ(graph.out, each.out);
+    EXPECT_EQ(graph.lse, each.lse);
+  }
+}
+
+// The cuDNN that is installed.
+TEST(CudaAttention, CudnnEqualsTheOracle) {
+  SKIP_WITHOUT_DEVICE();
+  if (!cudnn_library().is_found) GTEST_SKIP() << cudnn_library().reason;
+  for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      for (const std::int64_t query_len : {1, 200, 700}) {
+        const AttentionShape shape{.batch = 2,
+                                   .query_heads = 8,
+                                   .kv_heads = 2,
+                                   .query_len = query_len,
+                                   .key_len = 700,
+                                   .head_dim = dtype == DType::kFloat16 ? 64 : 128};
+        SCOPED_TRACE(::testing::Message() << shape.to_string() << " causal " << causal);
+        const RandomProblem problem(shape, dtype, causal, 9);
+        CudaAttention device(problem.inputs);
+        const CudaPlan plan = device.plan_cudnn();
+        AttentionOutput output;
+        device.poison();
+        device.attend(plan);
+        device.download(plan, output);
+        expect_oracle(problem.inputs, Mask::full(problem.inputs.visibility), output,
+                      tolerance_of(shape, dtype), 7);
+      }
+    }
+  }
+}
+
+TEST(CudaAttention, RoofsAreThoseOfADevice) {
+  SKIP_WITHOUT_DEVICE();
+  const DeviceRoofs roofs = measure_device_roofs();
+  EXPECT_GT(roofs.l2_read_bytes_per_second, roofs.copy_bytes_per_second / 2);
+  EXPECT_GT(roofs.copy_bytes_per_second, 1e11);
+  EXPECT_GT(roofs.matrix_flops_per_second, 1e13);
 }
 
 TEST(CudaAttention, RefusesWhatDoesNotFit) {

@@ -294,7 +294,7 @@ TEST(Table, SaysHowACellOnADeviceWasTimed) {
   };
   EXPECT_EQ(count("cuda kernels sm80, warm cache"), 1U) << text;
   EXPECT_EQ(count("by our own kernel, not cuDNN's: no cuDNN: libcudnn.so.9 is not there"), 1U);
-  EXPECT_EQ(count("launched one by one attend's kernels take 0.25 ms more"), 2U) << text;
+  EXPECT_EQ(count("launched one by one attend's kernels take 0.250 ms more"), 2U) << text;
   EXPECT_EQ(count("the device's clock fell from 1980 to 1700 MHz meanwhile (power cap)"), 1U)
       << text;
   EXPECT_EQ(count("clock fell"), 1U);
