@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -11,8 +12,11 @@
 #include <span>
 #include <vector>
 
+#include "attention/cpu/detail/attend_with.hpp"
 #include "attention/cpu/detail/fetch_ahead.hpp"
 #include "attention/cpu/detail/few_rows.hpp"
+#include "attention/cpu/detail/float_tiles.hpp"
+#include "attention/cpu/detail/matrix_tiles.hpp"
 #include "attention/cpu/detail/part_results.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
@@ -26,9 +30,13 @@ namespace {
 
 using detail::Chunk;
 using detail::Floats;
+using detail::FloatTiles;
 using detail::kScoreStride;
 using detail::kStepBlocks;
+using detail::MatrixTiles;
+using detail::MatrixUnit;
 using detail::Task;
+using detail::TileForm;
 using detail::ValueRows;
 
 constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
@@ -36,6 +44,9 @@ constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 // Bytes of packed keys and values that the tasks of a gang take turns at: they stay in a
 // second-level cache for all of them.
 constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
+// The same where a matrix unit multiplies: operands are larger, and so are the caches of machines
+// that have one.
+constexpr std::int64_t kMatrixTurnBytes = std::int64_t{768} << 10;
 
 // Components to unite that are not worth waking the other workers for.
 constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
@@ -43,6 +54,8 @@ constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
 // Rows that are multiplied between two fetches of memory that is read later: as many as the
 // arithmetic takes at a time.
 constexpr int kPieceRows = 6;
+// What a matrix unit does with a step in as many calls is fetched between them.
+constexpr std::int64_t kMatrixPieces = 3;
 
 // From this many bytes on results are written around the caches, which would read each line first
 // and not keep it until it is used.
@@ -55,17 +68,20 @@ struct StepSize {
   int rows = 0;
   std::int64_t blocks = 0;
 };
+// With a matrix unit, rows enough to multiply two row tiles at once, and blocks enough that loading
+// and storing the sums counts little.
+constexpr StepSize kMatrixStep{detail::kMatrixRows, 2};
 StepSize step_size(std::int64_t head_dim) {
   return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
 }
 
 // A task under way.
 struct Run {
-  Run(std::int64_t head_dim, std::int64_t value_dim)
-      : queries(aligned_floats(static_cast<std::size_t>(kMaxRows * head_dim))),
+  Run(std::int64_t query_floats, std::int64_t value_dim)
+      : queries(aligned_floats(static_cast<std::size_t>(query_floats))),
         out(aligned_floats(static_cast<std::size_t>(kMaxRows * value_dim))) {}
 
-  Floats queries;  // [rows][head_dim] scaled
+  Floats queries;  // [rows][head_dim] scaled, or as the matrix unit has them
   Floats out;      // [rows][value_dim]
   detail::SoftmaxState state;
   const Task* task = nullptr;
@@ -75,26 +91,32 @@ struct Run {
 };
 
 struct Scratch {
-  Scratch(std::int64_t head_dim, std::int64_t value_dim, std::int64_t tiles)
-      : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * head_dim))),
+  Scratch(std::int64_t key_floats,
+          std::int64_t value_floats,
+          std::int64_t weight_floats,
+          std::int64_t tiles)
+      : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * key_floats))),
         scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * kPackedKeys * value_dim))),
+        weights(aligned_floats(static_cast<std::size_t>(weight_floats))),
+        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * value_floats))),
         ahead(tiles) {
-    for (int i = 0; i < detail::kGangTasks; ++i) runs.emplace_back(head_dim, value_dim);
+    std::fill_n(weights.get(), weight_floats, 0.0F);
   }
 
-  Floats keys;    // [kStepBlocks] packed tiles
-  Floats scores;  // [kMaxRows][kScoreStride]
-  Floats values;  // [kStepBlocks][64][value_dim] widened
+  Floats keys;     // [kStepBlocks] tiles
+  Floats scores;   // [kMaxRows][kScoreStride]
+  Floats weights;  // of a step, as the matrix unit has them
+  Floats values;   // [kStepBlocks] tiles
   std::vector<Run> runs;
+  Floats queries;            // [kMaxRows][head_dim]; see Attention::step_by_vectors()
   detail::FetchAhead ahead;  // what the step after the next one reads
 };
 
 // A key block of a step, made ready.
 struct StepBlock {
   const KeyBlock* block = nullptr;
-  const float* keys = nullptr;  // packed
-  ValueRows values;
+  const float* keys = nullptr;           // in the form of the step
+  const float* values = nullptr;         // likewise; nullptr: read in place
   const std::uint64_t* words = nullptr;  // by row; nullptr: all columns of all rows
   std::uint64_t tail = 0;                // the columns that are keys
 
@@ -107,23 +129,53 @@ struct StepBlock {
   }
 };
 
+// The key blocks of a step that some of its rows attend to.
+struct TouchedBlocks {
+  int count = 0;
+  const StepBlock* blocks[kStepBlocks];
+  int columns[kStepBlocks];  // up to the last active one
+  const std::uint64_t* words[kStepBlocks];
+  std::uint64_t tails[kStepBlocks];
+
+  TouchedBlocks(std::span<const StepBlock> all, int row, int rows) {
+    for (const StepBlock& block : all) {
+      const std::uint64_t active = block.columns(row, row + rows);
+      if (active == 0) continue;
+      blocks[count] = &block;
+      columns[count] = static_cast<int>(std::bit_width(active));
+      words[count] = block.words == nullptr ? nullptr : block.words + row;
+      tails[count] = block.tail;
+      ++count;
+    }
+  }
+};
+
+std::int64_t whole_vectors(std::int64_t head_dim) {
+  const std::int64_t lanes = detail::value_lanes();
+  return (head_dim + lanes - 1) / lanes * lanes;
+}
+
 class Attention {
  public:
   Attention(const AttentionInputs& inputs,
             const Plan& plan,
             const Threads& threads,
+            MatrixUnit unit,
             AttentionOutput& output)
       : inputs_(inputs),
         plan_(plan),
         threads_(threads),
         output_(output),
-        value_dim_(padded_value_dim(inputs.shape.head_dim)),
-        step_(step_size(inputs.shape.head_dim)),
+        unit_(MatrixTiles::serve(inputs, unit) ? unit : MatrixUnit::kNone),
+        matrix_(unit_ == MatrixUnit::kNone ? nullptr
+                                           : std::make_unique<MatrixTiles>(inputs, unit_)),
+        value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
+        step_(matrix_ ? kMatrixStep : step_size(inputs.shape.head_dim)),
+        floats_(inputs, value_dim_),
         writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
                               inputs.shape.head_dim % detail::value_lanes() == 0),
-        values_in_place_(inputs.v.dtype == DType::kFloat32 && value_dim_ == inputs.shape.head_dim),
         scratch_(static_cast<std::size_t>(threads.count())),
-        shared_(inputs, plan, values_in_place_ ? 0 : value_dim_, threads.count()),
+        shared_(inputs, plan, form(), threads.count()),
         parts_(inputs.shape.head_dim) {}
 
   void run() {
@@ -136,9 +188,21 @@ class Attention {
   }
 
  private:
-  static std::int64_t padded_value_dim(std::int64_t head_dim) {
-    const std::int64_t lanes = detail::value_lanes();
-    return (head_dim + lanes - 1) / lanes * lanes;
+  const TileForm& form() const {
+    return matrix_ ? static_cast<const TileForm&>(*matrix_) : floats_;
+  }
+
+  std::unique_ptr<Scratch> make_scratch() const {
+    const std::int64_t query_floats =
+        matrix_ ? matrix_->query_floats() : kMaxRows * inputs_.shape.head_dim;
+    auto scratch =
+        std::make_unique<Scratch>(std::max(form().key_floats(), floats_.key_floats()),
+                                  std::max(form().value_floats(), floats_.value_floats()),
+                                  matrix_ ? MatrixTiles::weight_floats() : 0, shared_.tiles());
+    for (int i = 0; i < detail::kGangTasks; ++i) {
+      scratch->runs.emplace_back(query_floats, value_dim_);
+    }
+    return scratch;
   }
 
   const RowBlock& row_block(std::int64_t index) const {
@@ -152,8 +216,7 @@ class Attention {
     parts_.resize(list.parts, list.part_rows);
     threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
       auto& scratch = scratch_[static_cast<std::size_t>(worker)];
-      if (!scratch)
-        scratch = std::make_unique<Scratch>(inputs_.shape.head_dim, value_dim_, shared_.tiles());
+      if (!scratch) scratch = make_scratch();
       const auto at = static_cast<std::size_t>(g);
       const std::size_t after = at + static_cast<std::size_t>(threads_.count());
       run_gang(gangs[at], after < gangs.size() ? gangs[after] : std::span<const Task>(), *scratch);
@@ -181,13 +244,22 @@ class Attention {
     return (rows.batch * inputs_.shape.query_heads + head) * inputs_.shape.query_len + query;
   }
 
+  std::array<const void*, kMaxRows> query_rows(const RowBlock& rows) const {
+    std::array<const void*, kMaxRows> places;
+    for (std::int64_t r = 0; r < rows.rows(); ++r) {
+      places[static_cast<std::size_t>(r)] = inputs_.q.row(
+          rows.batch, rows.first_head + r / rows.queries, rows.first_query + r % rows.queries);
+    }
+    return places;
+  }
+
   void load_queries(const RowBlock& rows, float* queries) const {
     const std::int64_t dim = inputs_.shape.head_dim;
     const auto scale = static_cast<float>(inputs_.scale * std::numbers::log2e);
+    const auto places = query_rows(rows);
     for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      const void* source = inputs_.q.row(rows.batch, rows.first_head + r / rows.queries,
-                                         rows.first_query + r % rows.queries);
-      detail::widen_scaled(inputs_.q.dtype, source, dim, scale, queries + r * dim);
+      detail::widen_scaled(inputs_.q.dtype, places[static_cast<std::size_t>(r)], dim, scale,
+                           queries + r * dim);
     }
   }
 
@@ -197,23 +269,17 @@ class Attention {
                  static_cast<std::size_t>(block.count));
   }
 
-  const float* pack(const RowBlock& rows, const KeyBlock& block, float* target) const {
-    if (block.list_offset < 0) {
-      pack_keys(inputs_.k, rows.batch, rows.kv_head, block.first_key, block.count, target);
-    } else {
-      pack_keys(inputs_.k, rows.batch, rows.kv_head, listed(block), target);
-    }
-    return target;
-  }
-
-  const float* widen_values(const RowBlock& rows, const KeyBlock& block, float* target) const {
+  // Where the block's rows of k or v lie.
+  std::array<const void*, kPackedKeys> key_rows(const TensorView& tensor,
+                                                const RowBlock& rows,
+                                                const KeyBlock& block) const {
+    std::array<const void*, kPackedKeys> places;
     for (std::int64_t j = 0; j < block.count; ++j) {
       const std::int64_t key =
           block.list_offset < 0 ? block.first_key + j : listed(block)[static_cast<std::size_t>(j)];
-      detail::widen_padded(inputs_.v.dtype, inputs_.v.row(rows.batch, rows.kv_head, key),
-                           inputs_.shape.head_dim, value_dim_, target + j * value_dim_);
+      places[static_cast<std::size_t>(j)] = tensor.row(rows.batch, rows.kv_head, key);
     }
-    return target;
+    return places;
   }
 
   ValueRows values_in_place(const RowBlock& rows, const KeyBlock& block) const {
@@ -223,24 +289,26 @@ class Attention {
             in_order ? nullptr : listed(block).data()};
   }
 
-  // Block `slot` of a step.
-  StepBlock make_ready(const RowBlock& rows,
+  // Block `slot` of a step, in a form.
+  StepBlock make_ready(const TileForm& wanted,
+                       const RowBlock& rows,
                        const KeyBlock& block,
                        std::int64_t slot,
                        Scratch& scratch) const {
-    const detail::SharedTiles::Tile shared = shared_.find(rows, block);
-    StepBlock ready{.block = &block, .keys = shared.keys};
+    const bool is_shared_form = &wanted == &form();
+    const detail::SharedTiles::Tile shared =
+        is_shared_form ? shared_.find(rows, block) : detail::SharedTiles::Tile{};
+    const auto count = static_cast<std::size_t>(block.count);
+    StepBlock ready{.block = &block, .keys = shared.keys, .values = shared.values};
     if (ready.keys == nullptr) {
-      ready.keys =
-          pack(rows, block, scratch.keys.get() + slot * kPackedKeys * inputs_.shape.head_dim);
+      float* target = scratch.keys.get() + slot * wanted.key_floats();
+      wanted.make_keys({key_rows(inputs_.k, rows, block).data(), count}, target);
+      ready.keys = target;
     }
-    if (values_in_place_) {
-      ready.values = values_in_place(rows, block);
-    } else if (shared.values != nullptr) {
-      ready.values = {shared.values, value_dim_, nullptr};
-    } else {
-      float* target = scratch.values.get() + slot * kPackedKeys * value_dim_;
-      ready.values = {widen_values(rows, block, target), value_dim_, nullptr};
+    if (ready.values == nullptr && wanted.value_floats() > 0) {
+      float* target = scratch.values.get() + slot * wanted.value_floats();
+      wanted.make_values({key_rows(inputs_.v, rows, block).data(), count}, target);
+      ready.values = target;
     }
     if (block.bits_offset >= 0) {
       ready.words = plan_.bits.data() + static_cast<std::size_t>(block.bits_offset);
@@ -253,11 +321,16 @@ class Attention {
   // next. Each takes the same steps as it would alone. after: what this worker is likely to run
   // next.
   void run_gang(std::span<const Task> tasks, std::span<const Task> after, Scratch& scratch) {
+    const detail::MatrixSession session(unit_);
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
     for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
     scratch.ahead.start();
     const std::int64_t turn_keys =
-        kTurnBytes / ((inputs_.shape.head_dim + value_dim_) * static_cast<int>(sizeof(float)));
+        matrix_
+            ? kMatrixTurnBytes * kPackedKeys /
+                  ((form().key_floats() + form().value_floats()) * static_cast<int>(sizeof(float)))
+            : kTurnBytes /
+                  ((inputs_.shape.head_dim + value_dim_) * static_cast<int>(sizeof(float)));
     while (std::any_of(runs.begin(), runs.end(), [](const Run& run) { return !run.is_done(); })) {
       std::int64_t end_key = inputs_.shape.key_len + turn_keys;
       for (const Run& run : runs) {
@@ -297,7 +370,8 @@ class Attention {
       }
     }
     const std::int64_t rows = row_block(run.task->row_block).rows();
-    ahead.deal(2 * (next - run.next) * (rows + kPieceRows - 1) / kPieceRows);
+    ahead.deal(matrix_ ? kMatrixPieces * ((rows + step_.rows - 1) / step_.rows)
+                       : 2 * (next - run.next) * ((rows + kPieceRows - 1) / kPieceRows));
   }
 
   // Those of a step of the task.
@@ -320,8 +394,14 @@ class Attention {
       return;
     }
     if (!run.is_done()) {
-      load_queries(rows, run.queries.get());
-      std::fill_n(run.out.get(), rows.rows() * value_dim_, 0.0F);
+      if (matrix_) {
+        const auto places = query_rows(rows);
+        matrix_->load_queries({places.data(), static_cast<std::size_t>(rows.rows())},
+                              run.queries.get());
+      } else {
+        load_queries(rows, run.queries.get());
+      }
+      std::fill_n(run.out.get(), kMaxRows * value_dim_, 0.0F);
     }
     std::fill_n(run.state.top, rows.rows(), kNoKeys);
     std::fill_n(run.state.sum, rows.rows(), 0.0);
@@ -335,58 +415,108 @@ class Attention {
   void advance(Run& run, Scratch& scratch) const {
     const RowBlock& rows = row_block(run.task->row_block);
     const auto count = static_cast<int>(rows.rows());
-    StepBlock blocks[kStepBlocks];
     const std::int64_t size = std::min(step_.blocks, run.task->blocks_end - run.next);
-    for (std::int64_t b = 0; b < size; ++b) {
-      const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
-      blocks[b] = make_ready(rows, block, b, scratch);
+    StepBlock blocks[kStepBlocks];
+    const auto make_all = [&](const TileForm& wanted) {
+      for (std::int64_t b = 0; b < size; ++b) {
+        const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
+        blocks[b] = make_ready(wanted, rows, block, b, scratch);
+      }
+    };
+    make_all(form());
+    const std::span<const StepBlock> all(blocks, static_cast<std::size_t>(size));
+    const float* queries = run.queries.get();
+    const bool by_matrix = matrix_ && fit_the_matrix(queries, all);
+    if (matrix_ && !by_matrix) {
+      make_all(floats_);
+      if (!scratch.queries) {
+        scratch.queries =
+            aligned_floats(static_cast<std::size_t>(kMaxRows * inputs_.shape.head_dim));
+      }
+      load_queries(rows, scratch.queries.get());
+      queries = scratch.queries.get();
     }
     for (int r = 0; r < count; r += step_.rows) {
-      step({blocks, static_cast<std::size_t>(size)}, r, std::min(step_.rows, count - r), run,
-           scratch);
+      const int here = std::min(step_.rows, count - r);
+      const TouchedBlocks touched(all, r, here);
+      if (touched.count == 0) continue;
+      if (by_matrix) {
+        step_by_matrix(touched, r, here, run, scratch);
+      } else {
+        step_by_vectors(rows, queries, touched, r, here, run, scratch);
+      }
     }
     run.next += size;
   }
 
+  static bool fit_the_matrix(const float* queries, std::span<const StepBlock> blocks) {
+    return MatrixTiles::fits(queries) &&
+           std::all_of(blocks.begin(), blocks.end(), [](const StepBlock& block) {
+             return MatrixTiles::fits(block.keys) && MatrixTiles::fits(block.values);
+           });
+  }
+
   // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  void step(
-      std::span<const StepBlock> blocks, int row, int rows, Run& run, Scratch& scratch) const {
+  void step_by_matrix(
+      const TouchedBlocks& touched, int row, int rows, Run& run, Scratch& scratch) const {
+    const auto block_rows = static_cast<int>(row_block(run.task->row_block).rows());
+    const auto count = static_cast<std::size_t>(touched.count);
+    const float* keys[kStepBlocks];
+    const float* values[kStepBlocks];
+    for (std::size_t b = 0; b < count; ++b) {
+      keys[b] = touched.blocks[b]->keys;
+      values[b] = touched.blocks[b]->values;
+    }
+    float* scores = scratch.scores.get();
+    scratch.ahead.fetch_piece();
+    matrix_->score(run.queries.get(), block_rows, row, rows, {keys, count}, scores);
+    for (int b = 0; b < touched.count; ++b) {
+      weigh_samples(*touched.blocks[b]->block, row, rows, matrix_->unit(),
+                    scores + b * kPackedKeys);
+    }
+    scratch.ahead.fetch_piece();
+    detail::softmax_step_in_pieces(scores, matrix_->unit(), row, rows, touched.count, touched.words,
+                                   touched.tails, run.state, scratch.weights.get());
+    scratch.ahead.fetch_piece();
+    matrix_->add(scratch.weights.get(), rows, {values, count}, run.state.scale + row,
+                 run.out.get() + row * value_dim_);
+  }
+
+  // The same; queries: [rows of the row block][head_dim] scaled.
+  void step_by_vectors(const RowBlock& row_block,
+                       const float* queries,
+                       const TouchedBlocks& touched,
+                       int row,
+                       int rows,
+                       Run& run,
+                       Scratch& scratch) const {
     const std::int64_t dim = inputs_.shape.head_dim;
     float* scores = scratch.scores.get();
-    const StepBlock* touched[kStepBlocks];
-    int columns[kStepBlocks];  // up to the last active one
-    const std::uint64_t* words[kStepBlocks];
-    std::uint64_t tails[kStepBlocks];
-    int count = 0;
-    for (const StepBlock& block : blocks) {
-      const std::uint64_t active = block.columns(row, row + rows);
-      if (active == 0) continue;
-      float* tile = scores + count * kPackedKeys;
+    ValueRows values[kStepBlocks];
+    for (int b = 0; b < touched.count; ++b) {
+      const StepBlock& block = *touched.blocks[b];
+      float* tile = scores + b * kPackedKeys;
       in_pieces(rows, scratch.ahead, [&](int r, int piece) {
-        score_tile(run.queries.get() + (row + r) * dim, dim, piece, block.keys, dim,
-                   tile + r * kScoreStride, kScoreStride);
+        score_tile(queries + (row + r) * dim, dim, piece, block.keys, dim, tile + r * kScoreStride,
+                   kScoreStride);
       });
-      weigh_samples(*block.block, row, rows, tile);
-      touched[count] = &block;
-      columns[count] = static_cast<int>(std::bit_width(active));
-      words[count] = block.words == nullptr ? nullptr : block.words + row;
-      tails[count] = block.tail;
-      ++count;
+      weigh_samples(*block.block, row, rows, 1.0F, tile);
+      values[b] = block.values == nullptr ? values_in_place(row_block, *block.block)
+                                          : ValueRows{block.values, value_dim_, nullptr};
     }
-    if (count == 0) return;
-    detail::softmax_step(scores, row, rows, count, words, tails, run.state);
+    detail::softmax_step(scores, row, rows, touched.count, touched.words, touched.tails, run.state);
     // Blocks whose values follow each other are one longer sum.
-    for (int b = 0; b < count;) {
+    for (int b = 0; b < touched.count;) {
       int last = b;
-      while (last + 1 < count && columns[last] == kPackedKeys &&
-             touched[last]->values.precedes(touched[last + 1]->values, kPackedKeys)) {
+      while (last + 1 < touched.count && touched.columns[last] == kPackedKeys &&
+             values[last].precedes(values[last + 1], kPackedKeys)) {
         ++last;
       }
       in_pieces(rows, scratch.ahead, [&](int r, int piece) {
-        detail::accumulate_values(scores + r * kScoreStride + b * kPackedKeys, piece,
-                                  (last - b) * static_cast<int>(kPackedKeys) + columns[last],
-                                  touched[b]->values, value_dim_, run.state.scale + row + r,
-                                  run.out.get() + (row + r) * value_dim_);
+        detail::accumulate_values(
+            scores + r * kScoreStride + b * kPackedKeys, piece,
+            (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last], values[b],
+            value_dim_, run.state.scale + row + r, run.out.get() + (row + r) * value_dim_);
       });
       // What the step's first sum scaled is not scaled again.
       if (b == 0) std::fill_n(run.state.scale + row, rows, 1.0F);
@@ -404,12 +534,13 @@ class Attention {
     }
   }
 
-  void weigh_samples(const KeyBlock& block, int row, int rows, float* scores) const {
+  // The logit of a score is unit * score, in units of log 2.
+  void weigh_samples(const KeyBlock& block, int row, int rows, float unit, float* scores) const {
     for (std::int64_t s = block.samples_begin; s < block.samples_end; ++s) {
       const PlannedSample& sample = plan_.samples[static_cast<std::size_t>(s)];
       if (sample.row < row || sample.row >= row + rows) continue;
       scores[(sample.row - row) * kScoreStride + sample.column] -=
-          static_cast<float>(sample.log_probability * std::numbers::log2e);
+          static_cast<float>(sample.log_probability * std::numbers::log2e / unit);
     }
   }
 
@@ -449,10 +580,12 @@ class Attention {
   const Plan& plan_;
   const Threads& threads_;
   AttentionOutput& output_;
-  std::int64_t value_dim_;  // head_dim rounded up to whole vectors
+  MatrixUnit unit_;
+  std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
+  std::int64_t value_dim_;                     // of a row of sums
   StepSize step_;
+  FloatTiles floats_;
   bool writes_around_caches_;
-  bool values_in_place_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
   detail::PartResults parts_;
@@ -460,17 +593,25 @@ class Attention {
 
 }  // namespace
 
-void attend(const AttentionInputs& inputs,
-            const Plan& plan,
-            const Threads& threads,
-            AttentionOutput& output) {
+void detail::attend_with(MatrixUnit unit,
+                         const AttentionInputs& inputs,
+                         const Plan& plan,
+                         const Threads& threads,
+                         AttentionOutput& output) {
   inputs.validate();
   if (plan.shape != inputs.shape) {
     throw ShapeError(fmt::format("the plan is for shape {}, the inputs have shape {}",
                                  plan.shape.to_string(), inputs.shape.to_string()));
   }
   output.resize(inputs.shape);
-  Attention(inputs, plan, threads, output).run();
+  Attention(inputs, plan, threads, unit, output).run();
+}
+
+void attend(const AttentionInputs& inputs,
+            const Plan& plan,
+            const Threads& threads,
+            AttentionOutput& output) {
+  detail::attend_with(detail::matrix_unit_in_use(), inputs, plan, threads, output);
 }
 
 }  // namespace maskerade

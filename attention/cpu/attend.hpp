@@ -16,12 +16,13 @@ void attend(const AttentionInputs& inputs,
             const Threads& threads,
             AttentionOutput& output);
 
-// The instruction set that the kernels run with on this machine: "AVX2", "AVX3", ...
+// The instruction set that the kernels run with on this machine: "AVX2", "AVX3", ...; "AMX": AVX3
+// and matrix tiles.
 std::string instruction_set();
 
 // Binds everything that Highway dispatches, scoring and selection too, to one of the instruction
-// sets that this machine has and the project is built for: "AVX3", "AVX2", "SCALAR". For this
-// process; call it before threads run. Throws Error otherwise, naming those that there are.
+// sets that this machine has and the project is built for: "AMX", "AVX3", "AVX2", "SCALAR". For
+// this process; call it before threads run. Throws Error otherwise, naming those that there are.
 void use_instruction_set(const std::string& name);
 
 }  // namespace maskerade

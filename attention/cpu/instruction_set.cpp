@@ -1,19 +1,45 @@
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstdint>
 #include <string>
 
 #include "attention/cpu/attend.hpp"
+#include "attention/cpu/detail/matrix_unit.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
 #include "framework/base/error.hpp"
 #include "hwy/targets.h"
 
 namespace maskerade {
 
-std::string instruction_set() { return detail::target_name(); }
+namespace {
+
+// All that the machine has: AVX-512 and a matrix unit.
+constexpr const char* kAmxName = "AMX";
+
+bool has_amx() { return (hwy::SupportedTargets() & HWY_AVX3) != 0 && detail::amx_is_usable(); }
+
+}  // namespace
+
+// Tiles go with all of the machine's targets. Where one target is named, they are not used.
+detail::MatrixUnit detail::matrix_unit_in_use() {
+  const bool is_one_target =
+      std::has_single_bit(static_cast<std::uint64_t>(hwy::SupportedTargets()));
+  return !is_one_target && has_amx() ? MatrixUnit::kAmx : MatrixUnit::kNone;
+}
+
+std::string instruction_set() {
+  return detail::matrix_unit_in_use() == detail::MatrixUnit::kAmx ? kAmxName
+                                                                  : detail::target_name();
+}
 
 void use_instruction_set(const std::string& name) {
+  hwy::SetSupportedTargetsForTest(0);
   std::string there;
+  if (has_amx()) {
+    if (name == kAmxName) return;
+    there = kAmxName;
+  }
   for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
     if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
     if (hwy::TargetName(target) == name) {

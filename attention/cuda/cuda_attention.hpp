@@ -12,6 +12,7 @@
 #include "attention/plan.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
+#include "framework/pipeline/pipeline.hpp"
 #include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
@@ -22,18 +23,53 @@ enum class CudaCache {
   kWarm,  // what was used last
 };
 
+// How timed work is handed to the device.
+enum class CudaLaunch {
+  kEach,   // kernel by kernel
+  kGraph,  // recorded before and replayed as a whole: no gaps in which the device waits for the
+           // host
+};
+
+// The newest family of kernels that a CudaAttention uses: tests and comparisons want older ones
+// too.
+enum class CudaFamily {
+  kSm80,  // products of a warp
+  kSm90,  // products of warpgroups, where the device and the shape have them; tiles and dense
+};
+
 // The storage type whose rounding the kernels' arithmetic has: float32 where they use no matrix
 // products.
 DType cuda_arithmetic(DType dtype, std::int64_t head_dim) noexcept;
 
-// A mask on the device. Does not outlive the CudaAttention that uploaded it.
+// A prepared pipeline that selects on the device, where its maskers can. Does not outlive the
+// CudaAttention that took it.
+class CudaPipeline {
+ public:
+  CudaPipeline(CudaPipeline&&) noexcept;
+  CudaPipeline& operator=(CudaPipeline&&) noexcept;
+  ~CudaPipeline();
+  // "cuda", "cpu, uploaded", or "cuda; cpu, uploaded: NAME" with the maskers that run on the CPU.
+  std::string selection_device() const;
+  // Whether nothing runs on the CPU.
+  bool is_all_on_device() const noexcept;
+
+ private:
+  friend class CudaAttention;
+  struct State;
+  explicit CudaPipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// A mask on the device. Does not outlive the CudaAttention that uploaded or selected it.
 class CudaMask {
  public:
   CudaMask(CudaMask&&) noexcept;
   CudaMask& operator=(CudaMask&&) noexcept;
   ~CudaMask();
-  // Copied back.
+  // Copied back. Throws Error when a masker added more on the device than it had stated.
   Mask download() const;
+  // What the maskers of a selected mask did. Waits, and throws as download().
+  std::vector<MaskerReport> maskers() const;
 
  private:
   friend class CudaAttention;
@@ -48,9 +84,10 @@ class CudaPlan {
   CudaPlan(CudaPlan&&) noexcept;
   CudaPlan& operator=(CudaPlan&&) noexcept;
   ~CudaPlan();
-  // "tiles sm80", "rows plain": how keys are walked, and the kernel's family.
+  // "tiles sm90", "dense cuDNN 9.19.0": how keys are walked, and the kernel's family.
   std::string kernel_name() const;
-  // Bytes of K and V that attend reads, after the union over a row block's rows. Waits.
+  // Bytes of K and V that attend reads, after the union over a row block's rows, or over those of
+  // a pair of row blocks (tiles sm90). Waits.
   std::int64_t kv_bytes_touched() const;
   std::int64_t size_bytes() const noexcept;
 
@@ -74,16 +111,27 @@ struct CudaOracle {
 class CudaAttention {
  public:
   // head_dim is at most kMostCudaHeadDim (ShapeError). The views are read here and not kept.
-  explicit CudaAttention(const AttentionInputs& inputs);
+  explicit CudaAttention(const AttentionInputs& inputs, CudaFamily newest = CudaFamily::kSm90);
   ~CudaAttention();
   CudaAttention(const CudaAttention&) = delete;
   CudaAttention& operator=(const CudaAttention&) = delete;
 
+  // Takes a pipeline that was prepared on the same inputs, and copies what its maskers' indexes
+  // want on the device. Waits.
+  CudaPipeline take(PreparedPipeline prepared);
+  // Enqueues the selection: the mask that the pipeline selects on the CPU. Waits for what a masker
+  // on the CPU needs alone. Throws PluginError when a masker fails.
+  CudaMask select(const CudaPipeline& pipeline, const Threads& threads);
+  // Waits for all that was enqueued.
+  void synchronize();
   // Copies a mask and waits until it is there. ShapeError when its extent does not fit the shape.
   CudaMask upload(const Mask& mask);
   // Enqueues. kernel: nullopt is rows below 16 queries, where heads share what they read, and tiles
   // from there on.
   CudaPlan plan(const CudaMask& mask, std::optional<Kernel> kernel);
+  // The same for every visible key by cuDNN's fused kernel. Throws Error, which says why, where
+  // there is no cuDNN or it does not take the problem.
+  CudaPlan plan_cudnn();
   // Enqueues; the result waits for download(). How often the keys of a row block are split is a
   // function of the shape alone.
   void attend(const CudaPlan& plan);
@@ -98,8 +146,10 @@ class CudaAttention {
 
   // Milliseconds of what `enqueue` enqueues, by events: from the device's begin of the first to its
   // end of the last, gaps between them included in which the device waits for the host. So a
-  // plan's time, of many short kernels, holds such gaps.
-  double time_ms(const std::function<void()>& enqueue, CudaCache cache);
+  // plan's time, of many short kernels, holds such gaps. For a graph `enqueue` allocates nothing.
+  double time_ms(const std::function<void()>& enqueue,
+                 CudaCache cache,
+                 CudaLaunch launch = CudaLaunch::kEach);
 
  private:
   struct State;

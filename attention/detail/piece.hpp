@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "attention/cost_model.hpp"
-#include "attention/detail/bit_words.hpp"
 #include "attention/plan.hpp"
+#include "framework/mask/bit_words.hpp"
 
 namespace maskerade::detail {
 

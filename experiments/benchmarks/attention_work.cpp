@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "attention/cpu/attend.hpp"
+#include "attention/cpu/matrix_arithmetic.hpp"
 #include "attention/research_attention.hpp"
 #include "experiments/measure/oracle_check.hpp"
 #include "framework/base/error.hpp"
@@ -36,6 +37,7 @@ WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, con
       2 * element *
       static_cast<double>(shape.batch * shape.kv_heads * shape.key_len * shape.head_dim);
   return {.flops = 4 * static_cast<double>(shape.head_dim) * active_pairs(mask, shape),
+          .matrix_products = matrix_products(inputs.k.dtype, shape.head_dim),
           .bytes =
               queries * (element + sizeof(float)) +
               std::min(keys_and_values, static_cast<double>(plan.kv_bytes_touched(inputs.k.dtype))),

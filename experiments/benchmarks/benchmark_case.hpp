@@ -13,8 +13,9 @@ namespace maskerade {
 
 // What one run needs at least, counted on what it really works on. 0: nothing to say.
 struct WorkCounts {
-  double flops = 0;    // of useful pairs: 4 head_dim for each active (query, key)
-  double bytes = 0;    // that must be read and written, each once
+  double flops = 0;            // of useful pairs: 4 head_dim for each active (query, key)
+  double matrix_products = 0;  // see MachinePeaks::flops_with()
+  double bytes = 0;            // that must be read and written, each once
   double items = 0;    // what a time per item counts: keys a selection looks at, entries of a mask
   double density = 0;  // active / visible entries
 };

@@ -21,7 +21,7 @@ void set_counters(benchmark::State& state,
   if (counts.flops > 0) {
     const double flops = counts.flops / seconds;
     state.counters["GFLOP/s"] = flops / 1e9;
-    state.counters["%peak"] = 100 * flops / peaks.flops_per_second;
+    state.counters["%peak"] = 100 * flops / peaks.flops_with(counts.matrix_products);
   }
   if (counts.bytes > 0) {
     const double bytes = counts.bytes / seconds;
@@ -127,8 +127,12 @@ bool run_benchmarks(WorkPool& pool,
     const MachinePeaks& peaks = pool.peaks(threads);
     benchmark::AddCustomContext(
         fmt::format("peaks of {} threads", threads),
-        fmt::format("{:.0f} GFLOP/s, reading {:.1f} GB/s", peaks.flops_per_second / 1e9,
-                    peaks.read_bytes_per_second / 1e9));
+        fmt::format(
+            "{:.0f} GFLOP/s{}, reading {:.1f} GB/s", peaks.flops_per_second / 1e9,
+            peaks.matrix_flops_per_second == 0
+                ? ""
+                : fmt::format(", {:.0f} on bfloat16 tiles", peaks.matrix_flops_per_second / 1e9),
+            peaks.read_bytes_per_second / 1e9));
   }
   MedianReporter reporter(registered);
   benchmark::RunSpecifiedBenchmarks(&reporter);

@@ -5,9 +5,12 @@
 #include <utility>
 
 #include "experiments/cli/commands.hpp"
+#include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
+#include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
 namespace {
@@ -27,8 +30,20 @@ void print_rates(const std::string& heading, const KernelRates& found, const Ker
   }
 }
 
+void measure_device() {
+  const DeviceRoofFile file(cache_folder(), cuda_device().name);
+  const DeviceRoofs roofs = measure_device_roofs();
+  fmt::print("\n{}\n", cuda_device().name);
+  fmt::print("copy, read + written        {:>8.0f} GB/s\n", roofs.copy_bytes_per_second / 1e9);
+  fmt::print("read of second-level cache  {:>8.0f} GB/s\n", roofs.l2_read_bytes_per_second / 1e9);
+  fmt::print("bfloat16 product            {:>8.1f} TFLOP/s ({})\n",
+             roofs.matrix_flops_per_second / 1e12, roofs.matrix_source);
+  file.save(roofs);
+  fmt::print("kept in {}\n", file.path().string());
+}
+
 int run_calibration() {
-  const CalibrationFile file(CalibrationFile::cache_folder());
+  const CalibrationFile file(cache_folder());
   const Threads threads = Threads::all_processors();
   const Stopwatch stopwatch;
   const Calibration calibration = calibrate(threads, calibration_time());
@@ -47,6 +62,7 @@ int run_calibration() {
              100 * calibration.worst_fit);
   file.save(calibration);
   fmt::print("kept in {}\n", file.path().string());
+  if (cuda_device().is_available) measure_device();
   return kExitOk;
 }
 
@@ -56,7 +72,8 @@ void add_calibrate_command(CLI::App& program, Command& command) {
   CLI::App* calibrate_command = program.add_subcommand(
       "calibrate", "Measure what kernels cost on this machine, for the choice of kernel: auto");
   calibrate_command->footer(
-      "The result is kept in $XDG_CACHE_HOME/maskerade or ~/.cache/maskerade, and used by every "
+      "On a CUDA device, its bandwidths and matrix rate too, the roofs of its cells. The result is "
+      "kept in $XDG_CACHE_HOME/maskerade or ~/.cache/maskerade, and used by every "
       "run.\nExample: maskerade calibrate");
   calibrate_command->callback([&command] { command = [] { return run_calibration(); }; });
 }

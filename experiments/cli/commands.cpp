@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
 
 namespace maskerade {
@@ -49,9 +50,7 @@ void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
 }
 
 CostModel find_costs(std::string& problem) {
-  return CalibrationFile(CalibrationFile::cache_folder())
-      .load(problem)
-      .value_or(CostModel::defaults());
+  return CalibrationFile(cache_folder()).load(problem).value_or(CostModel::defaults());
 }
 
 void print_note(const std::string& message) {

@@ -4,7 +4,11 @@
 #include <sstream>
 #include <string>
 
+#include "attention/cuda/cudnn_library.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/measure/cache_file.hpp"
+#include "experiments/measure/device_clocks.hpp"
+#include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/tensor/cuda/device.hpp"
@@ -16,6 +20,33 @@ void print_folder(const std::filesystem::path& folder) {
   std::error_code ignored;
   fmt::print("plugins     {}{}\n", folder.string(),
              std::filesystem::is_directory(folder, ignored) ? "" : " (not there)");
+}
+
+std::string cuda_version(int version) {
+  return version == 0 ? "none" : fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+// What a build with the CUDA backend finds.
+void print_cuda(const CudaDevice& cuda) {
+  fmt::print("cuda        runtime {}, driver {}\n", cuda_version(cuda.runtime_version),
+             cuda_version(cuda.driver_version));
+  const CudnnLibrary& cudnn = cudnn_library();
+  fmt::print("cudnn       {}\n",
+             cudnn.is_found ? fmt::format("{}, {}", cudnn.version, cudnn.path) : cudnn.reason);
+  const NvmlLibrary& nvml = nvml_library();
+  fmt::print("nvml        {}\n", nvml.is_found
+                                     ? fmt::format("driver {}, {}", nvml.driver_version, nvml.path)
+                                     : nvml.reason);
+  if (!cuda.is_available) return;
+  std::string problem;
+  const auto roofs = DeviceRoofFile(cache_folder(), cuda.name).load(problem);
+  fmt::print(
+      "roofs       {}\n",
+      roofs ? fmt::format("copy {:.0f} GB/s, second-level cache {:.0f} GB/s, bfloat16 "
+                          "products {:.0f} TFLOP/s ({})",
+                          roofs->copy_bytes_per_second / 1e9, roofs->l2_read_bytes_per_second / 1e9,
+                          roofs->matrix_flops_per_second / 1e12, roofs->matrix_source)
+            : "not measured yet; \"maskerade calibrate\" or a run on cuda does");
 }
 
 int info() {
@@ -34,6 +65,7 @@ int info() {
   fmt::print("maskers     {}\n", find_maskers({}).types().size());
   const CudaDevice& cuda = cuda_device();
   fmt::print("devices     cpu; cuda: {}\n", cuda.is_available ? cuda.name : cuda.reason);
+  if (cuda.runtime_version > 0) print_cuda(cuda);
   return kExitOk;
 }
 

@@ -16,6 +16,8 @@
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/measure/cache_file.hpp"
+#include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
@@ -24,6 +26,7 @@
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
 namespace {
@@ -117,12 +120,40 @@ std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   }
 }
 
+// Those kept for the device; else, where wanted, measured and kept. nullopt where no cell is on a
+// device or there is none.
+std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measures) {
+  const auto& devices = experiment.devices;
+  if (std::find(devices.begin(), devices.end(), "cuda") == devices.end() ||
+      !cuda_device().is_available) {
+    return std::nullopt;
+  }
+  const DeviceRoofFile file(cache_folder(), cuda_device().name);
+  std::string problem;
+  std::optional<DeviceRoofs> roofs = file.load(problem);
+  if (!problem.empty()) print_note(problem + "; maskerade calibrate replaces it");
+  if (roofs || !measures) return roofs;
+  try {
+    roofs = measure_device_roofs();
+  } catch (const Error& error) {
+    print_note(std::string("cells on cuda have no attainable_ms: ") + error.what());
+    return std::nullopt;
+  }
+  try {
+    file.save(*roofs);
+  } catch (const ConfigError& error) {
+    print_note(std::string("the device's roofs are not kept: ") + error.what());
+  }
+  return roofs;
+}
+
 int run_cells(const Experiment& experiment,
               RunOptions options,
               const OutputPaths& paths,
               bool wants_peaks) {
   RunOutputs outputs(paths, files_read_by(experiment));
   if (wants_peaks) options.peaks = find_peaks(options.threads);
+  options.roofs = find_roofs(experiment, wants_peaks);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
   std::vector<CellResult> block;
   std::pair<std::size_t, std::size_t> block_of;  // workload, check

@@ -36,7 +36,7 @@ const std::vector<AcceptedNames>& all_accepted_keys() {
       {"preset", {"summary", "reference", "maskers", "only", "overrides"}},
       {"seeds", {"mask"}},
       {"check", {"oracle_rows", "tolerance", "coverage_seeds", "coverage_rows"}},
-      {"measure", {"target", "budget"}},
+      {"measure", {"target", "budget", "cache", "graph"}},
       {"match",
        {"density", "rel_l2_error", "attention_recall", "total_bytes", "total_ms", "parameter",
         "tolerance"}},
@@ -52,6 +52,7 @@ const std::vector<AcceptedNames>& all_accepted_choices() {
       {"devices", {"cpu", "cuda"}},
       {"kernels", {"auto", "dense", "tiles", "rows"}},
       {"only", {"prefill", "decode"}},
+      {"cache", {"cold", "warm"}},
       {"of", {"visible", "keys"}},
   };
   return kAll;

@@ -148,6 +148,10 @@ struct CheckSpec {
 struct MeasureSpec {
   double target = 0.02;     // relative half-width of the median's 95 % confidence interval
   double budget_ms = 2000;  // wall time per cell after which repetition stops
+  // Of cells on cuda: whether a stage finds in the second-level cache what running it leaves there,
+  // and whether attend is replayed from a graph.
+  bool is_warm = false;
+  bool uses_graph = false;
 };
 
 struct Cell;

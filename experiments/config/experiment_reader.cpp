@@ -165,6 +165,12 @@ MeasureSpec read_measure(const YamlNode& node) {
   if (const YamlEntry* budget = node.find("budget")) {
     spec.budget_ms = read_duration_ms(budget->value, "measure.budget");
   }
+  if (const YamlEntry* cache = node.find("cache")) {
+    spec.is_warm = read_choice(cache->value, "measure.cache", accepted_choices("cache")) == "warm";
+  }
+  if (const YamlEntry* graph = node.find("graph")) {
+    spec.uses_graph = read_bool(graph->value, "measure.graph");
+  }
   return spec;
 }
 

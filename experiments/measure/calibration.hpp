@@ -23,22 +23,18 @@ Calibration calibrate(const Threads& threads, const std::string& when);
 // Now, as "2026-11-21 14:03:59" in UTC.
 std::string calibration_time();
 
-// The calibration of this machine and this version of the program that the user's cache folder
-// holds: $XDG_CACHE_HOME/maskerade, or $HOME/.cache/maskerade.
+// The calibration of this machine and this version of the program that a cache folder holds.
 class CalibrationFile {
  public:
   // In `folder`; "" when there is none, see cache_folder.
   explicit CalibrationFile(std::filesystem::path folder);
-  // Where the environment says; "" when it says nothing.
-  static std::filesystem::path cache_folder();
 
   // "" without a folder. The name holds a hash of machine and version.
   const std::filesystem::path& path() const noexcept { return path_; }
 
   // nullopt when there is no file, or when it cannot be used: `problem` then says why.
   std::optional<CostModel> load(std::string& problem) const;
-  // Makes the folder, and replaces the file as a whole. Throws ConfigError when it cannot be
-  // written.
+  // Throws ConfigError when it cannot be written.
   void save(const Calibration& calibration) const;
 
  private:

@@ -1,12 +1,11 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/error.hpp"
@@ -52,17 +51,6 @@ CalibrationFile::CalibrationFile(std::filesystem::path folder) {
                       sha256_hex(machine_name() + "\n" + program_version()).substr(0, 16));
 }
 
-std::filesystem::path CalibrationFile::cache_folder() {
-  // Relative paths in XDG_CACHE_HOME are to be ignored, says its specification.
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && cache[0] == '/') {
-    return std::filesystem::path(cache) / "maskerade";
-  }
-  if (const char* home = std::getenv("HOME"); home != nullptr && home[0] != '\0') {
-    return std::filesystem::path(home) / ".cache" / "maskerade";
-  }
-  return {};
-}
-
 std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
   problem.clear();
   std::error_code ignored;
@@ -89,9 +77,6 @@ std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
 }
 
 void CalibrationFile::save(const Calibration& calibration) const {
-  if (path_.empty()) {
-    throw ConfigError({}, "no cache folder to keep a calibration in: set HOME or XDG_CACHE_HOME");
-  }
   Json json;
   json["machine"] = machine_name();
   json["program_version"] = program_version();
@@ -104,20 +89,7 @@ void CalibrationFile::save(const Calibration& calibration) const {
                                                         {"few_rows", json_of(rates.few_rows)},
                                                         {"many_rows", json_of(rates.many_rows)}};
   }
-  std::error_code error;
-  std::filesystem::create_directories(path_.parent_path(), error);
-  // A reader finds the old file or the new one.
-  const std::filesystem::path draft = path_.string() + fmt::format(".{}", getpid());
-  std::ofstream file(draft);
-  file << json.dump(2) << "\n";
-  file.close();
-  if (file) std::filesystem::rename(draft, path_, error);
-  if (!file || error) {
-    std::error_code ignored;
-    std::filesystem::remove(draft, ignored);
-    throw ConfigError({.file = path_.string()},
-                      "cannot be written; set XDG_CACHE_HOME to a folder that can");
-  }
+  replace_cache_file(path_, json.dump(2) + "\n");
 }
 
 }  // namespace maskerade

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "attention/cpu/matrix_arithmetic.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/tensor/aligned_memory.hpp"
@@ -84,20 +85,35 @@ double median_rate(double work, Body&& body) {
   return summarize(rates).median;
 }
 
-}  // namespace
+std::int64_t arithmetic_items(const Threads& threads) {
+  return kArithmeticItemsPerThread * threads.count();
+}
 
-double measure_flops_per_second(const Threads& threads) {
-  const std::int64_t items = kArithmeticItemsPerThread * threads.count();
-  std::vector<float> results(static_cast<std::size_t>(items), 1.0F);
+// Flops per second of items, each of which gives its flops.
+template <typename Item>
+double rate_of_items(const Threads& threads, const Item& run_item) {
+  const std::int64_t items = arithmetic_items(threads);
   std::vector<double> flops(static_cast<std::size_t>(items));
   const auto body = [&] {
     threads.for_each(items, [&](std::int64_t item, int) {
-      const auto at = static_cast<std::size_t>(item);
-      flops[at] = HWY_DYNAMIC_DISPATCH(run_multiply_adds)(kRoundsPerItem, &results[at]);
+      flops[static_cast<std::size_t>(item)] = run_item(static_cast<std::size_t>(item));
     });
   };
   body();
   return median_rate(std::accumulate(flops.begin(), flops.end(), 0.0), body);
+}
+
+}  // namespace
+
+double measure_flops_per_second(const Threads& threads) {
+  std::vector<float> results(static_cast<std::size_t>(arithmetic_items(threads)), 1.0F);
+  return rate_of_items(threads, [&](std::size_t item) {
+    return HWY_DYNAMIC_DISPATCH(run_multiply_adds)(kRoundsPerItem, &results[item]);
+  });
+}
+
+double measure_matrix_flops_per_second(const Threads& threads) {
+  return rate_of_items(threads, [](std::size_t) { return run_matrix_unit(kRoundsPerItem / 4); });
 }
 
 double measure_read_bytes_per_second(const Threads& threads) {
@@ -121,7 +137,20 @@ double measure_read_bytes_per_second(const Threads& threads) {
 }
 
 MachinePeaks measure_peaks(const Threads& threads) {
-  return {measure_flops_per_second(threads), measure_read_bytes_per_second(threads)};
+  return {.flops_per_second = measure_flops_per_second(threads),
+          .read_bytes_per_second = measure_read_bytes_per_second(threads),
+          .matrix_flops_per_second = measure_matrix_flops_per_second(threads)};
+}
+
+MachinePeaks peaks_for(const MachinePeaks& peaks, DType dtype, std::int64_t head_dim) {
+  MachinePeaks usable = peaks;
+  usable.flops_per_second = peaks.flops_with(matrix_products(dtype, head_dim));
+  return usable;
+}
+
+double MachinePeaks::flops_with(double matrix_products) const noexcept {
+  if (matrix_products == 0) return flops_per_second;
+  return std::max(flops_per_second, matrix_flops_per_second / matrix_products);
 }
 
 }  // namespace maskerade

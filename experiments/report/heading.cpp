@@ -91,6 +91,10 @@ std::vector<std::string> heading_of(std::span<const CellResult> results) {
   }
   const std::string families = families_text(results);
   if (!families.empty()) run += "; " + families;
+  const auto timed = std::find_if(results.begin(), results.end(), [](const CellResult& result) {
+    return result.device_timing.has_value();
+  });
+  if (timed != results.end()) run += fmt::format(", {} cache", timed->device_timing->cache);
   std::vector<std::string> texts = {workload, run};
   if (first.decode_steps) {
     texts.push_back(fmt::format(

@@ -10,6 +10,7 @@
 namespace maskerade {
 namespace {
 
+constexpr double kDropToTell = 0.05;  // of a clock
 constexpr const char* kSearchedNothing = "match searched nothing: overrides select for every head";
 
 std::string target_text(const MatchFacts& match) {
@@ -100,6 +101,30 @@ std::vector<std::string> mask_remarks_of(const CellResult& result) {
   return remarks;
 }
 
+// What a reader of a device's times must know.
+std::vector<std::string> timing_remarks_of(const CellResult& result) {
+  std::vector<std::string> remarks;
+  const bool is_dense_reference = !result.mask_seed.has_value();
+  if (is_dense_reference && !result.dense_kernel_reason.empty()) {
+    remarks.push_back("by our own kernel, not cuDNN's: " + result.dense_kernel_reason);
+  }
+  if (!result.device_timing) return remarks;
+  const DeviceTiming& timing = *result.device_timing;
+  if (timing.launch_ms) {
+    remarks.push_back(
+        fmt::format("attend and dense are replayed from a graph; launched one by one "
+                    "attend's kernels take {} ms more",
+                    milliseconds_text(*timing.launch_ms)));
+  }
+  if (timing.clock_drop() > kDropToTell) {
+    remarks.push_back(fmt::format("the device's clock fell from {} to {} MHz meanwhile ({})",
+                                  number_text(timing.before->sm_mhz),
+                                  number_text(timing.after->sm_mhz),
+                                  timing.after->throttle_reasons));
+  }
+  return remarks;
+}
+
 }  // namespace
 
 bool has_kernel_mix(const CellResult& result) {
@@ -124,6 +149,8 @@ std::vector<std::string> remarks_of(const CellResult& result) {
   if (result.coverage) remarks.push_back(coverage_text(*result.coverage));
   std::vector<std::string> of_mask = mask_remarks_of(result);
   std::move(of_mask.begin(), of_mask.end(), std::back_inserter(remarks));
+  std::vector<std::string> of_timing = timing_remarks_of(result);
+  std::move(of_timing.begin(), of_timing.end(), std::back_inserter(remarks));
   return remarks;
 }
 
@@ -140,6 +167,11 @@ std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds) {
     const std::vector<std::string> of_mask = mask_remarks_of(*result);
     for (const std::string& remark : of_mask) remarks.push_back(from_seed(*result, remark));
     if (!of_mask.empty()) break;
+  }
+  for (const CellResult* result : seeds) {
+    for (const std::string& remark : timing_remarks_of(*result)) {
+      remarks.push_back(from_seed(*result, remark));
+    }
   }
   return remarks;
 }

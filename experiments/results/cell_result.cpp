@@ -1,6 +1,14 @@
 #include "experiments/results/cell_result.hpp"
 
+#include <algorithm>
+
 namespace maskerade {
+namespace {
+
+// 64 queries by 64 keys: 4 * 64 * 64 * head_dim flops, 2 * 64 * head_dim elements of 2 bytes.
+constexpr double kTileFlopsPerByte = 64;
+
+}  // namespace
 
 std::string_view name_of(CellStatus status) noexcept {
   switch (status) {
@@ -19,6 +27,40 @@ std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept {
     if (name_of(status) == name) return status;
   }
   return std::nullopt;
+}
+
+double DeviceTiming::clock_drop() const {
+  if (!before || !after || before->sm_mhz <= 0) return 0;
+  return std::max(0.0, 1 - after->sm_mhz / before->sm_mhz);
+}
+
+std::optional<double> CellResult::attend_flops_per_second() const {
+  if (!times || !counts || !facts || decode_steps) return std::nullopt;
+  return 4.0 * static_cast<double>(facts->shape.head_dim) *
+         static_cast<double>(counts->active_entries) / (times->attend.median / 1000);
+}
+
+std::optional<double> CellResult::attend_bytes_per_second() const {
+  if (!times || !cost) return std::nullopt;
+  return static_cast<double>(cost->kv_bytes_touched) / (times->attend.median / 1000);
+}
+
+std::optional<double> CellResult::percent_of_peak_flops() const {
+  const std::optional<double> rate = attend_flops_per_second();
+  if (!rate || !peaks) return std::nullopt;
+  return 100 * *rate / peaks->flops_per_second;
+}
+
+std::optional<double> CellResult::percent_of_bandwidth() const {
+  const std::optional<double> rate = attend_bytes_per_second();
+  if (!rate || !peaks) return std::nullopt;
+  return 100 * *rate / peaks->read_bytes_per_second;
+}
+
+std::optional<double> CellResult::percent_of_l2_roof() const {
+  const std::optional<double> rate = attend_flops_per_second();
+  if (!rate || !peaks || !peaks->l2_bytes_per_second) return std::nullopt;
+  return 100 * *rate / (kTileFlopsPerByte * *peaks->l2_bytes_per_second);
 }
 
 std::optional<double> CellResult::percent_of_attainable() const {

@@ -10,6 +10,7 @@
 #include "experiments/match/match_spec.hpp"
 #include "experiments/match/search.hpp"
 #include "experiments/measure/coverage.hpp"
+#include "experiments/measure/device_clocks.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
@@ -67,6 +68,20 @@ struct StageTimes {
   std::int64_t repetitions = 0;
 
   double speedup() const { return dense.median / total.median; }
+};
+
+// How a cell on a device was timed.
+struct DeviceTiming {
+  std::string cache;  // "cold": emptied before each stage; "warm": after the same work
+  // What launching attend's kernels one by one adds to replaying them as a graph: the median
+  // difference. Absent where no graph is asked for; attend and dense are then launched so.
+  std::optional<double> launch_ms = {};
+  // After the warm-up and after the last repetition. Absent without NVML.
+  std::optional<DeviceClocks> before = {};
+  std::optional<DeviceClocks> after = {};
+
+  // How far the multiprocessors' clock fell meanwhile, as a share; 0 when it did not or is unknown.
+  double clock_drop() const;
 };
 
 // Errors against the float64 oracle.
@@ -140,7 +155,8 @@ struct CellResult {
   CellStatus status = CellStatus::kOk;
   std::string reason;  // of a status other than ok
   std::string device;
-  // Where the maskers ran, when it is not `device`: "cpu, uploaded"; else empty.
+  // Of a cell on cuda: where the maskers ran: "cuda", "cpu, uploaded", or "cuda; cpu, uploaded:
+  // NAME, NAME"; else empty.
   std::string selection_device;
   std::string kernel;      // as asked for: "auto" or a kernel's name
   std::string kernel_mix;  // the kernels that ran, see Plan::kernel_mix; empty when none did
@@ -169,6 +185,9 @@ struct CellResult {
   std::optional<StageTimes> times;
   bool cached = false;  // whether a repetition reused what an earlier one had made
   std::string dense_kernel;
+  std::string
+      dense_kernel_reason;  // why cuDNN's is not the dense reference of a device; else empty
+  std::optional<DeviceTiming> device_timing = {};  // absent on the CPU
   std::optional<Fidelity> fidelity;
   std::optional<OracleFacts> oracle;
   // Absent where it was not asked for, or the pipeline states no guarantee.
@@ -185,6 +204,17 @@ struct CellResult {
   std::string program_version;
   NamedTexts plugins;  // masker id and SHA-256 of its library, in order of first use
 
+  // The rates of attending: 4 * head_dim flops for each active entry (absent of a decode trace),
+  // and the bytes of K and V that it reads, by the second.
+  std::optional<double> attend_flops_per_second() const;
+  std::optional<double> attend_bytes_per_second() const;
+  // Of the peaks. What is read again comes from caches: more than 100 % of the memory's is
+  // possible.
+  std::optional<double> percent_of_peak_flops() const;
+  std::optional<double> percent_of_bandwidth() const;
+  // Of the flops that a device's second-level cache lets tiles do of 64 queries, which read K and V
+  // once each: 64 flops a byte of 16-bit K and V.
+  std::optional<double> percent_of_l2_roof() const;
   // 100 * attainable_ms / attend_ms.
   std::optional<double> percent_of_attainable() const;
   // The density at which attending would take as long as the dense reference, if its time were

@@ -272,6 +272,15 @@ std::vector<Column> make_columns() {
   add(column("attainable_ms", &Result::cost, &CostFacts::attainable_ms));
   add(derived("percent_of_attainable",
               [](const CellResult& r) { return r.percent_of_attainable(); }));
+  add(derived("attend_flops_per_second",
+              [](const CellResult& r) { return r.attend_flops_per_second(); }));
+  add(derived("percent_of_peak_flops",
+              [](const CellResult& r) { return r.percent_of_peak_flops(); }));
+  add(derived("percent_of_l2_roof", [](const CellResult& r) { return r.percent_of_l2_roof(); }));
+  add(derived("attend_bytes_per_second",
+              [](const CellResult& r) { return r.attend_bytes_per_second(); }));
+  add(derived("percent_of_bandwidth",
+              [](const CellResult& r) { return r.percent_of_bandwidth(); }));
   add_stage("prepare", &StageTimes::prepare);
   add_stage("append", &StageTimes::append);
   add_stage("select", &StageTimes::select);
@@ -281,6 +290,22 @@ std::vector<Column> make_columns() {
   add_stage("total", &StageTimes::total);
   add_stage("dense", &StageTimes::dense);
   add(optional_text("dense_kernel", &Result::dense_kernel));
+  add(optional_text("dense_kernel_reason", &Result::dense_kernel_reason));
+  using Timing = DeviceTiming;
+  add(column("cache", &Result::device_timing, &Timing::cache));
+  add(column("launch_ms", &Result::device_timing, &Timing::launch_ms));
+  const auto add_clocks = [&](const std::string& when,
+                              std::optional<DeviceClocks> Timing::*clocks) {
+    using Clocks = DeviceClocks;
+    add(column("sm_mhz_" + when, &Result::device_timing, clocks, &Clocks::sm_mhz));
+    add(column("memory_mhz_" + when, &Result::device_timing, clocks, &Clocks::memory_mhz));
+    add(column("temperature_celsius_" + when, &Result::device_timing, clocks,
+               &Clocks::temperature_celsius));
+    add(column("throttle_reasons_" + when, &Result::device_timing, clocks,
+               &Clocks::throttle_reasons));
+  };
+  add_clocks("before", &Timing::before);
+  add_clocks("after", &Timing::after);
   add(derived("speedup", [](const CellResult& result) -> std::optional<double> {
     if (!result.times) return std::nullopt;
     return result.times->speedup();
@@ -324,6 +349,8 @@ std::vector<Column> make_columns() {
   add(column("machine", &Result::machine));
   add(column("peak_flops_per_second", &Result::peaks, &MachinePeaks::flops_per_second));
   add(column("peak_read_bytes_per_second", &Result::peaks, &MachinePeaks::read_bytes_per_second));
+  add(column("peak_l2_bytes_per_second", &Result::peaks, &MachinePeaks::l2_bytes_per_second));
+  add(column("peak_flops_source", &Result::peaks, &MachinePeaks::flops_source));
   add(column("program_version", &Result::program_version));
   add(column("plugins", &Result::plugins));
   return columns;

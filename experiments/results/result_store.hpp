@@ -20,7 +20,7 @@ namespace maskerade {
 class ResultStore {
  public:
   // Of the tables; a file of another format is refused.
-  static constexpr std::int64_t kFormat = 3;
+  static constexpr std::int64_t kFormat = 4;
 
   // Opens the folder's results for writing, by this process alone; makes the folder and the file
   // when they are missing. Throws ConfigError, and changes nothing, when the folder cannot be made

@@ -37,7 +37,8 @@ std::optional<double> attainable_ms(const CellContext& context, const Mask& mask
   if (!context.options.peaks) return std::nullopt;
   const std::int64_t active = count_whole_problem(mask, context.inputs.shape).active_entries;
   return required_work(mask, context.inputs.shape, context.dtype, active)
-      .attainable_ms(*context.options.peaks);
+      .attainable_ms(
+          peaks_for(*context.options.peaks, context.dtype, context.inputs.shape.head_dim));
 }
 
 }  // namespace

@@ -114,6 +114,10 @@ std::string CellKeys::next_key(const Job& job,
   }
   json["target"] = measure.target;
   json["budget_ms"] = measure.budget_ms;
+  if (is_on_cuda(job)) {
+    json["is_warm"] = measure.is_warm;
+    json["uses_graph"] = measure.uses_graph;
+  }
   json["machine"] = described.machine;
   json["threads"] = described.threads;
   json["chunk_rows"] = described.chunk_rows;

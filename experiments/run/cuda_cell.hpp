@@ -16,7 +16,8 @@
 namespace maskerade {
 
 // A workload on the CUDA device: its q, k and v, and attention over every visible key, what its
-// cells are compared with and timed beside.
+// cells are compared with and timed beside: by cuDNN where it takes the problem, else by our own
+// kernel.
 struct CudaReference {
   // Uploads, attends once, outside any timed region, and compares with the oracle.
   CudaReference(const AttentionInputs& inputs, const CheckSpec& check, const Threads& threads);
@@ -24,8 +25,9 @@ struct CudaReference {
   CudaAttention device;
   Mask mask;
   CudaMask device_mask;
-  CudaPlan plan;
   AttentionOutput output;
+  std::string cudnn_problem;  // why the plan is not cuDNN's; "" when it is
+  CudaPlan plan;
   std::vector<std::int64_t> oracle_rows;
   OracleError oracle;
 };
@@ -44,13 +46,15 @@ std::string cuda_obstacle(const Workload& workload,
                           const Pipeline& pipeline,
                           const CellResult& described);
 
-// Says in a result what is the device's own: its name, no peaks, and the tolerance of its kernels'
-// arithmetic unless the experiment states one. Nothing where there is no device.
-void describe_cuda(const CheckSpec& check, CellResult& result);
+// Says in a result what is the device's own: its name, its roofs as peaks where its kernels
+// multiply matrices, and the tolerance of their arithmetic unless the experiment states one.
+// Nothing where there is no device.
+void describe_cuda(const CheckSpec& check, const RunOptions& options, CellResult& result);
 
-// run_cell on the device: maskers run on the CPU, and copying their mask to the device is part of
-// the timed selection. Plan, attend and the dense reference are timed by events, each with a cold
-// second-level cache. Fidelity and the oracle's check are those of the CPU.
+// run_cell on the device: maskers select there where they can; where one runs on the CPU, copying
+// its mask to the device is part of the timed selection. Plan, attend, the dense reference and a
+// selection on the device alone are timed by events, each with the second-level cache that the
+// measure asks for. Fidelity and the oracle's check are those of the CPU.
 void run_cuda_cell(const CudaCellContext& context,
                    const Pipeline& pipeline,
                    std::optional<Kernel> kernel,

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "attention/cuda/device_roofs.hpp"
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
@@ -20,6 +21,7 @@ struct RunOptions {
   std::int64_t chunk_rows = 1024;  // query rows of one piece of selection; changes no result
   CostModel costs = CostModel::defaults();  // by which kernels are chosen
   std::optional<MachinePeaks> peaks = {};   // of `threads`; without them nothing is attainable
+  std::optional<DeviceRoofs> roofs = {};    // of the CUDA device; the same
 };
 
 // What a cell is measured against.

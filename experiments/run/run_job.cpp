@@ -23,6 +23,7 @@ void run_cuda_job(const Experiment& experiment,
   const CudaCellContext context{inputs, current.workload().dtype, dense,
                                 experiment.checks[job.cell.check].second, options};
   result.dense_kernel = dense.plan.kernel_name();
+  result.dense_kernel_reason = dense.cudnn_problem;
   if (job.is_dense_reference) {
     run_cuda_dense_cell(context, result);
   } else {

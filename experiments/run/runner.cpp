@@ -101,9 +101,14 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.source,
                                    workload.layer,
                                    workload.scale};
+      if (result.peaks) {
+        result.peaks = peaks_for(*result.peaks, workload.dtype, workload.shape.head_dim);
+      }
     }
     result.plugins = keys.plugins_of(pipeline);
-    if (is_on_cuda(job)) describe_cuda(experiment.checks[job.cell.check].first, result);
+    if (is_on_cuda(job)) {
+      describe_cuda(experiment.checks[job.cell.check].first, options, result);
+    }
     if (listener.find_finished) {
       // What cannot be routed is another cell than what can.
       const std::string data =

@@ -248,18 +248,22 @@ HostCall::Place HostCall::place(std::int64_t row) const {
           call_.head_begin + head, call_.query_begin + query};
 }
 
-void HostCall::require_declared(std::uint32_t flags, const char* service) const {
+void require_declared_flags(std::uint32_t flags, std::uint32_t declared, const char* service) {
   constexpr std::array<std::pair<std::uint32_t, const char*>, 4> kNames = {
       {{MASKERADE_DEPENDS_SEED, "MASKERADE_DEPENDS_SEED"},
        {MASKERADE_DEPENDS_QUERY, "MASKERADE_DEPENDS_QUERY"},
        {MASKERADE_DEPENDS_KEY, "MASKERADE_DEPENDS_KEY"},
        {MASKERADE_DEPENDS_ACTIVE, "MASKERADE_DEPENDS_ACTIVE"}}};
   for (const auto& [flag, name] : kNames) {
-    if ((flags & ~context_.depends_on & flag) != 0) {
+    if ((flags & ~declared & flag) != 0) {
       throw Error(
           fmt::format("it calls {}, but its descriptor does not declare {}", service, name));
     }
   }
+}
+
+void HostCall::require_declared(std::uint32_t flags, const char* service) const {
+  require_declared_flags(flags, context_.depends_on, service);
 }
 
 void HostCall::add_range(std::int64_t row_begin,

@@ -40,6 +40,11 @@ struct CallRows {
   std::int64_t query_end = 0;    // likewise, or query_len
 };
 
+// Throws Error unless all of `flags` are among those that a masker declares. Rationale:
+// broadcasting, seeds and the order rules follow from what is declared; an undeclared look would
+// make numbers silently wrong.
+void require_declared_flags(std::uint32_t flags, std::uint32_t declared, const char* service);
+
 // The host's side of select(): the call that a masker gets, and the services that act on it. One
 // object serves one thread, for many calls; its memory is reused.
 class HostCall {
@@ -73,8 +78,6 @@ class HostCall {
     std::int64_t query;
   };
   Place place(std::int64_t row) const;  // throws Error when there is no such row
-  // Throws Error unless the masker declares all of `flags`. Rationale: broadcasting, seeds and the
-  // order rules follow from what is declared; an undeclared look would make numbers silently wrong.
   void require_declared(std::uint32_t flags, const char* service) const;
 
   void add_range(std::int64_t row_begin,

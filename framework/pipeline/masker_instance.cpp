@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -11,6 +12,12 @@ namespace maskerade {
 namespace {
 
 constexpr std::size_t kErrorBytes = 1024;
+
+// Whether a query does not see every key.
+bool leaves_keys_unseen(const Visibility& visibility) {
+  return std::any_of(visibility.ends().begin(), visibility.ends().end(),
+                     [&](std::int64_t end) { return end < visibility.key_len(); });
+}
 
 }  // namespace
 
@@ -143,12 +150,46 @@ std::int64_t MaskerInstance::index_bytes() const {
   return bytes;
 }
 
+MaskerReport MaskerInstance::report(const AttentionInputs& inputs) const {
+  MaskerReport report{.id = use_.type->id()};
+  if (extension() == nullptr) return report;
+  report.index_bytes = index_bytes();
+  report.index_spans_future =
+      extension()->spans_future != 0 && leaves_keys_unseen(inputs.visibility);
+  return report;
+}
+
 void MaskerInstance::select(const HostCall& host) const {
   std::array<char, kErrorBytes> error{};
   const std::int32_t status =
       use_.type->descriptor().select(masker_, &host.call(), error.data(), error.size());
   if (!host.failure().empty()) fail("failed", host.failure());
   if (status != MASKERADE_OK) fail("failed", error.data());
+}
+
+std::optional<maskerade_cuda_bounds> MaskerInstance::device_bounds(
+    const maskerade_cuda_call& call) const {
+  const maskerade_cuda_extension* const device = use_.type->cuda_extension();
+  maskerade_cuda_bounds bounds{};
+  if (device == nullptr || device->bounds(masker_, &call, &bounds) == 0) return std::nullopt;
+  return bounds;
+}
+
+void MaskerInstance::select_on_device(const maskerade_cuda_call& call,
+                                      const std::string& failure) const {
+  std::array<char, kErrorBytes> error{};
+  const std::int32_t status =
+      use_.type->cuda_extension()->select(masker_, &call, error.data(), error.size());
+  if (!failure.empty()) fail("failed on the device", failure);
+  if (status != MASKERADE_OK) fail("failed on the device", error.data());
+}
+
+std::span<const std::byte> MaskerInstance::index_data(const void* index) const {
+  const maskerade_cuda_extension* const device = use_.type->cuda_extension();
+  if (device->index_data == nullptr || index == nullptr) return {};
+  std::size_t bytes = 0;
+  const void* const data = device->index_data(masker_, index, &bytes);
+  return {static_cast<const std::byte*>(data), bytes};
 }
 
 void MaskerInstance::fail(const char* what, const std::string& reason) const {

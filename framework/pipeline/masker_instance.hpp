@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,8 @@ class MaskerInstance {
   // One for each (batch, kv head); null where no head reads it. Empty without the extension.
   const std::vector<const void*>& indexes() const { return indexes_; }
   std::int64_t index_bytes() const;
+  // What a report says before anything is selected.
+  MaskerReport report(const AttentionInputs& inputs) const;
 
   // One index per (batch, kv head) that one of `heads` reads.
   void build_indexes(const AttentionInputs& inputs, const HeadSet& heads, const Threads& threads);
@@ -53,6 +57,13 @@ class MaskerInstance {
 
   // Adds the masker's entries for the rows of a started call. [any thread]
   void select(const HostCall& call) const;
+
+  // What it adds on a CUDA device at most; nothing when it does not select there.
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const;
+  // Enqueues its selection on the device. failure: what the host's services refused, or "".
+  void select_on_device(const maskerade_cuda_call& call, const std::string& failure) const;
+  // What an index wants on the device; empty when it wants nothing.
+  std::span<const std::byte> index_data(const void* index) const;
 
  private:
   template <typename Change>

@@ -52,12 +52,6 @@ struct PreparedRoute {
   std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
 };
 
-// Whether a query does not see every key.
-bool leaves_keys_unseen(const Visibility& visibility) {
-  return std::any_of(visibility.ends().begin(), visibility.ends().end(),
-                     [&](std::int64_t end) { return end < visibility.key_len(); });
-}
-
 PreparedRoute prepare_route(const std::string& name,
                             const HeadSet& heads,
                             bool is_dense,
@@ -94,6 +88,31 @@ struct PreparedPipeline::State {
     for (const PreparedRoute& route : routes) check_populations(route.maskers, key_len);
   }
 
+  // What instance i of a route does.
+  Mask select_one(const PreparedRoute& route,
+                  std::size_t i,
+                  const Mask& previous,
+                  const Threads& threads,
+                  std::vector<MaskerReport>& reports) const {
+    const MaskerInstance& instance = route.instances[i];
+    const Stopwatch watch;
+    MaskerReport report = instance.report(inputs);
+    report.route = route.name;
+    const MaskerContext context{.inputs = &inputs,
+                                .seed = options.seed,
+                                .place = static_cast<std::uint32_t>(i),
+                                .depends_on = instance.type().descriptor().depends_on,
+                                .may_sample = instance.may_sample(),
+                                .population = instance.population(inputs.shape.key_len),
+                                .host = instance.host(),
+                                .indexes = instance.indexes()};
+    Mask mask = run_masker(instance, context, previous, route.heads_of[i], options.chunk_rows,
+                           threads, report);
+    report.select_ms = watch.elapsed_ms();
+    reports.push_back(std::move(report));
+    return mask;
+  }
+
   // The mask of the heads of a route, and what its maskers did.
   Mask select(const PreparedRoute& route,
               Mask mask,
@@ -101,26 +120,7 @@ struct PreparedPipeline::State {
               std::vector<MaskerReport>& reports) const {
     if (route.is_dense) return Mask::full(inputs.visibility);
     for (std::size_t i = 0; i < route.instances.size(); ++i) {
-      const MaskerInstance& instance = route.instances[i];
-      const Stopwatch watch;
-      MaskerReport report{.id = instance.type().id(), .route = route.name};
-      const MaskerContext context{.inputs = &inputs,
-                                  .seed = options.seed,
-                                  .place = static_cast<std::uint32_t>(i),
-                                  .depends_on = instance.type().descriptor().depends_on,
-                                  .may_sample = instance.may_sample(),
-                                  .population = instance.population(inputs.shape.key_len),
-                                  .host = instance.host(),
-                                  .indexes = instance.indexes()};
-      mask = run_masker(instance, context, mask, route.heads_of[i], options.chunk_rows, threads,
-                        report);
-      report.select_ms = watch.elapsed_ms();
-      if (instance.extension() != nullptr) {
-        report.index_bytes = instance.index_bytes();
-        report.index_spans_future =
-            instance.extension()->spans_future != 0 && leaves_keys_unseen(inputs.visibility);
-      }
-      reports.push_back(std::move(report));
+      mask = select_one(route, i, mask, threads, reports);
     }
     return mask;
   }
@@ -186,6 +186,22 @@ void PreparedPipeline::truncate(const AttentionInputs& inputs, const Threads& th
     for (MaskerInstance& instance : route.instances) instance.truncate_indexes(inputs, threads);
   }
 }
+
+std::span<const MaskerInstance> PreparedPipeline::instances() const noexcept {
+  const bool is_one = state_->routes.size() == 1 && !state_->routes.front().is_dense;
+  return is_one ? std::span<const MaskerInstance>(state_->routes.front().instances)
+                : std::span<const MaskerInstance>();
+}
+
+Mask PreparedPipeline::select_one(std::size_t i,
+                                  const Mask& previous,
+                                  const Threads& threads,
+                                  std::vector<MaskerReport>& reports) const {
+  return state_->select_one(state_->routes.front(), i, previous, threads, reports);
+}
+
+const AttentionInputs& PreparedPipeline::inputs() const noexcept { return state_->inputs; }
+const PipelineOptions& PreparedPipeline::options() const noexcept { return state_->options; }
 
 Selection PreparedPipeline::select(const Threads& threads) const {
   return select(threads, Mask::empty(state_->inputs.visibility));

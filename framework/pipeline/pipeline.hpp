@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,8 @@
 #include "framework/pipeline/head_routes.hpp"
 
 namespace maskerade {
+
+class MaskerInstance;
 
 struct PipelineOptions {
   std::uint64_t seed = 0;          // of the maskers' randomness
@@ -66,6 +70,17 @@ class PreparedPipeline {
   // Goes back to inputs that view fewer keys: each index forgets those from their key_len on.
   // Errors as append(). What was frozen when an index was built stays as it was.
   void truncate(const AttentionInputs& inputs, const Threads& threads);
+
+  // The maskers one by one, for who runs some of them elsewhere. Empty when the heads do not all
+  // take the same ones.
+  std::span<const MaskerInstance> instances() const noexcept;
+  // What instance i does, on the mask before it; its report is appended.
+  Mask select_one(std::size_t i,
+                  const Mask& previous,
+                  const Threads& threads,
+                  std::vector<MaskerReport>& reports) const;
+  const AttentionInputs& inputs() const noexcept;
+  const PipelineOptions& options() const noexcept;
 
  private:
   friend class Pipeline;

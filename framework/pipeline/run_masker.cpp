@@ -31,17 +31,14 @@ std::vector<std::int64_t> chunk_borders(const Visibility& visibility,
   return borders;
 }
 
-MaskExtent larger(MaskExtent a, MaskExtent b) {
-  return {std::max(a.batch, b.batch), std::max(a.heads, b.heads)};
-}
-
-// The extent over which a masker's selection differs.
-MaskExtent own_extent(const MaskerType& type, const AttentionShape& shape) {
-  return {type.depends_on(kContent | MASKERADE_DEPENDS_BATCH) ? shape.batch : 1,
-          type.depends_on(kContent | MASKERADE_DEPENDS_HEAD) ? shape.query_heads : 1};
-}
-
 }  // namespace
+
+MaskExtent extent_after(MaskExtent previous, const MaskerType& type, const AttentionShape& shape) {
+  const bool each_batch = type.depends_on(kContent | MASKERADE_DEPENDS_BATCH);
+  const bool each_head = type.depends_on(kContent | MASKERADE_DEPENDS_HEAD);
+  return {std::max(previous.batch, each_batch ? shape.batch : 1),
+          std::max(previous.heads, each_head ? shape.query_heads : 1)};
+}
 
 std::int64_t heads_together(const maskerade_grain& grain, const AttentionShape& shape) {
   if (grain.heads == MASKERADE_HEADS_ALL) return shape.query_heads;
@@ -57,7 +54,7 @@ Mask run_masker(const MaskerInstance& instance,
                 MaskerReport& report) {
   const AttentionShape& shape = context.inputs->shape;
   const Visibility& visibility = context.inputs->visibility;
-  const MaskExtent extent = larger(previous.extent(), own_extent(instance.type(), shape));
+  const MaskExtent extent = extent_after(previous.extent(), instance.type(), shape);
   const std::int64_t height = previous.tile_height();
   const std::int64_t tile_rows = previous.tile_row_count();
   const auto borders = chunk_borders(visibility, instance.grain().query_block, chunk_rows);

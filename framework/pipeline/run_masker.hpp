@@ -14,6 +14,9 @@ namespace maskerade {
 // How many query heads make a unit of a masker.
 std::int64_t heads_together(const maskerade_grain& grain, const AttentionShape& shape);
 
+// The extent of the mask after one masker.
+MaskExtent extent_after(MaskExtent previous, const MaskerType& type, const AttentionShape& shape);
+
 // The mask after one masker, from the mask before it. A mask of several heads holds those of
 // `heads`; the others are empty. The rows are cut into
 // chunks of about chunk_rows, between units. Adds what was scored and read to the report.

@@ -32,9 +32,12 @@ bool is_snake_case(const char* text) {
 constexpr std::uint32_t kDescriptorBytes = 96;
 constexpr std::uint32_t kParameterBytes = 64;
 constexpr std::uint32_t kIndexExtensionBytes = 48;
+// In ABI 1.1.
+constexpr std::uint32_t kCudaExtensionBytes = 32;
 static_assert(sizeof(maskerade_masker_descriptor) >= kDescriptorBytes &&
               sizeof(maskerade_parameter) >= kParameterBytes &&
-              sizeof(maskerade_index_extension) >= kIndexExtensionBytes);
+              sizeof(maskerade_index_extension) >= kIndexExtensionBytes &&
+              sizeof(maskerade_cuda_extension) >= kCudaExtensionBytes);
 
 // A struct of a library, of struct_size bytes, in this program's layout.
 template <typename Struct>
@@ -182,6 +185,19 @@ class Check {
             "a function of its index extension is NULL; all five are needed");
   }
 
+  void cuda(const MaskerType& type) const {
+    const maskerade_cuda_extension* extension = type.cuda_extension();
+    if (extension == nullptr) return;
+    require(extension->struct_size >= kCudaExtensionBytes,
+            fmt::format("its cuda extension says struct_size {}, not "
+                        "sizeof(maskerade_cuda_extension), {}",
+                        extension->struct_size, kCudaExtensionBytes));
+    require(extension->bounds != nullptr && extension->select != nullptr,
+            "bounds or select of its cuda extension is NULL; both are needed");
+    require(type.index_extension() == nullptr || extension->index_data != nullptr,
+            "it has an index, but index_data of its cuda extension is NULL");
+  }
+
  private:
   // `stated`: the flags of a guarantee in the rows before this one.
   void check_guarantee(const maskerade_parameter& row,
@@ -244,6 +260,12 @@ const maskerade_index_extension* MaskerType::index_extension() const noexcept {
       descriptor_.get_extension(MASKERADE_EXTENSION_INDEX));
 }
 
+const maskerade_cuda_extension* MaskerType::cuda_extension() const noexcept {
+  if (descriptor_.get_extension == nullptr) return nullptr;
+  return static_cast<const maskerade_cuda_extension*>(
+      descriptor_.get_extension(MASKERADE_EXTENSION_CUDA));
+}
+
 const MaskerType& Catalog::load(const std::filesystem::path& library) {
   const Check check(library);
   check.file();
@@ -260,6 +282,7 @@ const MaskerType& Catalog::load(const std::filesystem::path& library) {
       check.rows(*descriptor), path);
   check.parameters(type->descriptor());
   check.index(*type);
+  check.cuda(*type);
   if (const auto other = find(type->id())) {
     check.require(false,
                   fmt::format("its id \"{}\" is taken by {}; rename one, or load only one of them",

@@ -33,6 +33,8 @@ class MaskerType {
   }
   // The index extension, or nullptr.
   const maskerade_index_extension* index_extension() const noexcept;
+  // The extension for selecting on a CUDA device, or nullptr.
+  const maskerade_cuda_extension* cuda_extension() const noexcept;
 
  private:
   maskerade_masker_descriptor descriptor_;
@@ -55,8 +57,9 @@ class Catalog {
   // Loads one library and adds its masker. Checks, in this order, each with its own error
   // (PluginError names the file and the remedy): the file is there; it is a shared library; it
   // exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
-  // functions, id and texts present; the parameter table agrees with itself; the index extension,
-  // if any, is whole; the id is not taken. Loading the same file again does nothing.
+  // functions, id and texts present; the parameter table agrees with itself; the index and
+  // cuda extensions, if any, are whole; the id is not taken. Loading the same file again does
+  // nothing.
   const MaskerType& load(const std::filesystem::path& library);
   // Loads every *.so of a folder, by name. A folder that is not there is an error when required.
   void load_folder(const std::filesystem::path& folder, bool required);

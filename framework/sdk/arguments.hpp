@@ -21,6 +21,8 @@ class Tokens {
   std::int64_t of(std::int64_t key_len, std::int64_t visible_len) const {
     return maskerade_tokens_of(&value_, key_len, visible_len);
   }
+  // For a kernel; without its text.
+  const maskerade_value& value() const { return value_; }
 
  private:
   maskerade_value value_;

@@ -47,6 +47,9 @@ class BlockScoreMasker : public BlockMasker {
         sharing_(Sharing::from(arguments)) {}
 
   std::int64_t block() const { return block_; }
+  const Tokens& budget() const { return budget_; }
+  bool is_total() const { return total_; }
+  const Sharing& sharing() const { return sharing_; }
   // Writes scores[j] of key blocks j in [0, row.visible_blocks()) for the queries of one head.
   virtual void score_blocks(const BlockRow&, std::int64_t, std::span<float>) const {
     throw std::logic_error("a BlockScoreMasker overrides score_blocks or score_heads");

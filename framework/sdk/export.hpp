@@ -6,6 +6,8 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -85,6 +87,46 @@ const maskerade_index_extension* index_extension() {
   return &extension;
 }
 
+// A class that selects on a CUDA device declares: optional<maskerade_cuda_bounds>
+// device_bounds(const maskerade_cuda_call&) const, nothing when these arguments are for the CPU;
+// void select_on_device(const maskerade_cuda_call&) const; and with an index that it reads there,
+// span<const float> index_data(const Index&) const.
+template <typename Type>
+concept SelectsOnDevice = requires(const Type& masker, const maskerade_cuda_call& call) {
+  masker.device_bounds(call);
+  masker.select_on_device(call);
+};
+
+template <SelectsOnDevice Type>
+const maskerade_cuda_extension* cuda_extension() {
+  static const maskerade_cuda_extension extension = [] {
+    maskerade_cuda_extension made = {};
+    made.struct_size = sizeof(made);
+    made.bounds = [](const void* masker, const maskerade_cuda_call* call,
+                     maskerade_cuda_bounds* bounds) {
+      std::optional<maskerade_cuda_bounds> stated;
+      guarded(nullptr, 0, [&] { stated = static_cast<const Type*>(masker)->device_bounds(*call); });
+      if (stated) *bounds = *stated;
+      return stated ? 1 : 0;
+    };
+    made.select = [](const void* masker, const maskerade_cuda_call* call, char* error,
+                     std::size_t error_size) {
+      return guarded(error, error_size,
+                     [&] { static_cast<const Type*>(masker)->select_on_device(*call); });
+    };
+    if constexpr (HasIndex<Type>) {
+      made.index_data = [](const void* masker, const void* index, std::size_t* bytes) {
+        const std::span<const float> data = static_cast<const Type*>(masker)->index_data(
+            *static_cast<const typename Type::Index*>(index));
+        *bytes = data.size_bytes();
+        return static_cast<const void*>(data.data());
+      };
+    }
+    return made;
+  }();
+  return &extension;
+}
+
 // The descriptor of a masker class and everything it points to.
 template <typename Type>
 class Exported {
@@ -139,6 +181,9 @@ class Exported {
   static const void* get_extension([[maybe_unused]] const char* name) {
     if constexpr (HasIndex<Type>) {
       if (std::string_view(name) == MASKERADE_EXTENSION_INDEX) return index_extension<Type>();
+    }
+    if constexpr (SelectsOnDevice<Type>) {
+      if (std::string_view(name) == MASKERADE_EXTENSION_CUDA) return cuda_extension<Type>();
     }
     return nullptr;
   }

@@ -89,6 +89,11 @@ struct Sharing {
   std::uint32_t heads_of_call(const maskerade_shape& shape) const {
     return shape.query_len == 1 ? std::max<std::uint32_t>(heads, MASKERADE_HEADS_GROUP) : heads;
   }
+  // How many heads of a problem decide together.
+  std::int64_t together(const maskerade_shape& shape) const {
+    if (heads == MASKERADE_HEADS_ALL) return shape.query_heads;
+    return heads == MASKERADE_HEADS_GROUP ? shape.query_heads / shape.kv_heads : 1;
+  }
   // Calls visit(begin, end) for the heads of a call that decide together, one set after another.
   template <typename Visit>
   void for_each_set(std::int64_t head_begin, std::int64_t head_end, Visit&& visit) const {
@@ -205,11 +210,27 @@ class Budget {
   std::int64_t of(const Row& row) const {
     return row.resolve(tokens_) - (total_ ? row.active_count() : 0);
   }
+  // For a kernel, and for bounds.
+  const Tokens& keys() const { return tokens_; }
+  bool is_total() const { return total_; }
 
  private:
   Tokens tokens_;
   bool total_;
 };
+
+// What a masker adds at most on a CUDA device, by which a row gets `pieces` (keys, pages, blocks)
+// of `piece_len` keys, of which one lies in `tiles` tiles.
+inline maskerade_cuda_bounds bounds_of_pieces(const maskerade_cuda_call& call,
+                                              std::int64_t pieces,
+                                              std::int64_t piece_len,
+                                              std::int64_t tiles) {
+  const std::int64_t most = call.shape.key_len;
+  const std::int64_t rows = std::min<std::int64_t>(call.shape.query_len, 64);
+  const bool is_all = pieces >= most;
+  return {.tiles_per_tile_row = is_all ? most : rows * pieces * tiles,
+          .keys_per_row = is_all ? most : pieces * piece_len};
+}
 
 // The table of a masker that has a budget and shares: budget, counts, its own, share, reduce.
 inline std::vector<Parameter> budget_table(std::vector<Parameter> own = {}) {
@@ -238,6 +259,7 @@ class ScoreMasker : public CandidateMasker {
     }
   }
   std::int64_t budget(const Row& row) const { return budget_.of(row); }
+  const Budget& budget() const { return budget_; }
 
   std::int64_t candidates(std::int64_t visible_len) const final { return visible_len; }
   void add_best(const Row& row, std::span<const float> scores) const override {

@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define MASKERADE_ABI_MAJOR 1u
-#define MASKERADE_ABI_MINOR 0u
+#define MASKERADE_ABI_MINOR 1u
 
 /* The name of the exported function, as a string. */
 #define MASKERADE_ENTRY_SYMBOL "maskerade_masker_entry"
@@ -39,6 +39,13 @@ extern "C" {
 #define MASKERADE_EXPORT __declspec(dllexport)
 #else
 #define MASKERADE_EXPORT __attribute__((visibility("default")))
+#endif
+
+/* What a kernel may call too. */
+#if defined(__CUDACC__)
+#define MASKERADE_ANYWHERE static __host__ __device__ inline
+#else
+#define MASKERADE_ANYWHERE static inline
 #endif
 
 enum { MASKERADE_OK = 0, MASKERADE_FAILED = 1 };
@@ -121,9 +128,9 @@ typedef struct maskerade_argument {
 
 /* The number of keys that a MASKERADE_UNIT_TOKENS value means for a row. [any thread]
  * Rationale: 29% of 100 is 29 exactly; a double would give 28. key_len < 2^36 cannot overflow. */
-static inline int64_t maskerade_tokens_of(const maskerade_value* value,
-                                          int64_t key_len,
-                                          int64_t visible_len) {
+MASKERADE_ANYWHERE int64_t maskerade_tokens_of(const maskerade_value* value,
+                                               int64_t key_len,
+                                               int64_t visible_len) {
   switch (value->basis) {
     case MASKERADE_TOKENS_OF_KEYS:
       return value->integer * key_len / 100000000;
@@ -238,7 +245,7 @@ enum {
 /* The block of tokens that a position lies in: position / block, rounded down. Positions are
  * negative for queries before the first key, which see all keys when the attention is not causal.
  */
-static inline int64_t maskerade_block_of(int64_t position, int64_t block) {
+MASKERADE_ANYWHERE int64_t maskerade_block_of(int64_t position, int64_t block) {
   if (block == MASKERADE_ALL_QUERIES) return 0;
   return position >= 0 ? position / block : -((block - 1 - position) / block);
 }
@@ -443,6 +450,178 @@ typedef struct maskerade_index_extension {
   size_t (*size_bytes)(const void* masker, const void* index);
   void (*destroy)(const void* masker, void* index); /* [one thread] */
 } maskerade_index_extension;
+
+/* Selecting on a CUDA device, for all rows at once (since 1.1). Fetched as
+ * MASKERADE_EXTENSION_CUDA. What a masker selects there is bit for bit what its select() selects,
+ * which stays: a host without a device uses that. Device code stands in the plugin's own kernels
+ * and in the host's, which it calls through maskerade_cuda_services; `masker.cuh` has what kernels
+ * are written with. [stream-ordered]: enqueues in call->stream and does not wait; the host's thread
+ * never waits for the device before the selection of the whole pipeline is enqueued. */
+#define MASKERADE_EXTENSION_CUDA "maskerade.cuda/1"
+
+/* What a masker adds at most, known before it runs; INT64_MAX where it cannot say. The host
+ * allocates by it what later stages need; a masker that adds more fails the cell. A tile is 64 keys
+ * from a multiple of 64 on; a tile row is up to 64 queries of a head, from a multiple of 64 on. */
+typedef struct maskerade_cuda_bounds {
+  int64_t tiles_per_tile_row; /* tiles that get a key with probability 1 in some row */
+  int64_t keys_per_row;       /* keys with probability 1 */
+  int64_t sampled_per_row;    /* keys with probability below 1; 0 unless it samples */
+} maskerade_cuda_bounds;
+
+enum {
+  MASKERADE_CUDA_OVERFLOW = 1u << 0,      /* more entries than the bounds say */
+  MASKERADE_CUDA_SAMPLED_TWICE = 1u << 1, /* a key of a row with two probabilities below 1 */
+  MASKERADE_CUDA_NO_PROBABILITY = 1u << 2 /* a number outside (0, 1] */
+};
+
+/* The mask that is being made, in device memory: row (b * heads + h) * query_len + query. Plain
+ * pointers, to be handed to kernels by value. Whoever writes leaves out what a row does not see. */
+typedef struct maskerade_cuda_rows {
+  int64_t batch; /* 1, or that of the shape */
+  int64_t heads; /* 1: the same for all; or the query heads */
+  int64_t query_len;
+  int64_t key_len;
+  int64_t words;               /* of a row: key_len / 64, rounded up */
+  const int64_t* positions;    /* [query_len] */
+  const int32_t* visible_ends; /* [query_len] */
+  uint64_t* bits;              /* [rows][words] keys with probability 1 */
+  uint64_t* sampled_bits;      /* [rows][words] the others; NULL: there are none */
+  int32_t* sampled_counts;     /* [rows] entries in the two lists that follow, in any order */
+  int32_t* sampled_keys;       /* [rows][sampled_capacity] */
+  float* sampled_probabilities;
+  int64_t sampled_capacity;
+  uint32_t* faults; /* MASKERADE_CUDA_OVERFLOW, ...: united with what went wrong */
+} maskerade_cuda_rows;
+
+/* A read-only tensor [batch, heads, length, head_dim] in device memory; head_dim is contiguous. */
+typedef struct maskerade_cuda_tensor {
+  const void* data; /* NULL unless the descriptor declares it */
+  uint32_t dtype;   /* MASKERADE_FLOAT32, ... */
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
+} maskerade_cuda_tensor;
+
+typedef struct maskerade_cuda_services maskerade_cuda_services;
+
+/* One selection. Everything but what says "device" lies in host memory, until select() returns. */
+typedef struct maskerade_cuda_call {
+  uint32_t struct_size;
+  uint32_t causal;
+  maskerade_shape shape;
+  float scale;
+  int64_t layer;
+  uint64_t seed; /* with `place` the key of random numbers; 0 unless MASKERADE_DEPENDS_SEED */
+  uint32_t place;
+  const int64_t* positions;    /* [query_len] */
+  const int64_t* visible_ends; /* [query_len] */
+  maskerade_cuda_rows rows;    /* the mask so far; with batch and heads for this masker's entries.
+                                  Its pointers are NULL in bounds() */
+  maskerade_cuda_tensor q, k, v;
+  const void* indexes; /* device: what index_data() gave for (b, kv_head) begins index_stride *
+                          (b * kv_heads + kv_head) bytes from here; NULL without an index */
+  int64_t index_stride;
+  void* stream; /* cudaStream_t */
+  const maskerade_cuda_services* services;
+  const maskerade_host* host; /* the instance's */
+  void* self;                 /* the host's own */
+} maskerade_cuda_call;
+
+/* What the host does for a masker on the device. All functions [one thread], [stream-ordered]; all
+ * arrays in device memory unless said. A failure is remembered by the host even if the masker
+ * ignores it. Rows are those of maskerade_cuda_rows, and an array per row [rows] has one element
+ * for each. What looks at something refuses unless the descriptor declares it, as on the CPU. */
+struct maskerade_cuda_services {
+  uint32_t struct_size;
+
+  /* 256-byte aligned memory for what this call enqueues; not cleared. NULL when there is none. */
+  void* (*allocate)(const maskerade_cuda_call* call, size_t bytes);
+  /* The same, with a copy of host memory, which may go when this returns. */
+  void* (*upload)(const maskerade_cuda_call* call, const void* source, size_t bytes);
+
+  /* How many keys of a row are active, of [0, key_len), with whatever probability. */
+  int32_t (*count_active)(const maskerade_cuda_call* call, int64_t* counts);
+  /* How many visible keys of a row in [key_begins[row], key_ends[row]) are not. */
+  int32_t (*count_inactive)(const maskerade_cuda_call* call,
+                            const int64_t* key_begins,
+                            const int64_t* key_ends,
+                            int64_t* counts);
+
+  /* scores[(row - row_begin) * score_stride + key] = q.k of the keys that the row sees, for rows
+   * [row_begin, row_end); summed as on the CPU: s = fma(q[d], k[d], s), d ascending. Other scores
+   * may be written too or not. */
+  int32_t (*score_rows)(const maskerade_cuda_call* call,
+                        int64_t row_begin,
+                        int64_t row_end,
+                        float* scores,
+                        int64_t score_stride);
+  /* products[i * product_stride + j] = vectors[i * dim ...] . rows[g * group_stride + j *
+   * row_stride ...] with g = i / group_vectors, i < vector_count, j < count, in float32 and in the
+   * same order. */
+  int32_t (*multiply_rows)(const maskerade_cuda_call* call,
+                           const float* vectors,
+                           int64_t vector_count,
+                           int64_t group_vectors,
+                           const float* rows,
+                           int64_t group_stride,
+                           int64_t row_stride,
+                           int64_t count,
+                           int64_t dim,
+                           float* products,
+                           int64_t product_stride);
+
+  /* Top-k, with the ties and the NaN of the CPU's. Adds to rows [row_begin, row_end) their counts[]
+   * best visible inactive keys by score_rows' scores; counts[0] belongs to row_begin. */
+  int32_t (*add_top_scores)(const maskerade_cuda_call* call,
+                            int64_t row_begin,
+                            int64_t row_end,
+                            const float* scores,
+                            int64_t score_stride,
+                            const int64_t* counts);
+  /* The same by q.k, for all rows. */
+  int32_t (*add_top_products)(const maskerade_cuda_call* call, const int64_t* counts);
+  /* Bit j of bits[i * word_stride + j / 64] becomes 1 when candidate j < lengths[i] is one of the
+   * counts[i] best of list i by scores[i * score_stride + j], else 0, for i < list_count; j / 64 <
+   * word_stride. excluded: bits, laid out likewise, of what is no candidate, or NULL. */
+  int32_t (*top_bits)(const maskerade_cuda_call* call,
+                      int64_t list_count,
+                      const float* scores,
+                      int64_t score_stride,
+                      const int64_t* lengths,
+                      const int64_t* counts,
+                      const uint64_t* excluded,
+                      uint64_t* bits,
+                      int64_t word_stride);
+
+  /* draw() of the CPU for all rows, of the keys [key_begins[row], key_ends[row]); what is drawn is
+   * added with probabilities[row]. */
+  int32_t (*draw)(const maskerade_cuda_call* call,
+                  uint32_t purpose,
+                  const int64_t* key_begins,
+                  const int64_t* key_ends,
+                  const int64_t* counts,
+                  const float* probabilities);
+
+  /* As on the CPU. */
+  void (*count_work)(const maskerade_cuda_call* call, int64_t keys_scored, int64_t bytes_read);
+};
+
+typedef struct maskerade_cuda_extension {
+  uint32_t struct_size;
+  /* Says what it will add at most and gives 1; 0 when these arguments are for the CPU. [any thread]
+   */
+  int32_t (*bounds)(const void* masker,
+                    const maskerade_cuda_call* call,
+                    maskerade_cuda_bounds* bounds);
+  /* The bytes of an index that select() wants on the device: as many for each kv head. NULL for a
+   * masker without one. Lives as long as the index stays as it is. [any thread] */
+  const void* (*index_data)(const void* masker, const void* index, size_t* bytes);
+  /* Enqueues what adds this masker's entries to call->rows. [one thread, stream-ordered] */
+  int32_t (*select)(const void* masker,
+                    const maskerade_cuda_call* call,
+                    char* error,
+                    size_t error_size);
+} maskerade_cuda_extension;
 
 /* ---- The descriptor
  * ------------------------------------------------------------------------------ */

@@ -1,14 +1,23 @@
-# maskerade_add_masker(NAME [SOURCES file ...]): builds the masker plugin NAME.so. Sources default to
-# NAME.cpp beside the CMakeLists.txt that calls it. The plugin links nothing of Maskerade, exports one
-# symbol, and lies in MASKERADE_PLUGIN_OUTPUT_DIRECTORY, when that is set.
+# maskerade_add_masker(NAME [SOURCES file ...] [CUDA file.cu ...]): builds the masker plugin NAME.so.
+# Sources default to NAME.cpp beside the CMakeLists.txt that calls it. The plugin links nothing of
+# Maskerade, exports one symbol, and lies in MASKERADE_PLUGIN_OUTPUT_DIRECTORY, when that is set.
+# CUDA: its device path, compiled where the language CUDA is enabled; the other sources then see
+# MASKERADE_WITH_CUDA.
 function(maskerade_add_masker name)
-  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;CUDA" ${ARGN})
   if(NOT arg_SOURCES)
     set(arg_SOURCES ${name}.cpp)
   endif()
   set(target maskerade_masker_${name})
   add_library(${target} MODULE ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE maskerade::sdk)
+  if(arg_CUDA AND CMAKE_CUDA_COMPILER AND NOT MASKERADE_HAS_CUDA STREQUAL "OFF")
+    target_sources(${target} PRIVATE ${arg_CUDA})
+    target_compile_definitions(${target} PRIVATE MASKERADE_WITH_CUDA)
+    # CMake 3.25 knows no C++20 of nvcc 13.
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+    set_target_properties(${target} PROPERTIES CUDA_VISIBILITY_PRESET hidden)
+  endif()
   if(TARGET maskerade_options)
     target_link_libraries(${target} PRIVATE maskerade_options)
   endif()

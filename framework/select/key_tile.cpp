@@ -135,7 +135,7 @@ void pack_keys(const TensorView& keys,
   for (int j = 0; j < count; ++j) {
     rows[static_cast<std::size_t>(j)] = keys.row(b, kv_head, first_key + j);
   }
-  HWY_DYNAMIC_DISPATCH(pack)(rows.data(), count, keys.dtype, keys.dim, packed);
+  pack_keys(keys.dtype, std::span(rows.data(), static_cast<std::size_t>(count)), keys.dim, packed);
 }
 
 void pack_keys(const TensorView& keys,
@@ -145,8 +145,15 @@ void pack_keys(const TensorView& keys,
                float* packed) {
   std::array<const void*, kPackedKeys> rows;
   for (std::size_t j = 0; j < listed.size(); ++j) rows[j] = keys.row(b, kv_head, listed[j]);
+  pack_keys(keys.dtype, std::span(rows.data(), listed.size()), keys.dim, packed);
+}
+
+void pack_keys(DType dtype,
+               std::span<const void* const> rows,
+               std::int64_t head_dim,
+               float* packed) {
   HWY_DYNAMIC_DISPATCH(pack)
-  (rows.data(), static_cast<int>(listed.size()), keys.dtype, keys.dim, packed);
+  (rows.data(), static_cast<int>(rows.size()), dtype, head_dim, packed);
 }
 
 void score_tile(const float* queries,

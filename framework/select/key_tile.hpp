@@ -27,6 +27,11 @@ void pack_keys(const TensorView& keys,
                std::int64_t kv_head,
                std::span<const std::int32_t> listed,
                float* packed);
+// Packs keys of head_dim elements that lie at `rows`, 1 to 64.
+void pack_keys(DType dtype,
+               std::span<const void* const> rows,
+               std::int64_t head_dim,
+               float* packed);
 
 // scores[r][j] = sum over d of queries[r][d] * packed[d][j], for r < rows and all 64 columns, in
 // float32 by s = fma(q[d], k[d], s), d ascending from s = 0: one order of summation on every

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "framework/sdk/block_scores.hpp"
+#include "maskers/block_mean_topk/block_mean_topk_device.hpp"
 
 namespace {
 
@@ -66,6 +67,21 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
   std::size_t size_bytes(const Index& index) const {
     return index.pooled.size() * sizeof(float) + index.last.size() * sizeof(double);
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t keys = budget().of(call.shape.key_len, call.shape.key_len);
+    const std::int64_t blocks = keys <= 0 ? 0 : std::max<std::int64_t>(keys / block(), 1);
+    const std::int64_t tiles = 64 % block() == 0 ? 1 : (block() + 62) / 64 + 1;
+    return sdk::bounds_of_pieces(call, blocks, block(), tiles);
+  }
+  std::span<const float> index_data(const Index& index) const { return index.pooled; }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    maskerade::block_mean_topk::select_on_device(
+        call, {budget().value(), is_total(), block(), mean_, sharing().together(call.shape),
+               sharing().sum});
+  }
+#endif
 
  private:
   // Takes one more vector into what was pooled, in float64.

@@ -1,4 +1,5 @@
 #include "framework/sdk/masker.hpp"
+#include "maskers/oracle_topk/oracle_topk_device.hpp"
 
 namespace {
 
@@ -33,6 +34,17 @@ class OracleTopK final : public sdk::ScoreMasker {
     }
     sdk::require_ok(call.services->add_top_products(&call, 0, sdk::row_count(call), counts.data()));
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t keys = budget().keys().of(call.shape.key_len, call.shape.key_len);
+    return sdk::bounds_of_pieces(call, keys, 1, 1);
+  }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    maskerade::oracle_topk::select_on_device(call, {budget().keys().value(), budget().is_total(),
+                                                    sharing().together(call.shape), sharing().sum});
+  }
+#endif
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "framework/sdk/masker.hpp"
 #include "framework/sdk/quantise.hpp"
+#include "maskers/quest/quest_device.hpp"
 
 namespace {
 
@@ -96,6 +97,20 @@ class Quest final : public sdk::CandidateMasker {
       row.add_range(page * page_, (page + 1) * page_);
     }
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t keys = budget_.keys().of(call.shape.key_len, call.shape.key_len);
+    const std::int64_t tiles = 64 % page_ == 0 ? 1 : (page_ + 62) / 64 + 1;
+    return sdk::bounds_of_pieces(call, std::max(min_pages_, keys / page_), page_, tiles);
+  }
+  std::span<const float> index_data(const Index& index) const { return index.bounds; }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    maskerade::quest::select_on_device(
+        call, {budget_.keys().value(), budget_.is_total(), page_, min_pages_,
+               sharing().together(call.shape), sharing().sum});
+  }
+#endif
 
  private:
   // Keys [first, ...) of a page, [keys][dim]; the page is new when first begins it.

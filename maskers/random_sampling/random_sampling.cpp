@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "framework/sdk/masker.hpp"
+#include "maskers/random_sampling/random_sampling_device.hpp"
 
 namespace {
 
@@ -42,6 +43,20 @@ class RandomSampling final : public sdk::RowMasker {
     const auto probability = static_cast<float>(draws) / static_cast<float>(candidates);
     row.add_keys(keys, std::vector<float>(keys.size(), probability));
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t draws = std::max<std::int64_t>(1, rate_ * call.shape.key_len / kWhole);
+    // Drawing every candidate, or the only one, has the probability 1.
+    maskerade_cuda_bounds bounds = sdk::bounds_of_pieces(call, rate_ == kWhole ? draws : 1, 1, 1);
+    bounds.sampled_per_row = rate_ == kWhole ? 0 : draws;
+    return bounds;
+  }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    maskerade::random_sampling::select_on_device(
+        call, {rate_, kWhole, init_offset_.value(), local_offset_.value()});
+  }
+#endif
 
  private:
   // Rationale: 29% of 100 candidates is 29; a double would give 28.

@@ -1,4 +1,5 @@
 #include "framework/sdk/masker.hpp"
+#include "maskers/sink/sink_device.hpp"
 
 namespace {
 
@@ -28,6 +29,16 @@ class Sink final : public sdk::Masker {
       begin = end;
     }
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t keys = tokens_.of(call.shape.key_len, call.shape.key_len);
+    return maskerade_cuda_bounds{.tiles_per_tile_row = (keys + 63) / 64, .keys_per_row = keys};
+  }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    maskerade::sink::select_on_device(call, tokens_.value());
+  }
+#endif
 
  private:
   sdk::Tokens tokens_;

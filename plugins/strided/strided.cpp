@@ -1,4 +1,5 @@
 #include "framework/sdk/masker.hpp"
+#include "plugins/strided/strided_device.hpp"
 
 namespace {
 
@@ -27,6 +28,16 @@ class Strided final : public sdk::RowMasker {
     }
     row.add_keys(keys);
   }
+
+#ifdef MASKERADE_WITH_CUDA
+  std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
+    const std::int64_t keys = call.shape.key_len / stride_ + 1;
+    return maskerade_cuda_bounds{.tiles_per_tile_row = keys, .keys_per_row = keys};
+  }
+  void select_on_device(const maskerade_cuda_call& call) const {
+    strided::select_on_device(call, stride_, offset_);
+  }
+#endif
 
  private:
   std::int64_t stride_;

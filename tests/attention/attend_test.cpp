@@ -8,11 +8,13 @@
 #include <iostream>
 #include <limits>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
 #include <tuple>
 
+#include "attention/cpu/detail/attend_with.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -57,14 +59,27 @@ WorstErrors compare(const AttentionInputs& inputs,
   return worst;
 }
 
+// unit: not that of the instruction set in use, if any.
 AttentionOutput attend_by(Kernel kernel,
                           const AttentionInputs& inputs,
                           const Mask& mask,
-                          int threads) {
+                          int threads,
+                          std::optional<detail::MatrixUnit> unit = std::nullopt) {
   AttentionOutput output;
   const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
-  attend(inputs, plan, Threads(threads), output);
+  if (unit) {
+    detail::attend_with(*unit, inputs, plan, Threads(threads), output);
+  } else {
+    attend(inputs, plan, Threads(threads), output);
+  }
   return output;
+}
+
+// Calls body(name) with every instruction set of this machine, matrix tiles too.
+template <typename Body>
+void for_each_instruction_set(Body&& body) {
+  for_each_target(body);
+  if (detail::matrix_unit_in_use() != detail::MatrixUnit::kNone) body("AMX");
 }
 
 TEST(Attend, EveryKernelEqualsTheOracleOverRandomProblems) {
@@ -127,8 +142,19 @@ TEST(UseInstructionSet, NamesWhatThereIs) {
 }
 
 TEST(UseInstructionSet, BindsTheKernels) {
+  const std::string best = instruction_set();
   use_instruction_set("SCALAR");
   EXPECT_EQ(instruction_set(), "SCALAR");
+  EXPECT_EQ(detail::matrix_unit_in_use(), detail::MatrixUnit::kNone);
+  use_instruction_set(best);
+  EXPECT_EQ(instruction_set(), best);
+  if (detail::amx_is_usable()) {
+    EXPECT_EQ(best, "AMX");
+    EXPECT_EQ(detail::matrix_unit_in_use(), detail::MatrixUnit::kAmx);
+    use_instruction_set("AVX3");
+    EXPECT_EQ(instruction_set(), "AVX3");
+    EXPECT_EQ(detail::matrix_unit_in_use(), detail::MatrixUnit::kNone);
+  }
   hwy::SetSupportedTargetsForTest(0);
 }
 
@@ -178,7 +204,7 @@ TEST(Attend, EveryTargetEqualsTheOracle) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     const RandomProblem problem(shape, dtype, true, 5);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 6);
-    for_each_target([&](const char* target) {
+    for_each_instruction_set([&](const char* target) {
       names.insert(instruction_set());
       EXPECT_EQ(instruction_set(), target);
       for (const Kernel kernel : kKernels) {
@@ -206,7 +232,7 @@ TEST(Attend, EveryHeadDimEqualsTheOracleOnEveryTarget) {
     const DType dtype = static_cast<DType>(dim / 8 % 3);
     const RandomProblem problem(shape, dtype, true, 5);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 2}, {.sampled = true}, 6);
-    for_each_target([&](const char* target) {
+    for_each_instruction_set([&](const char* target) {
       for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles}) {
         SCOPED_TRACE(::testing::Message() << target << " head_dim " << dim << " " << name_of(dtype)
                                           << " " << name_of(kernel));
@@ -231,7 +257,7 @@ TEST(Attend, TilesSharedByManyRowBlocksEqualTheOracleOnEveryTarget) {
     for (const bool causal : {false, true}) {
       const RandomProblem problem(shape, dtype, causal, 7);
       const Mask mask = Mask::full(problem.inputs.visibility);
-      for_each_target([&](const char* target) {
+      for_each_instruction_set([&](const char* target) {
         SCOPED_TRACE(::testing::Message() << target << " " << name_of(dtype) << " " << causal);
         const AttentionOutput output = attend_by(Kernel::kDense, problem.inputs, mask, 1);
         const WorstErrors errors = compare(problem.inputs, mask, output);
@@ -256,7 +282,7 @@ TEST(Attend, AStepSkipsTilesThatNoneOfItsRowsTouch) {
     }
   }
   const Mask mask = from_dense(problem.inputs.visibility, {}, weights);
-  for_each_target([&](const char* target) {
+  for_each_instruction_set([&](const char* target) {
     const AttentionOutput output = attend_by(Kernel::kTiles, problem.inputs, mask, 1);
     const WorstErrors errors = compare(problem.inputs, mask, output);
     EXPECT_LE(errors.out, kTolerance) << target;
@@ -410,7 +436,7 @@ TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
     const Tensor k = Tensor::from_floats(DType::kFloat32, 1, 1, key_len, 32, values.data());
     problem.inputs.k = k.view();
     const Mask mask = Mask::full(problem.inputs.visibility);
-    for_each_target([&](const char* target) {
+    for_each_instruction_set([&](const char* target) {
       for (const Kernel kernel : kKernels) {
         const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1);
         for (std::size_t row = 0; row < output.lse.size(); ++row) {
@@ -423,6 +449,136 @@ TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
       }
     });
   }
+}
+
+TEST(MatrixTiles, EveryDTypeEqualsTheOracleWithEmulatedTiles) {
+  std::mt19937 engine(21);
+  const auto pick = [&](std::initializer_list<std::int64_t> values) {
+    return *(values.begin() + engine() % values.size());
+  };
+  for (unsigned trial = 0; trial < 12; ++trial) {
+    AttentionShape shape;
+    shape.kv_heads = pick({1, 2});
+    shape.query_heads = shape.kv_heads * pick({1, 3});
+    shape.query_len = pick({17, 33, 64, 75});
+    shape.key_len = pick({75, 128, 200, 333});
+    shape.head_dim = pick({32, 40, 64, 80});
+    const DType dtype = static_cast<DType>(trial % 3);
+    const RandomProblem problem(shape, dtype, trial % 2 == 0, trial);
+    const MaskExtent extent{1, shape.query_heads};
+    const Mask mask =
+        trial < 3 ? Mask::full(problem.inputs.visibility, extent)
+                  : random_mask(problem.inputs.visibility, extent,
+                                {.tiles = 0.4, .keys = 0.2, .sampled = trial % 4 == 0}, trial);
+    for (const Kernel kernel : kKernels) {
+      SCOPED_TRACE(::testing::Message() << "trial " << trial << " " << shape.to_string() << " "
+                                        << name_of(dtype) << " " << name_of(kernel));
+      const AttentionOutput output =
+          attend_by(kernel, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+      const WorstErrors errors = compare(problem.inputs, mask, output);
+      EXPECT_LE(errors.out, kTolerance);
+      EXPECT_LE(errors.lse, kTolerance);
+      const AttentionOutput two =
+          attend_by(kernel, problem.inputs, mask, 2, detail::MatrixUnit::kEmulated);
+      EXPECT_EQ(output.out, two.out);
+      EXPECT_EQ(output.lse, two.lse);
+    }
+  }
+}
+
+TEST(MatrixTiles, AreExactToTheLastBitsOfFloat32) {
+  // All pieces of q, k, p and v count: without the third ones the error is about 1e-5.
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 64, .key_len = 256, .head_dim = 64};
+  const RandomProblem problem(shape, DType::kFloat32, false, 8);
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  const WorstErrors errors =
+      compare(problem.inputs, mask,
+              attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
+  EXPECT_LE(errors.out, 1e-6);
+  EXPECT_LE(errors.lse, 1e-6);
+}
+
+TEST(MatrixTiles, EqualTheirEmulationBitForBit) {
+  if (!detail::amx_is_usable()) GTEST_SKIP() << "this machine has no matrix tiles";
+  const AttentionShape shape{
+      .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 150, .head_dim = 40};
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    const RandomProblem problem(shape, dtype, true, 5);
+    const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 6);
+    for (const Kernel kernel : kKernels) {
+      const AttentionOutput amx =
+          attend_by(kernel, problem.inputs, mask, 1, detail::MatrixUnit::kAmx);
+      const AttentionOutput emulated =
+          attend_by(kernel, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+      EXPECT_EQ(amx.out, emulated.out) << name_of(dtype) << name_of(kernel);
+      EXPECT_EQ(amx.lse, emulated.lse) << name_of(dtype) << name_of(kernel);
+    }
+  }
+}
+
+TEST(MatrixTiles, LeaveNumbersThatPiecesDoNotServeToVectors) {
+  // Denormals, and numbers of which the pieces would be; huge ones; infinity, in one key that half
+  // of the rows attend to.
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 80, .key_len = 200, .head_dim = 32};
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const float odd : {0x1p-130F, 0x1p-110F, 0x1p60F, kInf}) {
+      // Infinite values times weights of 0 are NaN, for the rows of a step.
+      for (int tensor = 0; tensor < (std::isinf(odd) ? 2 : 3); ++tensor) {
+        SCOPED_TRACE(::testing::Message() << name_of(dtype) << " " << odd << " in "
+                                          << "qkv"[tensor]);
+        RandomProblem problem(shape, dtype, true, 6);
+        TensorView* view = tensor == 0   ? &problem.inputs.q
+                           : tensor == 1 ? &problem.inputs.k
+                                         : &problem.inputs.v;
+        std::vector<float> values(static_cast<std::size_t>(view->length) * 32);
+        for (std::int64_t row = 0; row < view->length; ++row) {
+          view->load_row(0, 0, row, values.data() + row * 32);
+        }
+        // A row of them alone: what is lost of them would show.
+        const std::size_t at = tensor == 0 ? 40 : 160;
+        const std::size_t count = std::isinf(odd) ? 1 : 32;
+        for (std::size_t d = 0; d < count; ++d) values[at * 32 + d] = d % 2 == 0 ? odd : -odd;
+        const Tensor changed = Tensor::from_floats(dtype, 1, 1, view->length, 32, values.data());
+        *view = changed.view();
+        const Mask mask = Mask::full(problem.inputs.visibility);
+        const AttentionOutput vectors =
+            attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kNone);
+        const AttentionOutput tiles =
+            attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+        for (std::size_t row = 0; row < tiles.lse.size(); ++row) {
+          EXPECT_EQ(std::isfinite(vectors.lse[row]), std::isfinite(tiles.lse[row])) << row;
+          for (std::size_t d = 0; d < 32; ++d) {
+            const float expected = vectors.out[row * 32 + d];
+            const float got = tiles.out[row * 32 + d];
+            if (std::isfinite(expected)) {
+              EXPECT_NEAR(got, expected, 1e-5 * std::max(1.0F, std::abs(expected))) << row;
+            } else {
+              EXPECT_EQ(std::isnan(got), std::isnan(expected)) << row;
+              EXPECT_EQ(std::isinf(got), std::isinf(expected)) << row;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(MatrixTiles, ValuesTooSmallForPiecesAreKept) {
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 20, .key_len = 64, .head_dim = 32};
+  RandomProblem problem(shape, DType::kFloat32, false, 6);
+  std::vector<float> values(64 * 32);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(1 + i % 7) * 0x1p-118F;
+  }
+  const Tensor v = Tensor::from_floats(DType::kFloat32, 1, 1, 64, 32, values.data());
+  problem.inputs.v = v.view();
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  const AttentionOutput output =
+      attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+  EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance);
 }
 
 TEST(Attend, APlanOfAnotherShapeIsRefused) {

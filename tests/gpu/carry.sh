@@ -7,13 +7,13 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=${1:-$root/build/gpu}
 built=$root/build/release/bin
-tests=(cuda_tensor_test device_mask_test cuda_attention_test)
+tests=(cuda_tensor_test device_mask_test device_pipeline_test cuda_attention_test)
 
 if ! grep -qsE '^CMAKE_CUDA_COMPILER:[A-Z]+=/' "$root/build/release/CMakeCache.txt"; then
   echo "carry: error: build/release has no CUDA backend; build it where nvcc is on PATH" >&2
   exit 2
 fi
-for file in maskerade plugins "${tests[@]}"; do
+for file in maskerade plugins test_plugins "${tests[@]}"; do
   if [ ! -e "$built/$file" ]; then
     echo "carry: error: $built/$file is not there; run ./maskerade build and build the tests" >&2
     exit 2
@@ -21,15 +21,16 @@ for file in maskerade plugins "${tests[@]}"; do
 done
 
 rm -rf "$folder"
-mkdir -p "$folder/bin/plugins" "$folder/lib"
+mkdir -p "$folder/bin/plugins" "$folder/bin/test_plugins" "$folder/lib"
 cp "$built/maskerade" "${tests[@]/#/$built/}" "$folder/bin/"
 cp "$built"/plugins/*.so "$folder/bin/plugins/"
+cp "$built"/test_plugins/*.so "$folder/bin/test_plugins/"
 # The C library belongs to the machine.
 find "$folder/bin" -type f -print0 | xargs -0 ldd |
   sed -n 's/.*=> \(\/[^ ]*\) (.*/\1/p' | sort -u |
   grep -vE '/(ld-linux|libc\.so|libm\.so|libdl\.so|libpthread\.so|librt\.so)' |
   xargs -I{} cp -L {} "$folder/lib/"
-strip "$folder"/bin/maskerade "$folder"/bin/*_test "$folder"/bin/plugins/*.so
+strip "$folder"/bin/maskerade "$folder"/bin/*_test "$folder"/bin/plugins/*.so "$folder"/bin/test_plugins/*.so
 size=$(du -sm "$folder" | cut -f1)
 echo "carry: $folder, $size MiB"
 if [ "$size" -gt 64 ]; then

@@ -1,78 +1,96 @@
 #!/usr/bin/env python3
-"""Rates of the cells in JSON lines of `maskerade run --json`, and the machine's own beside them.
+"""One table of the cells in JSON lines of `maskerade run --json`, peers beside them.
 
-    rates.py cells.jsonl...
+    rates.py cells.jsonl... [--peers peers.json]
 
-TFLOP/s counts 4 * head_dim operations for each active entry; GB/s the bytes of K and V that attend
-reads. With PyTorch at hand, a device copy and a bfloat16 matrix product are measured first.
+TFLOP/s counts 4 * head_dim operations for each active entry, as % of the measured rate of matrix
+products and of 64 operations for each byte that the second-level cache can give; GB/s the bytes of K
+and V that attend reads, as % of the measured copy bandwidth. Times are medians in milliseconds.
+peers.json is what compare_pytorch.py --device cuda --json wrote.
 """
 
+import argparse
 import json
 import os
 import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments/peers"))
+
+from comparison import number  # noqa: E402
+from device_cells import case_of  # noqa: E402
+
+TIMES = ("prepare", "select", "plan", "attend", "total", "dense")
 
 
-def measure_machine():
-    """(copied bytes/s, matrix flop/s), or None where PyTorch or a device is missing."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    if not torch.cuda.is_available():
-        return None
-
-    def median_ms(body, repetitions=10):
-        times = []
-        for _ in range(3 + repetitions):
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            body()
-            end.record()
-            end.synchronize()
-            times.append(begin.elapsed_time(end))
-        return sorted(times[3:])[repetitions // 2]
-
-    source = torch.randint(0, 255, (2 << 30,), dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    copied = 2 * source.numel() / median_ms(lambda: target.copy_(source)) * 1e3
-    size = 8192
-    a, b = (torch.randn(size, size, dtype=torch.bfloat16, device="cuda") for _ in range(2))
-    product = torch.empty_like(a)
-    flops = 2 * size**3 / median_ms(lambda: torch.matmul(a, b, out=product)) * 1e3
-    return copied, flops
-
-
-def main(files):
-    machine = measure_machine()
-    if machine:
-        print(f"\ncopy {machine[0] / 1e9:.0f} GB/s (read + written), "
-              f"bfloat16 matrix product {machine[1] / 1e12:.0f} TFLOP/s")
-    print(f"\n{'workload':<40} {'pipeline':<24} {'kernel':<12} {'density':>8} {'select':>9} "
-          f"{'plan':>8} {'attend':>9} {'dense':>9} {'TFLOP/s':>8} {'GB/s':>7}  status")
+def read(files):
+    cells = []
     for name in files:
-        if not os.path.exists(name):
-            continue
-        with open(name) as lines:
-            for line in lines:
-                print_cell(json.loads(line))
+        if os.path.exists(name):
+            with open(name, encoding="utf-8") as lines:
+                cells += [json.loads(line) for line in lines]
+    return cells
 
 
-def print_cell(cell):
-    def ms(key):
-        return "-" if cell.get(key) is None else f"{cell[key]:.3f}"
+def scaled(cell, key, factor):
+    value = cell.get(key)
+    return number(None if value is None else value * factor)
 
-    rate = bandwidth = density = "-"
-    if cell.get("attend_ms"):
-        seconds = cell["attend_ms"] / 1e3
-        rate = f"{4 * cell['head_dim'] * cell['active_entries'] / seconds / 1e12:.1f}"
-        bandwidth = f"{cell['kv_bytes_touched'] / seconds / 1e9:.0f}"
-        density = f"{100 * cell['density']:.2f}%"
+
+def percent(cell, key):
+    value = cell.get(key)
+    return "-" if value is None else f"{value:.1f}"
+
+
+def print_machine(cells):
+    for cell in cells:
+        if cell.get("peak_flops_per_second") and cell["device"] == "cuda":
+            print(f"{cell['machine']}\ncopy {cell['peak_read_bytes_per_second'] / 1e9:.0f} GB/s "
+                  f"(read + written), second-level cache "
+                  f"{cell['peak_l2_bytes_per_second'] / 1e9:.0f} GB/s, bfloat16 products "
+                  f"{cell['peak_flops_per_second'] / 1e12:.0f} TFLOP/s "
+                  f"({cell['peak_flops_source']})")
+            return
+
+
+def print_cell(cell, peers):
     status = cell["status"] if cell["status"] == "ok" else f"{cell['status']}: {cell['reason']}"
-    print(f"{cell['workload']:<40} {cell['pipeline']:<24} "
-          f"{cell.get('kernel_mix') or cell['kernel']:<12} {density:>8} {ms('select_ms'):>9} "
-          f"{ms('plan_ms'):>8} {ms('attend_ms'):>9} {ms('dense_ms'):>9} {rate:>8} "
-          f"{bandwidth:>7}  {status}")
+    name = f"{cell['workload']} {cell['pipeline']}"
+    density = "-" if cell.get("density") is None else f"{100 * cell['density']:.2f}%"
+    print(f"{name:<44} {cell.get('kernel_mix') or cell['kernel']:<18} {density:>8} "
+          + " ".join(f"{scaled(cell, time + '_ms', 1):>8}" for time in TIMES)
+          + f" {scaled(cell, 'attend_flops_per_second', 1e-12):>8}"
+          f" {percent(cell, 'percent_of_peak_flops'):>6} {percent(cell, 'percent_of_l2_roof'):>6}"
+          f" {scaled(cell, 'attend_bytes_per_second', 1e-9):>7}"
+          f" {percent(cell, 'percent_of_bandwidth'):>6}  {status}")
+    if cell.get("dense_kernel_reason") and cell["pipeline"] == "dense":
+        print(f"    dense by our own kernel: {cell['dense_kernel_reason']}")
+    for row in peers.get(case_of(cell), []):
+        verdict = {None: "", True: "  bar met", False: "  bar NOT met"}[row["met"]]
+        note = f"  {row['note'][:90]}" if row["note"] else ""
+        print(f"    {row['reference']:<40} attend {number(row['theirs_ms'])} ms, "
+              f"{number(row['ratio'])} times ours{verdict}{note}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("cells", nargs="+")
+    parser.add_argument("--peers")
+    arguments = parser.parse_args()
+    peers = {}
+    if arguments.peers and os.path.exists(arguments.peers):
+        with open(arguments.peers, encoding="utf-8") as file:
+            for row in json.load(file)["rows"]:
+                peers.setdefault(row["case"], []).append(row)
+    cells = read(arguments.cells)
+    print_machine(cells)
+    print(f"{'workload, pipeline':<44} {'kernel':<18} {'density':>8} "
+          + " ".join(f"{time:>8}" for time in TIMES)
+          + f" {'TFLOP/s':>8} {'%matrix':>6} {'%L2':>6} {'GB/s':>7} {'%copy':>6}  status")
+    for cell in cells:
+        print_cell(cell, peers)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

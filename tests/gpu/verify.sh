@@ -6,7 +6,8 @@
 #
 # FOLDER is what tests/gpu/carry.sh packed elsewhere (default: build/gpu when it is there). Without
 # it the project is built here, which needs nvcc, CMake, Ninja and the packages of ./maskerade.
-# --quick leaves the experiments out. Logs and results go to $OUT, or else build/gpu-results.
+# --quick leaves the experiments out. Logs and results go to $OUT, or else build/gpu-results. cuDNN and
+# cuBLASLt are taken from the folders of python3's packages where it has them.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$root/build/gpu
@@ -28,9 +29,19 @@ else
   "$root/maskerade" build all || exit 2
   cmake -S "$root" -B "$root/build/release" -DMASKERADE_BUILD_TESTS=ON >"$results/cmake.log" &&
     cmake --build "$root/build/release" --target cuda_tensor_test device_mask_test \
-      cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
+      device_pipeline_test cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
   bin=$root/build/release/bin
 fi
+# NVIDIA's libraries that came with PyTorch: after those of the machine and of FOLDER.
+packages=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' 2>/dev/null)
+for libraries in "$packages"/nvidia/*/lib; do
+  [ -d "$libraries" ] || continue
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries
+  [ ! -e "$libraries/libcudnn.so.9" ] || export MASKERADE_CUDNN=${MASKERADE_CUDNN:-$libraries}
+done
+# The device's roofs are measured here, not taken from an earlier run.
+export XDG_CACHE_HOME=$results/cache
+rm -rf "$XDG_CACHE_HOME"
 summary=()
 failed=0
 # within SECONDS COMMAND...: stopped after that long, and 460 s after the script began.
@@ -53,16 +64,17 @@ fi
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,temperature.gpu --format=csv \
   >"$results/clocks_before.csv" 2>&1 || true
 
-for test in cuda_tensor_test device_mask_test cuda_attention_test; do
+for test in cuda_tensor_test device_mask_test device_pipeline_test cuda_attention_test; do
   log=$results/$test.log
   within 90 "$bin/$test" >"$log" 2>&1
   code=$?
   # "[  PASSED  ] 7 tests." and, when there are any, "[  SKIPPED ] 1 test, listed below:"
   counts=$(sed -nE 's/^\[  (PASSED|SKIPPED|FAILED) +\] ([0-9]+) tests?.*/\2 \1/p' "$log" |
     tr '[:upper:]' '[:lower:]' | paste -sd, -)
-  # One test needs that there is no device.
+  # One test needs that there is no device, and one a cuDNN.
   allowed=0
   [ $test != cuda_attention_test ] || allowed=1
+  [ $allowed = 0 ] || grep -q '^cudnn  *9' "$results/info.log" || allowed=2
   skipped=$(sed -nE 's/.*, ?([0-9]+) skipped.*/\1/p' <<<"$counts")
   if [ $code -eq 0 ] && [ "${skipped:-0}" -le $allowed ]; then
     note "$test" ok "$counts"
@@ -95,7 +107,7 @@ if [ $quick = no ]; then
     log=$results/$experiment.log
     rm -f "$results/$experiment.jsonl"
     within 140 "$bin/maskerade" run "$root/experiments/$experiment.yaml" \
-      --json "$results/$experiment.jsonl" --no-peaks >"$log" 2>&1
+      --json "$results/$experiment.jsonl" >"$log" 2>&1
     code=$?
     [ $code -eq 124 ] && note "$experiment" stopped "its time was up; the cells until then are below"
     [ $code -eq 0 ] && note "$experiment" ok "$(tail -n 1 "$log")"
@@ -113,26 +125,26 @@ table() {
   code=$?
   case $code in
     0) note "$name" ok "$results/$name.txt" ;;
-    124) note "$name" stopped "its time was up; what it printed until then is below" ;;
+    124) note "$name" stopped "its time was up" ;;
     *) note "$name" FAILED "exit $code, see $results/$name.log" ;;
   esac
 }
-rm -f "$results/rates.txt" "$results/peers.txt"
+rm -f "$results/rates.txt" "$results/peers.txt" "$results/peers.json"
 if [ $quick = no ]; then
-  table rates 60 python3 "$root/tests/gpu/rates.py" "$results"/gpu_decode.jsonl \
-    "$results"/gpu_blocks.jsonl
   if python3 -c 'import torch' 2>"$results/peers.log"; then
-    table peers 90 python3 "$root/experiments/peers/compare_cuda.py" --budget 75 \
-      "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl
+    table peers 100 python3 "$root/experiments/peers/compare_pytorch.py" --device cuda --budget 75 \
+      --json "$results/peers.json" "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl
   else
     note peers absent "python3 has no PyTorch, see $results/peers.log"
   fi
+  # Beyond the script's time: it only prints.
+  python3 "$root/tests/gpu/rates.py" "$results"/gpu_blocks.jsonl "$results"/gpu_decode.jsonl \
+    --peers "$results/peers.json" >"$results/rates.txt" 2>"$results/rates.log" ||
+    note rates FAILED "see $results/rates.log"
 fi
 
 echo
 printf '%s\n' "${summary[@]}" | tee "$results/summary.txt"
-for name in rates peers; do
-  [ $quick = yes ] || [ ! -f "$results/$name.txt" ] || cat "$results/$name.txt"
-done
+[ $quick = yes ] || cat "$results/rates.txt"
 echo "verify: $SECONDS s, logs in $results"
 exit $failed

@@ -42,8 +42,8 @@ void FetchAhead::add_blocks(const AttentionInputs& inputs,
       const std::int64_t bytes = floats * static_cast<std::int64_t>(sizeof(float));
       add({reinterpret_cast<const std::byte*>(made), bytes, bytes, 1});
     };
-    add_one(tile.keys, shared.key_floats(), inputs.k);
-    add_one(tile.values, shared.value_floats(), inputs.v);
+    add_one(tile.keys, shared.form().key_floats(), inputs.k);
+    add_one(tile.values, shared.form().value_floats(), inputs.v);
   }
 }
 

@@ -18,15 +18,13 @@ constexpr std::int32_t kSharedFrom = 3;
 
 SharedTiles::SharedTiles(const AttentionInputs& inputs,
                          const Plan& plan,
-                         std::int64_t value_dim,
+                         const TileForm& form,
                          int workers)
     : inputs_(inputs),
       plan_(plan),
+      form_(form),
       shared_bytes_(std::min(kMostBytes, workers * kWorkerBytes)),
-      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys),
-      key_floats_(kPackedKeys * inputs.shape.head_dim),
-      value_floats_(kPackedKeys * value_dim),
-      value_dim_(value_dim) {
+      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys) {
   count_uses();
 }
 
@@ -44,7 +42,7 @@ Chunk SharedTiles::chunk_from(std::int64_t begin) const {
     return group_of(blocks[static_cast<std::size_t>(r)], inputs_.shape);
   };
   const std::int64_t tile_bytes =
-      (key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float));
+      (form_.key_floats() + form_.value_floats()) * static_cast<std::int64_t>(sizeof(float));
   std::int64_t bytes = 0;
   std::int64_t last = -1;  // the group that the chunk has come to
   Chunk chunk{begin, begin};
@@ -82,8 +80,9 @@ void SharedTiles::choose_slots(const Chunk& chunk) {
       group_of(blocks[static_cast<std::size_t>(chunk.end - 1)], inputs_.shape) - first_group_ + 1;
   slots_.resize(static_cast<std::size_t>(groups * tiles_));
   const std::int32_t* uses = uses_.data() + first_group_ * tiles_;
-  const std::int64_t limit = std::max<std::int64_t>(
-      1, kMostBytes / ((key_floats_ + value_floats_) * static_cast<std::int64_t>(sizeof(float))));
+  const std::int64_t limit =
+      std::max<std::int64_t>(1, kMostBytes / ((form_.key_floats() + form_.value_floats()) *
+                                              static_cast<std::int64_t>(sizeof(float))));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const auto slot = static_cast<std::int64_t>(sources_.size());
     const bool keep = uses[i] >= kSharedFrom && slot < limit;
@@ -99,22 +98,26 @@ void SharedTiles::fill_slot(std::int64_t slot) {
   const Source& source = sources_[static_cast<std::size_t>(slot)];
   const std::int64_t first = source.tile * kPackedKeys;
   const std::int64_t count = std::min(kPackedKeys, inputs_.shape.key_len - first);
-  pack_keys(inputs_.k, source.batch, source.kv_head, first, static_cast<int>(count),
-            keys_.get() + slot * key_floats_);
-  for (std::int64_t j = 0; value_floats_ > 0 && j < count; ++j) {
-    widen_padded(inputs_.v.dtype, inputs_.v.row(source.batch, source.kv_head, first + j),
-                 inputs_.shape.head_dim, value_dim_,
-                 values_.get() + slot * value_floats_ + j * value_dim_);
+  const void* rows[kPackedKeys];
+  const std::span<const void* const> used(rows, static_cast<std::size_t>(count));
+  for (std::int64_t j = 0; j < count; ++j) {
+    rows[j] = inputs_.k.row(source.batch, source.kv_head, first + j);
   }
+  form_.make_keys(used, keys_.get() + slot * form_.key_floats());
+  if (form_.value_floats() == 0) return;
+  for (std::int64_t j = 0; j < count; ++j) {
+    rows[j] = inputs_.v.row(source.batch, source.kv_head, first + j);
+  }
+  form_.make_values(used, values_.get() + slot * form_.value_floats());
 }
 
 void SharedTiles::prepare(const Chunk& chunk, const Threads& threads) {
   choose_slots(chunk);
   const auto slots = static_cast<std::int64_t>(sources_.size());
   if (slots > capacity_) {
-    keys_ = aligned_floats(static_cast<std::size_t>(slots * key_floats_));
-    if (value_floats_ > 0)
-      values_ = aligned_floats(static_cast<std::size_t>(slots * value_floats_));
+    keys_ = aligned_floats(static_cast<std::size_t>(slots * form_.key_floats()));
+    if (form_.value_floats() > 0)
+      values_ = aligned_floats(static_cast<std::size_t>(slots * form_.value_floats()));
     capacity_ = slots;
   }
   threads.for_each(slots, [&](std::int64_t slot, int) { fill_slot(slot); });
@@ -126,8 +129,8 @@ SharedTiles::Tile SharedTiles::find(const RowBlock& rows, const KeyBlock& block)
   const std::int64_t group = group_of(rows, inputs_.shape) - first_group_;
   const std::int32_t slot = slots_[static_cast<std::size_t>(group * tiles_ + tile)];
   if (slot < 0) return {};
-  return {keys_.get() + slot * key_floats_,
-          value_floats_ > 0 ? values_.get() + slot * value_floats_ : nullptr};
+  return {keys_.get() + slot * form_.key_floats(),
+          form_.value_floats() > 0 ? values_.get() + slot * form_.value_floats() : nullptr};
 }
 
 }  // namespace maskerade::detail

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "attention/plan.hpp"
@@ -24,28 +25,46 @@ struct Chunk {
   std::int64_t end = 0;
 };
 
-// The tiles that several row blocks of a chunk read, made ready once: keys packed, values widened.
+// What the kernels make of the keys and values of up to 64 rows before they use them.
+class TileForm {
+ public:
+  virtual ~TileForm() = default;
+
+  // Memory of a tile's keys and of its values, in float32. value_floats = 0: values are read where
+  // they lie, and none are made.
+  std::int64_t key_floats() const { return key_floats_; }
+  std::int64_t value_floats() const { return value_floats_; }
+  virtual void make_keys(std::span<const void* const> rows, float* keys) const = 0;
+  virtual void make_values(std::span<const void* const> rows, float* values) const = 0;
+
+ protected:
+  TileForm(std::int64_t key_floats, std::int64_t value_floats)
+      : key_floats_(key_floats), value_floats_(value_floats) {}
+
+ private:
+  std::int64_t key_floats_;
+  std::int64_t value_floats_;
+};
+
+// The tiles that several row blocks of a chunk read, made ready once.
 class SharedTiles {
  public:
-  // value_dim: elements of a widened row of values, at least head_dim; 0: values are read in place.
   // The tiles of a chunk fit the second-level caches of that many workers, or are those of one
-  // group.
-  SharedTiles(const AttentionInputs& inputs, const Plan& plan, std::int64_t value_dim, int workers);
+  // group. form stays.
+  SharedTiles(const AttentionInputs& inputs, const Plan& plan, const TileForm& form, int workers);
 
   // The chunk from row block `begin` on whose tiles fit the memory set apart for them.
   Chunk chunk_from(std::int64_t begin) const;
   // Forgets the chunk before.
   void prepare(const Chunk& chunk, const Threads& threads);
 
-  // A packed tile and its values [64][value_dim] (nullptr: in place).
+  // A tile's keys and values in their form (nullptr: in place).
   struct Tile {
     const float* keys = nullptr;
     const float* values = nullptr;
   };
-  // Of a tile's packed keys and of its values.
-  std::int64_t key_floats() const noexcept { return key_floats_; }
-  std::int64_t value_floats() const noexcept { return value_floats_; }
-  std::int64_t tiles() const noexcept { return tiles_; }
+  const TileForm& form() const noexcept { return form_; }
+  std::int64_t tiles() const noexcept { return tiles_; }  // of a kv head
   // What is shared of a key block; keys = nullptr: nothing.
   Tile find(const RowBlock& rows, const KeyBlock& block) const;
 
@@ -63,11 +82,9 @@ class SharedTiles {
 
   const AttentionInputs& inputs_;
   const Plan& plan_;
+  const TileForm& form_;
   std::int64_t shared_bytes_ = 0;
-  std::int64_t tiles_ = 0;         // of a kv head
-  std::int64_t key_floats_ = 0;    // of a packed tile
-  std::int64_t value_floats_ = 0;  // of its widened values
-  std::int64_t value_dim_ = 0;
+  std::int64_t tiles_ = 0;                     // of a kv head
   std::vector<std::int32_t> uses_;             // [group][tile]: row blocks that read it
   std::vector<std::int64_t> shared_in_group_;  // tiles of a group that are shared
   std::int64_t first_group_ = 0;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "attention/cuda/detail/kernels.hpp"
+#include "attention/cuda/detail/row_block_pairs.hpp"
 #include "attention/detail/bit_words.hpp"
 
 namespace maskerade::cuda {
@@ -21,21 +22,6 @@ std::int64_t listed_count(const std::vector<TileEntry>& listed) {
 }
 
 }  // namespace
-
-MaskBounds MaskBounds::of(const Mask& mask) {
-  const MaskArrays arrays = mask.arrays();
-  const auto count = [](std::span<const std::uint64_t> words) {
-    return maskerade::detail::count_bits(words.data(), static_cast<std::int64_t>(words.size()));
-  };
-  MaskBounds bounds;
-  bounds.active_tiles = count(arrays.any);
-  const std::int64_t full_tiles = count(arrays.full);
-  bounds.partial_tiles = bounds.active_tiles - full_tiles;
-  bounds.active_bits =
-      count(arrays.partial) + full_tiles * mask.tile_height() * maskerade::kTileKeys;
-  bounds.sampled = mask.sampled_count();
-  return bounds;
-}
 
 DeviceTilePlan::DeviceTilePlan(const AttentionShape& shape,
                                const MaskView& mask,
@@ -74,15 +60,34 @@ std::int64_t DeviceTilePlan::keys_touched() const {
   const std::vector<TileEntry> listed = entries.download();
   const std::int64_t words = plan.mask.words();
   const std::int64_t missing = plan.mask.tiles() * kTileKeys - plan.mask.key_len;  // of the last
-  std::int64_t keys = 0;
-  for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
+  const auto range_of = [&](std::int64_t block) {
     const std::int64_t piece = plan.layout.piece_of(block);
-    const std::int64_t begin = offsets[static_cast<std::size_t>(piece * words)];
-    const std::int64_t end = offsets[static_cast<std::size_t>((piece + 1) * words)];
-    if (end > listed_count(listed)) return 0;  // an overflow, which attending reports
-    keys += (end - begin) * kTileKeys;
-    if (end > begin && listed[static_cast<std::size_t>(end - 1)].tile == plan.mask.tiles() - 1) {
-      keys -= missing;
+    return Range{offsets[static_cast<std::size_t>(piece * words)],
+                 offsets[static_cast<std::size_t>((piece + 1) * words)]};
+  };
+  // An overflow, which attending reports.
+  if (offsets.back() > listed_count(listed)) return 0;
+  std::int64_t keys = 0;
+  const auto add = [&](std::int32_t tile) {
+    keys += kTileKeys - (tile == plan.mask.tiles() - 1 ? missing : 0);
+  };
+  if (pair_splits > 0) {
+    const RowBlockPairs pairs{plan.layout};
+    for (std::int64_t i = 0; i < pairs.count() * pair_splits; ++i) {
+      PairedTiles tiles(listed.data());
+      for (int side = 0; side < 2; ++side) {
+        const std::int64_t block = pairs.row_block(i / pair_splits, side);
+        if (block >= 0) tiles.ranges[side] = range_of(block).split(i % pair_splits, pair_splits);
+      }
+      std::int32_t bits[2];
+      for (std::int32_t tile = tiles.next(bits); tile >= 0; tile = tiles.next(bits)) add(tile);
+    }
+    return keys;
+  }
+  for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
+    const Range range = range_of(block);
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      add(listed[static_cast<std::size_t>(i)].tile);
     }
   }
   return keys;

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "attention/cuda/detail/mask_bounds.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
+#include "framework/mask/cuda/mask_bounds.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
 #include "framework/tensor/shape.hpp"
 
@@ -28,7 +28,10 @@ struct DeviceTilePlan {
   DeviceBuffer<std::int32_t> overflow;
   TilePlan plan;
 
-  // Keys that are read over all row blocks. Waits.
+  // > 0: attended to by pairs of row blocks (RowBlockPairs), whose keys are split that often.
+  std::int64_t pair_splits = 0;
+
+  // Keys that are read over all row blocks, or pairs of them. Waits.
   std::int64_t keys_touched() const;
   std::int64_t size_bytes() const noexcept;
 };

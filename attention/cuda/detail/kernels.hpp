@@ -28,6 +28,13 @@ void attend_rows_sm80(const AttendArguments& arguments,
                       DType dtype,
                       cudaStream_t stream);
 
+// Requires a device of compute capability 9.0, has_matrix_kernel, and TensorTiles of k and v that
+// are encodable. Throws Error too, when the driver gives no tensor maps.
+void attend_tiles_sm90(const AttendArguments& arguments,
+                       const TilePlan& plan,
+                       DType dtype,
+                       cudaStream_t stream);
+
 void attend_tiles_plain(const AttendArguments& arguments,
                         const TilePlan& plan,
                         DType dtype,

@@ -7,17 +7,17 @@
 
 namespace maskerade::cuda {
 
-// Runs a kernel class (TilesKernel, ...) with real threads.
-template <typename Kernel, typename Arguments, typename Plan>
-__global__ void __launch_bounds__(Kernel::kThreads, 2)
+// Runs a kernel class (TilesKernel, ...) with real threads, Lanes.
+template <typename Kernel, typename Lane, typename Arguments, typename Plan>
+__global__ void __launch_bounds__(Kernel::kThreads, Kernel::kBlocksPerMultiprocessor)
     run_block_kernel(const __grid_constant__ Arguments arguments,
                      const __grid_constant__ Plan plan) {
   extern __shared__ __align__(128) std::byte shared[];
-  DeviceLane lane;
+  Lane lane;
   Kernel(lane, arguments, plan, shared).run();
 }
 
-template <typename Kernel, typename Arguments, typename Plan>
+template <typename Kernel, typename Lane = DeviceLane, typename Arguments, typename Plan>
 void launch_block(const char* name,
                   std::int64_t blocks,
                   int shared_bytes,
@@ -29,7 +29,7 @@ void launch_block(const char* name,
   if (blocks > kMostBlocks) {
     throw ShapeError(std::string(name) + " has more than 2^31 - 1 blocks; split the batch");
   }
-  const auto kernel = run_block_kernel<Kernel, Arguments, Plan>;
+  const auto kernel = run_block_kernel<Kernel, Lane, Arguments, Plan>;
   if (shared_bytes > kStaticLimit) {
     check_cuda(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "attention/cuda/detail/attend_arguments.hpp"
+#include "attention/cuda/detail/row_pair.hpp"
 
 namespace maskerade::cuda {
 
@@ -54,66 +55,21 @@ class MatrixRows {
                              const Weigh& weigh) {
     float scores[kKeys / 8][4];
     multiply_keys(lane, keys, scores);
-    float tops[2] = {state_[0].top, state_[1].top};
-    const int first_column = 2 * (lane.in_warp() & 3);
-    MASKERADE_UNROLL
-    for (int n = 0; n < kKeys / 8; ++n) {
-      MASKERADE_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        scores[n][e] = weigh(e >> 1, n * 8 + first_column + (e & 1), scores[n][e]);
-        tops[e >> 1] = larger(tops[e >> 1], scores[n][e]);
-      }
-    }
     float factors[2];
-    MASKERADE_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      tops[half] = larger(tops[half], lane.shuffle_xor(tops[half], 1));
-      tops[half] = larger(tops[half], lane.shuffle_xor(tops[half], 2));
-      // A row without keys so far: any finite number keeps infinities out of differences.
-      const float finite_top = tops[half] == kNoKeys ? 0 : tops[half];
-      factors[half] = lane.exp2(state_[half].top - finite_top);
-      state_[half].top = tops[half];
-      state_[half].sum *= factors[half];
-      tops[half] = finite_top;
-    }
-    MASKERADE_UNROLL
-    for (int n = 0; n < kKeys / 8; ++n) {
-      MASKERADE_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        scores[n][e] = lane.exp2(scores[n][e] - tops[e >> 1]);
-        state_[e >> 1].sum += scores[n][e];
-      }
-    }
-    MASKERADE_UNROLL
-    for (int n = 0; n < kDim / 8; ++n) {
-      MASKERADE_UNROLL
-      for (int e = 0; e < 4; ++e) out_[n][e] *= factors[e >> 1];
-    }
+    softmax_.step(lane, scores, factors, weigh);
+    scale_rows(out_, factors);
     multiply_values(lane, values, scores);
   }
 
   // After the last step: the sums of whole rows. Then out(half, n, e), columns 8 n + 2 t + e, and
   // state(half) are those of row g + 8 half.
-  MASKERADE_DEVICE void finish(Lane& lane) {
-    MASKERADE_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      state_[half].sum += lane.shuffle_xor(state_[half].sum, 1);
-      state_[half].sum += lane.shuffle_xor(state_[half].sum, 2);
-    }
-  }
-  MASKERADE_DEVICE const RowState& state(int half) const { return state_[half]; }
+  MASKERADE_DEVICE void finish(Lane& lane) { softmax_.finish(lane); }
+  MASKERADE_DEVICE const RowState& state(int half) const { return softmax_.state(half); }
   MASKERADE_DEVICE float out(int half, int n, int e) const { return out_[n][2 * half + e]; }
 
   // Stores a row's 2 kDim / 8 components that this lane holds.
   MASKERADE_DEVICE void store(Lane& lane, int half, const RowTarget& target) const {
-    const int t = lane.in_warp() & 3;
-    const float factor = stored_factor(target, state_[half]);
-    MASKERADE_UNROLL
-    for (int n = 0; n < kDim / 8; ++n) {
-      lane.store_pair(target.out + n * 8 + 2 * t, out_[n][2 * half] * factor,
-                      out_[n][2 * half + 1] * factor);
-    }
-    if (t == 0) store_state(target, state_[half]);
+    softmax_.store(lane, half, out_, target);
   }
 
  private:
@@ -146,12 +102,8 @@ class MatrixRows {
     const int id = lane.in_warp();
     MASKERADE_UNROLL
     for (int s = 0; s < kKeys / 16; ++s) {
-      // Two results side by side are one left operand.
-      const std::uint32_t a[4] = {
-          lane.template pack<kType>(weights[2 * s][0], weights[2 * s][1]),
-          lane.template pack<kType>(weights[2 * s][2], weights[2 * s][3]),
-          lane.template pack<kType>(weights[2 * s + 1][0], weights[2 * s + 1][1]),
-          lane.template pack<kType>(weights[2 * s + 1][2], weights[2 * s + 1][3])};
+      std::uint32_t a[4];
+      pack_weights<kType>(lane, weights, s, a);
       MASKERADE_UNROLL
       for (int n = 0; n < kDim / 16; ++n) {
         // Keys 0-7 and 8-15 of components 0-7, then of 8-15.
@@ -165,7 +117,7 @@ class MatrixRows {
 
   std::uint32_t q_[kSteps][4];
   float out_[kDim / 8][4];
-  RowState state_[2];
+  RowPair<Lane> softmax_;
 };
 
 // Starts the copy of `count` rows of kDim 16-bit elements to shared memory by `lanes` threads, of

@@ -99,6 +99,7 @@ class PlainKernel {
  public:
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kBlocksPerMultiprocessor = 2;  // at least
   static constexpr int kMostDim = static_cast<int>(kMostCudaHeadDim);
   static constexpr int kSharedBytes = kWarps * kMostDim * 4;  // the queries
   static constexpr int kGroups = Keys::kRows / kWarps;        // blocks of a row block's part

@@ -15,7 +15,8 @@ class RowsKernel {
  public:
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kKeys = 16;  // of a step
+  static constexpr int kBlocksPerMultiprocessor = 2;  // at least
+  static constexpr int kKeys = 16;                    // of a step
   static constexpr int kStages = kDim <= 64 ? 3 : 2;
   static constexpr int kStepBytes = kKeys * kDim * 2;
   static constexpr int kQueryBytes = kListRows * kDim * 2;

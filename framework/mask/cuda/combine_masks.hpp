@@ -19,6 +19,8 @@ struct CombinedWords {
   std::int64_t batch = 1;
   std::int64_t heads = 1;
 
+  // Lengths and what is visible.
+  MASKERADE_HOST_DEVICE const MaskView& of() const { return a; }
   MASKERADE_HOST_DEVICE std::uint64_t word(std::int64_t slice,
                                            std::int64_t query,
                                            std::int64_t tile) const {
@@ -57,40 +59,55 @@ namespace detail {
 
 enum TileState : std::uint8_t { kEmpty, kPartial, kFull };
 
-struct CombineStep {
-  CombinedWords source;
+template <typename Words>
+struct PackStep {
+  Words source;
   CombinedArrays to;
 
-  MASKERADE_HOST_DEVICE std::int64_t tiles() const { return source.a.tiles(); }
+  MASKERADE_HOST_DEVICE std::int64_t tiles() const { return source.of().tiles(); }
   MASKERADE_HOST_DEVICE std::int64_t slice_of(std::int64_t tile_row) const {
-    return tile_row / source.a.tile_rows();
+    return tile_row / source.of().tile_rows();
   }
   MASKERADE_HOST_DEVICE std::int64_t first_query(std::int64_t tile_row) const {
-    return tile_row % source.a.tile_rows() * 64;
+    return tile_row % source.of().tile_rows() * 64;
   }
 };
 
 // One call for each (tile row, tile).
-struct ClassifyTiles : CombineStep {
+template <typename Words>
+struct ClassifyTiles : PackStep<Words> {
+  using PackStep<Words>::source;
+  using PackStep<Words>::to;
+  using PackStep<Words>::tiles;
+  using PackStep<Words>::slice_of;
+  using PackStep<Words>::first_query;
+
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
     const std::int64_t tile_row = i / tiles();
     const std::int64_t first = first_query(tile_row);
     bool is_full = true;
     std::uint64_t any = 0;
-    for (std::int64_t query = first; query < first + source.a.rows_of(first); ++query) {
+    for (std::int64_t query = first; query < first + source.of().rows_of(first); ++query) {
       const std::uint64_t word = source.word(slice_of(tile_row), query, i % tiles());
       any |= word;
-      is_full = is_full && word == source.a.visible_word(query, i % tiles());
+      is_full = is_full && word == source.of().visible_word(query, i % tiles());
     }
     to.states[i] = any == 0 ? kEmpty : is_full ? kFull : kPartial;
   }
 };
 
 // One call for each tile row.
-struct PackTiles : CombineStep {
+template <typename Words>
+struct PackTiles : PackStep<Words> {
+  using PackStep<Words>::source;
+  using PackStep<Words>::to;
+  using PackStep<Words>::tiles;
+  using PackStep<Words>::slice_of;
+  using PackStep<Words>::first_query;
+
   MASKERADE_HOST_DEVICE void operator()(std::int64_t tile_row) const {
     std::int64_t partial = 0;
-    for (std::int64_t w = 0; w < source.a.words(); ++w) {
+    for (std::int64_t w = 0; w < source.of().words(); ++w) {
       std::uint64_t any = 0;
       std::uint64_t full = 0;
       for (std::int64_t tile = w * 64; tile < smaller((w + 1) * 64, tiles()); ++tile) {
@@ -98,32 +115,52 @@ struct PackTiles : CombineStep {
         any |= std::uint64_t{state != kEmpty} << (tile % 64);
         full |= std::uint64_t{state == kFull} << (tile % 64);
       }
-      const std::int64_t at = tile_row * source.a.words() + w;
+      const std::int64_t at = tile_row * source.of().words() + w;
       to.any[at] = any;
       to.full[at] = full;
       to.ranks[at] = static_cast<std::int32_t>(partial);
       partial += popcount(any & ~full);
     }
-    to.partial_offsets[tile_row] = partial * source.a.rows_of(first_query(tile_row));
+    to.partial_offsets[tile_row] = partial * source.of().rows_of(first_query(tile_row));
+  }
+};
+
+// One call for each tile row: one whose words have no room has no tiles, so that nobody reads them.
+template <typename Words>
+struct DropOverflow : PackStep<Words> {
+  using PackStep<Words>::source;
+  using PackStep<Words>::to;
+
+  MASKERADE_HOST_DEVICE void operator()(std::int64_t tile_row) const {
+    if (to.partial_offsets[tile_row + 1] <= to.capacity) return;
+    *to.overflow = 1;
+    for (std::int64_t w = 0; w < source.of().words(); ++w) {
+      to.any[tile_row * source.of().words() + w] = 0;
+      to.full[tile_row * source.of().words() + w] = 0;
+    }
   }
 };
 
 // One call for each (tile row, tile).
-struct KeepWords : CombineStep {
+template <typename Words>
+struct KeepWords : PackStep<Words> {
+  using PackStep<Words>::source;
+  using PackStep<Words>::to;
+  using PackStep<Words>::tiles;
+  using PackStep<Words>::slice_of;
+  using PackStep<Words>::first_query;
+
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
     if (to.states[i] != kPartial) return;
     const std::int64_t tile_row = i / tiles();
     const std::int64_t tile = i % tiles();
     const std::int64_t first = first_query(tile_row);
-    const std::int64_t rows = source.a.rows_of(first);
-    const std::int64_t at = tile_row * source.a.words() + tile / 64;
+    const std::int64_t rows = source.of().rows_of(first);
+    const std::int64_t at = tile_row * source.of().words() + tile / 64;
     const std::int64_t rank =
         to.ranks[at] + popcount(to.any[at] & ~to.full[at] & low_bits(tile % 64));
     const std::int64_t begin = to.partial_offsets[tile_row] + rank * rows;
-    if (begin + rows > to.capacity) {
-      *to.overflow = 1;
-      return;
-    }
+    if (begin + rows > to.capacity) return;
     for (std::int64_t r = 0; r < rows; ++r) {
       to.partial[begin + r] = source.word(slice_of(tile_row), first + r, tile);
     }
@@ -132,17 +169,17 @@ struct KeepWords : CombineStep {
 
 }  // namespace detail
 
-// Fills the arrays of a result in canonical form; *overflow is 0 before.
-template <typename Steps>
-void combine_masks_steps(const Steps& steps,
-                         const CombinedWords& source,
-                         const CombinedArrays& to) {
-  const std::int64_t tile_rows = source.batch * source.heads * source.a.tile_rows();
-  const detail::CombineStep step{source, to};
-  steps.for_each(tile_rows * source.a.tiles(), detail::ClassifyTiles{step});
-  steps.for_each(tile_rows, detail::PackTiles{step});
+// Fills the arrays of a result in canonical form; *overflow is 0 before. Words: CombinedWords, or
+// what has its functions.
+template <typename Steps, typename Words>
+void combine_masks_steps(const Steps& steps, const Words& source, const CombinedArrays& to) {
+  const std::int64_t tile_rows = source.batch * source.heads * source.of().tile_rows();
+  const detail::PackStep<Words> step{source, to};
+  steps.for_each(tile_rows * source.of().tiles(), detail::ClassifyTiles<Words>{step});
+  steps.for_each(tile_rows, detail::PackTiles<Words>{step});
   steps.exclusive_sum(to.partial_offsets, tile_rows);
-  steps.for_each(tile_rows * source.a.tiles(), detail::KeepWords{step});
+  steps.for_each(tile_rows, detail::DropOverflow<Words>{step});
+  steps.for_each(tile_rows * source.of().tiles(), detail::KeepWords<Words>{step});
 }
 
 }  // namespace maskerade::cuda

@@ -52,10 +52,14 @@ Mask DeviceMask::download(const Visibility& visibility) const {
   const auto any = any_.download();
   const auto full = full_.download();
   const auto offsets = partial_offsets_.download();
-  const auto partial = partial_.download();
+  // What was selected here may have room for more.
+  const auto used = [](const std::vector<std::int64_t>& ends) {
+    return ends.empty() ? 0 : ends.back();
+  };
+  const auto partial = partial_.download(used(offsets));
   const auto sampled_offsets = sampled_offsets_.download();
-  const auto keys = sampled_keys_.download();
-  const auto probabilities = sampled_probabilities_.download();
+  const auto keys = sampled_keys_.download(used(sampled_offsets));
+  const auto probabilities = sampled_probabilities_.download(used(sampled_offsets));
   const auto part = [](const auto& values, std::int64_t begin, std::int64_t end) {
     return std::vector(values.begin() + begin, values.begin() + end);
   };

@@ -11,6 +11,8 @@
 
 namespace maskerade {
 
+class MaskDraft;
+
 // A mask in device memory: the same tiles, word for word. Belongs to a stream, in whose order it
 // is made, read and freed.
 class DeviceMask {
@@ -34,6 +36,7 @@ class DeviceMask {
   std::int64_t size_bytes() const noexcept;
 
  private:
+  friend class MaskDraft;
   DeviceMask combined(cuda::MaskOperation operation, const DeviceMask& other) const;
 
   DeviceBuffer<std::uint64_t> any_;

@@ -3,6 +3,8 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <array>
+
 #include "framework/tensor/cuda/device_code.hpp"
 
 namespace maskerade {
@@ -16,6 +18,8 @@ std::string error_text(cudaError_t code) {
 
 CudaDevice find_device() {
   CudaDevice device;
+  if (cudaRuntimeGetVersion(&device.runtime_version) != cudaSuccess) device.runtime_version = 0;
+  if (cudaDriverGetVersion(&device.driver_version) != cudaSuccess) device.driver_version = 0;
   int count = 0;
   cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaSuccess && count == 0) code = cudaErrorNoDevice;
@@ -27,11 +31,9 @@ CudaDevice find_device() {
     device.reason = "there is no CUDA device: " + error_text(code);
     return device;
   }
-  int runtime = 0;
-  static_cast<void>(cudaRuntimeGetVersion(&runtime));
   device.name = fmt::format("{}, sm_{}{}, {} multiprocessors, CUDA {}.{}", properties.name,
                             properties.major, properties.minor, properties.multiProcessorCount,
-                            runtime / 1000, runtime % 1000 / 10);
+                            device.runtime_version / 1000, device.runtime_version % 1000 / 10);
   if (properties.major < kOldestMajor) {
     device.reason = fmt::format("{} is older than the kernels, which need sm_{}0 or newer",
                                 device.name, kOldestMajor);
@@ -53,6 +55,11 @@ CudaDevice find_device() {
   device.is_available = true;
   device.l2_bytes = properties.l2CacheSize;
   device.multiprocessors = properties.multiProcessorCount;
+  std::array<char, 32> bus_id = {};
+  if (cudaDeviceGetPCIBusId(bus_id.data(), static_cast<int>(bus_id.size()), 0) == cudaSuccess) {
+    device.pci_bus_id = bus_id.data();
+  }
+  device.compute_capability = 10 * properties.major + properties.minor;
   // Freed memory stays in the pool: allocating again costs no call of the driver.
   cudaMemPool_t pool = nullptr;
   if (cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess) {

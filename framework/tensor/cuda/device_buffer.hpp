@@ -73,11 +73,13 @@ class DeviceBuffer {
     }
     check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
   }
-  std::vector<T> download() const {
-    std::vector<T> values(static_cast<std::size_t>(size_));
+  // The first `count` elements.
+  std::vector<T> download(std::int64_t count) const {
+    std::vector<T> values(static_cast<std::size_t>(count));
     download(values);
     return values;
   }
+  std::vector<T> download() const { return download(size_); }
 
  private:
   void swap(DeviceBuffer& other) noexcept {

@@ -6,8 +6,11 @@
 
 #include <cmath>
 #include <random>
+#include <set>
 #include <string>
 
+#include "attention/cuda/cudnn_library.hpp"
+#include "attention/cuda/device_roofs.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -19,6 +22,7 @@ namespace maskerade {
 namespace {
 
 constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr CudaFamily kFamilies[] = {CudaFamily::kSm80, CudaFamily::kSm90};
 
 double tolerance_of(const AttentionShape& shape, DType dtype) {
   switch (cuda_arithmetic(dtype, shape.head_dim)) {
@@ -75,17 +79,22 @@ void expect_oracle_by_every_kernel(const AttentionInputs& inputs,
                                    const Mask& mask,
                                    DType dtype,
                                    std::int64_t step = 1) {
-  CudaAttention device(inputs);
-  for (const Kernel kernel : kKernels) {
-    SCOPED_TRACE(::testing::Message()
-                 << inputs.shape.to_string() << " " << name_of(dtype) << " " << name_of(kernel)
-                 << " sampled " << mask.has_sampled() << " extent " << mask.extent().batch << " "
-                 << mask.extent().heads);
-    const AttentionOutput output = attend_by(device, mask, kernel);
-    expect_oracle(inputs, mask, output, tolerance_of(inputs.shape, dtype), step);
-    const AttentionOutput again = attend_by(device, mask, kernel);
-    EXPECT_EQ(output.out, again.out);
-    EXPECT_EQ(output.lse, again.lse);
+  std::set<std::string> done;
+  for (const CudaFamily newest : kFamilies) {
+    CudaAttention device(inputs, newest);
+    const CudaMask uploaded = device.upload(mask);
+    for (const Kernel kernel : kKernels) {
+      const std::string name = device.plan(uploaded, kernel).kernel_name();
+      if (!done.insert(name).second) continue;
+      SCOPED_TRACE(::testing::Message() << inputs.shape.to_string() << " " << name_of(dtype) << " "
+                                        << name << " sampled " << mask.has_sampled() << " extent "
+                                        << mask.extent().batch << " " << mask.extent().heads);
+      const AttentionOutput output = attend_by(device, mask, kernel);
+      expect_oracle(inputs, mask, output, tolerance_of(inputs.shape, dtype), step);
+      const AttentionOutput again = attend_by(device, mask, kernel);
+      EXPECT_EQ(output.out, again.out);
+      EXPECT_EQ(output.lse, again.lse);
+    }
   }
 }
 
@@ -189,17 +198,19 @@ TEST(CudaAttention, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
       .query_heads = 4, .kv_heads = 1, .query_len = 4100, .key_len = 4100, .head_dim = 128};
   const RandomProblem problem(shape, DType::kBFloat16, true, 12);
   const Mask mask = random_mask(problem.inputs.visibility, {1, 1}, {.keys = 0.02}, 13);
-  CudaAttention device(problem.inputs);
-  const CudaOracle oracle = device.attend_oracle(device.upload(mask));
-  for (const Kernel kernel : kKernels) {
-    const AttentionOutput output = attend_by(device, mask, kernel);
-    double worst = 0;
-    for (std::int64_t row = 0; row < shape.rows(); ++row) {
-      const auto begin = oracle.out.begin() + row * shape.head_dim;
-      const OracleRow of_row{{begin, begin + shape.head_dim}, 0};
-      worst = std::max(worst, row_error(of_row, output.out.data() + row * shape.head_dim));
+  for (const CudaFamily newest : kFamilies) {
+    CudaAttention device(problem.inputs, newest);
+    const CudaOracle oracle = device.attend_oracle(device.upload(mask));
+    for (const Kernel kernel : kKernels) {
+      const AttentionOutput output = attend_by(device, mask, kernel);
+      double worst = 0;
+      for (std::int64_t row = 0; row < shape.rows(); ++row) {
+        const auto begin = oracle.out.begin() + row * shape.head_dim;
+        const OracleRow of_row{{begin, begin + shape.head_dim}, 0};
+        worst = std::max(worst, row_error(of_row, output.out.data() + row * shape.head_dim));
+      }
+      EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << name_of(kernel);
     }
-    EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << name_of(kernel);
   }
 }
 
@@ -214,6 +225,23 @@ TEST(CudaAttention, ManyTilesEqualTheOracle) {
     const RandomProblem problem(shape, dtype, true, 3);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {}, 4);
     expect_oracle_by_every_kernel(problem.inputs, mask, dtype, 37);
+  }
+}
+
+// Where the heads of a group have one list, row blocks share tiles; elsewhere few.
+TEST(CudaAttention, ManyTilesOfGroupedHeadsEqualTheOracle) {
+  SKIP_WITHOUT_DEVICE();
+  for (const std::int64_t head_dim : {64, 128}) {
+    const AttentionShape shape{
+        .query_heads = 10, .kv_heads = 2, .query_len = 330, .key_len = 5000, .head_dim = head_dim};
+    const RandomProblem problem(shape, DType::kBFloat16, true, 7);
+    for (const std::int64_t heads : {1, 2, 10}) {
+      for (const double tiles : {0.05, 0.6}) {
+        const Mask mask =
+            random_mask(problem.inputs.visibility, {1, heads}, {.tiles = tiles, .keys = 0}, 8);
+        expect_oracle_by_every_kernel(problem.inputs, mask, DType::kBFloat16, 23);
+      }
+    }
   }
 }
 
@@ -275,6 +303,64 @@ TEST(CudaAttention, EmptyingTheCacheLeavesWhatIsTimedAlone) {
     EXPECT_EQ(again.out, first.out);
     EXPECT_EQ(again.lse, first.lse);
   }
+}
+
+TEST(CudaAttention, AGraphGivesWhatItsKernelsGive) {
+  SKIP_WITHOUT_DEVICE();
+  for (const std::int64_t query_len : {1, 70}) {
+    const RandomProblem problem(
+        {.query_heads = 2, .query_len = query_len, .key_len = 600, .head_dim = 64},
+        DType::kBFloat16, true, 1);
+    CudaAttention device(problem.inputs);
+    const CudaMask mask = device.upload(Mask::full(problem.inputs.visibility));
+    const CudaPlan plan = device.plan(mask, std::nullopt);
+    AttentionOutput each;
+    device.attend(plan);
+    device.download(plan, each);
+    device.poison();
+    EXPECT_GT(device.time_ms([&] { device.attend(plan); }, CudaCache::kCold, CudaLaunch::kGraph),
+              0);
+    AttentionOutput graph;
+    device.download(plan, graph);
+    EXPECT_EQ(graph.out, each.out);
+    EXPECT_EQ(graph.lse, each.lse);
+  }
+}
+
+// The cuDNN that is installed.
+TEST(CudaAttention, CudnnEqualsTheOracle) {
+  SKIP_WITHOUT_DEVICE();
+  if (!cudnn_library().is_found) GTEST_SKIP() << cudnn_library().reason;
+  for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      for (const std::int64_t query_len : {1, 200, 700}) {
+        const AttentionShape shape{.batch = 2,
+                                   .query_heads = 8,
+                                   .kv_heads = 2,
+                                   .query_len = query_len,
+                                   .key_len = 700,
+                                   .head_dim = dtype == DType::kFloat16 ? 64 : 128};
+        SCOPED_TRACE(::testing::Message() << shape.to_string() << " causal " << causal);
+        const RandomProblem problem(shape, dtype, causal, 9);
+        CudaAttention device(problem.inputs);
+        const CudaPlan plan = device.plan_cudnn();
+        AttentionOutput output;
+        device.poison();
+        device.attend(plan);
+        device.download(plan, output);
+        expect_oracle(problem.inputs, Mask::full(problem.inputs.visibility), output,
+                      tolerance_of(shape, dtype), 7);
+      }
+    }
+  }
+}
+
+TEST(CudaAttention, RoofsAreThoseOfADevice) {
+  SKIP_WITHOUT_DEVICE();
+  const DeviceRoofs roofs = measure_device_roofs();
+  EXPECT_GT(roofs.l2_read_bytes_per_second, roofs.copy_bytes_per_second / 2);
+  EXPECT_GT(roofs.copy_bytes_per_second, 1e11);
+  EXPECT_GT(roofs.matrix_flops_per_second, 1e13);
 }
 
 TEST(CudaAttention, RefusesWhatDoesNotFit) {

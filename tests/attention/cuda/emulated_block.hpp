@@ -132,28 +132,33 @@ class EmulatedLane {
     to[1] = second;
   }
 
- private:
-  friend class EmulatedBlock;
   struct Slot {
     alignas(16) std::byte bytes[48];
   };
   using Slots = std::array<Slot, 32>;
-  struct Copy {
-    std::byte* shared;
-    const std::byte* global;  // null: zeros
-  };
-  enum class State { kReady, kAtWarp, kAtBlock, kDone };
-
   // Gives a value to the warp and waits until all have; gives everybody's.
   template <typename T>
   const Slots& exchange(const T& value);
-  const Slots& exchange_row(const std::byte* row);
   template <typename T>
   static T as(const Slots& slots, int lane) {
     T value;
     std::memcpy(&value, slots[static_cast<std::size_t>(lane)].bytes, sizeof(T));
     return value;
   }
+  // Other warps may run first.
+  void pause();
+  // Waits until is_over() is true.
+  void wait_until(std::function<bool()> is_over);
+
+ private:
+  friend class EmulatedBlock;
+  struct Copy {
+    std::byte* shared;
+    const std::byte* global;  // null: zeros
+  };
+  enum class State { kReady, kAtWarp, kAtBlock, kWaiting, kDone };
+
+  const Slots& exchange_row(const std::byte* row);
 
   static float element(const Slots& slots, int lane, int i) {
     float value;
@@ -165,6 +170,7 @@ class EmulatedLane {
   int thread_ = 0;
   State state_ = State::kReady;
   std::int64_t exchanges_ = 0;
+  std::function<bool()> is_over_;  // of a wait
   std::vector<std::vector<Copy>> groups_{1};
   bool has_begun_ = false;
   ucontext_t context_ = {};
@@ -190,6 +196,10 @@ class EmulatedBlock {
         warps_(static_cast<std::size_t>(threads / 32)),
         lanes_(static_cast<std::size_t>(threads)) {}
 
+  // Something asynchronous that was begun: `finish` is called once, when no thread can go on
+  // without it. What was begun finishes in random order.
+  void begin(std::function<void()> finish) { begun_.push_back(std::move(finish)); }
+
   // Runs body(lane) in every thread. Throws std::logic_error when threads wait for each other in
   // vain, and what a thread throws.
   void run(const std::function<void(EmulatedLane&)>& body) {
@@ -203,11 +213,16 @@ class EmulatedBlock {
       lane.context_.uc_stack.ss_size = kStackBytes;
       lane.context_.uc_link = nullptr;
       const auto address = reinterpret_cast<std::uintptr_t>(&lane);
-      makecontext(&lane.context_, reinterpret_cast<void (*)()>(&EmulatedBlock::begin), 2,
+      makecontext(&lane.context_, reinterpret_cast<void (*)()>(&EmulatedBlock::start), 2,
                   static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
     }
     for (;;) {
       bool has_run = false;
+      for (EmulatedLane& lane : lanes_) {
+        if (lane.state_ == EmulatedLane::State::kWaiting && lane.is_over_()) {
+          lane.state_ = EmulatedLane::State::kReady;
+        }
+      }
       std::vector<std::size_t> order(warps_.size());
       for (std::size_t w = 0; w < order.size(); ++w) order[w] = w;
       std::shuffle(order.begin(), order.end(), random_);
@@ -220,7 +235,12 @@ class EmulatedBlock {
       }
       if (error_) std::rethrow_exception(error_);
       if (has_run) continue;
-      if (all_are(EmulatedLane::State::kDone)) break;
+      const bool has_ended = all_are(EmulatedLane::State::kDone);
+      if (has_ended && !begun_.empty()) {
+        throw std::logic_error("a block ended before what it began has finished");
+      }
+      if (has_ended) break;
+      if (finish_one()) continue;
       if (!all_are(EmulatedLane::State::kAtBlock)) {
         throw std::logic_error("a block waits for threads that are elsewhere or have ended");
       }
@@ -239,7 +259,7 @@ class EmulatedBlock {
     EmulatedLane::Slots slots[2];
   };
 
-  static void begin(unsigned high, unsigned low) {
+  static void start(unsigned high, unsigned low) {
     auto* const lane = reinterpret_cast<EmulatedLane*>((std::uintptr_t{high} << 32) | low);
     EmulatedBlock& block = *lane->owner_;
     try {
@@ -288,6 +308,15 @@ class EmulatedBlock {
     }
   }
 
+  bool finish_one() {
+    if (begun_.empty()) return false;
+    std::swap(begun_[random_() % begun_.size()], begun_.back());
+    const std::function<void()> finish = std::move(begun_.back());
+    begun_.pop_back();
+    finish();
+    return true;
+  }
+
   bool all_are(EmulatedLane::State state) const {
     for (const EmulatedLane& lane : lanes_) {
       if (lane.state_ != state) return false;
@@ -309,6 +338,7 @@ class EmulatedBlock {
   std::mt19937 random_;
   std::vector<Warp> warps_;
   std::vector<EmulatedLane> lanes_;
+  std::vector<std::function<void()>> begun_;
   const std::function<void(EmulatedLane&)>* body_ = nullptr;
   std::exception_ptr error_;
   jmp_buf scheduler_;
@@ -317,6 +347,14 @@ class EmulatedBlock {
 inline std::int64_t EmulatedLane::block() const { return owner_->block_; }
 
 inline void EmulatedLane::sync() { owner_->leave(*this, State::kAtBlock); }
+
+inline void EmulatedLane::pause() { owner_->leave(*this, State::kReady); }
+
+inline void EmulatedLane::wait_until(std::function<bool()> is_over) {
+  if (is_over()) return;
+  is_over_ = std::move(is_over);
+  owner_->leave(*this, State::kWaiting);
+}
 
 inline void EmulatedLane::copy_async(std::byte* shared, const std::byte* global, bool is_valid) {
   owner_->require_shared(shared);
@@ -344,25 +382,35 @@ inline const EmulatedLane::Slots& EmulatedLane::exchange_row(const std::byte* ro
   return exchange(row);
 }
 
-// Runs a kernel class (TilesKernel, ...) over a grid, one block after the other, each with shared
-// memory full of NaN.
+// Calls body(block, shared) for the blocks of a grid, one after the other, each with shared memory
+// full of NaN, aligned to 1024 bytes.
+template <typename Body>
+void run_blocks(
+    int threads, std::int64_t blocks, int shared_bytes, unsigned seed, const Body& body) {
+  const auto bytes = static_cast<std::size_t>(shared_bytes);
+  const std::unique_ptr<std::byte, void (*)(void*)> shared(
+      static_cast<std::byte*>(std::aligned_alloc(1024, (bytes + 1023) / 1024 * 1024)), std::free);
+  const std::unique_ptr<std::byte[]> stacks(
+      new std::byte[static_cast<std::size_t>(threads) * EmulatedBlock::kStackBytes]);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    std::memset(shared.get(), 0xFF, bytes);
+    EmulatedBlock emulated(threads, block, shared.get(), shared_bytes, stacks.get(),
+                           seed + static_cast<unsigned>(block));
+    body(emulated, shared.get());
+  }
+}
+
+// Runs a kernel class (TilesKernel, ...) over a grid.
 template <typename Kernel, typename Arguments, typename Plan>
 void run_emulated(std::int64_t blocks,
                   int shared_bytes,
                   const Arguments& arguments,
                   const Plan& plan,
                   unsigned seed) {
-  const auto bytes = static_cast<std::size_t>(shared_bytes);
-  const std::unique_ptr<std::byte, void (*)(void*)> shared(
-      static_cast<std::byte*>(std::aligned_alloc(128, (bytes + 127) / 128 * 128)), std::free);
-  const std::unique_ptr<std::byte[]> stacks(
-      new std::byte[static_cast<std::size_t>(Kernel::kThreads) * EmulatedBlock::kStackBytes]);
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    std::memset(shared.get(), 0xFF, bytes);
-    EmulatedBlock emulated(Kernel::kThreads, block, shared.get(), shared_bytes, stacks.get(),
-                           seed + static_cast<unsigned>(block));
-    emulated.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared.get()).run(); });
-  }
+  run_blocks(Kernel::kThreads, blocks, shared_bytes, seed,
+             [&](EmulatedBlock& block, std::byte* shared) {
+               block.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared).run(); });
+             });
 }
 
 }  // namespace maskerade::cuda

@@ -8,9 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "attention/cuda/detail/kernels.hpp"
+#include "attention/cuda/detail/roofs.hpp"
 #include "framework/mask/cuda/device_mask.hpp"
 #include "framework/tensor/cuda/cuda_error.hpp"
 #include "framework/tensor/cuda/device_code.hpp"
@@ -24,6 +27,16 @@ cudaError_t failed(cudaError_t code) { return last_error = code; }
 
 constexpr std::size_t kMemoryBytes = std::size_t{1} << 40;
 
+using Work = std::vector<std::function<void()>>;
+Work* recording = nullptr;
+
+// Runs what a stream is given, or records it.
+template <typename Body>
+void enqueue(const Body& body) {
+  if (recording == nullptr) return body();
+  recording->emplace_back(body);
+}
+
 }  // namespace
 
 extern "C" {
@@ -35,7 +48,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::memset(properties, 0, sizeof(*properties));
   std::snprintf(properties->name, sizeof(properties->name), "emulated device");
-  properties->major = 8;
+  properties->major = 9;
   properties->multiProcessorCount = 1;
   properties->l2CacheSize = 1024;
   return cudaSuccess;
@@ -55,6 +68,41 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetPCIBusId(char* id, int size, int) {
+  std::snprintf(id, static_cast<std::size_t>(size), "0000:00:00.0");
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  if (recording != nullptr) return failed(cudaErrorIllegalState);
+  recording = new Work;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = reinterpret_cast<cudaGraph_t>(std::exchange(recording, nullptr));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* graph, cudaGraph_t recorded, unsigned long long) {
+  *graph = reinterpret_cast<cudaGraphExec_t>(new Work(*reinterpret_cast<Work*>(recorded)));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  for (const auto& body : *reinterpret_cast<Work*>(graph)) body();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete reinterpret_cast<Work*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete reinterpret_cast<Work*>(graph);
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
@@ -77,6 +125,7 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) 
 }
 
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
+  if (recording != nullptr) return failed(cudaErrorStreamCaptureUnsupported);
   if (bytes > kMemoryBytes) return failed(cudaErrorMemoryAllocation);
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*memory, 0xFF, bytes);
@@ -88,11 +137,11 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
 }
 cudaError_t cudaMemcpyAsync(
     void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  std::memcpy(to, from, bytes);
+  enqueue([=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
-  std::memset(memory, value, bytes);
+  enqueue([=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 
@@ -131,37 +180,51 @@ void attend_tiles_sm80(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,
                        cudaStream_t) {
-  emulate_tiles(arguments, plan, dtype, kSeed);
+  enqueue([=] { emulate_tiles(arguments, plan, dtype, kSeed); });
+}
+void attend_tiles_sm90(const AttendArguments& arguments,
+                       const TilePlan& plan,
+                       DType dtype,
+                       cudaStream_t) {
+  emulate_warpgroup_tiles(arguments, plan, dtype, kSeed);
 }
 void attend_rows_sm80(const AttendArguments& arguments,
                       const RowPlan& plan,
                       DType dtype,
                       cudaStream_t) {
-  emulate_rows(arguments, plan, dtype, kSeed);
+  enqueue([=] { emulate_rows(arguments, plan, dtype, kSeed); });
 }
 void attend_tiles_plain(const AttendArguments& arguments,
                         const TilePlan& plan,
                         DType dtype,
                         cudaStream_t) {
-  emulate_plain<TileRowKeys>(arguments, plan, dtype, kSeed);
+  enqueue([=] { emulate_plain<TileRowKeys>(arguments, plan, dtype, kSeed); });
 }
 void attend_rows_plain(const AttendArguments& arguments,
                        const RowPlan& plan,
                        DType dtype,
                        cudaStream_t) {
-  emulate_plain<ListedRowKeys>(arguments, plan, dtype, kSeed);
+  enqueue([=] { emulate_plain<ListedRowKeys>(arguments, plan, dtype, kSeed); });
 }
 void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t) {
   attend_oracle_steps(HostSteps(), arguments, rows);
 }
 void merge_tile_parts(const AttendArguments& arguments, const TileLayout& layout, cudaStream_t) {
-  emulate_merge(arguments, layout, kBlockRows);
+  enqueue([=] { emulate_merge(arguments, layout, kBlockRows); });
 }
 void merge_row_parts(const AttendArguments& arguments, const RowLayout& layout, cudaStream_t) {
-  emulate_merge(arguments, layout, kListRows);
+  enqueue([=] { emulate_merge(arguments, layout, kListRows); });
 }
 void read_words(const ReadWords& body, std::int64_t count, cudaStream_t) {
   HostSteps().for_each(count, body);
 }
+
+void read_ring(const ReadRing& body, std::int64_t calls, cudaStream_t) {
+  HostSteps().for_each(calls, body);
+}
+void fill_random(const FillRandom& body, std::int64_t count, cudaStream_t) {
+  HostSteps().for_each(count, body);
+}
+double multiply_registers(float*, int, int, cudaStream_t) { return 1; }
 
 }  // namespace maskerade::cuda

@@ -7,6 +7,7 @@
 #include "attention/cuda/detail/tiles_kernel.hpp"
 #include "framework/tensor/cuda/host_steps.hpp"
 #include "tests/attention/cuda/emulated_block.hpp"
+#include "tests/attention/cuda/emulated_hopper.hpp"
 
 // The kernels of the CUDA backend on an emulated block, as kernels.hpp launches them on a device.
 namespace maskerade::cuda {
@@ -31,6 +32,19 @@ inline void emulate_tiles(const AttendArguments& arguments,
     using Kernel = TilesKernel<EmulatedLane, kType, kDim>;
     run_emulated<Kernel>(plan.layout.row_blocks() * arguments.splits,
                          Kernel::shared_bytes(plan.mask.has_sampled()), arguments, plan, seed);
+  });
+}
+
+inline void emulate_warpgroup_tiles(const AttendArguments& arguments,
+                                    const TilePlan& plan,
+                                    DType dtype,
+                                    unsigned seed) {
+  with_matrix_shape(dtype, arguments.head_dim, [&]<DType kType, int kDim>() {
+    using Kernel = WarpgroupTilesKernel<EmulatedHopperLane, kType, kDim>;
+    const typename Kernel::Arguments all{arguments, key_tiles(arguments, plan.layout.batch),
+                                         value_tiles(arguments, plan.layout.batch)};
+    run_emulated_hopper<Kernel>(RowBlockPairs{plan.layout}.count() * arguments.splits,
+                                Kernel::shared_bytes(plan.mask.has_sampled()), all, plan, seed);
   });
 }
 

@@ -232,7 +232,7 @@ TEST_F(Output, RefusesWhatItCannotWriteTo) {
   query("PRAGMA user_version = 1");
   expect_refused("run tiny.yaml --out out --resume",
                  "out/results.sqlite: holds results in format 1; this version of the program reads "
-                 "and writes format 3; name another folder with --out, or move the file away");
+                 "and writes format 4; name another folder with --out, or move the file away");
 }
 
 // 60 cells of about 12 ms.

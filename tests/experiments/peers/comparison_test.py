@@ -3,15 +3,19 @@
     python3 tests/experiments/peers/comparison_test.py build/release/bin/maskerade_bench
 """
 
+import json
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "experiments/peers"))
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "experiments/peers"))
 
+import compare_pytorch  # noqa: E402
 import groups  # noqa: E402
 from comparison import (Answer, Comparison, Group, Measured, Peaks, Row, at_bandwidth,  # noqa: E402
                         at_peak, better_of, compare, density_of, markdown, merged, number, our_case,
@@ -55,6 +59,87 @@ class Interleaving(unittest.TestCase):
         sampler(seen.append, fresh=lambda: next(made), least_ms=0.0001)()
         self.assertEqual(seen, list(range(len(seen))))
         self.assertGreaterEqual(len(seen), 2)
+
+
+def device_cell(**changes):
+    return {"workload": "published-109k", "pipeline": "blocks", "kernel": "tiles", "status": "ok",
+            "device": "cuda", "query_heads": 7, "kv_heads": 7, "query_len": 109632,
+            "key_len": 109632, "head_dim": 128, "batch": 1, "dtype": "bfloat16", "causal": False,
+            "params": {"block_random": {}}, "density": 0.0374, "active_entries": 1e9,
+            "kv_bytes_touched": 1e9, "attend_ms": 2.0, "threads": 2,
+            "peak_flops_per_second": 8e14, "peak_read_bytes_per_second": 4e12} | changes
+
+
+class DevicePeers:
+    """What cuda_peers offers, without a device."""
+
+    def __init__(self):
+        self.released = 0
+
+    def flex_blocks(self, cell):
+        return lambda: 3.0
+
+    def flashinfer_blocks(self, cell):
+        raise ImportError("no FlashInfer")
+
+    def flashinfer_decode(self, cell):
+        return lambda: 0.5
+
+    def release(self):
+        self.released += 1
+
+
+class DeviceCells(unittest.TestCase):
+    def compared(self, cells, budget_s=60):
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            file.write("".join(json.dumps(cell) + "\n" for cell in cells))
+            file.flush()
+            self.peers = DevicePeers()
+            rows = compare_pytorch.compare_device([file.name, "/not/there"], "", budget_s, self.peers)
+            return [row for more in rows for row in more]
+
+    def test_a_block_sparse_cell_stands_beside_its_peers_and_the_published_rate(self):
+        rows = self.compared([device_cell(), device_cell(status="failed", attend_ms=None),
+                              device_cell(device="cpu")])
+        self.assertEqual([row.reference for row in rows],
+                         ["317 TFLOP/s", "FlexAttention", "FlashInfer blocks"])
+        published, flex, flashinfer = rows
+        self.assertAlmostEqual(published.theirs_ms, 4 * 128 * 1e9 / 317e12 * 1e3)
+        self.assertFalse(published.met)
+        self.assertEqual((flex.theirs_ms, flex.ratio), (3.0, 1.5))
+        self.assertEqual(flashinfer.note, "ImportError: no FlashInfer")
+        self.assertEqual(self.peers.released, 1)
+
+    def test_decode_is_held_to_the_bandwidth_where_it_moves_enough(self):
+        decode = device_cell(workload="decode", query_len=1, params={"strided": {}}, attend_ms=0.25)
+        rows = self.compared([decode, device_cell(workload="small", query_len=1, params={},
+                                                  kv_bytes_touched=1e6)])
+        self.assertEqual([row.reference for row in rows],
+                         ["copy bandwidth", "FlashInfer paged", "FlashInfer paged"])
+        self.assertEqual((rows[0].ratio, rows[0].met), (1.0, True))
+
+    def test_a_spent_budget_is_said(self):
+        rows = self.compared([device_cell()], budget_s=-1)
+        self.assertEqual(rows[1].note, "not run: the budget is spent")
+
+
+class Rates(unittest.TestCase):
+    def test_the_table_holds_every_cell_and_its_peers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cells, peers = Path(folder) / "cells.jsonl", Path(folder) / "peers.json"
+            failed = device_cell(workload="bad", status="failed", reason="no memory",
+                                 attend_ms=None, density=None)
+            cells.write_text("".join(json.dumps(cell) + "\n" for cell in (
+                device_cell(machine="m; NVIDIA H200", peak_l2_bytes_per_second=6e12,
+                            peak_flops_source="cuBLASLt", plan_ms=0.125,
+                            attend_flops_per_second=256e12, percent_of_peak_flops=32.04), failed)))
+            row = Row("published-109k blocks tiles", 2, "FlexAttention", 3.0, 2.0, 1.5, None, None)
+            peers.write_text(json.dumps({"rows": [row.__dict__]}))
+            table = subprocess.run([sys.executable, ROOT / "tests/gpu/rates.py", cells, "--peers",
+                                    peers], capture_output=True, text=True, check=True).stdout
+        for text in ("bfloat16 products 800 TFLOP/s (cuBLASLt)", "0.125", "256", "32.0",
+                     "failed: no memory", "attend 3.00 ms, 1.50 times ours"):
+            self.assertIn(text, table)
 
 
 MEASURED = Measured(

@@ -271,6 +271,35 @@ TEST(Table, ShowsTheKernelsAndTheToleranceOfADevice) {
 )");
 }
 
+TEST(Table, SaysHowACellOnADeviceWasTimed) {
+  CellResult dense = cuda_result();
+  dense.mask_seed.reset();
+  dense.dense_kernel_reason = "no cuDNN: libcudnn.so.9 is not there";
+  CellResult steady = cuda_result();
+  steady.dense_kernel_reason = dense.dense_kernel_reason;
+  steady.device_timing = DeviceTiming{.cache = "warm",
+                                      .launch_ms = 0.25,
+                                      .before = DeviceClocks{1980, 3201, 40, "none"},
+                                      .after = DeviceClocks{1890, 3201, 60, "power cap"}};
+  CellResult slowed = steady;
+  slowed.device_timing->after->sm_mhz = 1700;
+  const std::string text = format_block(std::vector<CellResult>{dense, steady, slowed});
+  const auto count = [&](const std::string& remark) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(remark); at != std::string::npos;
+         at = text.find(remark, at + 1)) {
+      ++found;
+    }
+    return found;
+  };
+  EXPECT_EQ(count("cuda kernels sm80, warm cache"), 1U) << text;
+  EXPECT_EQ(count("by our own kernel, not cuDNN's: no cuDNN: libcudnn.so.9 is not there"), 1U);
+  EXPECT_EQ(count("launched one by one attend's kernels take 0.250 ms more"), 2U) << text;
+  EXPECT_EQ(count("the device's clock fell from 1980 to 1700 MHz meanwhile (power cap)"), 1U)
+      << text;
+  EXPECT_EQ(count("clock fell"), 1U);
+}
+
 TEST(Table, SaysOnWhichDeviceTheToleranceIsLoosened) {
   CellResult cpu = example_result();
   cpu.tolerance = 0.01;

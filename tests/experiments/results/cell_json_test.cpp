@@ -28,6 +28,9 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("tiles_partial":2,"tiles_empty":3,"empty_rows":0,"keys_scored":500,)"
       R"("select_bytes_read":64000,"index_bytes":0,"index_spans_future":false,)"
       R"("kv_bytes_touched":128000,"total_bytes":256000,"attainable_ms":3.625,"percent_of_attainable":25.0,)"
+      R"("attend_flops_per_second":17655172.413793102,"percent_of_peak_flops":0.00882758620689655,)"
+      R"("percent_of_l2_roof":null,"attend_bytes_per_second":8827586.206896551,)"
+      R"("percent_of_bandwidth":0.0353103448275862,)"
       R"("prepare_ms":0.5,"prepare_ms_lo":0.25,"prepare_ms_hi":0.75,"prepare_ms_min":0.125,)"
       R"("append_ms":null,"append_ms_lo":null,"append_ms_hi":null,"append_ms_min":null,)"
       R"("select_ms":10.0,"select_ms_lo":5.0,"select_ms_hi":15.0,"select_ms_min":2.5,)"
@@ -36,7 +39,10 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("attend_ms":14.5,"attend_ms_lo":7.25,"attend_ms_hi":21.75,"attend_ms_min":3.625,)"
       R"("total_ms":25.0125,"total_ms_lo":12.50625,"total_ms_hi":37.51875,"total_ms_min":6.253125,)"
       R"("dense_ms":100.05,"dense_ms_lo":50.025,"dense_ms_hi":150.075,"dense_ms_min":25.0125,)"
-      R"("dense_kernel":"dense","speedup":4.0,"break_even_density":0.6900000000000001,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,"cached":false,)"
+      R"("dense_kernel":"dense","dense_kernel_reason":null,"cache":null,"launch_ms":null,)"
+      R"("sm_mhz_before":null,"memory_mhz_before":null,"temperature_celsius_before":null,)"
+      R"("throttle_reasons_before":null,"sm_mhz_after":null,"memory_mhz_after":null,)"
+      R"("temperature_celsius_after":null,"throttle_reasons_after":null,"speedup":4.0,"break_even_density":0.6900000000000001,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,"cached":false,)"
       R"("rel_l2_error":0.0321,"rel_l2_error_median_head":0.03,"rel_l2_error_p95_head":0.04,)"
       R"("rel_l2_error_max_head":0.05,"attention_recall":0.875,)"
       R"("sampled_share":0.0625,"lse_error":0.125,"oracle_error":1.25e-06,)"
@@ -47,7 +53,8 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("coverage_worst_rate_lo":0.0875,"coverage_worst_rate_hi":0.175,)"
       R"("coverage_contradicting_rows":3,"coverage_verdict":"contradicted","peak_bytes":4096,)"
       R"("machine":"some processor, AVX2","peak_flops_per_second":200000000000.0,)"
-      R"("peak_read_bytes_per_second":25000000000.0,"program_version":"0.1.0",)"
+      R"("peak_read_bytes_per_second":25000000000.0,"peak_l2_bytes_per_second":null,)"
+      R"("peak_flops_source":null,"program_version":"0.1.0",)"
       R"("plugins":{"sink":"00ff","oracle_topk":"ff00"}})");
 }
 

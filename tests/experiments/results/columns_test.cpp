@@ -25,7 +25,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
   for (const Column& column : cell_columns()) names += column.name + " ";
   // Another list of names needs another ResultStore::kFormat here.
-  EXPECT_EQ(ResultStore::kFormat, 3);
+  EXPECT_EQ(ResultStore::kFormat, 4);
   EXPECT_EQ(
       names,
       "experiment workload cell pipeline status reason device selection_device "
@@ -39,12 +39,17 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "match_status density density_p5 density_p95 visible_entries "
       "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
-      "total_bytes attainable_ms percent_of_attainable prepare_ms prepare_ms_lo prepare_ms_hi "
+      "total_bytes attainable_ms percent_of_attainable attend_flops_per_second "
+      "percent_of_peak_flops percent_of_l2_roof attend_bytes_per_second percent_of_bandwidth "
+      "prepare_ms prepare_ms_lo prepare_ms_hi "
       "prepare_ms_min append_ms append_ms_lo append_ms_hi append_ms_min select_ms "
       "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
       "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "
       "total_ms_lo total_ms_hi total_ms_min dense_ms dense_ms_lo dense_ms_hi dense_ms_min "
-      "dense_kernel speedup break_even_density repetitions measure_target measure_budget_ms cached "
+      "dense_kernel dense_kernel_reason cache launch_ms sm_mhz_before memory_mhz_before "
+      "temperature_celsius_before throttle_reasons_before sm_mhz_after memory_mhz_after "
+      "temperature_celsius_after throttle_reasons_after speedup break_even_density repetitions "
+      "measure_target measure_budget_ms cached "
       "rel_l2_error "
       "rel_l2_error_median_head "
       "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "
@@ -52,7 +57,8 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "coverage_seeds coverage_rows coverage_epsilon coverage_delta coverage_rate coverage_rate_lo "
       "coverage_rate_hi coverage_worst_rate coverage_worst_rate_lo coverage_worst_rate_hi "
       "coverage_contradicting_rows coverage_verdict "
-      "peak_bytes machine peak_flops_per_second peak_read_bytes_per_second program_version "
+      "peak_bytes machine peak_flops_per_second peak_read_bytes_per_second "
+      "peak_l2_bytes_per_second peak_flops_source program_version "
       "plugins ");
 }
 

@@ -1,12 +1,16 @@
 // Whole cells on an emulated device, see tests/attention/cuda/emulated_runtime.cpp.
 
 #include <cmath>
+#include <cstdlib>
 
 #include "framework/tensor/cuda/device.hpp"
 #include "test_experiment.hpp"
 
 namespace maskerade {
 namespace {
+
+// Cells beside our own dense kernel.
+const bool kIsSet = setenv("MASKERADE_CUDNN", "none", 1) == 0;
 
 constexpr const char* kSmall =
     "name: small\n"
@@ -23,6 +27,7 @@ constexpr const char* kSmall =
     "measure: {budget: 1ms}\n";
 
 TEST(CudaCell, EveryCellIsRunAndChecked) {
+  ASSERT_TRUE(kIsSet);
   const Ran ran = run_all(experiment_of(kSmall));
   EXPECT_EQ(ran.outcome.ok, 14U);
   for (const CellResult& result : ran.results) {
@@ -33,13 +38,14 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
     const bool is_matrix = result.workload == "prefill";
     EXPECT_EQ(result.tolerance, is_matrix ? 1e-2 : 1e-5);
     EXPECT_FALSE(result.tolerance_is_loosened);
-    EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm80" : "dense plain");
+    EXPECT_EQ(result.dense_kernel, is_matrix ? "dense sm90" : "dense plain");
+    EXPECT_EQ(result.dense_kernel_reason, "MASKERADE_CUDNN is none");
     ASSERT_TRUE(result.times && result.oracle && result.fidelity && result.cost);
     EXPECT_GT(result.times->attend.median, 0);
     EXPECT_GT(result.cost->kv_bytes_touched, 0);
     EXPECT_LE(result.oracle->error, result.tolerance);
     if (result.pipeline == "dense") continue;
-    EXPECT_EQ(result.selection_device, "cpu, uploaded");
+    EXPECT_EQ(result.selection_device, "cuda");
     EXPECT_TRUE(result.times->select && result.times->plan);
     if (result.pipeline == "everything") {
       EXPECT_EQ(result.counts->density, 1);
@@ -49,7 +55,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
       EXPECT_GT(result.fidelity->rel_l2_error, 0.05);
     }
   }
-  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm80");
+  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm90");
   EXPECT_EQ(ran.results[3].kernel_mix, "rows sm80");
 }
 
@@ -82,6 +88,54 @@ TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
     EXPECT_NEAR(cpu.fidelity->rel_l2_error, cuda.fidelity->rel_l2_error, 1e-2);
     EXPECT_EQ(cpu.selection_device, "");
   }
+}
+
+TEST(CudaCell, SaysWhereItsMaskersRan) {
+  Experiment experiment = experiment_of(
+      "name: where\n"
+      "workload: {source: {kind: gaussian}, query_heads: 4, kv_heads: 2, query_len: 70, key_len: "
+      "150,\n"
+      "           head_dim: 64, dtype: bfloat16, causal: true}\n"
+      "pipelines:\n"
+      "  device: [{sink: 4}, {local: 8}, {oracle_topk: 10%}, {random_sampling: 10%}]\n"
+      "  indexed: [{quest: 20%}, {block_mean_topk: {budget: 20%, block: 16}}]\n"
+      "  uploaded: [{dilated_window: 5}]\n"
+      "  mixed: [{sink: 4}, {dilated_window: 5}, {oracle_topk: 10%}]\n"
+      "  routed: {maskers: [{sink: 4}], overrides: [{heads: [1], use: dense}]}\n"
+      "measure: {budget: 1ms}\n");
+  const Ran cpu = run_all(experiment);
+  experiment.devices = {"cuda"};
+  const Ran cuda = run_all(experiment);
+  const std::pair<const char*, const char*> expected[] = {
+      {"device", "cuda"},
+      {"indexed", "cuda"},
+      {"uploaded", "cpu, uploaded"},
+      {"mixed", "cuda; cpu, uploaded: dilated_window"},
+      {"routed", "cpu, uploaded"}};
+  for (const auto& [pipeline, where] : expected) {
+    SCOPED_TRACE(pipeline);
+    const CellResult& result = cuda.find(pipeline, "cuda");
+    EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+    EXPECT_EQ(result.selection_device, where);
+    EXPECT_EQ(result.counts->active_entries, cpu.find(pipeline).counts->active_entries);
+    EXPECT_EQ(result.counts->sampled_entries, cpu.find(pipeline).counts->sampled_entries);
+    EXPECT_GT(result.times->select->median, 0);
+  }
+}
+
+TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
+  const Ran ran =
+      run_all(experiment_of("name: understated\n"
+                            "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 70, "
+                            "key_len: 300, head_dim: 64, "
+                            "dtype: "
+                            "bfloat16}\n"
+                            "pipelines: {p: [{understated: bits}]}\n"
+                            "devices: [cuda]\n"
+                            "measure: {budget: 1ms}\n"));
+  EXPECT_EQ(ran.find("p", "cuda").status, CellStatus::kFailed);
+  EXPECT_EQ(ran.find("p", "cuda").reason,
+            "one of the pipeline's maskers added more than bounds() had stated on the device");
 }
 
 TEST(CudaCell, StatedGuaranteesAreCheckedToo) {

@@ -112,13 +112,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refused{"other_major",
-                "was built for ABI 8.0, this program has 1.0; rebuild it with this program's "
+                "was built for ABI 8.0, this program has 1.1; rebuild it with this program's "
                 "headers"},
         Refused{"other_minor",
-                "was built for ABI 1.7, this program has 1.0; rebuild it with this program's "
+                "was built for ABI 1.8, this program has 1.1; rebuild it with this program's "
                 "headers"},
         Refused{"other_size",
-                "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "
+                "its descriptor says struct_size 24, ABI 1.1 has 96; set it to "
                 "sizeof(maskerade_masker_descriptor)"},
         Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
         Refused{"no_summary",
@@ -160,7 +160,11 @@ INSTANTIATE_TEST_SUITE_P(
             "index_without_key",
             "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of "
             "keys"},
-        Refused{"half_index", "a function of its index extension is NULL; all five are needed"}),
+        Refused{"half_index", "a function of its index extension is NULL; all five are needed"},
+        Refused{"half_cuda", "bounds or select of its cuda extension is NULL; both are needed"},
+        Refused{"short_cuda",
+                "its cuda extension says struct_size 8, not "
+                "sizeof(maskerade_cuda_extension), 32"}),
     [](const testing::TestParamInfo<Refused>& refused) {
       return std::string(refused.param.variant);
     });

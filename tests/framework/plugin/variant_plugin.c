@@ -52,6 +52,17 @@ static const void* half_index(const char* name) {
   return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 ? &kHalfIndex : NULL;
 }
 
+static const maskerade_cuda_extension kHalfCuda = {.struct_size =
+                                                       sizeof(maskerade_cuda_extension)};
+static const maskerade_cuda_extension kShortCuda = {.struct_size = 8};
+
+static const void* half_cuda(const char* name) {
+  return strcmp(name, MASKERADE_EXTENSION_CUDA) == 0 ? &kHalfCuda : NULL;
+}
+static const void* short_cuda(const char* name) {
+  return strcmp(name, MASKERADE_EXTENSION_CUDA) == 0 ? &kShortCuda : NULL;
+}
+
 #ifdef WITHOUT_ENTRY
 MASKERADE_EXPORT const maskerade_masker_descriptor* another_name(void);
 const maskerade_masker_descriptor* another_name(void)
@@ -124,6 +135,8 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
   if (is("parameter_choices")) table[1].unit = MASKERADE_UNIT_CHOICE;
   if (is("half_index") || is("index_without_key")) masker.get_extension = half_index;
   if (is("half_index")) masker.depends_on |= MASKERADE_DEPENDS_KEY;
+  if (is("half_cuda")) masker.get_extension = half_cuda;
+  if (is("short_cuda")) masker.get_extension = short_cuda;
   if (is("same_id")) masker.id = "good";
   return &masker;
 }

@@ -20,7 +20,7 @@ TEST(CudaDeviceDeathTest, WithoutKernelsForItSaysSo) {
         std::exit(cuda_device().is_available ? 1 : 0);
       },
       testing::ExitedWithCode(0),
-      "^this build has no kernels for sm_80: it is emulated device, sm_80, 1 multiprocessors, "
+      "^this build has no kernels for sm_90: it is emulated device, sm_90, 1 multiprocessors, "
       "CUDA [0-9.]*; build with its number in CMAKE_CUDA_ARCHITECTURES");
 }
 

@@ -14,6 +14,10 @@ struct MaskBounds {
   std::int64_t sampled = 0;
 
   static MaskBounds of(const Mask& mask);
+  // Of a union with what has other bounds; `all` is what the extent can hold.
+  MaskBounds with(const MaskBounds& added, const MaskBounds& all) const;
+  // Of a mask that is broadcast to so many times its extent.
+  MaskBounds times(std::int64_t copies) const;
 };
 
 }  // namespace maskerade::cuda

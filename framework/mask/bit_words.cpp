@@ -1,9 +1,9 @@
-#include "attention/detail/bit_words.hpp"
+#include "framework/mask/bit_words.hpp"
 
 #include <bit>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "attention/detail/bit_words.cpp"
+#define HWY_TARGET_INCLUDE "framework/mask/bit_words.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target: each target reads this once.
 #include "hwy/highway.h"

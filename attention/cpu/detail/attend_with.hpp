@@ -1,0 +1,17 @@
+#pragma once
+
+#include "attention/attention_output.hpp"
+#include "attention/cpu/detail/matrix_unit.hpp"
+#include "attention/plan.hpp"
+#include "framework/base/parallel.hpp"
+
+namespace maskerade::detail {
+
+// attend() with a matrix unit that is not that of the instruction set in use: for tests.
+void attend_with(MatrixUnit unit,
+                 const AttentionInputs& inputs,
+                 const Plan& plan,
+                 const Threads& threads,
+                 AttentionOutput& output);
+
+}  // namespace maskerade::detail

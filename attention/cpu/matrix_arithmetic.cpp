@@ -1,0 +1,46 @@
+#include "attention/cpu/matrix_arithmetic.hpp"
+
+#include "attention/cpu/detail/matrix_products.hpp"
+#include "attention/cpu/detail/matrix_tiles.hpp"
+
+namespace maskerade {
+namespace {
+
+int products(int left_pieces, int right_pieces) {
+  int count = 0;
+  for (int right = 0; right < right_pieces; ++right) {
+    count += detail::left_pieces_for(right, left_pieces);
+  }
+  return count;
+}
+
+}  // namespace
+
+double matrix_products(DType dtype, std::int64_t head_dim) {
+  if (!detail::MatrixTiles::serve(dtype, head_dim, detail::matrix_unit_in_use())) return 0;
+  const int pieces = detail::pieces_of(dtype);
+  return (products(pieces, pieces) + products(detail::kMostPieces, pieces)) / 2.0;
+}
+
+double run_matrix_unit(std::int64_t rounds) {
+  const detail::MatrixUnit kind = detail::matrix_unit_in_use();
+  if (kind != detail::MatrixUnit::kAmx) return 0;
+  constexpr std::int64_t kSums = 4;  // more than the unit has under way at once
+  const detail::MatrixSession session(kind);
+  detail::AmxUnit unit;
+  unit.clear<0>();
+  unit.clear<1>();
+  unit.clear<2>();
+  unit.clear<3>();
+  unit.clear<4>();
+  unit.clear<5>();
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    unit.multiply_add<0, 4, 5>();
+    unit.multiply_add<1, 4, 5>();
+    unit.multiply_add<2, 4, 5>();
+    unit.multiply_add<3, 4, 5>();
+  }
+  return 2.0 * static_cast<double>(rounds * kSums * detail::kTileFloats * detail::kTileDepth);
+}
+
+}  // namespace maskerade

@@ -1,0 +1,162 @@
+#include "attention/cuda/detail/cudnn_dense.hpp"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "attention/cuda/cudnn_library.hpp"
+#include "attention/cuda/detail/cudnn_attention_graph.hpp"
+#include "framework/base/error.hpp"
+#include "framework/tensor/cuda/device_buffer.hpp"
+
+namespace maskerade::cuda {
+#if MASKERADE_HAS_CUDNN_HEADERS
+namespace {
+
+class CudnnHandle {
+ public:
+  CudnnHandle(const CudnnFunctions& cudnn, cudaStream_t stream) : cudnn_(cudnn) {
+    cudnn.check(cudnn.create(&handle_), "cudnnCreate");
+    const cudnnStatus_t status = cudnn.set_stream(handle_, stream);
+    if (status != CUDNN_STATUS_SUCCESS) cudnn.destroy(handle_);
+    cudnn.check(status, "cudnnSetStream");
+  }
+  ~CudnnHandle() { cudnn_.destroy(handle_); }
+  CudnnHandle(const CudnnHandle&) = delete;
+  CudnnHandle& operator=(const CudnnHandle&) = delete;
+  cudnnHandle_t get() const noexcept { return handle_; }
+
+ private:
+  const CudnnFunctions& cudnn_;
+  cudnnHandle_t handle_ = nullptr;
+};
+
+// Of the first engine that can be compiled for the device.
+CudnnDescriptor make_execution(const CudnnFunctions& cudnn,
+                               cudnnHandle_t handle,
+                               const std::vector<CudnnDescriptor>& engines) {
+  std::string problem;
+  for (const CudnnDescriptor& engine : engines) {
+    try {
+      CudnnDescriptor execution(cudnn, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+      execution.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle);
+      execution.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine);
+      execution.finalize();
+      return execution;
+    } catch (const Error& error) {
+      problem = error.what();
+    }
+  }
+  throw Error(problem);
+}
+
+}  // namespace
+
+struct CudnnDense::State {
+  State(const CudnnFunctions& functions, const AttentionInputs& inputs, cudaStream_t stream)
+      : cudnn(functions),
+        handle(functions, stream),
+        dtype(inputs.k.dtype),
+        scale(inputs.scale),
+        masked(CudnnAttentionGraph::masked_logit(functions)),
+        is_masked(CudnnAttentionGraph::is_masked(inputs)),
+        query_len(static_cast<std::int32_t>(inputs.shape.query_len)),
+        key_len(static_cast<std::int32_t>(inputs.shape.key_len)),
+        graph(CudnnAttentionGraph::make(functions, inputs, handle.get())),
+        engines(find_cudnn_engines(functions, graph, nullptr)),
+        execution(make_execution(functions, handle.get(), engines)),
+        out(inputs.shape.rows() * inputs.shape.head_dim, stream) {
+    std::int64_t bytes = 0;
+    std::int64_t count = 0;
+    cudnn.check(cudnn.get_attribute(execution.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                    CUDNN_TYPE_INT64, 1, &count, &bytes),
+                "cudnnBackendGetAttribute");
+    workspace = {bytes, stream};
+  }
+
+  // What the graph's tensors lie in.
+  void describe(const AttendArguments& arguments) {
+    using Id = CudnnAttentionGraph::Id;
+    std::vector<std::int64_t> ids = {Id::kQ, Id::kK, Id::kV, Id::kOut, Id::kLse, Id::kScale};
+    // Rationale: cuDNN takes what it reads as pointers to mutable memory, too.
+    std::vector<void*> pointers = {const_cast<void*>(arguments.q),
+                                   const_cast<void*>(arguments.k),
+                                   const_cast<void*>(arguments.v),
+                                   out.data(),
+                                   arguments.lse,
+                                   &scale};
+    if (is_masked) {
+      ids.push_back(Id::kMasked);
+      pointers.push_back(&masked);
+      if (query_len != key_len) {
+        ids.insert(ids.end(), {Id::kKeyLen, Id::kQueryLen});
+        pointers.insert(pointers.end(), {&key_len, &query_len});
+      }
+    }
+    void* scratch = workspace.data();
+    const auto count = static_cast<std::int64_t>(ids.size());
+    pack.reset();
+    pack.emplace(cudnn, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    pack->set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids.data());
+    pack->set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
+    pack->set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, scratch);
+    pack->finalize();
+  }
+
+  const CudnnFunctions& cudnn;
+  CudnnHandle handle;
+  DType dtype;
+  float scale;
+  float masked;
+  bool is_masked;
+  std::int32_t query_len;
+  std::int32_t key_len;
+  CudnnGraph graph;
+  std::vector<CudnnDescriptor> engines;
+  CudnnDescriptor execution;
+  DeviceBuffer<std::uint16_t> out;
+  DeviceBuffer<std::byte> workspace;
+  std::optional<CudnnDescriptor> pack;
+};
+
+CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
+    : state_(std::make_unique<State>(cudnn_functions(), inputs, stream)) {}
+
+void CudnnDense::attend(const AttendArguments& arguments) {
+  State& state = *state_;
+  // Described once: the device waits meanwhile.
+  if (!state.pack) state.describe(arguments);
+  state.cudnn.check(
+      state.cudnn.execute(state.handle.get(), state.execution.get(), state.pack->get()),
+      "cudnnBackendExecute");
+}
+
+void CudnnDense::fill_out(int value) { state_->out.fill_bytes(value); }
+
+void CudnnDense::download_out(std::span<float> out) const {
+  const std::vector<std::uint16_t> stored = state_->out.download();
+  convert_to_float(state_->dtype, stored.data(), stored.size(), out.data());
+}
+
+std::int64_t CudnnDense::workspace_bytes() const noexcept {
+  return static_cast<std::int64_t>(state_->workspace.bytes());
+}
+#else
+
+struct CudnnDense::State {};
+CudnnDense::CudnnDense(const AttentionInputs&, cudaStream_t) {
+  throw Error(cudnn_library().reason);
+}
+void CudnnDense::attend(const AttendArguments&) {}
+void CudnnDense::fill_out(int) {}
+void CudnnDense::download_out(std::span<float>) const {}
+std::int64_t CudnnDense::workspace_bytes() const noexcept { return 0; }
+
+#endif
+
+CudnnDense::~CudnnDense() = default;
+CudnnDense::CudnnDense(CudnnDense&&) noexcept = default;
+CudnnDense& CudnnDense::operator=(CudnnDense&&) noexcept = default;
+
+}  // namespace maskerade::cuda

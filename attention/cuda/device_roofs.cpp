@@ -1,0 +1,109 @@
+#include "attention/cuda/device_roofs.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "attention/cuda/detail/matrix_product.hpp"
+#include "attention/cuda/detail/roofs.hpp"
+#include "framework/base/quantile.hpp"
+#include "framework/tensor/cuda/device.hpp"
+#include "framework/tensor/cuda/device_buffer.hpp"
+#include "framework/tensor/cuda/stream.hpp"
+
+namespace maskerade {
+namespace {
+
+constexpr int kWarmUps = 3;
+constexpr int kTimings = 15;
+constexpr std::int64_t kCopyOverL2 = 16;    // size of what is copied
+constexpr std::int64_t kRingRounds = 64;    // how often a launch reads its half of the cache
+constexpr std::int64_t kMatrixSize = 8192;  // fills every device; 0.4 GB
+constexpr int kRegisterRounds = 4096;
+constexpr int kRegisterBlocksOfMultiprocessor = 4;
+
+// The median seconds of what body enqueues.
+template <typename Body>
+double median_seconds(cudaStream_t stream, const Body& body) {
+  CudaEvent begin;
+  CudaEvent end;
+  std::vector<double> seconds;
+  for (int i = 0; i < kWarmUps + kTimings; ++i) {
+    begin.record(stream);
+    body();
+    end.record(stream);
+    const double ms = end.ms_since(begin);
+    if (i >= kWarmUps) seconds.push_back(ms / 1000);
+  }
+  return quantile_in_place(seconds, 0.5);
+}
+
+double measure_copy(cudaStream_t stream) {
+  const std::int64_t bytes = kCopyOverL2 * cuda_device().l2_bytes;
+  const DeviceBuffer<std::byte> from(bytes, stream);
+  const DeviceBuffer<std::byte> to(bytes, stream);
+  cuda::fill_random({reinterpret_cast<std::uint16_t*>(from.data())}, bytes / 2, stream);
+  return 2.0 * static_cast<double>(bytes) / median_seconds(stream, [&] {
+           check_cuda(cudaMemcpyAsync(to.data(), from.data(), from.bytes(),
+                                      cudaMemcpyDeviceToDevice, stream),
+                      "cudaMemcpyAsync on the device");
+         });
+}
+
+double measure_l2(cudaStream_t stream) {
+  constexpr auto kPiece = static_cast<std::int64_t>(sizeof(cuda::Words16));
+  const std::int64_t threads = cuda_device().l2_bytes / 2 / kPiece / cuda::ReadRing::kReads;
+  const std::int64_t pieces = threads * cuda::ReadRing::kReads;
+  const DeviceBuffer<cuda::Words16> ring(pieces, stream);
+  ring.fill_bytes(0);
+  const DeviceBuffer<std::uint64_t> odd(1, stream);
+  const cuda::ReadRing body{ring.data(), static_cast<std::uint32_t>(pieces), odd.data()};
+  return static_cast<double>(pieces * kPiece * kRingRounds) /
+         median_seconds(stream, [&] { cuda::read_ring(body, threads * kRingRounds, stream); });
+}
+
+void measure_matrix(cudaStream_t stream, DeviceRoofs& roofs) {
+  std::unique_ptr<cuda::MatrixProduct> product;
+  try {
+    product = std::make_unique<cuda::MatrixProduct>(kMatrixSize, stream);
+  } catch (const CudaError&) {
+    throw;
+  } catch (const Error&) {
+    const DeviceBuffer<float> sink(1, stream);
+    const int blocks = kRegisterBlocksOfMultiprocessor * cuda_device().multiprocessors;
+    double flops = 0;
+    const double seconds = median_seconds(stream, [&] {
+      flops = cuda::multiply_registers(sink.data(), blocks, kRegisterRounds, stream);
+    });
+    roofs.matrix_flops_per_second = flops / seconds;
+    roofs.matrix_source = "mma.sync";
+    return;
+  }
+  constexpr std::int64_t kCount = kMatrixSize * kMatrixSize;
+  const DeviceBuffer<std::uint16_t> a(kCount, stream);
+  const DeviceBuffer<std::uint16_t> b(kCount, stream);
+  const DeviceBuffer<std::uint16_t> c(kCount, stream);
+  cuda::fill_random({a.data()}, kCount, stream);
+  cuda::fill_random({b.data()}, kCount, stream);
+  constexpr double kFlops = 2.0 * kMatrixSize * kMatrixSize * kMatrixSize;
+  roofs.matrix_flops_per_second =
+      kFlops / median_seconds(stream, [&] { product->multiply(a.data(), b.data(), c.data()); });
+  roofs.matrix_source = "cuBLASLt";
+}
+
+}  // namespace
+
+DeviceRoofs measure_device_roofs() {
+  if (!cuda_device().is_available) throw Error(cuda_device().reason);
+  const CudaStream stream;
+  DeviceRoofs roofs;
+  roofs.copy_bytes_per_second = measure_copy(stream.get());
+  roofs.l2_read_bytes_per_second = measure_l2(stream.get());
+  measure_matrix(stream.get(), roofs);
+  stream.synchronize();
+  return roofs;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,68 @@
+#include "experiments/measure/device_roof_file.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "experiments/measure/cache_file.hpp"
+#include "experiments/measure/machine.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/sha256.hpp"
+
+namespace maskerade {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double rate_of(const Json& json, const char* name) {
+  const double rate = json.at(name).get<double>();
+  if (!std::isfinite(rate) || rate <= 0) throw Error(fmt::format("{} is not a number > 0", name));
+  return rate;
+}
+
+}  // namespace
+
+DeviceRoofFile::DeviceRoofFile(std::filesystem::path folder, std::string device)
+    : device_(std::move(device)) {
+  if (folder.empty()) return;
+  path_ =
+      std::move(folder) / fmt::format("device_roofs_{}.json",
+                                      sha256_hex(device_ + "\n" + program_version()).substr(0, 16));
+}
+
+std::optional<DeviceRoofs> DeviceRoofFile::load(std::string& problem) const {
+  problem.clear();
+  std::error_code ignored;
+  if (path_.empty() || !std::filesystem::exists(path_, ignored)) return std::nullopt;
+  try {
+    std::ifstream file(path_);
+    const Json json = Json::parse(file);
+    if (json.at("device") != device_ || json.at("program_version") != program_version()) {
+      problem = path_.string() + " is of another device or version of the program";
+      return std::nullopt;
+    }
+    return DeviceRoofs{.copy_bytes_per_second = rate_of(json, "copy_bytes_per_second"),
+                       .l2_read_bytes_per_second = rate_of(json, "l2_read_bytes_per_second"),
+                       .matrix_flops_per_second = rate_of(json, "matrix_flops_per_second"),
+                       .matrix_source = json.at("matrix_source").get<std::string>()};
+  } catch (const std::exception&) {
+    problem = path_.string() + " holds no roofs of a device";
+    return std::nullopt;
+  }
+}
+
+void DeviceRoofFile::save(const DeviceRoofs& roofs) const {
+  Json json;
+  json["device"] = device_;
+  json["program_version"] = program_version();
+  json["copy_bytes_per_second"] = roofs.copy_bytes_per_second;
+  json["l2_read_bytes_per_second"] = roofs.l2_read_bytes_per_second;
+  json["matrix_flops_per_second"] = roofs.matrix_flops_per_second;
+  json["matrix_source"] = roofs.matrix_source;
+  replace_cache_file(path_, json.dump(2) + "\n");
+}
+
+}  // namespace maskerade

@@ -1,0 +1,78 @@
+"""Our cells on a device, as groups to compare: read from what `maskerade run --json` wrote. Knows
+neither torch nor our program."""
+
+from __future__ import annotations
+
+import json
+from typing import Iterable
+
+from comparison import Answer, Comparison, Group, Measured, Peaks, Reference, at_bandwidth, peer
+
+BEST_PUBLISHED = 317e12  # flop/s of active work, block-sparse bfloat16 on an H200
+PUBLISHED_SHAPE = (7, 109632, 109632, 128)  # heads, queries, keys, head_dim
+BANDWIDTH_BAR = 0.8
+LEAST_BYTES = 256e6  # fewer are not held to the bandwidth
+
+
+def read_cells(files: Iterable[str]) -> list[dict]:
+    """The cells on a device that succeeded, of files that are there."""
+    cells = []
+    for name in files:
+        try:
+            with open(name, encoding="utf-8") as lines:
+                cells += [json.loads(line) for line in lines]
+        except FileNotFoundError:
+            continue
+    return [cell for cell in cells if cell["status"] == "ok" and cell["device"] == "cuda"]
+
+
+def case_of(cell: dict) -> str:
+    """The cell's name in a table, the same for all its seeds."""
+    return f"{cell['workload']} {cell['pipeline']} {cell['kernel']}"
+
+
+def flops_of(cell: dict) -> float:
+    return 4.0 * cell["head_dim"] * cell["active_entries"]
+
+
+def at_rate(flops_per_second: float) -> Reference:
+    """The time of the case's flops at a rate."""
+    return lambda measured, case: measured.ours[case].flops / flops_per_second * 1e3
+
+
+def peaks_of(cell: dict) -> Peaks | None:
+    if cell.get("peak_flops_per_second") is None:
+        return None
+    return Peaks(cell["peak_flops_per_second"], cell["peak_read_bytes_per_second"])
+
+
+def answer_of(cell: dict) -> Answer:
+    return Answer(ms=cell["attend_ms"], flops=flops_of(cell), bytes=cell["kv_bytes_touched"],
+                  density=cell["density"])
+
+
+def group_of(cell: dict, peers) -> Group:
+    """The cell beside the peers that do the same work, and the bars that the project has set."""
+    case = case_of(cell)
+    group = Group(case, [case])
+    is_decode = cell["query_len"] == 1
+    if cell["pipeline"] == "dense":
+        group.peers = {"SDPA flash": lambda: peers.sdpa(cell, "FLASH_ATTENTION"),
+                       "SDPA cuDNN": lambda: peers.sdpa(cell, "CUDNN_ATTENTION")}
+    elif "block_random" in cell["params"] and not cell["causal"]:
+        group.peers = {"FlexAttention": lambda: peers.flex_blocks(cell),
+                       "FlashInfer blocks": lambda: peers.flashinfer_blocks(cell)}
+    elif is_decode:
+        group.peers = {"FlashInfer paged": lambda: peers.flashinfer_decode(cell)}
+    shape = (cell["query_heads"], cell["query_len"], cell["key_len"], cell["head_dim"])
+    if shape == PUBLISHED_SHAPE and cell["density"] < 0.05 and cell["dtype"] == "bfloat16":
+        group.rows.append(Comparison(case, "317 TFLOP/s", at_rate(BEST_PUBLISHED), 1.0))
+    if is_decode and peaks_of(cell) and cell["kv_bytes_touched"] >= LEAST_BYTES:
+        group.rows.append(Comparison(case, "copy bandwidth",
+                                     at_bandwidth(cell["kv_bytes_touched"]), BANDWIDTH_BAR))
+    group.rows += [Comparison(case, label, peer(label)) for label in group.peers]
+    return group
+
+
+def measured_of(cell: dict, peers_ms: dict[str, float]) -> Measured:
+    return Measured({case_of(cell): answer_of(cell)}, peers_ms, peaks_of(cell) or Peaks(1, 1))

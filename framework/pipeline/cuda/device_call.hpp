@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/mask/cuda/mask_draft.hpp"
+#include "framework/pipeline/masker_instance.hpp"
+#include "framework/tensor/cuda/device_buffer.hpp"
+
+namespace maskerade {
+
+// The tensors of a problem in device memory, each contiguous.
+struct DeviceTensors {
+  TensorView q;
+  TensorView k;
+  TensorView v;
+};
+
+// The host's side of a selection on the device by one masker: the call that it gets, and the
+// services that enqueue what it asks for. Its memory lives until what it enqueued is done: it is
+// freed in the order of the stream.
+class DeviceCall {
+ public:
+  // place: of the masker in the pipeline. indexes: what the call shows, see maskerade_cuda_call.
+  DeviceCall(const AttentionInputs& inputs,
+             const DeviceTensors& tensors,
+             const MaskerInstance& instance,
+             std::uint64_t seed,
+             std::uint32_t place,
+             cudaStream_t stream);
+  DeviceCall(const DeviceCall&) = delete;
+  DeviceCall& operator=(const DeviceCall&) = delete;
+
+  // How many rows there are, for bounds().
+  void set_extent(MaskExtent extent) noexcept;
+  void set_indexes(const void* indexes, std::int64_t stride) noexcept;
+  // Lets the masker add to a draft.
+  void select(const MaskDraft& draft);
+  const maskerade_cuda_call& call() const noexcept { return call_; }
+
+  std::int64_t keys_scored() const noexcept { return keys_scored_; }
+  std::int64_t bytes_read() const noexcept { return bytes_read_; }
+  // Host memory that copies may still read.
+  std::vector<std::vector<std::byte>> take_uploads() noexcept { return std::move(uploads_); }
+
+ private:
+  friend struct DeviceServices;  // the C functions over this class
+
+  // Throws Error unless the masker declares all of `flags`.
+  void require_declared(std::uint32_t flags, const char* service) const;
+  void require_rows(std::int64_t row_begin, std::int64_t row_end) const;
+  void* allocate(std::size_t bytes);
+  void* upload(std::span<const std::byte> source);
+  void count(const std::int64_t* begins,
+             const std::int64_t* ends,
+             bool is_complement,
+             std::int64_t* counts);
+  void score_rows(std::int64_t row_begin,
+                  std::int64_t row_end,
+                  float* scores,
+                  std::int64_t score_stride);
+  void add_top_scores(std::int64_t row_begin,
+                      std::int64_t row_end,
+                      const float* scores,
+                      std::int64_t score_stride,
+                      const std::int64_t* counts);
+  void add_top_products(const std::int64_t* counts);
+
+  const AttentionInputs& inputs_;
+  const DeviceTensors& tensors_;
+  const MaskerInstance& instance_;
+  cudaStream_t stream_;
+  maskerade_cuda_call call_ = {};
+  std::string failure_;
+  std::vector<DeviceBuffer<std::byte>> scratch_;
+  std::vector<std::vector<std::byte>> uploads_;
+  std::int64_t keys_scored_ = 0;
+  std::int64_t bytes_read_ = 0;
+};
+
+}  // namespace maskerade

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::block_mean_topk {
+
+struct DeviceOptions {
+  maskerade_value budget;
+  bool is_total;          // the budget includes what is active
+  std::int64_t block;     // in tokens
+  bool mean;              // else the maximum
+  std::int64_t together;  // heads that select by pooled scores
+  bool sum;               // how they are pooled
+};
+
+// Adds the best blocks of each row of blocks on the device. call.indexes: each kv head's pooled
+// keys, [blocks][head_dim] floats.
+void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& options);
+
+}  // namespace maskerade::block_mean_topk
