@@ -21,6 +21,7 @@
 #include "attention/cpu/detail/shared_tiles.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
 #include "attention/cpu/detail/task_list.hpp"
+#include "attention/cpu/detail/weigh_samples.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
 #include "hwy/cache_control.h"
@@ -471,8 +472,8 @@ class Attention {
     scratch.ahead.fetch_piece();
     matrix_->score(run.queries.get(), block_rows, row, rows, {keys, count}, scores);
     for (int b = 0; b < touched.count; ++b) {
-      weigh_samples(*touched.blocks[b]->block, row, rows, matrix_->unit(),
-                    scores + b * kPackedKeys);
+      detail::weigh_samples(plan_, *touched.blocks[b]->block, row, rows, matrix_->unit(),
+                            scores + b * kPackedKeys);
     }
     scratch.ahead.fetch_piece();
     detail::softmax_step_in_pieces(scores, matrix_->unit(), row, rows, touched.count, touched.words,
@@ -500,7 +501,7 @@ class Attention {
         score_tile(queries + (row + r) * dim, dim, piece, block.keys, dim, tile + r * kScoreStride,
                    kScoreStride);
       });
-      weigh_samples(*block.block, row, rows, 1.0F, tile);
+      detail::weigh_samples(plan_, *block.block, row, rows, 1.0F, tile);
       values[b] = block.values == nullptr ? values_in_place(row_block, *block.block)
                                           : ValueRows{block.values, value_dim_, nullptr};
     }
@@ -531,16 +532,6 @@ class Attention {
     for (int r = 0; r < rows; r += kPieceRows) {
       ahead.fetch_piece();
       body(r, std::min(kPieceRows, rows - r));
-    }
-  }
-
-  // The logit of a score is unit * score, in units of log 2.
-  void weigh_samples(const KeyBlock& block, int row, int rows, float unit, float* scores) const {
-    for (std::int64_t s = block.samples_begin; s < block.samples_end; ++s) {
-      const PlannedSample& sample = plan_.samples[static_cast<std::size_t>(s)];
-      if (sample.row < row || sample.row >= row + rows) continue;
-      scores[(sample.row - row) * kScoreStride + sample.column] -=
-          static_cast<float>(sample.log_probability * std::numbers::log2e / unit);
     }
   }
 
