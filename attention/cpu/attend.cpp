@@ -31,6 +31,7 @@ using detail::Floats;
 using detail::FloatTiles;
 using detail::kScoreStride;
 using detail::kStepBlocks;
+using detail::MatrixStep;
 using detail::MatrixTiles;
 using detail::MatrixUnit;
 using detail::Task;
@@ -56,12 +57,16 @@ struct StepSize {
   int rows = 0;
   std::int64_t blocks = 0;
 };
-// With a matrix unit, rows enough to multiply two row tiles at once, and blocks enough that loading
-// and storing the sums counts little.
-constexpr StepSize kMatrixStep{detail::kMatrixRows, 2};
 StepSize step_size(std::int64_t head_dim) {
   return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
 }
+
+// The key blocks that are made ready at once for a matrix unit: several steps, of which one's
+// products and the next one's weights are made at the same time.
+constexpr std::int64_t kMatrixReady = 8;
+constexpr std::int64_t kMostReady = std::max<std::int64_t>(kMatrixReady, kStepBlocks);
+constexpr std::size_t kMostMatrixSteps =
+    kMatrixReady / detail::kMatrixBlocks * (kMaxRows / detail::kMatrixRows);
 
 // A task under way.
 struct Run {
@@ -79,19 +84,16 @@ struct Run {
 };
 
 struct Scratch {
-  Scratch(std::int64_t key_floats, std::int64_t value_floats, std::int64_t weight_floats)
-      : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * key_floats))),
+  Scratch(std::int64_t blocks, std::int64_t key_floats, std::int64_t value_floats)
+      : keys(aligned_floats(static_cast<std::size_t>(blocks * key_floats))),
         scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
-        weights(aligned_floats(static_cast<std::size_t>(weight_floats))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * value_floats))) {
-    std::fill_n(weights.get(), weight_floats, 0.0F);
-  }
+        values(aligned_floats(static_cast<std::size_t>(blocks * value_floats))) {}
 
-  Floats keys;     // [kStepBlocks] tiles
-  Floats scores;   // [kMaxRows][kScoreStride]
-  Floats weights;  // of a step, as the matrix unit has them
-  Floats values;   // [kStepBlocks] tiles
+  Floats keys;    // tiles
+  Floats scores;  // [kMaxRows][kScoreStride]
+  Floats values;  // tiles
   std::vector<Run> runs;
+  std::unique_ptr<detail::MatrixScratch> matrix;
   Floats queries;  // [kMaxRows][head_dim]; see Attention::step_by_vectors()
 };
 
@@ -153,7 +155,8 @@ class Attention {
         matrix_(unit_ == MatrixUnit::kNone ? nullptr
                                            : std::make_unique<MatrixTiles>(inputs, unit_)),
         value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
-        step_(matrix_ ? kMatrixStep : step_size(inputs.shape.head_dim)),
+        step_(step_size(inputs.shape.head_dim)),
+        ready_blocks_(matrix_ ? kMatrixReady : step_.blocks),
         floats_(inputs, value_dim_),
         scratch_(static_cast<std::size_t>(threads.count())),
         shared_(inputs, plan, form(), threads.count()),
@@ -176,10 +179,10 @@ class Attention {
   std::unique_ptr<Scratch> make_scratch() const {
     const std::int64_t query_floats =
         matrix_ ? matrix_->query_floats() : kMaxRows * inputs_.shape.head_dim;
-    auto scratch =
-        std::make_unique<Scratch>(std::max(form().key_floats(), floats_.key_floats()),
-                                  std::max(form().value_floats(), floats_.value_floats()),
-                                  matrix_ ? MatrixTiles::weight_floats() : 0);
+    auto scratch = std::make_unique<Scratch>(
+        ready_blocks_, std::max(form().key_floats(), floats_.key_floats()),
+        std::max(form().value_floats(), floats_.value_floats()));
+    if (matrix_) scratch->matrix = std::make_unique<detail::MatrixScratch>();
     for (int i = 0; i < detail::kGangTasks; ++i) {
       scratch->runs.emplace_back(query_floats, value_dim_);
     }
@@ -349,12 +352,12 @@ class Attention {
     return plan_.key_blocks[static_cast<std::size_t>(run.next)].first_key;
   }
 
-  // The next step.
+  // The next blocks.
   void advance(Run& run, Scratch& scratch) const {
     const RowBlock& rows = row_block(run.task->row_block);
     const auto count = static_cast<int>(rows.rows());
-    const std::int64_t size = std::min(step_.blocks, run.task->blocks_end - run.next);
-    StepBlock blocks[kStepBlocks];
+    const std::int64_t size = std::min(ready_blocks_, run.task->blocks_end - run.next);
+    StepBlock blocks[kMostReady];
     const auto make_all = [&](const TileForm& wanted) {
       for (std::int64_t b = 0; b < size; ++b) {
         const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
@@ -374,17 +377,19 @@ class Attention {
       load_queries(rows, scratch.queries.get());
       queries = scratch.queries.get();
     }
-    for (int r = 0; r < count; r += step_.rows) {
-      const int here = std::min(step_.rows, count - r);
-      const TouchedBlocks touched(all, r, here);
-      if (touched.count == 0) continue;
-      if (by_matrix) {
-        step_by_matrix(touched, r, here, run, scratch);
-      } else {
-        step_by_vectors(rows, queries, touched, r, here, run, scratch.scores.get());
+    run.next += size;
+    if (by_matrix) return steps_by_matrix(all, run, scratch);
+    for (std::int64_t first = 0; first < size; first += step_.blocks) {
+      const std::span<const StepBlock> here =
+          all.subspan(static_cast<std::size_t>(first),
+                      static_cast<std::size_t>(std::min(step_.blocks, size - first)));
+      for (int r = 0; r < count; r += step_.rows) {
+        const int row_count = std::min(step_.rows, count - r);
+        const TouchedBlocks touched(here, r, row_count);
+        if (touched.count == 0) continue;
+        step_by_vectors(rows, queries, touched, r, row_count, run, scratch.scores.get());
       }
     }
-    run.next += size;
   }
 
   static bool fit_the_matrix(const float* queries, std::span<const StepBlock> blocks) {
@@ -394,30 +399,44 @@ class Attention {
            });
   }
 
-  // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  void step_by_matrix(
-      const TouchedBlocks& touched, int row, int rows, Run& run, Scratch& scratch) const {
+  // The steps of a run's rows over some blocks.
+  void steps_by_matrix(std::span<const StepBlock> blocks, Run& run, Scratch& scratch) const {
     const auto block_rows = static_cast<int>(row_block(run.task->row_block).rows());
-    const auto count = static_cast<std::size_t>(touched.count);
-    const float* keys[kStepBlocks];
-    const float* values[kStepBlocks];
-    for (std::size_t b = 0; b < count; ++b) {
-      keys[b] = touched.blocks[b]->keys;
-      values[b] = touched.blocks[b]->values;
+    MatrixStep steps[kMostMatrixSteps];
+    const KeyBlock* key_blocks[kMostMatrixSteps][detail::kMatrixBlocks];
+    std::size_t count = 0;
+    while (!blocks.empty()) {
+      const auto here = blocks.first(std::min<std::size_t>(detail::kMatrixBlocks, blocks.size()));
+      blocks = blocks.subspan(here.size());
+      for (int r = 0; r < block_rows; r += detail::kMatrixRows) {
+        MatrixStep& step = steps[count];
+        step.row = r;
+        step.rows = std::min(detail::kMatrixRows, block_rows - r);
+        const TouchedBlocks touched(here, r, step.rows);
+        if (touched.count == 0) continue;
+        step.blocks = touched.count;
+        for (int b = 0; b < touched.count; ++b) {
+          step.keys[b] = MatrixTiles::tiles_of(touched.blocks[b]->keys);
+          step.values[b] = MatrixTiles::tiles_of(touched.blocks[b]->values);
+          step.words[b] = touched.words[b];
+          step.tails[b] = touched.tails[b];
+          key_blocks[count][b] = touched.blocks[b]->block;
+        }
+        ++count;
+      }
     }
-    float* scores = scratch.scores.get();
-    matrix_->score(run.queries.get(), block_rows, row, rows, {keys, count}, scores);
-    for (int b = 0; b < touched.count; ++b) {
-      weigh_samples(*touched.blocks[b]->block, row, rows, matrix_->unit(),
-                    scores + b * kPackedKeys);
-    }
-    detail::softmax_step_in_pieces(scores, matrix_->unit(), row, rows, touched.count, touched.words,
-                                   touched.tails, run.state, scratch.weights.get());
-    matrix_->add(scratch.weights.get(), rows, {values, count}, run.state.scale + row,
-                 run.out.get() + row * value_dim_);
+    const auto weigh = [&](std::size_t s, float* scores) {
+      for (int b = 0; b < steps[s].blocks; ++b) {
+        weigh_samples(*key_blocks[s][b], steps[s].row, steps[s].rows, matrix_->unit(),
+                      scores + b * kPackedKeys);
+      }
+    };
+    matrix_->run(run.queries.get(), {steps, count}, weigh, run.state, run.out.get(),
+                 *scratch.matrix);
   }
 
-  // The same; queries: [rows of the row block][head_dim] scaled.
+  // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
+  // queries: [rows of the row block][head_dim] scaled.
   void step_by_vectors(const RowBlock& row_block,
                        const float* queries,
                        const TouchedBlocks& touched,
@@ -498,6 +517,7 @@ class Attention {
   std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
   std::int64_t value_dim_;                     // of a row of sums
   StepSize step_;
+  std::int64_t ready_blocks_;  // at once
   FloatTiles floats_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
