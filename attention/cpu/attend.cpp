@@ -604,10 +604,10 @@ class Attention {
 };
 
 // Row blocks that must read a tile of float32, on average, for a matrix unit to pay: each number
-// becomes three operands, and making them takes longer than one use saves. (Random tiles of 4,096
-// keys, head_dim 64: of 1, 3 and 6 row blocks each the unit takes 1.6, 1.2 and 1.1 times as long as
-// vectors, of 64 .9 times.)
-constexpr std::int64_t kMatrixFrom = 12;
+// becomes three operands, and making them takes longer than a few uses save. (Random tiles of 4,096
+// keys, head_dim 64: of 3, 6, 16 and 64 row blocks each the unit takes 1.14, 1.04, .90 and .78
+// times as long as vectors.)
+constexpr std::int64_t kMatrixFrom = 8;
 
 bool matrix_pays(const AttentionInputs& inputs, const Plan& plan) {
   if (inputs.k.dtype != DType::kFloat32) return true;
