@@ -136,16 +136,17 @@ Product MatrixTiles::scores_of(const float* queries, const MatrixStep& step, flo
 
 Product MatrixTiles::sums_of(const float* weights, const MatrixStep& step, float* out) const {
   const std::int64_t columns = value_dim() / kTileColumns;
-  return {
-      .left = {.first = weights, .row_tile_floats = kWeightRowTileFloats, .pieces = kMostPieces},
-      .row_tiles = row_tiles_of(step.rows),
-      .blocks = step.values,
-      .columns = static_cast<int>(columns),
-      .depths = step.blocks * 2,
-      .right_pieces = pieces_of(inputs_.v.dtype),
-      .sums = out + step.row * value_dim(),
-      .stride = value_dim(),
-      .adds = true};
+  return {.left = {.first = weights,
+                   .row_tile_floats = kWeightRowTileFloats,
+                   .pieces = weight_pieces_of(inputs_.v.dtype)},
+          .row_tiles = row_tiles_of(step.rows),
+          .blocks = step.values,
+          .columns = static_cast<int>(columns),
+          .depths = step.blocks * 2,
+          .right_pieces = pieces_of(inputs_.v.dtype),
+          .sums = out + step.row * value_dim(),
+          .stride = value_dim(),
+          .adds = true};
 }
 
 // While the weights of a step are made, the matrix unit multiplies for the steps around it: the
@@ -175,7 +176,8 @@ void MatrixTiles::run(const float* queries,
       products.spread_over(step.rows);
       weigh_samples(s, scratch.scores[s % 2].get());
       softmax_step_in_pieces(scratch.scores[s % 2].get(), unit_, step.row, step.rows, step.blocks,
-                             step.words, step.tails, state, scratch.weights[s % 2].get(), products);
+                             step.words, step.tails, state, weight_pieces_of(inputs_.v.dtype),
+                             scratch.weights[s % 2].get(), products);
       std::copy_n(state.scale + step.row, step.rows, scratch.scale[s % 2]);
       products.finish();
     }
