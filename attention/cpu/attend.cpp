@@ -544,7 +544,9 @@ void attend(const AttentionInputs& inputs,
             const Plan& plan,
             const Threads& threads,
             AttentionOutput& output) {
-  detail::attend_with(detail::matrix_unit_in_use(), inputs, plan, threads, output);
+  const MatrixUnit unit =
+      MatrixTiles::pay(inputs, plan) ? detail::matrix_unit_in_use() : MatrixUnit::kNone;
+  detail::attend_with(unit, inputs, plan, threads, output);
 }
 
 }  // namespace maskerade

@@ -17,7 +17,10 @@ int products(int left_pieces, int right_pieces) {
 }  // namespace
 
 double matrix_products(DType dtype, std::int64_t head_dim) {
-  if (!detail::MatrixTiles::serve(dtype, head_dim, detail::matrix_unit_in_use())) return 0;
+  if (detail::matrix_unit_in_use() == detail::MatrixUnit::kNone ||
+      !detail::MatrixTiles::pay(dtype, head_dim)) {
+    return 0;
+  }
   const int pieces = detail::pieces_of(dtype);
   return (products(pieces, pieces) + products(detail::weight_pieces_of(dtype), pieces)) / 2.0;
 }
