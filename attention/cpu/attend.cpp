@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "attention/cpu/detail/attend_with.hpp"
+#include "attention/cpu/detail/fetch_ahead.hpp"
 #include "attention/cpu/detail/few_rows.hpp"
 #include "attention/cpu/detail/float_tiles.hpp"
 #include "attention/cpu/detail/matrix_tiles.hpp"
@@ -22,6 +23,7 @@
 #include "attention/cpu/detail/task_list.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
+#include "hwy/cache_control.h"
 
 namespace maskerade {
 namespace {
@@ -48,6 +50,16 @@ constexpr std::int64_t kMatrixTurnBytes = std::int64_t{768} << 10;
 
 // Components to unite that are not worth waking the other workers for.
 constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
+
+// Rows that are multiplied between two fetches of memory that is read later: as many as the
+// arithmetic takes at a time.
+constexpr int kPieceRows = 6;
+// What a matrix unit does with a step in as many calls is fetched between them.
+constexpr std::int64_t kMatrixPieces = 3;
+
+// From this many bytes on results are written around the caches, which would read each line first
+// and not keep it until it is used.
+constexpr std::int64_t kLargeOutputBytes = std::int64_t{4} << 20;
 
 // What one step of the online softmax takes: all rows with as many tiles as leave the values in the
 // first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
@@ -79,11 +91,15 @@ struct Run {
 };
 
 struct Scratch {
-  Scratch(std::int64_t key_floats, std::int64_t value_floats, std::int64_t weight_floats)
+  Scratch(std::int64_t key_floats,
+          std::int64_t value_floats,
+          std::int64_t weight_floats,
+          std::int64_t tiles)
       : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * key_floats))),
         scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
         weights(aligned_floats(static_cast<std::size_t>(weight_floats))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * value_floats))) {
+        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * value_floats))),
+        ahead(tiles) {
     std::fill_n(weights.get(), weight_floats, 0.0F);
   }
 
@@ -92,7 +108,8 @@ struct Scratch {
   Floats weights;  // of a step, as the matrix unit has them
   Floats values;   // [kStepBlocks] tiles
   std::vector<Run> runs;
-  Floats queries;  // [kMaxRows][head_dim]; see Attention::step_by_vectors()
+  Floats queries;            // [kMaxRows][head_dim]; see Attention::step_by_vectors()
+  detail::FetchAhead ahead;  // what the step after the next one reads
 };
 
 // A key block of a step, made ready.
@@ -155,6 +172,8 @@ class Attention {
         value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
         step_(matrix_ ? kMatrixStep : step_size(inputs.shape.head_dim)),
         floats_(inputs, value_dim_),
+        writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
+                              inputs.shape.head_dim % detail::value_lanes() == 0),
         scratch_(static_cast<std::size_t>(threads.count())),
         shared_(inputs, plan, form(), threads.count()),
         parts_(inputs.shape.head_dim) {}
@@ -179,7 +198,7 @@ class Attention {
     auto scratch =
         std::make_unique<Scratch>(std::max(form().key_floats(), floats_.key_floats()),
                                   std::max(form().value_floats(), floats_.value_floats()),
-                                  matrix_ ? MatrixTiles::weight_floats() : 0);
+                                  matrix_ ? MatrixTiles::weight_floats() : 0, shared_.tiles());
     for (int i = 0; i < detail::kGangTasks; ++i) {
       scratch->runs.emplace_back(query_floats, value_dim_);
     }
@@ -198,7 +217,9 @@ class Attention {
     threads_.for_each(static_cast<std::int64_t>(gangs.size()), [&](std::int64_t g, int worker) {
       auto& scratch = scratch_[static_cast<std::size_t>(worker)];
       if (!scratch) scratch = make_scratch();
-      run_gang(gangs[static_cast<std::size_t>(g)], *scratch);
+      const auto at = static_cast<std::size_t>(g);
+      const std::size_t after = at + static_cast<std::size_t>(threads_.count());
+      run_gang(gangs[at], after < gangs.size() ? gangs[after] : std::span<const Task>(), *scratch);
     });
     const auto merges = static_cast<std::int64_t>(list.merges.size());
     const bool is_small = list.parts * list.part_rows * inputs_.shape.head_dim < kSmallMerge;
@@ -297,11 +318,13 @@ class Attention {
   }
 
   // Runs tasks that read the same keys: in turns, so that what one has read is in the cache for the
-  // next. Each takes the same steps as it would alone.
-  void run_gang(std::span<const Task> tasks, Scratch& scratch) {
+  // next. Each takes the same steps as it would alone. after: what this worker is likely to run
+  // next.
+  void run_gang(std::span<const Task> tasks, std::span<const Task> after, Scratch& scratch) {
     const detail::MatrixSession session(unit_);
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
     for (std::size_t i = 0; i < tasks.size(); ++i) start(tasks[i], runs[i]);
+    scratch.ahead.start();
     const std::int64_t turn_keys =
         matrix_
             ? kMatrixTurnBytes * kPackedKeys /
@@ -313,11 +336,50 @@ class Attention {
       for (const Run& run : runs) {
         if (!run.is_done()) end_key = std::min(end_key, next_key(run) + turn_keys);
       }
-      for (Run& run : runs) {
-        while (!run.is_done() && next_key(run) < end_key) advance(run, scratch);
+      for (std::size_t i = 0; i < runs.size(); ++i) {
+        while (!runs[i].is_done() && next_key(runs[i]) < end_key) {
+          look_ahead(runs, i, after, scratch.ahead);
+          advance(runs[i], scratch);
+        }
       }
     }
     for (const Run& run : runs) store(run);
+  }
+
+  // Notes what is read after the next step of runs[i].
+  void look_ahead(std::span<const Run> runs,
+                  std::size_t i,
+                  std::span<const Task> after,
+                  detail::FetchAhead& ahead) const {
+    const Run& run = runs[i];
+    const std::int64_t next = std::min(run.next + step_.blocks, run.task->blocks_end);
+    ahead.clear();
+    if (next < run.task->blocks_end) {
+      note_blocks(*run.task, next, ahead);
+    } else {
+      const auto later = std::find_if(runs.begin() + static_cast<std::ptrdiff_t>(i) + 1, runs.end(),
+                                      [](const Run& other) { return !other.is_done(); });
+      if (later != runs.end()) {
+        note_blocks(*later->task, later->next, ahead);
+      } else if (!after.empty()) {
+        note_blocks(after.front(), after.front().blocks_begin, ahead);
+      }
+      if (i < after.size()) {
+        const RowBlock& rows = row_block(after[i].row_block);
+        if (!detail::few_rows_serve(inputs_, rows)) ahead.add_queries(inputs_, rows);
+      }
+    }
+    const std::int64_t rows = row_block(run.task->row_block).rows();
+    ahead.deal(matrix_ ? kMatrixPieces * ((rows + step_.rows - 1) / step_.rows)
+                       : 2 * (next - run.next) * ((rows + kPieceRows - 1) / kPieceRows));
+  }
+
+  // Those of a step of the task.
+  void note_blocks(const Task& task, std::int64_t begin, detail::FetchAhead& ahead) const {
+    const RowBlock& rows = row_block(task.row_block);
+    if (detail::few_rows_serve(inputs_, rows)) return;  // fetches for itself
+    ahead.add_blocks(inputs_, plan_, shared_, rows, begin,
+                     std::min(begin + step_.blocks, task.blocks_end));
   }
 
   // Few rows are attended to at once.
@@ -381,7 +443,7 @@ class Attention {
       if (by_matrix) {
         step_by_matrix(touched, r, here, run, scratch);
       } else {
-        step_by_vectors(rows, queries, touched, r, here, run, scratch.scores.get());
+        step_by_vectors(rows, queries, touched, r, here, run, scratch);
       }
     }
     run.next += size;
@@ -406,13 +468,16 @@ class Attention {
       values[b] = touched.blocks[b]->values;
     }
     float* scores = scratch.scores.get();
+    scratch.ahead.fetch_piece();
     matrix_->score(run.queries.get(), block_rows, row, rows, {keys, count}, scores);
     for (int b = 0; b < touched.count; ++b) {
       weigh_samples(*touched.blocks[b]->block, row, rows, matrix_->unit(),
                     scores + b * kPackedKeys);
     }
+    scratch.ahead.fetch_piece();
     detail::softmax_step_in_pieces(scores, matrix_->unit(), row, rows, touched.count, touched.words,
                                    touched.tails, run.state, scratch.weights.get());
+    scratch.ahead.fetch_piece();
     matrix_->add(scratch.weights.get(), rows, {values, count}, run.state.scale + row,
                  run.out.get() + row * value_dim_);
   }
@@ -424,13 +489,17 @@ class Attention {
                        int row,
                        int rows,
                        Run& run,
-                       float* scores) const {
+                       Scratch& scratch) const {
     const std::int64_t dim = inputs_.shape.head_dim;
+    float* scores = scratch.scores.get();
     ValueRows values[kStepBlocks];
     for (int b = 0; b < touched.count; ++b) {
       const StepBlock& block = *touched.blocks[b];
       float* tile = scores + b * kPackedKeys;
-      score_tile(queries + row * dim, dim, rows, block.keys, dim, tile, kScoreStride);
+      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
+        score_tile(queries + (row + r) * dim, dim, piece, block.keys, dim, tile + r * kScoreStride,
+                   kScoreStride);
+      });
       weigh_samples(*block.block, row, rows, 1.0F, tile);
       values[b] = block.values == nullptr ? values_in_place(row_block, *block.block)
                                           : ValueRows{block.values, value_dim_, nullptr};
@@ -443,13 +512,25 @@ class Attention {
              values[last].precedes(values[last + 1], kPackedKeys)) {
         ++last;
       }
-      detail::accumulate_values(scores + b * kPackedKeys, rows,
-                                (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last],
-                                values[b], value_dim_, run.state.scale + row,
-                                run.out.get() + row * value_dim_);
+      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
+        detail::accumulate_values(
+            scores + r * kScoreStride + b * kPackedKeys, piece,
+            (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last], values[b],
+            value_dim_, run.state.scale + row + r, run.out.get() + (row + r) * value_dim_);
+      });
       // What the step's first sum scaled is not scaled again.
       if (b == 0) std::fill_n(run.state.scale + row, rows, 1.0F);
       b = last + 1;
+    }
+  }
+
+  // Calls body(first row, rows) for a few rows at a time and fetches memory in between.
+  template <class Body>
+  static void in_pieces(int rows, detail::FetchAhead& ahead, const Body& body) {
+    if (ahead.is_empty()) return body(0, rows);
+    for (int r = 0; r < rows; r += kPieceRows) {
+      ahead.fetch_piece();
+      body(r, std::min(kPieceRows, rows - r));
     }
   }
 
@@ -483,11 +564,16 @@ class Attention {
       }
       if (none) {
         std::fill_n(out, dim, 0.0F);
+      } else if (task.part < 0 && writes_around_caches_) {
+        detail::scale_past_caches(run.out.get() + r * value_dim_, dim,
+                                  static_cast<float>(1.0 / sum), out);
       } else {
         detail::widen_scaled(DType::kFloat32, run.out.get() + r * value_dim_, dim,
                              static_cast<float>(1.0 / sum), out);
       }
     }
+    // Writes around the caches are in no order with what follows.
+    if (writes_around_caches_) hwy::FlushStream();
   }
 
   const AttentionInputs& inputs_;
@@ -499,6 +585,7 @@ class Attention {
   std::int64_t value_dim_;                     // of a row of sums
   StepSize step_;
   FloatTiles floats_;
+  bool writes_around_caches_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
   detail::PartResults parts_;

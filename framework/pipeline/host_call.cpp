@@ -427,6 +427,19 @@ void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, 
   count_keys_read(count);
 }
 
+void HostCall::exclude(const Place& at,
+                       std::int64_t first_tile,
+                       std::int64_t first_key,
+                       std::int64_t end) {
+  const std::int64_t base = first_tile * kTileKeys;
+  excluded_.resize(static_cast<std::size_t>((end - base + kTileKeys - 1) / kTileKeys));
+  for (std::size_t word = 0; word < excluded_.size(); ++word) {
+    excluded_[word] =
+        at.builder->support_word(at.row, first_tile + static_cast<std::int64_t>(word));
+  }
+  excluded_.front() |= (std::uint64_t{1} << (first_key - base)) - 1;
+}
+
 // scores[i] is of key 64 * first_tile + i; adds the best `count` that are visible and inactive,
 // from first_key on.
 void HostCall::add_top(const Place& at,
@@ -438,12 +451,7 @@ void HostCall::add_top(const Place& at,
   const std::int64_t end =
       std::min(at.builder->visible_end(at.row) - base, static_cast<std::int64_t>(scores.size()));
   if (end <= 0) return;
-  excluded_.resize(static_cast<std::size_t>((end + kTileKeys - 1) / kTileKeys));
-  for (std::size_t word = 0; word < excluded_.size(); ++word) {
-    excluded_[word] =
-        at.builder->support_word(at.row, first_tile + static_cast<std::int64_t>(word));
-  }
-  excluded_.front() |= (std::uint64_t{1} << (first_key - base)) - 1;
+  exclude(at, first_tile, first_key, base + end);
   const std::span<const std::uint64_t> bits =
       top_k_.select_bits(scores.first(static_cast<std::size_t>(end)), excluded_, count);
   for (std::size_t word = 0; word < bits.size(); ++word) {
@@ -548,23 +556,16 @@ std::size_t HostCall::draw(std::int64_t row,
   const Place at = place(row);
   const RandomField field = random(at.head, purpose);
   const auto position = static_cast<std::uint64_t>(call_.positions[at.query]);
-  // (random number, key) as one integer: the order of the draw.
-  std::vector<std::uint64_t> tickets;
   const std::int64_t end = std::min(key_end, at.builder->visible_end(at.row));
-  for (std::int64_t key = key_begin; key < end; ++key) {
-    if (at.builder->is_active(at.row, key)) continue;
-    const auto narrow = static_cast<std::uint32_t>(key);
-    tickets.push_back((std::uint64_t{field.bits(position, narrow)} << 32) | narrow);
-  }
-  if (population != nullptr) *population = tickets.size();
-  const std::size_t drawn = std::min(count, tickets.size());
-  if (drawn < tickets.size()) {
-    std::nth_element(tickets.begin(), tickets.begin() + static_cast<std::ptrdiff_t>(drawn),
-                     tickets.end());
-  }
-  for (std::size_t i = 0; i < drawn; ++i) keys[i] = static_cast<std::int32_t>(tickets[i]);
-  std::sort(keys, keys + drawn);
-  return drawn;
+  if (population != nullptr) *population = 0;
+  if (key_begin >= end) return 0;
+  const std::int64_t first_tile = key_begin / kTileKeys;
+  exclude(at, first_tile, key_begin, end);
+  const auto drawn = draw_.select(field, position, first_tile * kTileKeys, end, excluded_,
+                                  static_cast<std::int64_t>(count));
+  if (population != nullptr) *population = draw_.candidates();
+  std::copy(drawn.begin(), drawn.end(), keys);
+  return drawn.size();
 }
 
 }  // namespace maskerade

@@ -14,6 +14,7 @@
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/plugin/parameters.hpp"
 #include "framework/sdk/masker_abi.h"
+#include "framework/select/draw.hpp"
 #include "framework/select/top_k.hpp"
 
 namespace maskerade {
@@ -114,6 +115,9 @@ class HostCall {
                       std::int64_t key_end,
                       std::int64_t count);
   void add_top_products(std::int64_t row_begin, std::int64_t row_end, const std::int64_t* counts);
+  // What is active of a row's keys [64 * first_tile, end), into excluded_, and the keys before
+  // first_key.
+  void exclude(const Place& at, std::int64_t first_tile, std::int64_t first_key, std::int64_t end);
   void add_top(const Place& at,
                std::span<const float> scores,
                std::int64_t first_tile,
@@ -144,6 +148,7 @@ class HostCall {
   std::vector<float> scores_;
   std::vector<std::uint64_t> excluded_;
   TopK top_k_;
+  Draw draw_;
   std::int64_t keys_scored_ = 0;
   std::int64_t bytes_read_ = 0;
 };

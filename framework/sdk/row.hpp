@@ -67,6 +67,17 @@ class Row {
     require_ok(call_->services->active_bits(call_, row_, 0, words.data(), words.size()));
     return words;
   }
+  // The same as a list of keys, ascending.
+  std::vector<std::int32_t> active_keys() const {
+    std::vector<std::int32_t> keys;
+    const std::vector<std::uint64_t> active = active_bits();
+    for (std::size_t word = 0; word < active.size(); ++word) {
+      for (std::uint64_t left = active[word]; left != 0; left &= left - 1) {
+        keys.push_back(static_cast<std::int32_t>(word * 64) + std::countr_zero(left));
+      }
+    }
+    return keys;
+  }
   // scores[j] = q.k of key key_begin + j, in the host's one order of summation.
   void products(std::int64_t key_begin, std::int64_t key_end, std::span<float> scores) const {
     require_ok(call_->services->score_range(call_, row_, row_ + 1, key_begin, key_end,
@@ -101,6 +112,25 @@ class Row {
     indices.resize(
         call_->services->top_indices(call_, scores.data(), scores.size(), most, indices.data()));
     return indices;
+  }
+
+  // A draw without replacement among the visible inactive keys in [key_begin, key_end): `count` of
+  // them, or all, ascending; purpose tells the masker's draws apart.
+  std::vector<std::int32_t> draw(std::uint32_t purpose,
+                                 std::int64_t key_begin,
+                                 std::int64_t key_end,
+                                 std::int64_t count) const {
+    std::vector<std::int32_t> keys(static_cast<std::size_t>(
+        std::clamp<std::int64_t>(count, 0, std::max<std::int64_t>(key_end - key_begin, 0))));
+    keys.resize(call_->services->draw(call_, row_, purpose, key_begin, key_end, keys.size(),
+                                      keys.data(), nullptr));
+    return keys;
+  }
+  // How many keys there are to draw from.
+  std::int64_t candidates(std::int64_t key_begin, std::int64_t key_end) const {
+    std::size_t population = 0;
+    call_->services->draw(call_, row_, 0, key_begin, key_end, 0, nullptr, &population);
+    return static_cast<std::int64_t>(population);
   }
 
  private:

@@ -86,19 +86,11 @@ class AdaptiveSampling final : public sdk::RowMasker {
   void select_row(const sdk::Row& row) const override {
     const std::int64_t begin = std::min(row.resolve(init_offset_), row.key_len());
     const std::int64_t end = std::max(begin, row.key_len() - row.resolve(local_offset_));
-    const std::vector<std::uint64_t> active = row.active_bits();
-    std::vector<std::int32_t> keys;  // what is active, then the base
-    std::int64_t candidates = 0;
-    for (std::int64_t key = 0; key < row.visible_len(); ++key) {
-      if ((active[static_cast<std::size_t>(key / 64)] >> (key % 64) & 1U) != 0) {
-        keys.push_back(static_cast<std::int32_t>(key));
-      } else if (begin <= key && key < end) {
-        ++candidates;
-      }
-    }
+    std::vector<std::int32_t> keys = row.active_keys();  // then the base
+    const std::int64_t candidates = row.candidates(begin, end);
     const std::size_t statics = keys.size();
     const std::int64_t base_size = std::max<std::int64_t>(2, base_.of(candidates, candidates));
-    const std::vector<std::int32_t> base = draw(row, kBaseDraw, begin, end, base_size);
+    const std::vector<std::int32_t> base = row.draw(kBaseDraw, begin, end, base_size);
     row.add_keys(base);
     const auto remaining = candidates - static_cast<std::int64_t>(base.size());
     if (remaining == 0) return;
@@ -116,25 +108,12 @@ class AdaptiveSampling final : public sdk::RowMasker {
         need < static_cast<double>(remaining)
             ? std::max(static_cast<std::int64_t>(std::ceil(need)), std::min(base_size, remaining))
             : remaining;
-    const std::vector<std::int32_t> second = draw(row, kSecondDraw, begin, end, draws);
+    const std::vector<std::int32_t> second = row.draw(kSecondDraw, begin, end, draws);
     const auto probability = static_cast<float>(draws) / static_cast<float>(remaining);
     row.add_keys(second, std::vector<float>(second.size(), probability));
   }
 
  private:
-  // What is active by now is left out.
-  static std::vector<std::int32_t> draw(const sdk::Row& row,
-                                        std::uint32_t purpose,
-                                        std::int64_t begin,
-                                        std::int64_t end,
-                                        std::int64_t count) {
-    std::vector<std::int32_t> keys(
-        static_cast<std::size_t>(std::min(count, std::max<std::int64_t>(end - begin, 0))));
-    keys.resize(row.call().services->draw(&row.call(), row.number(), purpose, begin, end,
-                                          keys.size(), keys.data(), nullptr));
-    return keys;
-  }
-
   // exp(logit - the largest of these) / p of each key; the first `statics` are active by now.
   static std::vector<double> weights_of(const sdk::Row& row,
                                         const std::vector<std::int32_t>& keys,

@@ -220,20 +220,28 @@ class PqCache final : public sdk::ScoreMasker {
     }
     std::vector<std::uint8_t> codes(keys);
     std::vector<float> products(count * kTogether);
+    std::vector<float> best_scores(kTogether);
+    std::vector<std::int32_t> chosen_codes(kTogether);
+    float* best = best_scores.data();
+    std::int32_t* chosen = chosen_codes.data();
     for (std::size_t first = 0; first < keys; first += kTogether) {
       const std::size_t here = std::min(kTogether, keys - first);
       host.multiply_rows(codebook.centroids, &parts[first * width_],
                          static_cast<std::int64_t>(width_), here, width_, products.data());
-      std::vector<float> best(here, -std::numeric_limits<float>::infinity());
+      std::fill_n(best, here, -std::numeric_limits<float>::infinity());
+      std::fill_n(chosen, here, 0);
       for (std::size_t c = 0; c < count; ++c) {
+        // Without a branch, and in a form that compilers make vectors of.
+        const float* product = &products[c * here];
+        const float half = halves[c];
         for (std::size_t j = 0; j < here; ++j) {
-          const float score = products[c * here + j] - halves[c];
-          if (score > best[j]) {
-            best[j] = score;
-            codes[first + j] = static_cast<std::uint8_t>(c);
-          }
+          const float score = product[j] - half;
+          const std::int32_t nearer = score > best[j] ? -1 : 0;
+          chosen[j] = (nearer & static_cast<std::int32_t>(c)) | (~nearer & chosen[j]);
+          best[j] = std::max(best[j], score);
         }
       }
+      std::copy_n(chosen, here, codes.begin() + static_cast<std::ptrdiff_t>(first));
     }
     return codes;
   }

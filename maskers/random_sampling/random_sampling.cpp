@@ -36,16 +36,10 @@ class RandomSampling final : public sdk::RowMasker {
   void select_row(const sdk::Row& row) const override {
     const std::int64_t begin = std::min(row.resolve(init_offset_), row.key_len());
     const std::int64_t end = std::max(begin, row.key_len() - row.resolve(local_offset_));
-    const std::vector<std::uint64_t> active = row.active_bits();
-    std::int64_t candidates = 0;
-    for (std::int64_t key = begin; key < std::min(end, row.visible_len()); ++key) {
-      if ((active[static_cast<std::size_t>(key / 64)] >> (key % 64) & 1U) == 0) ++candidates;
-    }
+    const std::int64_t candidates = row.candidates(begin, end);
     if (candidates == 0) return;
     const std::int64_t draws = std::max<std::int64_t>(1, rate_ * candidates / kWhole);
-    std::vector<std::int32_t> keys(static_cast<std::size_t>(draws));
-    keys.resize(row.call().services->draw(&row.call(), row.number(), 0, begin, end, keys.size(),
-                                          keys.data(), nullptr));
+    const std::vector<std::int32_t> keys = row.draw(0, begin, end, draws);
     const auto probability = static_cast<float>(draws) / static_cast<float>(candidates);
     row.add_keys(keys, std::vector<float>(keys.size(), probability));
   }

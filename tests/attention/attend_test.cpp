@@ -179,6 +179,24 @@ TEST(Attend, RowBlocksInTurnsAreRowBlocksAlone) {
   }
 }
 
+TEST(Attend, OutputsLargerThanTheCachesEqualTheOracleOnEveryTarget) {
+  const AttentionShape shape{.batch = 1,
+                             .query_heads = 8,
+                             .kv_heads = 8,
+                             .query_len = 2112,
+                             .key_len = 130,
+                             .head_dim = 64};
+  ASSERT_GE(shape.rows() * shape.head_dim * 4, std::int64_t{4} << 20);
+  const RandomProblem problem(shape, DType::kFloat32, false, 31);
+  const Mask mask = random_mask(problem.inputs.visibility, {1, 8}, {}, 32);
+  for_each_target([&](const char* target) {
+    const AttentionOutput output = attend_by(Kernel::kTiles, problem.inputs, mask, 2);
+    const WorstErrors errors = compare(problem.inputs, mask, output);
+    EXPECT_LE(errors.out, kTolerance) << target;
+    EXPECT_LE(errors.lse, kTolerance) << target;
+  });
+}
+
 TEST(Attend, EveryTargetEqualsTheOracle) {
   const AttentionShape shape{
       .batch = 1, .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 150, .head_dim = 20};

@@ -24,7 +24,9 @@ SharedTiles::SharedTiles(const AttentionInputs& inputs,
       plan_(plan),
       form_(form),
       shared_bytes_(std::min(kMostBytes, workers * kWorkerBytes)),
-      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys) {}
+      tiles_((inputs.shape.key_len + kPackedKeys - 1) / kPackedKeys) {
+  count_uses();
+}
 
 // A tile with all its keys, in order: its number, or -1.
 std::int64_t SharedTiles::whole_tile(const KeyBlock& block) const {
@@ -33,19 +35,41 @@ std::int64_t SharedTiles::whole_tile(const KeyBlock& block) const {
   return whole ? block.first_key / kPackedKeys : -1;
 }
 
+// A group whose tiles are read by too few row blocks to be shared takes no memory.
 Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   const auto& blocks = plan_.row_blocks;
   const auto group = [&](std::int64_t r) {
     return group_of(blocks[static_cast<std::size_t>(r)], inputs_.shape);
   };
-  const std::int64_t group_bytes = tiles_ * (form_.key_floats() + form_.value_floats()) *
-                                   static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t last = group(begin) + std::max<std::int64_t>(1, shared_bytes_ / group_bytes);
+  const std::int64_t tile_bytes =
+      (form_.key_floats() + form_.value_floats()) * static_cast<std::int64_t>(sizeof(float));
+  std::int64_t bytes = 0;
+  std::int64_t last = -1;  // the group that the chunk has come to
   Chunk chunk{begin, begin};
-  while (chunk.end < static_cast<std::int64_t>(blocks.size()) && group(chunk.end) < last) {
-    ++chunk.end;
+  for (; chunk.end < static_cast<std::int64_t>(blocks.size()); ++chunk.end) {
+    if (group(chunk.end) == last) continue;
+    last = group(chunk.end);
+    bytes += shared_in_group_[static_cast<std::size_t>(last)] * tile_bytes;
+    if (bytes > shared_bytes_ && chunk.end > begin) break;
   }
   return chunk;
+}
+
+// How many row blocks read each tile, and how many tiles of each group are to be shared.
+void SharedTiles::count_uses() {
+  const std::int64_t groups = inputs_.shape.batch * inputs_.shape.kv_heads;
+  uses_.assign(static_cast<std::size_t>(groups * tiles_), 0);
+  shared_in_group_.assign(static_cast<std::size_t>(groups), 0);
+  for (const RowBlock& rows : plan_.row_blocks) {
+    if (few_rows_serve(inputs_, rows)) continue;  // reads tiles where they lie
+    const std::int64_t group = group_of(rows, inputs_.shape);
+    for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
+      const std::int64_t tile = whole_tile(plan_.key_blocks[static_cast<std::size_t>(k)]);
+      if (tile < 0) continue;
+      std::int32_t& uses = uses_[static_cast<std::size_t>(group * tiles_ + tile)];
+      if (++uses == kSharedFrom) ++shared_in_group_[static_cast<std::size_t>(group)];
+    }
+  }
 }
 
 void SharedTiles::choose_slots(const Chunk& chunk) {
@@ -54,23 +78,14 @@ void SharedTiles::choose_slots(const Chunk& chunk) {
   first_group_ = group_of(blocks[static_cast<std::size_t>(chunk.begin)], inputs_.shape);
   const std::int64_t groups =
       group_of(blocks[static_cast<std::size_t>(chunk.end - 1)], inputs_.shape) - first_group_ + 1;
-  // First the uses of each tile, then its slot.
-  slots_.assign(static_cast<std::size_t>(groups * tiles_), 0);
-  for (std::int64_t r = chunk.begin; r < chunk.end; ++r) {
-    const RowBlock& rows = blocks[static_cast<std::size_t>(r)];
-    if (few_rows_serve(inputs_, rows)) continue;  // reads tiles where they lie
-    const std::int64_t base = (group_of(rows, inputs_.shape) - first_group_) * tiles_;
-    for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
-      const std::int64_t tile = whole_tile(plan_.key_blocks[static_cast<std::size_t>(k)]);
-      if (tile >= 0) ++slots_[static_cast<std::size_t>(base + tile)];
-    }
-  }
+  slots_.resize(static_cast<std::size_t>(groups * tiles_));
+  const std::int32_t* uses = uses_.data() + first_group_ * tiles_;
   const std::int64_t limit =
       std::max<std::int64_t>(1, kMostBytes / ((form_.key_floats() + form_.value_floats()) *
                                               static_cast<std::int64_t>(sizeof(float))));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const auto slot = static_cast<std::int64_t>(sources_.size());
-    const bool keep = slots_[i] >= kSharedFrom && slot < limit;
+    const bool keep = uses[i] >= kSharedFrom && slot < limit;
     slots_[i] = keep ? static_cast<std::int32_t>(slot) : -1;
     if (!keep) continue;
     const std::int64_t group = first_group_ + static_cast<std::int64_t>(i) / tiles_;

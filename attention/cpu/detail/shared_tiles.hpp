@@ -63,6 +63,8 @@ class SharedTiles {
     const float* keys = nullptr;
     const float* values = nullptr;
   };
+  const TileForm& form() const noexcept { return form_; }
+  std::int64_t tiles() const noexcept { return tiles_; }  // of a kv head
   // What is shared of a key block; keys = nullptr: nothing.
   Tile find(const RowBlock& rows, const KeyBlock& block) const;
 
@@ -74,6 +76,7 @@ class SharedTiles {
   };
 
   std::int64_t whole_tile(const KeyBlock& block) const;
+  void count_uses();
   void choose_slots(const Chunk& chunk);
   void fill_slot(std::int64_t slot);
 
@@ -81,7 +84,9 @@ class SharedTiles {
   const Plan& plan_;
   const TileForm& form_;
   std::int64_t shared_bytes_ = 0;
-  std::int64_t tiles_ = 0;  // of a kv head
+  std::int64_t tiles_ = 0;                     // of a kv head
+  std::vector<std::int32_t> uses_;             // [group][tile]: row blocks that read it
+  std::vector<std::int64_t> shared_in_group_;  // tiles of a group that are shared
   std::int64_t first_group_ = 0;
   std::vector<Source> sources_;      // by slot
   std::vector<std::int32_t> slots_;  // [group within the chunk][tile]: slot, or -1

@@ -109,6 +109,13 @@ void scale_all(DType dtype, const void* source, std::int64_t count, float factor
   for (; i < count; ++i) target[i] = values[i] * factor;
 }
 
+void scale_past_caches(const float* source, std::int64_t count, float factor, float* target) {
+  const FloatTag d;
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    hn::Stream(hn::Mul(hn::LoadU(d, source + i), hn::Set(d, factor)), d, target + i);
+  }
+}
+
 int lanes_of_target() { return kLanes; }
 std::int64_t this_target() { return HWY_TARGET; }
 
@@ -123,6 +130,7 @@ HWY_EXPORT(step_rows);
 HWY_EXPORT(accumulate);
 HWY_EXPORT(pad);
 HWY_EXPORT(scale_all);
+HWY_EXPORT(scale_past_caches);
 HWY_EXPORT(lanes_of_target);
 HWY_EXPORT(this_target);
 
@@ -146,6 +154,10 @@ void accumulate_values(const float* weights,
                        const float* scale,
                        float* out) {
   HWY_DYNAMIC_DISPATCH(accumulate)(weights, rows, count, values, dim, scale, out);
+}
+
+void scale_past_caches(const float* source, std::int64_t count, float factor, float* target) {
+  HWY_DYNAMIC_DISPATCH(scale_past_caches)(source, count, factor, target);
 }
 
 int value_lanes() { return HWY_DYNAMIC_DISPATCH(lanes_of_target)(); }

@@ -66,6 +66,10 @@ void widen_padded(
 // target = factor * source, widened to float32.
 void widen_scaled(DType dtype, const void* source, std::int64_t count, float factor, float* target);
 
+// target = factor * source, written around the caches; count is a multiple of value_lanes(), and
+// target is aligned to as many floats.
+void scale_past_caches(const float* source, std::int64_t count, float factor, float* target);
+
 // Highway's name of the target in use.
 std::string target_name();
 
