@@ -212,10 +212,9 @@ class WarpgroupTilesKernel {
       lane_.template wait_products<0>();
       lane_.settle(scores);
       weigh(scores, factors);
+      lane_.wait(filled(kValues, next_.stage), next_.parity);
       held = take(scores, factors);
       found = find(held.number + kStages);
-      // Waited for first of all: they were to come before the keys of next_.
-      lane_.wait(filled(kValues, held.stage), held.parity);
       while (found == Found::kTile) {
         lane_.fence_products();
         multiply_keys(scores);
@@ -223,13 +222,16 @@ class WarpgroupTilesKernel {
         lane_.template wait_products<1>();
         lane_.settle(scores);
         weigh(scores, factors);
+        lane_.settle(scores);
+        // Rationale: here, since the compiler moves no part of the softmax past a loop; past the
+        // wait for products it does, and they would be waited for without it.
+        lane_.wait(filled(kValues, next_.stage), next_.parity);
         lane_.template wait_products<0>();
         lane_.settle(out_);
         lane_.settle(weights_);
         release(held.stage);
         held = take(scores, factors);
         found = find(held.number + kStages);
-        lane_.wait(filled(kValues, held.stage), held.parity);
       }
       lane_.fence_products();
       multiply_values(held);
@@ -315,8 +317,8 @@ class WarpgroupTilesKernel {
   }
 
   MASKERADE_DEVICE void weigh(float (&scores)[kTileKeys / 8][4], float (&factors)[2]) {
-    rows_.with_weigh(lane_, entry_, arguments_.attend.scale_log2,
-                     [&](const auto& weigh) { softmax_.step(lane_, scores, factors, weigh); });
+    rows_.weigh(lane_, entry_, arguments_.attend.scale_log2, scores);
+    softmax_.step(lane_, scores, factors);
   }
   // The weights of next_ are those to be multiplied next; gives its place.
   MASKERADE_DEVICE Place take(const float (&scores)[kTileKeys / 8][4], const float (&factors)[2]) {
