@@ -113,6 +113,9 @@ class WarpgroupTilesKernel {
   static constexpr int kBiasesAt =
       (kTilesAt + kStages * static_cast<int>(sizeof(Tile)) + 15) / 16 * 16;
   static constexpr int kNoLimit = 0x7FFFFFFF;
+  static constexpr int kMostHopperSharedBytes = 227 * 1024;
+  static_assert(kAlignment + kBiasesAt + kProductWarps * TileRows<Lane>::kBiasBytes <=
+                kMostHopperSharedBytes);
 
   MASKERADE_DEVICE std::byte* stage_of(Part part, int stage) const {
     return shared_ + (2 * stage + part) * kTileBytes;
@@ -286,17 +289,18 @@ class WarpgroupTilesKernel {
     }
   }
 
-  // A right operand in shared memory with the 128-byte swizzle; PTX ISA, matrix descriptors. The
-  // distance of eight rows of a box is 1024 bytes; that of boxes matters where N goes across them.
-  MASKERADE_DEVICE std::uint64_t operand(const std::byte* first) const {
+  // A right operand in shared memory with the 128-byte swizzle; PTX ISA, matrix descriptors: eight
+  // rows of a box are 1024 bytes. box_bytes: from one box to the next, where N goes across them; 16
+  // where it is not used.
+  MASKERADE_DEVICE std::uint64_t operand(const std::byte* first, int box_bytes) const {
     constexpr std::uint64_t kSwizzle128 = 1;
     return (lane_.shared_address(first) & 0x3FFFF) >> 4 |
-           std::uint64_t{TensorTiles::kBoxBytes >> 4} << 16 | std::uint64_t{1024 >> 4} << 32 |
+           static_cast<std::uint64_t>(box_bytes >> 4) << 16 | std::uint64_t{1024 >> 4} << 32 |
            kSwizzle128 << 62;
   }
   // One group: scores = queries * keys of next_, 16 components at a time.
   MASKERADE_DEVICE void multiply_keys(float (&scores)[kTileKeys / 8][4]) {
-    const std::uint64_t keys = operand(stage_of(kKeys, next_.stage));
+    const std::uint64_t keys = operand(stage_of(kKeys, next_.stage), 16);
     MASKERADE_UNROLL
     for (int s = 0; s < kSteps; ++s) {
       const int offset = s / 4 * TensorTiles::kBoxBytes + s % 4 * 32;
@@ -306,7 +310,7 @@ class WarpgroupTilesKernel {
   }
   // One group: out_ += weights_ * values, 16 keys at a time.
   MASKERADE_DEVICE void multiply_values(const Place& of) {
-    const std::uint64_t values = operand(stage_of(kValues, of.stage));
+    const std::uint64_t values = operand(stage_of(kValues, of.stage), TensorTiles::kBoxBytes);
     MASKERADE_UNROLL
     for (int s = 0; s < kTileKeys / 16; ++s) {
       constexpr int kStepBytes = 16 * TensorTiles::kBoxDim * 2;
