@@ -25,6 +25,8 @@ Written to OUT:
         layers.N.v [1, kv_heads, tokens, head_dim]
         query_positions [queries], int64: the last 64 positions and others drawn without replacement
 
+transformers loads OUT as a Llama; `dump_qkv.py OUT TEXT FILE --bytes` dumps other texts.
+
 Exit codes: 0 written or checked, 1 a check does not hold, 2 wrong usage or input.
 """
 
