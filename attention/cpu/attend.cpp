@@ -21,6 +21,7 @@
 #include "attention/cpu/detail/shared_tiles.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
 #include "attention/cpu/detail/task_list.hpp"
+#include "attention/cpu/detail/weigh_samples.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
 #include "hwy/cache_control.h"
@@ -33,6 +34,7 @@ using detail::Floats;
 using detail::FloatTiles;
 using detail::kScoreStride;
 using detail::kStepBlocks;
+using detail::MatrixStep;
 using detail::MatrixTiles;
 using detail::MatrixUnit;
 using detail::Task;
@@ -54,8 +56,6 @@ constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
 // Rows that are multiplied between two fetches of memory that is read later: as many as the
 // arithmetic takes at a time.
 constexpr int kPieceRows = 6;
-// What a matrix unit does with a step in as many calls is fetched between them.
-constexpr std::int64_t kMatrixPieces = 3;
 
 // From this many bytes on results are written around the caches, which would read each line first
 // and not keep it until it is used.
@@ -68,12 +68,16 @@ struct StepSize {
   int rows = 0;
   std::int64_t blocks = 0;
 };
-// With a matrix unit, rows enough to multiply two row tiles at once, and blocks enough that loading
-// and storing the sums counts little.
-constexpr StepSize kMatrixStep{detail::kMatrixRows, 2};
 StepSize step_size(std::int64_t head_dim) {
   return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
 }
+
+// The key blocks that are made ready at once for a matrix unit: several steps, of which one's
+// products and the next one's weights are made at the same time.
+constexpr std::int64_t kMatrixReady = 8;
+constexpr std::int64_t kMostReady = std::max<std::int64_t>(kMatrixReady, kStepBlocks);
+constexpr std::size_t kMostMatrixSteps =
+    kMatrixReady / detail::kMatrixBlocks * (kMaxRows / detail::kMatrixRows);
 
 // A task under way.
 struct Run {
@@ -91,23 +95,20 @@ struct Run {
 };
 
 struct Scratch {
-  Scratch(std::int64_t key_floats,
+  Scratch(std::int64_t blocks,
+          std::int64_t key_floats,
           std::int64_t value_floats,
-          std::int64_t weight_floats,
           std::int64_t tiles)
-      : keys(aligned_floats(static_cast<std::size_t>(kStepBlocks * key_floats))),
+      : keys(aligned_floats(static_cast<std::size_t>(blocks * key_floats))),
         scores(aligned_floats(static_cast<std::size_t>(kMaxRows * kScoreStride))),
-        weights(aligned_floats(static_cast<std::size_t>(weight_floats))),
-        values(aligned_floats(static_cast<std::size_t>(kStepBlocks * value_floats))),
-        ahead(tiles) {
-    std::fill_n(weights.get(), weight_floats, 0.0F);
-  }
+        values(aligned_floats(static_cast<std::size_t>(blocks * value_floats))),
+        ahead(tiles) {}
 
-  Floats keys;     // [kStepBlocks] tiles
-  Floats scores;   // [kMaxRows][kScoreStride]
-  Floats weights;  // of a step, as the matrix unit has them
-  Floats values;   // [kStepBlocks] tiles
+  Floats keys;    // tiles
+  Floats scores;  // [kMaxRows][kScoreStride]
+  Floats values;  // tiles
   std::vector<Run> runs;
+  std::unique_ptr<detail::MatrixScratch> matrix;
   Floats queries;            // [kMaxRows][head_dim]; see Attention::step_by_vectors()
   detail::FetchAhead ahead;  // what the step after the next one reads
 };
@@ -170,7 +171,8 @@ class Attention {
         matrix_(unit_ == MatrixUnit::kNone ? nullptr
                                            : std::make_unique<MatrixTiles>(inputs, unit_)),
         value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
-        step_(matrix_ ? kMatrixStep : step_size(inputs.shape.head_dim)),
+        step_(step_size(inputs.shape.head_dim)),
+        ready_blocks_(matrix_ ? kMatrixReady : step_.blocks),
         floats_(inputs, value_dim_),
         writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
                               inputs.shape.head_dim % detail::value_lanes() == 0),
@@ -195,10 +197,10 @@ class Attention {
   std::unique_ptr<Scratch> make_scratch() const {
     const std::int64_t query_floats =
         matrix_ ? matrix_->query_floats() : kMaxRows * inputs_.shape.head_dim;
-    auto scratch =
-        std::make_unique<Scratch>(std::max(form().key_floats(), floats_.key_floats()),
-                                  std::max(form().value_floats(), floats_.value_floats()),
-                                  matrix_ ? MatrixTiles::weight_floats() : 0, shared_.tiles());
+    auto scratch = std::make_unique<Scratch>(
+        ready_blocks_, std::max(form().key_floats(), floats_.key_floats()),
+        std::max(form().value_floats(), floats_.value_floats()), shared_.tiles());
+    if (matrix_) scratch->matrix = std::make_unique<detail::MatrixScratch>();
     for (int i = 0; i < detail::kGangTasks; ++i) {
       scratch->runs.emplace_back(query_floats, value_dim_);
     }
@@ -352,7 +354,7 @@ class Attention {
                   std::span<const Task> after,
                   detail::FetchAhead& ahead) const {
     const Run& run = runs[i];
-    const std::int64_t next = std::min(run.next + step_.blocks, run.task->blocks_end);
+    const std::int64_t next = std::min(run.next + ready_blocks_, run.task->blocks_end);
     ahead.clear();
     if (next < run.task->blocks_end) {
       note_blocks(*run.task, next, ahead);
@@ -370,8 +372,13 @@ class Attention {
       }
     }
     const std::int64_t rows = row_block(run.task->row_block).rows();
-    ahead.deal(matrix_ ? kMatrixPieces * ((rows + step_.rows - 1) / step_.rows)
-                       : 2 * (next - run.next) * ((rows + kPieceRows - 1) / kPieceRows));
+    const std::int64_t blocks = next - run.next;
+    ahead.deal(matrix_ ? whole(rows, detail::kMatrixRows) * whole(blocks, detail::kMatrixBlocks)
+                       : 2 * blocks * whole(rows, kPieceRows));
+  }
+
+  static std::int64_t whole(std::int64_t count, std::int64_t size) {
+    return (count + size - 1) / size;
   }
 
   // Those of a step of the task.
@@ -379,7 +386,7 @@ class Attention {
     const RowBlock& rows = row_block(task.row_block);
     if (detail::few_rows_serve(inputs_, rows)) return;  // fetches for itself
     ahead.add_blocks(inputs_, plan_, shared_, rows, begin,
-                     std::min(begin + step_.blocks, task.blocks_end));
+                     std::min(begin + ready_blocks_, task.blocks_end));
   }
 
   // Few rows are attended to at once.
@@ -411,12 +418,12 @@ class Attention {
     return plan_.key_blocks[static_cast<std::size_t>(run.next)].first_key;
   }
 
-  // The next step.
+  // The next blocks.
   void advance(Run& run, Scratch& scratch) const {
     const RowBlock& rows = row_block(run.task->row_block);
     const auto count = static_cast<int>(rows.rows());
-    const std::int64_t size = std::min(step_.blocks, run.task->blocks_end - run.next);
-    StepBlock blocks[kStepBlocks];
+    const std::int64_t size = std::min(ready_blocks_, run.task->blocks_end - run.next);
+    StepBlock blocks[kMostReady];
     const auto make_all = [&](const TileForm& wanted) {
       for (std::int64_t b = 0; b < size; ++b) {
         const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
@@ -436,17 +443,19 @@ class Attention {
       load_queries(rows, scratch.queries.get());
       queries = scratch.queries.get();
     }
-    for (int r = 0; r < count; r += step_.rows) {
-      const int here = std::min(step_.rows, count - r);
-      const TouchedBlocks touched(all, r, here);
-      if (touched.count == 0) continue;
-      if (by_matrix) {
-        step_by_matrix(touched, r, here, run, scratch);
-      } else {
-        step_by_vectors(rows, queries, touched, r, here, run, scratch);
+    run.next += size;
+    if (by_matrix) return steps_by_matrix(all, run, scratch);
+    for (std::int64_t first = 0; first < size; first += step_.blocks) {
+      const std::span<const StepBlock> here =
+          all.subspan(static_cast<std::size_t>(first),
+                      static_cast<std::size_t>(std::min(step_.blocks, size - first)));
+      for (int r = 0; r < count; r += step_.rows) {
+        const int row_count = std::min(step_.rows, count - r);
+        const TouchedBlocks touched(here, r, row_count);
+        if (touched.count == 0) continue;
+        step_by_vectors(rows, queries, touched, r, row_count, run, scratch);
       }
     }
-    run.next += size;
   }
 
   static bool fit_the_matrix(const float* queries, std::span<const StepBlock> blocks) {
@@ -456,33 +465,45 @@ class Attention {
            });
   }
 
-  // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  void step_by_matrix(
-      const TouchedBlocks& touched, int row, int rows, Run& run, Scratch& scratch) const {
+  // The steps of a run's rows over some blocks.
+  void steps_by_matrix(std::span<const StepBlock> blocks, Run& run, Scratch& scratch) const {
     const auto block_rows = static_cast<int>(row_block(run.task->row_block).rows());
-    const auto count = static_cast<std::size_t>(touched.count);
-    const float* keys[kStepBlocks];
-    const float* values[kStepBlocks];
-    for (std::size_t b = 0; b < count; ++b) {
-      keys[b] = touched.blocks[b]->keys;
-      values[b] = touched.blocks[b]->values;
+    MatrixStep steps[kMostMatrixSteps];
+    const KeyBlock* key_blocks[kMostMatrixSteps][detail::kMatrixBlocks];
+    std::size_t count = 0;
+    while (!blocks.empty()) {
+      const auto here = blocks.first(std::min<std::size_t>(detail::kMatrixBlocks, blocks.size()));
+      blocks = blocks.subspan(here.size());
+      for (int r = 0; r < block_rows; r += detail::kMatrixRows) {
+        MatrixStep& step = steps[count];
+        step.row = r;
+        step.rows = std::min(detail::kMatrixRows, block_rows - r);
+        const TouchedBlocks touched(here, r, step.rows);
+        if (touched.count == 0) continue;
+        step.blocks = touched.count;
+        for (int b = 0; b < touched.count; ++b) {
+          step.keys[b] = MatrixTiles::tiles_of(touched.blocks[b]->keys);
+          step.values[b] = MatrixTiles::tiles_of(touched.blocks[b]->values);
+          step.words[b] = touched.words[b];
+          step.tails[b] = touched.tails[b];
+          key_blocks[count][b] = touched.blocks[b]->block;
+        }
+        ++count;
+      }
     }
-    float* scores = scratch.scores.get();
-    scratch.ahead.fetch_piece();
-    matrix_->score(run.queries.get(), block_rows, row, rows, {keys, count}, scores);
-    for (int b = 0; b < touched.count; ++b) {
-      weigh_samples(*touched.blocks[b]->block, row, rows, matrix_->unit(),
-                    scores + b * kPackedKeys);
-    }
-    scratch.ahead.fetch_piece();
-    detail::softmax_step_in_pieces(scores, matrix_->unit(), row, rows, touched.count, touched.words,
-                                   touched.tails, run.state, scratch.weights.get());
-    scratch.ahead.fetch_piece();
-    matrix_->add(scratch.weights.get(), rows, {values, count}, run.state.scale + row,
-                 run.out.get() + row * value_dim_);
+    const auto weigh = [&](std::size_t s, float* scores) {
+      scratch.ahead.fetch_piece();
+      for (int b = 0; b < steps[s].blocks; ++b) {
+        detail::weigh_samples(plan_, *key_blocks[s][b], steps[s].row, steps[s].rows,
+                              matrix_->unit(), scores + b * kPackedKeys);
+      }
+    };
+    matrix_->run(run.queries.get(), {steps, count}, weigh, run.state, run.out.get(),
+                 *scratch.matrix);
   }
 
-  // The same; queries: [rows of the row block][head_dim] scaled.
+  // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
+  // queries: [rows of the row block][head_dim] scaled.
   void step_by_vectors(const RowBlock& row_block,
                        const float* queries,
                        const TouchedBlocks& touched,
@@ -500,7 +521,7 @@ class Attention {
         score_tile(queries + (row + r) * dim, dim, piece, block.keys, dim, tile + r * kScoreStride,
                    kScoreStride);
       });
-      weigh_samples(*block.block, row, rows, 1.0F, tile);
+      detail::weigh_samples(plan_, *block.block, row, rows, 1.0F, tile);
       values[b] = block.values == nullptr ? values_in_place(row_block, *block.block)
                                           : ValueRows{block.values, value_dim_, nullptr};
     }
@@ -531,16 +552,6 @@ class Attention {
     for (int r = 0; r < rows; r += kPieceRows) {
       ahead.fetch_piece();
       body(r, std::min(kPieceRows, rows - r));
-    }
-  }
-
-  // The logit of a score is unit * score, in units of log 2.
-  void weigh_samples(const KeyBlock& block, int row, int rows, float unit, float* scores) const {
-    for (std::int64_t s = block.samples_begin; s < block.samples_end; ++s) {
-      const PlannedSample& sample = plan_.samples[static_cast<std::size_t>(s)];
-      if (sample.row < row || sample.row >= row + rows) continue;
-      scores[(sample.row - row) * kScoreStride + sample.column] -=
-          static_cast<float>(sample.log_probability * std::numbers::log2e / unit);
     }
   }
 
@@ -584,12 +595,29 @@ class Attention {
   std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
   std::int64_t value_dim_;                     // of a row of sums
   StepSize step_;
+  std::int64_t ready_blocks_;  // at once
   FloatTiles floats_;
   bool writes_around_caches_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
   detail::PartResults parts_;
 };
+
+// Row blocks that must read a tile of float32, on average, for a matrix unit to pay: each number
+// becomes three operands, and making them takes longer than a few uses save. (Random tiles of 4,096
+// keys, head_dim 64: of 3, 6, 16 and 64 row blocks each the unit takes 1.14, 1.04, .90 and .78
+// times as long as vectors.)
+constexpr std::int64_t kMatrixFrom = 8;
+
+bool matrix_pays(const AttentionInputs& inputs, const Plan& plan) {
+  if (inputs.k.dtype != DType::kFloat32) return true;
+  const AttentionShape& shape = inputs.shape;
+  const std::int64_t tiles =
+      shape.batch * shape.kv_heads * ((shape.key_len + kPackedKeys - 1) / kPackedKeys);
+  std::int64_t uses = 0;
+  for (const RowBlock& rows : plan.row_blocks) uses += rows.blocks_end - rows.blocks_begin;
+  return uses >= kMatrixFrom * tiles;
+}
 
 }  // namespace
 
@@ -611,7 +639,9 @@ void attend(const AttentionInputs& inputs,
             const Plan& plan,
             const Threads& threads,
             AttentionOutput& output) {
-  detail::attend_with(detail::matrix_unit_in_use(), inputs, plan, threads, output);
+  const MatrixUnit unit = detail::matrix_unit_in_use();
+  const bool uses_unit = unit != MatrixUnit::kNone && matrix_pays(inputs, plan);
+  detail::attend_with(uses_unit ? unit : MatrixUnit::kNone, inputs, plan, threads, output);
 }
 
 }  // namespace maskerade

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -78,12 +79,28 @@ void note_idle_pipelines(const Experiment& experiment) {
   }
 }
 
+// Says which overrides hold for no workload. One of the file stands in every pipeline.
+void note_idle_overrides(const Experiment& experiment) {
+  std::map<std::string, std::pair<const RouteRule*, bool>> rules;  // by place: whether it may hold
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const WorkloadSpec& workload : experiment.workloads) {
+      if (!runs_on(pipeline, workload)) continue;
+      for (const RouteRule& rule : pipeline.overrides) {
+        auto& [first, holds] = rules[rule.position.to_string()];
+        first = &rule;
+        holds = holds || may_hold(rule, workload);
+      }
+    }
+  }
+  for (const auto& [place, rule] : rules) {
+    if (rule.second) continue;  // as every rule without layers
+    print_note(fmt::format("{}: the override of layers {} holds for no workload: it is not used",
+                           place, fmt::join(*rule.first->layers, ", ")));
+  }
+}
+
 // Loads every workload, then lists the cells.
 int print_cells(const Experiment& experiment, const RunOptions& options) {
-  std::vector<bool> is_seeded;
-  for (const PipelineSpec& spec : experiment.pipelines) {
-    is_seeded.push_back(depends_on_seed(spec));
-  }
   std::optional<std::size_t> workload;
   Workload loaded;
   const std::vector<Job> jobs = make_jobs(experiment);
@@ -101,7 +118,9 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
     const CellResult described = describe_job(experiment, job, options);
     fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,
                described.device, described.kernel,
-               is_seeded[job.cell.pipeline] && described.mask_seed
+               depends_on_seed(experiment.pipelines[job.cell.pipeline],
+                               experiment.workloads[job.cell.workload]) &&
+                       described.mask_seed
                    ? fmt::format(" seed {}", *described.mask_seed)
                    : "");
   }
@@ -229,6 +248,7 @@ int run(const RunArguments& arguments) {
       read_experiment(arguments.file, overrides_of(arguments.settings), catalog, find_presets());
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
+  note_idle_overrides(experiment);
   if (arguments.dry_run) return print_cells(experiment, options);
   return run_cells(experiment, options, arguments.outputs, !arguments.no_peaks);
 }

@@ -135,8 +135,11 @@ struct PipelineSpec {
 // every pipeline: its cells all say why it cannot be loaded.
 bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept;
 
-// Whether any masker of a pipeline, or of an override, draws random numbers.
-bool depends_on_seed(const PipelineSpec& pipeline);
+// Whether an override holds for a workload, or may: a file may state its layer when it is read.
+bool may_hold(const RouteRule& rule, const WorkloadSpec& workload);
+
+// Whether any masker of a pipeline, or of an override that may hold, draws random numbers.
+bool depends_on_seed(const PipelineSpec& pipeline, const WorkloadSpec& workload);
 
 // How a cell is checked and measured.
 struct CheckSpec {

@@ -15,27 +15,27 @@ bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcep
   return !pipeline.only || !workload.kind || *pipeline.only == *workload.kind;
 }
 
-bool depends_on_seed(const PipelineSpec& pipeline) {
+bool depends_on_seed(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
   return Pipeline(pipeline.maskers).depends_on_seed() ||
-         std::any_of(
-             pipeline.overrides.begin(), pipeline.overrides.end(),
-             [](const RouteRule& rule) { return Pipeline(rule.maskers).depends_on_seed(); });
+         std::any_of(pipeline.overrides.begin(), pipeline.overrides.end(),
+                     [&](const RouteRule& rule) {
+                       return may_hold(rule, workload) && Pipeline(rule.maskers).depends_on_seed();
+                     });
 }
 
 std::vector<Cell> make_grid(const Experiment& experiment) {
-  std::vector<std::size_t> seeds_of;  // each pipeline
-  for (const PipelineSpec& pipeline : experiment.pipelines) {
-    const std::size_t seeds = experiment.mask_seeds.size();
-    seeds_of.push_back(depends_on_seed(pipeline) ? seeds : std::min<std::size_t>(1, seeds));
-  }
   std::vector<Cell> cells;
   for (std::size_t workload = 0; workload < experiment.workloads.size(); ++workload) {
     for (std::size_t check = 0; check < experiment.checks.size(); ++check) {
       for (std::size_t pipeline = 0; pipeline < experiment.pipelines.size(); ++pipeline) {
-        if (!runs_on(experiment.pipelines[pipeline], experiment.workloads[workload])) continue;
+        const PipelineSpec& spec = experiment.pipelines[pipeline];
+        if (!runs_on(spec, experiment.workloads[workload])) continue;
+        const std::size_t seeds = depends_on_seed(spec, experiment.workloads[workload])
+                                      ? experiment.mask_seeds.size()
+                                      : std::min<std::size_t>(1, experiment.mask_seeds.size());
         for (const std::string& device : experiment.devices) {
           for (const std::optional<Kernel>& kernel : experiment.kernels) {
-            for (std::size_t seed = 0; seed < seeds_of[pipeline]; ++seed) {
+            for (std::size_t seed = 0; seed < seeds; ++seed) {
               if (cells.size() == kMaxCells) {
                 throw ConfigError({experiment.file.string(), 0, 0},
                                   fmt::format("the experiment has more than {} cells; sweep less, "

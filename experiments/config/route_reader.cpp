@@ -46,6 +46,11 @@ bool RouteRule::is_for_layer(std::optional<std::int64_t> layer) const {
   return !layers || (layer && std::find(layers->begin(), layers->end(), *layer) != layers->end());
 }
 
+bool may_hold(const RouteRule& rule, const WorkloadSpec& workload) {
+  const std::optional<std::int64_t> layer = stated_layer(workload.source);
+  return rule.is_for_layer(layer) || (!layer && !is_generated(workload.source));
+}
+
 std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& named) {
   if (!list.is_list()) {
     throw ConfigError(list.position,

@@ -40,7 +40,7 @@ class FetchAhead {
 
  private:
   static constexpr std::int64_t kLineBytes = 64;
-  static constexpr std::size_t kMostRanges = 16;
+  static constexpr std::size_t kMostRanges = 32;
 
   // Rows stride_bytes apart.
   struct Range {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attention/cpu/detail/few_rows_kernel.hpp"
+#include "attention/cpu/detail/weigh_samples.hpp"
 
 namespace maskerade::detail {
 namespace {
@@ -47,11 +48,7 @@ void weigh(const Plan& plan, const Step& step, int rows, float* scores, SoftmaxS
   std::uint64_t tails[kStepBlocks];
   for (int b = 0; b < step.blocks; ++b) {
     const KeyBlock& block = plan.key_blocks[static_cast<std::size_t>(step.begin + b)];
-    for (std::int64_t s = block.samples_begin; s < block.samples_end; ++s) {
-      const PlannedSample& sample = plan.samples[static_cast<std::size_t>(s)];
-      scores[sample.row * kScoreStride + b * kBlockKeys + sample.column] -=
-          static_cast<float>(sample.log_probability * std::numbers::log2e);
-    }
+    weigh_samples(plan, block, 0, rows, 1.0F, scores + b * kBlockKeys);
     words[b] = block.bits_offset < 0
                    ? nullptr
                    : plan.bits.data() + static_cast<std::size_t>(block.bits_offset);

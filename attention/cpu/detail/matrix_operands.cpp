@@ -90,17 +90,18 @@ bool queries(
   const std::int64_t padded = detail::padded_dim(dim);
   const std::int64_t depth_tiles = padded / detail::kTileDepth;
   const std::int64_t row_tiles = (count + detail::kTileRows - 1) / detail::kTileRows;
-  const std::int64_t piece_floats = row_tiles * depth_tiles * detail::kTileFloats;
-  std::fill_n(target, pieces * piece_floats, 0.0F);
+  std::fill_n(target, row_tiles * depth_tiles * pieces * detail::kTileFloats, 0.0F);
   bool fits = true;
   for (int r = 0; r < count; ++r) {
     fits &= widen_row(dtype, rows[r], dim, padded, row);
     for (std::int64_t depth = 0; depth < depth_tiles; ++depth) {
-      float* to = target + (r / detail::kTileRows * depth_tiles + depth) * detail::kTileFloats +
+      float* to = target +
+                  (r / detail::kTileRows * depth_tiles + depth) * pieces * detail::kTileFloats +
                   r % detail::kTileRows * kHalf;
       const float* from = row + depth * detail::kTileDepth;
       split_pairs(from, from + kHalf, pieces, [&](int piece, std::int64_t i, auto pairs) HWY_ATTR {
-        hn::Store(pairs, bits, reinterpret_cast<std::uint32_t*>(to + piece * piece_floats + i));
+        hn::Store(pairs, bits,
+                  reinterpret_cast<std::uint32_t*>(to + piece * detail::kTileFloats + i));
       });
     }
   }
@@ -144,8 +145,9 @@ bool keys(
           FloatVector columns[4];
           load_columns(lanes, pair, columns);
           float* tile =
-              target + ((piece * depth_tiles + pair / detail::kTilePairs) * 4 + first / kGroup) *
-                           detail::kTileFloats;
+              target +
+              ((first / kGroup * depth_tiles + pair / detail::kTilePairs) * pieces + piece) *
+                  detail::kTileFloats;
           float* to = tile + pair % detail::kTilePairs * kGroup + j;
           for (int i = 0; i < 4; ++i) hn::Store(columns[i], d, to + i * kGroup);
         }
@@ -162,7 +164,6 @@ bool values(
   HWY_ALIGN float second[kMostDim];
   const std::int64_t padded = detail::padded_dim(dim);
   const std::int64_t column_tiles = padded / detail::kTileColumns;
-  const std::int64_t piece_floats = 2 * column_tiles * detail::kTileFloats;
   bool fits = true;
   for (int pair = 0; pair < 2 * detail::kTilePairs; ++pair) {
     const int depth = pair / static_cast<int>(detail::kTilePairs);
@@ -177,13 +178,13 @@ bool values(
     } else {
       std::fill_n(second, padded, 0.0F);
     }
-    float* to = target + depth * column_tiles * detail::kTileFloats +
+    float* to = target + depth * pieces * detail::kTileFloats +
                 pair % detail::kTilePairs * detail::kTileColumns;
     for (std::int64_t column = 0; column < column_tiles; ++column) {
       const std::int64_t from = column * detail::kTileColumns;
       split_pairs(first + from, second + from, pieces,
                   [&](int piece, std::int64_t i, auto pairs) HWY_ATTR {
-                    float* at = to + piece * piece_floats + column * detail::kTileFloats + i;
+                    float* at = to + (column * 2 * pieces + piece) * detail::kTileFloats + i;
                     hn::Store(pairs, bits, reinterpret_cast<std::uint32_t*>(at));
                   });
     }
@@ -205,14 +206,14 @@ weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* 
       auto b = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + kHalf + i), units, bases));
       sum = hn::Add(sum, hn::Add(a, b));
       for (int piece = 0; piece < detail::kMostPieces; ++piece) {
-        float* to = weights + piece * detail::kWeightPieceFloats + i;
+        float* to = weights + piece * detail::kTileFloats + i;
         hn::Store(pair_up(a, b), bits, reinterpret_cast<std::uint32_t*>(to));
         a = hn::Sub(a, hn::BitCast(d, hn::And(hn::BitCast(bits, a), piece_bits())));
         b = hn::Sub(b, hn::BitCast(d, hn::And(hn::BitCast(bits, b), piece_bits())));
       }
     }
     scores += detail::kTileDepth;
-    weights += detail::kTileFloats;
+    weights += detail::kMostPieces * detail::kTileFloats;
   }
   return sum;
 }
@@ -225,11 +226,13 @@ void step_in_pieces(float* scores,
                     const std::uint64_t* const* words,
                     const std::uint64_t* tails,
                     detail::SoftmaxState& state,
-                    float* weights) {
+                    float* weights,
+                    detail::Meanwhile& meanwhile) {
   const auto weigh = [&](const float* row_scores, int row, float base) HWY_ATTR {
-    const std::int64_t tile = row / detail::kTileRows * detail::kStepKeyTiles;
+    meanwhile.advance();
     return weigh_in_pieces(row_scores, unit, base, blocks,
-                           weights + tile * detail::kTileFloats + row % detail::kTileRows * kHalf);
+                           weights + row / detail::kTileRows * detail::kWeightRowTileFloats +
+                               row % detail::kTileRows * kHalf);
   };
   weigh_rows(scores, unit, first_row, rows, blocks, words, tails, weigh, state);
 }
@@ -284,9 +287,10 @@ void softmax_step_in_pieces(float* scores,
                             const std::uint64_t* const* words,
                             const std::uint64_t* tails,
                             SoftmaxState& state,
-                            float* weights) {
+                            float* weights,
+                            Meanwhile& meanwhile) {
   HWY_DYNAMIC_DISPATCH(step_in_pieces)
-  (scores, unit, first_row, rows, blocks, words, tails, state, weights);
+  (scores, unit, first_row, rows, blocks, words, tails, state, weights, meanwhile);
 }
 
 }  // namespace detail

@@ -15,7 +15,8 @@ namespace maskerade::detail {
 //
 // Within a tile's depth of 32 the elements are in the order 0, 16, 1, 17, ... 15, 31 (the same for
 // left and right operands): so pairs of pieces are made without moving lanes. What a tile does not
-// fill is 0.
+// fill is 0. Tiles lie in the order in which they are multiplied, so that the processor fetches
+// them ahead.
 inline constexpr int kMostPieces = 3;
 int pieces_of(DType dtype);
 
@@ -28,30 +29,41 @@ inline std::int64_t padded_dim(std::int64_t head_dim) {
 // number is too large or too small for all its pieces to be normal numbers (or NaN), and products
 // of the operand are not to be used.
 
-// Left tiles [pieces][row tile][depth tile] of at most 64 rows. Row tiles without a row are left
+// Left tiles [row tile][depth tile][piece] of at most 64 rows. Row tiles without a row are left
 // out.
 bool make_queries(DType dtype,
                   std::span<const void* const> rows,
                   std::int64_t head_dim,
                   float* target);
-// Right tiles [pieces][depth tile][4 column tiles] of at most 64 keys.
+// Right tiles [4 column tiles][depth tile][piece] of at most 64 keys.
 bool make_keys(DType dtype,
                std::span<const void* const> rows,
                std::int64_t head_dim,
                float* target);
-// Right tiles [pieces][2 depth tiles][column tile] of the values of at most 64 keys.
+// Right tiles [column tile][2 depth tiles][piece] of the values of at most 64 keys.
 bool make_values(DType dtype,
                  std::span<const void* const> rows,
                  std::int64_t head_dim,
                  float* target);
 
-// Rows that a step of the online softmax takes with a matrix unit, and its tiles.
+// Rows and key blocks that a step of the online softmax takes with a matrix unit at most: two row
+// tiles are multiplied at once, and scores and weights stay in the first-level cache.
 inline constexpr int kMatrixRows = 32;
+inline constexpr int kMatrixBlocks = 2;
 inline constexpr int kMatrixRowTiles = kMatrixRows / kTileRows;
-inline constexpr int kStepKeyTiles = kStepBlocks * 2;  // of depth
+inline constexpr int kStepKeyTiles = kMatrixBlocks * 2;  // of depth
 
-// Left tiles [kMostPieces][kMatrixRowTiles][kStepKeyTiles].
-inline constexpr std::int64_t kWeightPieceFloats = kMatrixRowTiles * kStepKeyTiles * kTileFloats;
+// Left tiles [kMatrixRowTiles][kStepKeyTiles][kMostPieces].
+inline constexpr std::int64_t kWeightRowTileFloats = kStepKeyTiles * kMostPieces * kTileFloats;
+inline constexpr std::int64_t kWeightFloats = kMatrixRowTiles * kWeightRowTileFloats;
+
+// Other work to be done meanwhile.
+class Meanwhile {
+ public:
+  virtual ~Meanwhile() = default;
+  // Called once a row.
+  virtual void advance() = 0;
+};
 
 // softmax_step() of scores of which unit * score is the logit, unit > 0; the weights go to
 // `weights` as left operands, exact, in three pieces.
@@ -63,6 +75,7 @@ void softmax_step_in_pieces(float* scores,
                             const std::uint64_t* const* words,
                             const std::uint64_t* tails,
                             SoftmaxState& state,
-                            float* weights);
+                            float* weights,
+                            Meanwhile& meanwhile);
 
 }  // namespace maskerade::detail

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <span>
 
 #include "attention/cpu/detail/matrix_operands.hpp"
 
@@ -15,10 +14,9 @@ inline int left_pieces_for(int right, int left_pieces) {
   return std::min(left_pieces, kMostPieces - right);
 }
 
-// Left operands of one depth tile.
+// Left operands of one depth tile: their pieces.
 struct LeftTiles {
   const float* first = nullptr;
-  std::int64_t piece_floats = 0;     // from one piece to the next
   std::int64_t row_tile_floats = 0;  // from one row tile to the next
   int pieces = 0;
 };
@@ -47,14 +45,11 @@ struct ColumnSums {
   }
   // += left . right of one depth tile and all pieces that count. A piece of `right`, which comes
   // from the second-level cache, is loaded once.
-  void add(const LeftTiles& left,
-           const float* right,
-           std::int64_t right_piece_floats,
-           int right_pieces) {
-    for (int j = 0; j < right_pieces; ++j, right += right_piece_floats) {
+  void add(const LeftTiles& left, const float* right, int right_pieces) {
+    for (int j = 0; j < right_pieces; ++j, right += kTileFloats) {
       unit.template load<6>(right, kTileRowBytes);
       const float* piece = left.first;
-      for (int i = left_pieces_for(j, left.pieces); i > 0; --i, piece += left.piece_floats) {
+      for (int i = left_pieces_for(j, left.pieces); i > 0; --i, piece += kTileFloats) {
         unit.template load<4>(piece, kTileRowBytes);
         unit.template multiply_add<kFirst, 4, 6>();
         if constexpr (kRowTiles == 2) {
@@ -69,75 +64,91 @@ struct ColumnSums {
   static constexpr std::int64_t kBytes = sizeof(float);
 };
 
-// Calls begin(sums, c) and end(sums, c) for column tiles c < count, an even number. The sums of a
-// column end after those of the next have begun: stores that wait for their sums would keep the
-// next multiplications from starting.
-template <int kRowTiles, class Unit, class Begin, class End>
-void for_each_column(Unit& unit, std::int64_t count, const Begin& begin, const End& end) {
-  ColumnSums<0, kRowTiles, Unit> even{unit};
-  ColumnSums<2, kRowTiles, Unit> odd{unit};
-  for (std::int64_t column = 0; column < count; column += 2) {
-    begin(even, column);
-    if (column > 0) end(odd, column - 1);
-    begin(odd, column + 1);
-    end(even, column);
+// A product of a left operand of one or two row tiles and the right operands of some blocks.
+struct Product {
+  LeftTiles left;     // depth tile 0
+  int row_tiles = 0;  // 1 or 2
+  const float* const* blocks = nullptr;
+  int columns = 0;  // column tiles, an even number
+  int depths = 0;   // depth tiles
+  // Right tiles are [column tile][depth tile][piece], where a block is four columns (keys) or two
+  // depths (values).
+  bool blocks_are_columns = false;
+  int right_pieces = 0;
+  float* sums = nullptr;    // [16 row_tiles][16 columns]
+  std::int64_t stride = 0;  // elements from one row of sums to the next
+  bool adds = false;        // to what is there
+
+  const float* right(int column, int depth) const {
+    constexpr int kBlockColumns = 4;
+    constexpr int kBlockDepths = 2;
+    if (blocks_are_columns) {
+      return blocks[column / kBlockColumns] +
+             (column % kBlockColumns * depths + depth) * right_pieces * kTileFloats;
+    }
+    return blocks[depth / kBlockDepths] +
+           (column * kBlockDepths + depth % kBlockDepths) * right_pieces * kTileFloats;
   }
-  end(odd, count - 1);
-}
+  int parts() const { return columns * depths; }
+};
 
-// scores[16 * kRowTiles][64 b ... 64 b + 64) = queries . keys of block b. queries: depth tile 0;
-// blocks: as make_keys() leaves them, in as many pieces.
-template <int kRowTiles, class Unit>
-void multiply_keys(Unit& unit,
-                   const LeftTiles& queries,
-                   std::span<const float* const> blocks,
-                   std::int64_t depth_tiles,
-                   float* scores) {
-  constexpr std::int64_t kBlockColumns = 4;
-  const auto begin = [&](auto& sums, std::int64_t column) {
-    sums.clear();
-    LeftTiles left = queries;
-    const float* right = blocks[static_cast<std::size_t>(column / kBlockColumns)] +
-                         column % kBlockColumns * kTileFloats;
-    for (std::int64_t depth = 0; depth < depth_tiles; ++depth) {
-      sums.add(left, right, depth_tiles * kBlockColumns * kTileFloats, queries.pieces);
-      left.first += kTileFloats;
-      right += kBlockColumns * kTileFloats;
-    }
-  };
-  for_each_column<kRowTiles>(unit, static_cast<std::int64_t>(blocks.size()) * kBlockColumns, begin,
-                             [&](auto& sums, std::int64_t column) {
-                               sums.store(scores + column * kTileColumns, kScoreStride);
-                             });
-}
+// Multiplies part by part, so that other work can go on between the parts.
+template <class Unit>
+class ProductRun {
+ public:
+  ProductRun(Unit& unit, const Product& product) : unit_(unit), product_(product) {}
 
-// out[16 * kRowTiles][dim] += weights . values. weights: as softmax_step_in_pieces() leaves them;
-// blocks[b]: the values of the step's block b as make_values() leaves them, in `pieces` pieces.
-// dim: see padded_dim().
-template <int kRowTiles, class Unit>
-void add_weighted_values(Unit& unit,
-                         const float* weights,
-                         std::span<const float* const> blocks,
-                         int pieces,
-                         std::int64_t dim,
-                         float* out) {
-  const std::int64_t column_tiles = dim / kTileColumns;
-  const auto begin = [&](auto& sums, std::int64_t column) {
-    sums.load(out + column * kTileColumns, dim);
-    LeftTiles left{.first = weights,
-                   .piece_floats = kWeightPieceFloats,
-                   .row_tile_floats = kStepKeyTiles * kTileFloats,
-                   .pieces = kMostPieces};
-    for (const float* block : blocks) {
-      for (std::int64_t depth = 0; depth < 2; ++depth, left.first += kTileFloats) {
-        sums.add(left, block + (depth * column_tiles + column) * kTileFloats,
-                 2 * column_tiles * kTileFloats, pieces);
-      }
+  bool is_done() const { return column_ == product_.columns; }
+  // The next part: one column tile and one depth tile.
+  void advance() {
+    if (product_.row_tiles == 2) {
+      advance_by<2>();
+    } else {
+      advance_by<1>();
     }
-  };
-  for_each_column<kRowTiles>(unit, column_tiles, begin, [&](auto& sums, std::int64_t column) {
-    sums.store(out + column * kTileColumns, dim);
-  });
-}
+  }
+
+ private:
+  template <int kRowTiles>
+  void advance_by() {
+    if (column_ % 2 == 0) {
+      multiply(ColumnSums<0, kRowTiles, Unit>{unit_}, column_, depth_);
+    } else {
+      multiply(ColumnSums<2, kRowTiles, Unit>{unit_}, column_, depth_);
+    }
+    if (++depth_ < product_.depths) return;
+    // A column is stored after the next one is under way: stores that wait for their sums would
+    // keep the next multiplications from starting.
+    if (column_ > 0) store<kRowTiles>(column_ - 1);
+    depth_ = 0;
+    ++column_;
+    if (is_done()) store<kRowTiles>(column_ - 1);
+  }
+
+  template <class Sums>
+  void multiply(Sums sums, int column, int depth) {
+    if (depth == 0 && product_.adds) sums.load(at(column), product_.stride);
+    if (depth == 0 && !product_.adds) sums.clear();
+    LeftTiles left = product_.left;
+    left.first += depth * left.pieces * kTileFloats;
+    sums.add(left, product_.right(column, depth), product_.right_pieces);
+  }
+
+  template <int kRowTiles>
+  void store(int column) {
+    if (column % 2 == 0) {
+      ColumnSums<0, kRowTiles, Unit>{unit_}.store(at(column), product_.stride);
+    } else {
+      ColumnSums<2, kRowTiles, Unit>{unit_}.store(at(column), product_.stride);
+    }
+  }
+
+  float* at(int column) const { return product_.sums + column * kTileColumns; }
+
+  Unit& unit_;
+  Product product_;
+  int column_ = 0;  // of the next part
+  int depth_ = 0;
+};
 
 }  // namespace maskerade::detail

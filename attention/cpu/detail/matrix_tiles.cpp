@@ -1,15 +1,15 @@
 #include "attention/cpu/detail/matrix_tiles.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
+#include <type_traits>
 
 #include "attention/cpu/detail/matrix_products.hpp"
 
 namespace maskerade::detail {
 namespace {
-
-// Before an operand's tiles: whether they are fit to be multiplied.
-constexpr std::int64_t kHeadFloats = 16;
 
 // Narrower heads fill no tile.
 constexpr std::int64_t kNarrowest = 32;
@@ -27,14 +27,58 @@ void with_unit(MatrixUnit kind, const Body& body) {
   }
 }
 
-// The tiles of operands.
-std::span<const float* const> behind_heads(std::span<const float* const> operands,
-                                           const float** tiles) {
-  for (std::size_t b = 0; b < operands.size(); ++b) tiles[b] = operands[b] + kHeadFloats;
-  return {tiles, operands.size()};
+int row_tiles_of(int rows) { return (rows + kTileRows - 1) / kTileRows; }
+
+// What was summed before the step, in terms of its highest logits.
+void scale_rows(const MatrixStep& step, const float* scale, std::int64_t dim, float* out) {
+  for (int r = 0; r < step.rows; ++r) {
+    float* sums = out + (step.row + r) * dim;
+    if (scale[r] != 1) widen_scaled(DType::kFloat32, sums, dim, scale[r], sums);
+  }
 }
 
+// Up to two products, one after the other, in parts.
+template <class Unit>
+class Products : public Meanwhile {
+ public:
+  explicit Products(Unit& unit) : unit_(unit) {}
+
+  void add(const Product& product) {
+    (first_ ? second_ : first_).emplace(unit_, product);
+    parts_left_ += product.parts();
+  }
+  // Does what is left in this many calls of advance().
+  void spread_over(int calls) { parts_a_call_ = (parts_left_ + calls - 1) / calls; }
+  void advance() override { do_parts(parts_a_call_); }
+  void finish() { do_parts(parts_left_); }
+
+ private:
+  void do_parts(int parts) {
+    for (; parts > 0 && first_; --parts, --parts_left_) {
+      first_->advance();
+      if (!first_->is_done()) continue;
+      first_.reset();
+      if (second_) first_.emplace(*second_);
+      second_.reset();
+    }
+  }
+
+  Unit& unit_;
+  std::optional<ProductRun<Unit>> first_;
+  std::optional<ProductRun<Unit>> second_;
+  int parts_left_ = 0;
+  int parts_a_call_ = 0;
+};
+
 }  // namespace
+
+MatrixScratch::MatrixScratch() {
+  for (int i = 0; i < 2; ++i) {
+    scores[i] = aligned_floats(kMatrixRows * kScoreStride);
+    weights[i] = aligned_floats(kWeightFloats);
+    std::fill_n(weights[i].get(), kWeightFloats, 0.0F);
+  }
+}
 
 MatrixTiles::MatrixTiles(const AttentionInputs& inputs, MatrixUnit unit)
     : TileForm(
@@ -73,46 +117,70 @@ void MatrixTiles::make_values(std::span<const void* const> rows, float* values) 
       detail::make_values(inputs_.v.dtype, rows, inputs_.shape.head_dim, values + kHeadFloats);
 }
 
-void MatrixTiles::score(const float* queries,
-                        int block_rows,
-                        int row,
-                        int rows,
-                        std::span<const float* const> keys,
-                        float* scores) const {
-  const std::int64_t depth_tiles = value_dim() / kTileDepth;
-  const std::int64_t row_tiles = (block_rows + kTileRows - 1) / kTileRows;
-  const LeftTiles tiles{
-      .first = queries + kHeadFloats + row / kTileRows * depth_tiles * kTileFloats,
-      .piece_floats = row_tiles * depth_tiles * kTileFloats,
-      .row_tile_floats = depth_tiles * kTileFloats,
-      .pieces = pieces_of(inputs_.q.dtype)};
-  const float* blocks[kStepBlocks];
-  with_unit(matrix_unit_, [&](auto& unit) {
-    if (rows > kTileRows) {
-      multiply_keys<2>(unit, tiles, behind_heads(keys, blocks), depth_tiles, scores);
-    } else {
-      multiply_keys<1>(unit, tiles, behind_heads(keys, blocks), depth_tiles, scores);
-    }
-  });
+Product MatrixTiles::scores_of(const float* queries, const MatrixStep& step, float* to) const {
+  const std::int64_t depths = value_dim() / kTileDepth;
+  const int pieces = pieces_of(inputs_.q.dtype);
+  return {.left = {.first =
+                       queries + kHeadFloats + step.row / kTileRows * depths * pieces * kTileFloats,
+                   .row_tile_floats = depths * pieces * kTileFloats,
+                   .pieces = pieces},
+          .row_tiles = row_tiles_of(step.rows),
+          .blocks = step.keys,
+          .columns = step.blocks * 4,
+          .depths = static_cast<int>(depths),
+          .blocks_are_columns = true,
+          .right_pieces = pieces,
+          .sums = to,
+          .stride = kScoreStride};
 }
 
-void MatrixTiles::add(const float* weights,
-                      int rows,
-                      std::span<const float* const> values,
-                      const float* scale,
-                      float* out) const {
-  const std::int64_t dim = value_dim();
-  for (std::int64_t r = 0; r < rows; ++r) {
-    if (scale[r] != 1) widen_scaled(DType::kFloat32, out + r * dim, dim, scale[r], out + r * dim);
-  }
-  const float* blocks[kStepBlocks];
-  const int pieces = pieces_of(inputs_.v.dtype);
+Product MatrixTiles::sums_of(const float* weights, const MatrixStep& step, float* out) const {
+  const std::int64_t columns = value_dim() / kTileColumns;
+  return {
+      .left = {.first = weights, .row_tile_floats = kWeightRowTileFloats, .pieces = kMostPieces},
+      .row_tiles = row_tiles_of(step.rows),
+      .blocks = step.values,
+      .columns = static_cast<int>(columns),
+      .depths = step.blocks * 2,
+      .right_pieces = pieces_of(inputs_.v.dtype),
+      .sums = out + step.row * value_dim(),
+      .stride = value_dim(),
+      .adds = true};
+}
+
+// While the weights of a step are made, the matrix unit multiplies for the steps around it: the
+// vector units and the matrix unit work at the same time.
+void MatrixTiles::run(const float* queries,
+                      std::span<const MatrixStep> steps,
+                      const WeighSamples& weigh_samples,
+                      SoftmaxState& state,
+                      float* out,
+                      MatrixScratch& scratch) const {
   with_unit(matrix_unit_, [&](auto& unit) {
-    if (rows > kTileRows) {
-      add_weighted_values<2>(unit, weights, behind_heads(values, blocks), pieces, dim, out);
-    } else {
-      add_weighted_values<1>(unit, weights, behind_heads(values, blocks), pieces, dim, out);
+    Products<std::decay_t<decltype(unit)>> products(unit);
+    const auto start_scores = [&](std::size_t s) {
+      products.add(scores_of(queries, steps[s], scratch.scores[s % 2].get()));
+    };
+    const auto start_sums = [&](std::size_t s) {
+      scale_rows(steps[s], scratch.scale[s % 2], value_dim(), out);
+      products.add(sums_of(scratch.weights[s % 2].get(), steps[s], out));
+    };
+    if (steps.empty()) return;
+    start_scores(0);
+    products.finish();
+    for (std::size_t s = 0; s < steps.size(); ++s) {
+      const MatrixStep& step = steps[s];
+      if (s + 1 < steps.size()) start_scores(s + 1);
+      if (s > 0) start_sums(s - 1);
+      products.spread_over(step.rows);
+      weigh_samples(s, scratch.scores[s % 2].get());
+      softmax_step_in_pieces(scratch.scores[s % 2].get(), unit_, step.row, step.rows, step.blocks,
+                             step.words, step.tails, state, scratch.weights[s % 2].get(), products);
+      std::copy_n(state.scale + step.row, step.rows, scratch.scale[s % 2]);
+      products.finish();
     }
+    start_sums(steps.size() - 1);
+    products.finish();
   });
 }
 

@@ -242,6 +242,26 @@ TEST_F(Program, ListsPresets) {
       std::string::npos);
 }
 
+TEST_F(Program, NotesAnOverrideThatHoldsForNoWorkload) {
+  write("idle.yaml",
+        "name: idle\n"
+        "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 4, key_len: 8, head_dim: "
+        "4}\n"
+        "pipelines: {p: [sink], q: [local]}\n"
+        "overrides:\n"
+        "  - {layers: [0, 1], use: dense}\n"
+        "  - {heads: [0], use: p}\n"
+        "measure: {budget: 1ms}\n");
+  const Finished finished = run("run idle.yaml --no-peaks");
+  EXPECT_EQ(finished.exit_code, 0);
+  const std::string note =
+      "idle.yaml:5:5: the override of layers 0, 1 holds for no workload: it is not used";
+  const auto first = finished.err.find(note);
+  EXPECT_NE(first, std::string::npos) << finished.err;
+  EXPECT_EQ(finished.err.find("holds for no workload", first + note.size()), std::string::npos)
+      << "once, though it stands in every pipeline, and none of the other: " << finished.err;
+}
+
 TEST_F(Program, NotesAPipelineThatNoWorkloadIsFor) {
   write("idle.yaml",
         "name: idle\n"

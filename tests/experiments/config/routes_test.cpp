@@ -103,9 +103,31 @@ TEST(Overrides, CountForTheSeeds) {
                        "  drawn: [{random: t}]\n"
                        "  p: {maskers: [plain], overrides: [{heads: [0], use: drawn}]}\n"
                        "  q: {maskers: [plain], overrides: [{heads: [0], use: dense}]}\n"));
-  EXPECT_TRUE(depends_on_seed(experiment.pipelines[1]));
-  EXPECT_FALSE(depends_on_seed(experiment.pipelines[2]));
+  EXPECT_TRUE(depends_on_seed(experiment.pipelines[1], experiment.workloads[0]));
+  EXPECT_FALSE(depends_on_seed(experiment.pipelines[2], experiment.workloads[0]));
   EXPECT_EQ(make_grid(experiment).size(), 2U + 2U + 1U);
+}
+
+TEST(Overrides, OfLayersThatTheDataDoNotHaveCountForNoSeeds) {
+  const ExperimentFolder folder;
+  folder.write("t", "");
+  const Experiment experiment = folder.read(
+      "name: t\n"
+      "workloads:\n"
+      "  made: {source: {kind: gaussian}, query_len: 8, key_len: 16, head_dim: 32}\n"
+      "  read: {source: {kind: safetensors, file: t, layer: 3}}\n"
+      "  unknown: {source: {kind: safetensors, file: t}}\n"
+      "seeds: {mask: [1, 2]}\n"
+      "pipelines:\n"
+      "  p: {maskers: [plain], overrides: [{layers: [2], use: drawn}]}\n"
+      "let: {drawn: [{random: t}]}\n");
+  const auto may_hold_for = [&](std::size_t workload) {
+    return may_hold(experiment.pipelines[0].overrides[0], experiment.workloads[workload]);
+  };
+  EXPECT_FALSE(may_hold_for(0)) << "made data states no layer";
+  EXPECT_FALSE(may_hold_for(1));
+  EXPECT_TRUE(may_hold_for(2)) << "the file may state it";
+  EXPECT_EQ(make_grid(experiment).size(), 1U + 1U + 2U);
 }
 
 TEST(Overrides, ErrorsSayWhatToWrite) {
