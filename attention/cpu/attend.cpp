@@ -603,22 +603,6 @@ class Attention {
   detail::PartResults parts_;
 };
 
-// Row blocks that must read a tile of float32, on average, for a matrix unit to pay: each number
-// becomes three operands, and making them takes longer than a few uses save. (Random tiles of 4,096
-// keys, head_dim 64: of 3, 6, 16 and 64 row blocks each the unit takes 1.14, 1.04, .90 and .78
-// times as long as vectors.)
-constexpr std::int64_t kMatrixFrom = 8;
-
-bool matrix_pays(const AttentionInputs& inputs, const Plan& plan) {
-  if (inputs.k.dtype != DType::kFloat32) return true;
-  const AttentionShape& shape = inputs.shape;
-  const std::int64_t tiles =
-      shape.batch * shape.kv_heads * ((shape.key_len + kPackedKeys - 1) / kPackedKeys);
-  std::int64_t uses = 0;
-  for (const RowBlock& rows : plan.row_blocks) uses += rows.blocks_end - rows.blocks_begin;
-  return uses >= kMatrixFrom * tiles;
-}
-
 }  // namespace
 
 void detail::attend_with(MatrixUnit unit,
@@ -639,9 +623,9 @@ void attend(const AttentionInputs& inputs,
             const Plan& plan,
             const Threads& threads,
             AttentionOutput& output) {
-  const MatrixUnit unit = detail::matrix_unit_in_use();
-  const bool uses_unit = unit != MatrixUnit::kNone && matrix_pays(inputs, plan);
-  detail::attend_with(uses_unit ? unit : MatrixUnit::kNone, inputs, plan, threads, output);
+  const MatrixUnit unit =
+      MatrixTiles::pay(inputs, plan) ? detail::matrix_unit_in_use() : MatrixUnit::kNone;
+  detail::attend_with(unit, inputs, plan, threads, output);
 }
 
 }  // namespace maskerade

@@ -17,9 +17,12 @@ int products(int left_pieces, int right_pieces) {
 }  // namespace
 
 double matrix_products(DType dtype, std::int64_t head_dim) {
-  if (!detail::MatrixTiles::serve(dtype, head_dim, detail::matrix_unit_in_use())) return 0;
+  if (detail::matrix_unit_in_use() == detail::MatrixUnit::kNone ||
+      !detail::MatrixTiles::pay(dtype, head_dim)) {
+    return 0;
+  }
   const int pieces = detail::pieces_of(dtype);
-  return (products(pieces, pieces) + products(detail::kMostPieces, pieces)) / 2.0;
+  return (products(pieces, pieces) + products(detail::weight_pieces_of(dtype), pieces)) / 2.0;
 }
 
 double run_matrix_unit(std::int64_t rounds) {

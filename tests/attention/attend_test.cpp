@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "attention/cpu/detail/attend_with.hpp"
+#include "attention/cpu/detail/matrix_tiles.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -451,7 +452,9 @@ TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
   }
 }
 
-TEST(MatrixTiles, EveryDTypeEqualsTheOracleWithEmulatedTiles) {
+TEST(MatrixTiles, EveryDTypeEqualsTheOracle) {
+  std::vector<detail::MatrixUnit> units = {detail::MatrixUnit::kEmulated};
+  if (detail::amx_is_usable()) units.push_back(detail::MatrixUnit::kAmx);
   std::mt19937 engine(21);
   const auto pick = [&](std::initializer_list<std::int64_t> values) {
     return *(values.begin() + engine() % values.size());
@@ -462,7 +465,7 @@ TEST(MatrixTiles, EveryDTypeEqualsTheOracleWithEmulatedTiles) {
     shape.query_heads = shape.kv_heads * pick({1, 3});
     shape.query_len = pick({17, 33, 64, 75});
     shape.key_len = pick({75, 128, 200, 333});
-    shape.head_dim = pick({32, 40, 64, 80});
+    shape.head_dim = pick({8, 40, 64, 80, 256});
     const DType dtype = static_cast<DType>(trial % 3);
     const RandomProblem problem(shape, dtype, trial % 2 == 0, trial);
     const MaskExtent extent{1, shape.query_heads};
@@ -471,19 +474,38 @@ TEST(MatrixTiles, EveryDTypeEqualsTheOracleWithEmulatedTiles) {
                   : random_mask(problem.inputs.visibility, extent,
                                 {.tiles = 0.4, .keys = 0.2, .sampled = trial % 4 == 0}, trial);
     for (const Kernel kernel : kKernels) {
-      SCOPED_TRACE(::testing::Message() << "trial " << trial << " " << shape.to_string() << " "
-                                        << name_of(dtype) << " " << name_of(kernel));
-      const AttentionOutput output =
-          attend_by(kernel, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
-      const WorstErrors errors = compare(problem.inputs, mask, output);
-      EXPECT_LE(errors.out, kTolerance);
-      EXPECT_LE(errors.lse, kTolerance);
-      const AttentionOutput two =
-          attend_by(kernel, problem.inputs, mask, 2, detail::MatrixUnit::kEmulated);
-      EXPECT_EQ(output.out, two.out);
-      EXPECT_EQ(output.lse, two.lse);
+      for (const detail::MatrixUnit unit : units) {
+        SCOPED_TRACE(::testing::Message() << "trial " << trial << " " << shape.to_string() << " "
+                                          << name_of(dtype) << " " << name_of(kernel));
+        const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1, unit);
+        const WorstErrors errors = compare(problem.inputs, mask, output);
+        EXPECT_LE(errors.out, kTolerance);
+        EXPECT_LE(errors.lse, kTolerance);
+        const AttentionOutput two = attend_by(kernel, problem.inputs, mask, 2, unit);
+        EXPECT_EQ(output.out, two.out);
+        EXPECT_EQ(output.lse, two.lse);
+      }
     }
   }
+}
+
+TEST(MatrixTiles, PayWhereManyRowsReadATile) {
+  const auto pay = [](DType dtype, std::int64_t head_dim, std::int64_t query_len) {
+    const AttentionShape shape{.query_heads = 1,
+                               .kv_heads = 1,
+                               .query_len = query_len,
+                               .key_len = 512,
+                               .head_dim = head_dim};
+    const RandomProblem problem(shape, dtype, false, 1);
+    const Plan plan =
+        make_plan(Mask::full(problem.inputs.visibility), shape, Kernel::kDense, Threads(1));
+    return detail::MatrixTiles::pay(problem.inputs, plan);
+  };
+  EXPECT_TRUE(pay(DType::kFloat32, 64, 256));
+  EXPECT_FALSE(pay(DType::kFloat32, 64, 128));
+  EXPECT_FALSE(pay(DType::kFloat32, 56, 256));
+  EXPECT_TRUE(pay(DType::kBFloat16, 64, 64));
+  EXPECT_FALSE(pay(DType::kBFloat16, 24, 64));
 }
 
 TEST(MatrixTiles, AreExactToTheLastBitsOfFloat32) {

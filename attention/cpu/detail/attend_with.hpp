@@ -7,7 +7,7 @@
 
 namespace maskerade::detail {
 
-// attend() with a matrix unit that is not that of the instruction set in use: for tests.
+// attend() with this matrix unit, wherever it serves the inputs.
 void attend_with(MatrixUnit unit,
                  const AttentionInputs& inputs,
                  const Plan& plan,

@@ -192,7 +192,23 @@ bool values(
   return fits;
 }
 
-// The weights of a row as pieces, cut off and not rounded: each takes eight bits.
+// What is left of x after its next piece, and `piece` to be cut off from: where all pieces are
+// taken, each is eight bits of x; else each is rounded.
+template <int kPieces>
+HWY_INLINE FloatVector take_piece(FloatVector x, FloatVector& piece) {
+  const FloatTag d;
+  const BitsTag bits;
+  if constexpr (kPieces == detail::kMostPieces) {
+    piece = x;
+    return hn::Sub(x, hn::BitCast(d, hn::And(hn::BitCast(bits, x), piece_bits())));
+  } else {
+    piece = round_to_piece(x);
+    return hn::Sub(x, piece);
+  }
+}
+
+// The weights of a row as pieces; the lanes' sums.
+template <int kPieces>
 HWY_INLINE FloatVector
 weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* weights) {
   const FloatTag d;
@@ -205,15 +221,18 @@ weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* 
       auto a = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + i), units, bases));
       auto b = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + kHalf + i), units, bases));
       sum = hn::Add(sum, hn::Add(a, b));
-      for (int piece = 0; piece < detail::kMostPieces; ++piece) {
+#pragma GCC unroll 3
+      for (int piece = 0; piece < kPieces; ++piece) {
+        FloatVector first;
+        FloatVector second;
+        a = take_piece<kPieces>(a, first);
+        b = take_piece<kPieces>(b, second);
         float* to = weights + piece * detail::kTileFloats + i;
-        hn::Store(pair_up(a, b), bits, reinterpret_cast<std::uint32_t*>(to));
-        a = hn::Sub(a, hn::BitCast(d, hn::And(hn::BitCast(bits, a), piece_bits())));
-        b = hn::Sub(b, hn::BitCast(d, hn::And(hn::BitCast(bits, b), piece_bits())));
+        hn::Store(pair_up(first, second), bits, reinterpret_cast<std::uint32_t*>(to));
       }
     }
     scores += detail::kTileDepth;
-    weights += detail::kMostPieces * detail::kTileFloats;
+    weights += kPieces * detail::kTileFloats;
   }
   return sum;
 }
@@ -226,13 +245,15 @@ void step_in_pieces(float* scores,
                     const std::uint64_t* const* words,
                     const std::uint64_t* tails,
                     detail::SoftmaxState& state,
+                    int pieces,
                     float* weights,
                     detail::Meanwhile& meanwhile) {
   const auto weigh = [&](const float* row_scores, int row, float base) HWY_ATTR {
     meanwhile.advance();
-    return weigh_in_pieces(row_scores, unit, base, blocks,
-                           weights + row / detail::kTileRows * detail::kWeightRowTileFloats +
-                               row % detail::kTileRows * kHalf);
+    float* to = weights + row / detail::kTileRows * detail::kWeightRowTileFloats +
+                row % detail::kTileRows * kHalf;
+    return pieces == 2 ? weigh_in_pieces<2>(row_scores, unit, base, blocks, to)
+                       : weigh_in_pieces<3>(row_scores, unit, base, blocks, to);
   };
   weigh_rows(scores, unit, first_row, rows, blocks, words, tails, weigh, state);
 }
@@ -254,6 +275,8 @@ namespace detail {
 int pieces_of(DType dtype) {
   return dtype == DType::kBFloat16 ? 1 : dtype == DType::kFloat16 ? 2 : kMostPieces;
 }
+
+int weight_pieces_of(DType dtype) { return dtype == DType::kBFloat16 ? 2 : kMostPieces; }
 
 bool make_queries(DType dtype,
                   std::span<const void* const> rows,
@@ -287,10 +310,11 @@ void softmax_step_in_pieces(float* scores,
                             const std::uint64_t* const* words,
                             const std::uint64_t* tails,
                             SoftmaxState& state,
+                            int pieces,
                             float* weights,
                             Meanwhile& meanwhile) {
   HWY_DYNAMIC_DISPATCH(step_in_pieces)
-  (scores, unit, first_row, rows, blocks, words, tails, state, weights, meanwhile);
+  (scores, unit, first_row, rows, blocks, words, tails, state, pieces, weights, meanwhile);
 }
 
 }  // namespace detail

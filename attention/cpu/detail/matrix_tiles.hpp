@@ -46,9 +46,12 @@ class MatrixTiles : public TileForm {
   // unit: not kNone. inputs stay.
   MatrixTiles(const AttentionInputs& inputs, MatrixUnit unit);
 
-  // Whether tiles serve these inputs and are faster than vectors.
+  // Whether a unit serves these inputs.
   static bool serve(const AttentionInputs& inputs, MatrixUnit unit);
-  static bool serve(DType dtype, std::int64_t head_dim, MatrixUnit unit);
+  // Whether tiles are faster than vectors for this storage, where many rows read a tile of keys.
+  static bool pay(DType dtype, std::int64_t head_dim);
+  // The same for a plan.
+  static bool pay(const AttentionInputs& inputs, const Plan& plan);
 
   // Elements of a row of sums of values.
   std::int64_t value_dim() const { return padded_dim(inputs_.shape.head_dim); }
