@@ -60,7 +60,9 @@ Found find_library() {
       !opened.find("nvmlDeviceGetHandleByPciBusId_v2", to.device_at) ||
       !opened.find("nvmlDeviceGetClockInfo", to.clock) ||
       !opened.find("nvmlDeviceGetTemperature", to.temperature) ||
-      !opened.find("nvmlDeviceGetCurrentClocksThrottleReasons", to.throttle_reasons)) {
+      // The name since driver 535, and the one before.
+      (!opened.find("nvmlDeviceGetCurrentClocksEventReasons", to.throttle_reasons) &&
+       !opened.find("nvmlDeviceGetCurrentClocksThrottleReasons", to.throttle_reasons))) {
     found.library.reason = found.library.path + " lacks functions of NVML";
     return found;
   }

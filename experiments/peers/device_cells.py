@@ -4,6 +4,7 @@ neither torch nor our program."""
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Iterable
 
 from comparison import Answer, Comparison, Group, Measured, Peaks, Reference, at_bandwidth, peer
@@ -14,16 +15,22 @@ BANDWIDTH_BAR = 0.8
 LEAST_BYTES = 256e6  # fewer are not held to the bandwidth
 
 
-def read_cells(files: Iterable[str]) -> list[dict]:
-    """The cells on a device that succeeded, of files that are there."""
+def read_lines(files: Iterable[str]) -> list[dict]:
+    """The cells of the files that are there; a last line that is cut short is left out."""
     cells = []
     for name in files:
         try:
-            with open(name, encoding="utf-8") as lines:
-                cells += [json.loads(line) for line in lines]
+            text = Path(name).read_text(encoding="utf-8")
         except FileNotFoundError:
             continue
-    return [cell for cell in cells if cell["status"] == "ok" and cell["device"] == "cuda"]
+        cells += [json.loads(line) for line in text.split("\n")[:-1]]
+    return cells
+
+
+def read_cells(files: Iterable[str]) -> list[dict]:
+    """Those on a device that succeeded."""
+    return [cell for cell in read_lines(files)
+            if cell["status"] == "ok" and cell["device"] == "cuda"]
 
 
 def case_of(cell: dict) -> str:

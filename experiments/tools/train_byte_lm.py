@@ -16,13 +16,16 @@ parameters. It trains for the given minutes of wall time: most of them on window
 bytes, the last fifth on windows of --context. Needs PyTorch alone.
 
 Written to OUT:
-    byte_lm.safetensors      float16, with the names of Hugging Face's Llama
+    model.safetensors        float16, with the names of Hugging Face's Llama
     config.json              its configuration; held_out_bits_per_byte, the mean over held-out windows
-    byte_lm_qkv.safetensors  of a held-out text of --context bytes, float16, for each layer N
+    byte_lm_qkv.safetensors  of a held-out text of --context bytes, float16, for each layer N of
+                             --dump-layers (4.7 MB a layer)
         layers.N.q [1, query_heads, queries, head_dim]   with RoPE
         layers.N.k [1, kv_heads, tokens, head_dim]       with RoPE
         layers.N.v [1, kv_heads, tokens, head_dim]
         query_positions [queries], int64: the last 64 positions and others drawn without replacement
+
+transformers loads OUT as a Llama; `dump_qkv.py OUT TEXT FILE --bytes` dumps other texts.
 
 Exit codes: 0 written or checked, 1 a check does not hold, 2 wrong usage or input.
 """
@@ -314,16 +317,19 @@ def query_positions(length, count):
     return torch.cat([drawn[:count - last], torch.arange(length - last, length)]).sort().values
 
 
-def dump(model, tokens, queries, path, metadata):
-    """Writes q at sampled positions, k and v of every layer for tokens [1, length]."""
+def dump(model, tokens, queries, layers, path, metadata):
+    """Writes q at sampled positions, k and v of the listed layers for tokens [1, length]."""
     positions = query_positions(tokens.shape[1], queries)
     tensors = {}
     with torch.no_grad():
         for number, (q, k, v) in enumerate(model.qkv_of_layers(tokens)):
+            if number not in layers:
+                continue
             for name, tensor in (("q", q[:, :, positions.to(q.device)]), ("k", k), ("v", v)):
                 tensors[f"layers.{number}.{name}"] = tensor.to("cpu", torch.float16).contiguous()
     tensors["query_positions"] = positions
-    write_safetensors(path, tensors, metadata | {"causal": "true", "scale": repr(HEAD_DIM ** -0.5)})
+    write_safetensors(path, tensors, metadata | {"causal": "true", "scale": repr(HEAD_DIM ** -0.5),
+                                                 "layers": ",".join(map(str, layers))})
     return tensors
 
 
@@ -359,13 +365,18 @@ def self_check():
               "products of rotated vectors depend on their distance alone")
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "qkv.safetensors"
-            dump(model, tokens, 80, path, {"layers": "2"})
+            dump(model, tokens, 80, [1], path, {})
+            some, _ = read_safetensors(path)
+            dump(model, tokens, 80, [0, 1], path, {})
             tensors, metadata = read_safetensors(path)
             weights = pathlib.Path(folder) / "weights.safetensors"
             write_safetensors(weights, hub_names(model), {"format": "pt"})
             restored, _ = read_safetensors(weights)
-        check(metadata["causal"] == "true" and float(metadata["scale"]) == HEAD_DIM ** -0.5,
-              "the file says causal and scale")
+        check(metadata["causal"] == "true" and float(metadata["scale"]) == HEAD_DIM ** -0.5 and
+              metadata["layers"] == "0,1", "the file says causal, scale and layers")
+        check(sorted(some) == ["layers.1.k", "layers.1.q", "layers.1.v", "query_positions"] and
+              all(torch.equal(tensor, tensors[name]) for name, tensor in some.items()),
+              "some layers are those of all")
         check(all(torch.equal(restored[name], weight) for name, weight in hub_names(model).items()) and
               "model.layers.1.self_attn.q_proj.weight" in restored,
               "weights are read back as they were written")
@@ -405,6 +416,7 @@ def parse_arguments(arguments):
     parser.add_argument("--context", type=int, default=8192, help="longest window, in bytes (8192)")
     parser.add_argument("--batch-bytes", type=int, default=131072, help="of a step (131072)")
     parser.add_argument("--queries", type=int, default=512, help="positions to store q at (512)")
+    parser.add_argument("--dump-layers", default="all", help="all, or numbers from 0: 0,2,4 (all)")
     parser.add_argument("--hidden", type=int, default=320)
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--heads", type=int, default=8)
@@ -421,6 +433,13 @@ def parse_arguments(arguments):
         parser.error("CORPUS and OUT are needed, or --self-check")
     if options.heads % options.kv_heads != 0:
         parser.error(f"--heads {options.heads} is not a multiple of --kv-heads {options.kv_heads}")
+    try:
+        options.dump_layers = sorted({int(part) for part in options.dump_layers.split(",")}
+                                     if options.dump_layers != "all" else range(options.layers))
+    except ValueError:
+        parser.error(f"--dump-layers is {options.dump_layers}; write all, or numbers: 0,2,4")
+    if not 0 <= min(options.dump_layers) <= max(options.dump_layers) < options.layers:
+        parser.error(f"--dump-layers are numbers from 0 to {options.layers - 1}")
     if not LAST_QUERIES <= options.queries <= options.context:
         parser.error(f"--queries is {options.queries}; it must be between {LAST_QUERIES} and --context")
     return options
@@ -455,11 +474,12 @@ def main(arguments=None):
               "max_position_embeddings": options.context, "torch_dtype": "float16",
               "trained_bytes": seen, "held_out_bits_per_byte": round(bits, 4)}
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    write_safetensors(options.out / "byte_lm.safetensors", hub_names(model), {"format": "pt"})
+    write_safetensors(options.out / "model.safetensors", hub_names(model), {"format": "pt"})
     tokens = held[:options.context].long()[None].to(options.device)
-    tensors = dump(model, tokens, options.queries, options.out / "byte_lm_qkv.safetensors",
+    tensors = dump(model, tokens, options.queries, options.dump_layers,
+                   options.out / "byte_lm_qkv.safetensors",
                    {"model": f"byte_lm, {parameters} parameters, trained on {seen} bytes",
-                    "layers": str(options.layers), "held_out_bits_per_byte": f"{bits:.4f}"})
+                    "held_out_bits_per_byte": f"{bits:.4f}"})
     for name, tensor in tensors.items():
         print(f"{name} {list(tensor.shape)}")
     return 0

@@ -1,5 +1,5 @@
 #include "framework/sdk/masker.hpp"
-#include "plugins/strided/strided_device.hpp"
+#include "strided_device.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 #include "framework/sdk/masker.cuh"
-#include "plugins/strided/strided_device.hpp"
+#include "strided_device.hpp"
 
 namespace strided {
 namespace {

@@ -19,18 +19,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments/peers"))
 
 from comparison import number  # noqa: E402
-from device_cells import case_of  # noqa: E402
+from device_cells import case_of, read_lines  # noqa: E402
 
 TIMES = ("prepare", "select", "plan", "attend", "total", "dense")
-
-
-def read(files):
-    cells = []
-    for name in files:
-        if os.path.exists(name):
-            with open(name, encoding="utf-8") as lines:
-                cells += [json.loads(line) for line in lines]
-    return cells
 
 
 def scaled(cell, key, factor):
@@ -83,7 +74,7 @@ def main():
         with open(arguments.peers, encoding="utf-8") as file:
             for row in json.load(file)["rows"]:
                 peers.setdefault(row["case"], []).append(row)
-    cells = read(arguments.cells)
+    cells = read_lines(arguments.cells)
     print_machine(cells)
     print(f"{'workload, pipeline':<44} {'kernel':<18} {'density':>8} "
           + " ".join(f"{time:>8}" for time in TIMES)

@@ -29,7 +29,7 @@ else
   "$root/maskerade" build all || exit 2
   cmake -S "$root" -B "$root/build/release" -DMASKERADE_BUILD_TESTS=ON >"$results/cmake.log" &&
     cmake --build "$root/build/release" --target cuda_tensor_test device_mask_test \
-      device_pipeline_test cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
+      select_jobs_test device_pipeline_test cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
   bin=$root/build/release/bin
 fi
 # NVIDIA's libraries that came with PyTorch: after those of the machine and of FOLDER.
@@ -64,7 +64,7 @@ fi
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,temperature.gpu --format=csv \
   >"$results/clocks_before.csv" 2>&1 || true
 
-for test in cuda_tensor_test device_mask_test device_pipeline_test cuda_attention_test; do
+for test in cuda_tensor_test device_mask_test select_jobs_test device_pipeline_test cuda_attention_test; do
   log=$results/$test.log
   within 90 "$bin/$test" >"$log" 2>&1
   code=$?
@@ -86,17 +86,19 @@ done
 
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
-    log=$results/$tool.log
-    within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/cuda_attention_test" \
-      --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*' \
-      >"$log" 2>&1
-    code=$?
-    found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | sed 's/=* *//' | tail -n 1)
-    case $code in
-      0) note "compute-sanitizer $tool" ok "$found" ;;
-      124) note "compute-sanitizer $tool" FAILED "stopped, its time was up" ;;
-      *) note "compute-sanitizer $tool" FAILED "exit $code: ${found:-see $log}" ;;
-    esac
+    for test in cuda_attention_test select_jobs_test; do
+      log=$results/$tool.$test.log
+      within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/$test" \
+        --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*:SelectJobs*' \
+        >"$log" 2>&1
+      code=$?
+      found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | sed 's/=* *//' | tail -n 1)
+      case $code in
+        0) note "$tool $test" ok "$found" ;;
+        124) note "$tool $test" FAILED "stopped, its time was up" ;;
+        *) note "$tool $test" FAILED "exit $code: ${found:-see $log}" ;;
+      esac
+    done
   done
 else
   note compute-sanitizer absent "not on PATH"

@@ -5,7 +5,6 @@
 
 #include "attention/cuda/detail/kernels.hpp"
 #include "attention/cuda/detail/row_block_pairs.hpp"
-#include "attention/detail/bit_words.hpp"
 
 namespace maskerade::cuda {
 namespace {

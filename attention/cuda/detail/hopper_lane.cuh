@@ -97,7 +97,7 @@ class HopperLane : public DeviceLane {
   __device__ __forceinline__ void wait_products() const {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
   }
-  // After a wait: from here on, and not before, the compiler may read or reuse these registers.
+  // What writes these registers stays before, what reads or reuses them after: beside a wait.
   template <int kGroups>
   __device__ __forceinline__ void settle(float (&c)[kGroups][4]) const {
 #pragma unroll

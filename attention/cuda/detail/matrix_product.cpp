@@ -5,6 +5,8 @@
 #endif
 #include <fmt/format.h>
 
+#include <array>
+
 #include "framework/base/error.hpp"
 #include "framework/base/system_library.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
@@ -14,6 +16,7 @@ namespace maskerade::cuda {
 namespace {
 
 constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
+constexpr int kMostAlgorithms = 8;
 
 struct Functions {
   decltype(cublasLtCreate)* create = nullptr;
@@ -77,9 +80,8 @@ struct MatrixProduct::State {
     check(functions.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
                                    sizeof(most)),
           "cublasLtMatmulPreferenceSetAttribute");
-    int count = 0;
-    check(functions.find_algorithm(handle, product, layout, layout, layout, layout, preference, 1,
-                                   &best, &count),
+    check(functions.find_algorithm(handle, product, layout, layout, layout, layout, preference,
+                                   kMostAlgorithms, recommended.data(), &count),
           "cublasLtMatmulAlgoGetHeuristic");
     if (count == 0) throw Error("cuBLASLt has no algorithm for the product");
   }
@@ -99,21 +101,27 @@ struct MatrixProduct::State {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t layout = nullptr;
   cublasLtMatmulPreference_t preference = nullptr;
-  cublasLtMatmulHeuristicResult_t best = {};
+  std::array<cublasLtMatmulHeuristicResult_t, kMostAlgorithms> recommended = {};
+  int count = 0;
 };
 
 MatrixProduct::MatrixProduct(std::int64_t size, cudaStream_t stream)
     : state_(std::make_unique<State>(size, stream)) {}
 
-void MatrixProduct::multiply(const std::uint16_t* a, const std::uint16_t* b, std::uint16_t* c) {
+int MatrixProduct::algorithms() const noexcept { return state_->count; }
+
+void MatrixProduct::multiply(int algorithm,
+                             const std::uint16_t* a,
+                             const std::uint16_t* b,
+                             std::uint16_t* c) {
   State& state = *state_;
   const float one = 1;
   const float zero = 0;
-  check(
-      state.functions.multiply(state.handle, state.product, &one, a, state.layout, b, state.layout,
-                               &zero, c, state.layout, c, state.layout, &state.best.algo,
-                               state.workspace.data(), kWorkspaceBytes, state.stream),
-      "cublasLtMatmul");
+  check(state.functions.multiply(state.handle, state.product, &one, a, state.layout, b,
+                                 state.layout, &zero, c, state.layout, c, state.layout,
+                                 &state.recommended.at(static_cast<std::size_t>(algorithm)).algo,
+                                 state.workspace.data(), kWorkspaceBytes, state.stream),
+        "cublasLtMatmul");
 }
 #else
 
@@ -121,7 +129,8 @@ struct MatrixProduct::State {};
 MatrixProduct::MatrixProduct(std::int64_t, cudaStream_t) {
   throw Error("this build cannot call cuBLASLt: it was built without cublasLt.h");
 }
-void MatrixProduct::multiply(const std::uint16_t*, const std::uint16_t*, std::uint16_t*) {}
+int MatrixProduct::algorithms() const noexcept { return 0; }
+void MatrixProduct::multiply(int, const std::uint16_t*, const std::uint16_t*, std::uint16_t*) {}
 
 #endif
 

@@ -16,8 +16,10 @@ class MatrixProduct {
   MatrixProduct(std::int64_t size, cudaStream_t stream);
   ~MatrixProduct();
 
-  // c = a b^T; each [size, size], in device memory. Enqueues.
-  void multiply(const std::uint16_t* a, const std::uint16_t* b, std::uint16_t* c);
+  // How many algorithms its heuristics recommend, at least one.
+  int algorithms() const noexcept;
+  // c = a b^T by one of them; each [size, size], in device memory. Enqueues.
+  void multiply(int algorithm, const std::uint16_t* a, const std::uint16_t* b, std::uint16_t* c);
 
  private:
   struct State;

@@ -46,8 +46,8 @@ class MatrixRows {
     }
   }
 
-  // One step over kKeys keys in shared memory. weigh(half, column, score) gives the logit in units
-  // of ln 2 of row g + 8 half, kNoKeys where it does not attend to the column.
+  // One step over kKeys keys in shared memory. weigh(scores) makes logits of scores, see
+  // RowPair::step.
   template <typename Weigh>
   MASKERADE_DEVICE void step(Lane& lane,
                              const SharedRows<kDim>& keys,
@@ -56,7 +56,8 @@ class MatrixRows {
     float scores[kKeys / 8][4];
     multiply_keys(lane, keys, scores);
     float factors[2];
-    softmax_.step(lane, scores, factors, weigh);
+    weigh(scores);
+    softmax_.step(lane, scores, factors);
     scale_rows(out_, factors);
     multiply_values(lane, values, scores);
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "attention/cuda/detail/attend_arguments.hpp"
 
 namespace maskerade::cuda {
@@ -10,28 +12,20 @@ namespace maskerade::cuda {
 template <typename Lane>
 class RowPair {
  public:
-  // Scores become weights. weigh(half, column, score) gives the logit in units of ln 2 of row
-  // g + 8 half, kNoKeys where it does not attend to the column. factors: what the sums over earlier
-  // columns have to be multiplied with.
-  template <int kGroups, typename Weigh>
-  MASKERADE_DEVICE void step(Lane& lane,
-                             float (&scores)[kGroups][4],
-                             float (&factors)[2],
-                             const Weigh& weigh) {
+  // Logits in units of ln 2, kNoKeys where a row does not attend to a column, become weights.
+  // factors: what the sums over earlier columns have to be multiplied with.
+  template <int kGroups>
+  MASKERADE_DEVICE void step(Lane& lane, float (&scores)[kGroups][4], float (&factors)[2]) {
     float tops[2] = {state_[0].top, state_[1].top};
-    const int first_column = 2 * (lane.in_warp() & 3);
     MASKERADE_UNROLL
     for (int n = 0; n < kGroups; ++n) {
       MASKERADE_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        scores[n][e] = weigh(e >> 1, n * 8 + first_column + (e & 1), scores[n][e]);
-        tops[e >> 1] = larger(tops[e >> 1], scores[n][e]);
-      }
+      for (int e = 0; e < 4; ++e) tops[e >> 1] = fmaxf(tops[e >> 1], scores[n][e]);
     }
     MASKERADE_UNROLL
     for (int half = 0; half < 2; ++half) {
-      tops[half] = larger(tops[half], lane.shuffle_xor(tops[half], 1));
-      tops[half] = larger(tops[half], lane.shuffle_xor(tops[half], 2));
+      tops[half] = fmaxf(tops[half], lane.shuffle_xor(tops[half], 1));
+      tops[half] = fmaxf(tops[half], lane.shuffle_xor(tops[half], 2));
       // A row without keys so far: any finite number keeps infinities out of differences.
       const float finite_top = tops[half] == kNoKeys ? 0 : tops[half];
       factors[half] = lane.exp2(state_[half].top - finite_top);
@@ -79,6 +73,19 @@ class RowPair {
  private:
   RowState state_[2];
 };
+
+// Scores become logit(half, column, score), of row g + 8 half.
+template <typename Lane, int kGroups, typename Logit>
+MASKERADE_DEVICE void weigh_each(Lane& lane, float (&scores)[kGroups][4], const Logit& logit) {
+  const int first_column = 2 * (lane.in_warp() & 3);
+  MASKERADE_UNROLL
+  for (int n = 0; n < kGroups; ++n) {
+    MASKERADE_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      scores[n][e] = logit(e >> 1, n * 8 + first_column + (e & 1), scores[n][e]);
+    }
+  }
+}
 
 // Multiplies a row pair's sums: out[n][e] by that of its row.
 template <int kGroups>

@@ -99,7 +99,7 @@ class RowsKernel {
   MASKERADE_DEVICE void attend_step(MatrixRows<Lane, kType, kDim, kKeys>& rows, int step) {
     const std::int64_t first = first_of(step);
     const int row = lane_.in_warp() / 4;
-    rows.step(lane_, keys_of(step), values_of(step), [&](int half, int column, float score) {
+    const auto logit_of = [&](int half, int column, float score) {
       const std::int64_t at = first + column;
       if (at >= range_.end) return kNoKeys;
       if (plan_.arrays.rows != nullptr && ((plan_.arrays.rows[at] >> (row + 8 * half)) & 1U) == 0) {
@@ -112,7 +112,9 @@ class RowsKernel {
         logit += plan_.arrays.biases[at * plan_.layers() + layer];
       }
       return logit;
-    });
+    };
+    rows.step(lane_, keys_of(step), values_of(step),
+              [&](float(&scores)[kKeys / 8][4]) { weigh_each(lane_, scores, logit_of); });
   }
 
   MASKERADE_DEVICE void merge_warps(const MatrixRows<Lane, kType, kDim, kKeys>& rows,

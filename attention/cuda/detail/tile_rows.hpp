@@ -1,6 +1,7 @@
 #pragma once
 
 #include "attention/cuda/detail/attend_arguments.hpp"
+#include "attention/cuda/detail/row_pair.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
 
 namespace maskerade::cuda {
@@ -22,10 +23,8 @@ class TileRows {
                               int first_row,
                               std::byte* biases) {
     plan_ = &plan;
-    first_row_ = first_row;
     biases_ = reinterpret_cast<float*>(biases);
     place_ = plan.layout.place_of(row_block);
-    piece_ = plan.layout.piece_of(row_block);
     for (int half = 0; half < 2; ++half) {
       rows_[half] = first_row + lane.in_warp() / 4 + 8 * half;
       const bool is_there = plan.layout.has_row(place_, rows_[half]);
@@ -34,6 +33,11 @@ class TileRows {
                         : arguments.key_len;
       piece_rows_[half] = static_cast<int>(plan.layout.piece_row(rows_[half]));
       if (!is_there) rows_[half] = -1;
+    }
+    const int row = first_row + lane.in_warp();
+    if (plan.mask.has_sampled() && lane.in_warp() < 16 && plan.layout.has_row(place_, row)) {
+      sampled_row_ =
+          plan.layout.mask_row(plan.layout.piece_of(row_block), plan.layout.piece_row(row));
     }
     // Rows that are not there are the last ones.
     is_idle_ = !plan.layout.has_row(place_, first_row);
@@ -48,17 +52,17 @@ class TileRows {
     return plan_->layout.row_of(place_, rows_[half]);
   }
 
-  // Calls step(weigh) with what RowPair::step asks for, in all threads of the warp.
-  template <typename Step>
-  MASKERADE_DEVICE void with_weigh(Lane& lane, TileEntry entry, float scale, const Step& step) {
+  // Makes logits of the scores of a tile's keys, see RowPair::step. All threads of the warp.
+  MASKERADE_DEVICE void weigh(Lane& lane,
+                              TileEntry entry,
+                              float scale,
+                              float (&scores)[kTileKeys / 8][4]) {
     const std::int64_t first_key = std::int64_t{entry.tile} * kTileKeys;
     if (entry.bits == kAllVisible &&
         lane.all_in_warp(smaller(ends_[0], ends_[1]) >= first_key + kTileKeys)) {
-      step([&](int, int, float score) { return score * scale; });
+      weigh_each(lane, scores, [&](int, int, float score) { return score * scale; });
       return;
     }
-    const bool has_biases = plan_->mask.has_sampled() && entry.bits >= 0;
-    if (has_biases) fill_biases(lane, first_key);
     // From this thread's first column on.
     const int first_column = 2 * (lane.in_warp() & 3);
     std::uint64_t words[2];
@@ -70,14 +74,19 @@ class TileRows {
       }
       words[half] >>= first_column;
     }
-    step([&](int half, int column, float score) {
-      if (((words[half] >> (column - first_column)) & 1U) == 0) return kNoKeys;
-      const float bias =
-          has_biases ? biases_[(lane.in_warp() / 4 + 8 * half) * kBiasStride + column] : 0.0F;
-      return score * scale + bias;
+    if (plan_->mask.has_sampled() && entry.bits >= 0) {
+      fill_biases(lane, first_key);
+      weigh_each(lane, scores, [&](int half, int column, float score) {
+        return score * scale + biases_[(lane.in_warp() / 4 + 8 * half) * kBiasStride + column];
+      });
+      // Before the next tile's biases.
+      lane.sync_warp();
+    } else {
+      weigh_each(lane, scores, [&](int, int, float score) { return score * scale; });
+    }
+    weigh_each(lane, scores, [&](int half, int column, float logit) {
+      return ((words[half] >> (column - first_column)) & 1U) != 0 ? logit : kNoKeys;
     });
-    // Before the next tile's biases.
-    if (has_biases) lane.sync_warp();
   }
 
  private:
@@ -85,12 +94,10 @@ class TileRows {
   MASKERADE_DEVICE void fill_biases(Lane& lane, std::int64_t first_key) {
     for (int i = lane.in_warp(); i < 16 * kBiasStride; i += 32) biases_[i] = 0;
     lane.sync_warp();
-    const int row = first_row_ + lane.in_warp();
-    if (lane.in_warp() < 16 && plan_->layout.has_row(place_, row)) {
+    if (sampled_row_.slice >= 0) {
       const MaskView& mask = plan_->mask;
-      const TileLayout::MaskRow from = plan_->layout.mask_row(piece_, plan_->layout.piece_row(row));
-      const std::int64_t end = mask.sampled_end(from.slice, from.query);
-      for (std::int64_t s = mask.first_sampled(from.slice, from.query, first_key);
+      const std::int64_t end = mask.sampled_end(sampled_row_.slice, sampled_row_.query);
+      for (std::int64_t s = mask.first_sampled(sampled_row_.slice, sampled_row_.query, first_key);
            s < end && mask.sampled_keys[s] < first_key + kTileKeys; ++s) {
         biases_[lane.in_warp() * kBiasStride + mask.sampled_keys[s] - first_key] =
             -log2f(mask.sampled_probabilities[s]);
@@ -101,13 +108,12 @@ class TileRows {
 
   const TilePlan* plan_ = nullptr;
   TileLayout::Place place_;
-  std::int64_t piece_ = 0;
-  int first_row_ = 0;
   float* biases_ = nullptr;
   int rows_[2];           // of the row block; -1: not there
   int piece_rows_[2];     // see TileLayout::piece_row
   std::int64_t ends_[2];  // of their visible keys
   bool is_idle_ = false;
+  TileLayout::MaskRow sampled_row_ = {-1, 0};  // whose biases this thread fills; -1: none
 };
 
 }  // namespace maskerade::cuda

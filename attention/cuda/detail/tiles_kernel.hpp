@@ -110,8 +110,9 @@ class TilesKernel {
     if (from_.is_idle()) return;
     const SharedRows<kDim> keys = keys_of(i % kStages);
     const SharedRows<kDim> values = values_of(i % kStages);
-    from_.with_weigh(lane_, entries_[i], arguments_.scale_log2,
-                     [&](const auto& weigh) { rows.step(lane_, keys, values, weigh); });
+    rows.step(lane_, keys, values, [&](float(&scores)[kTileKeys / 8][4]) {
+      from_.weigh(lane_, entries_[i], arguments_.scale_log2, scores);
+    });
   }
 
   Lane& lane_;

@@ -113,6 +113,9 @@ class WarpgroupTilesKernel {
   static constexpr int kBiasesAt =
       (kTilesAt + kStages * static_cast<int>(sizeof(Tile)) + 15) / 16 * 16;
   static constexpr int kNoLimit = 0x7FFFFFFF;
+  static constexpr int kMostHopperSharedBytes = 227 * 1024;
+  static_assert(kAlignment + kBiasesAt + kProductWarps * TileRows<Lane>::kBiasBytes <=
+                kMostHopperSharedBytes);
 
   MASKERADE_DEVICE std::byte* stage_of(Part part, int stage) const {
     return shared_ + (2 * stage + part) * kTileBytes;
@@ -212,10 +215,9 @@ class WarpgroupTilesKernel {
       lane_.template wait_products<0>();
       lane_.settle(scores);
       weigh(scores, factors);
+      lane_.wait(filled(kValues, next_.stage), next_.parity);
       held = take(scores, factors);
       found = find(held.number + kStages);
-      // Waited for first of all: they were to come before the keys of next_.
-      lane_.wait(filled(kValues, held.stage), held.parity);
       while (found == Found::kTile) {
         lane_.fence_products();
         multiply_keys(scores);
@@ -223,13 +225,16 @@ class WarpgroupTilesKernel {
         lane_.template wait_products<1>();
         lane_.settle(scores);
         weigh(scores, factors);
+        lane_.settle(scores);
+        // Rationale: here, since the compiler moves no part of the softmax past a loop; past the
+        // wait for products it does, and they would be waited for without it.
+        lane_.wait(filled(kValues, next_.stage), next_.parity);
         lane_.template wait_products<0>();
         lane_.settle(out_);
         lane_.settle(weights_);
         release(held.stage);
         held = take(scores, factors);
         found = find(held.number + kStages);
-        lane_.wait(filled(kValues, held.stage), held.parity);
       }
       lane_.fence_products();
       multiply_values(held);
@@ -284,17 +289,18 @@ class WarpgroupTilesKernel {
     }
   }
 
-  // A right operand in shared memory with the 128-byte swizzle; PTX ISA, matrix descriptors. The
-  // distance of eight rows of a box is 1024 bytes; that of boxes matters where N goes across them.
-  MASKERADE_DEVICE std::uint64_t operand(const std::byte* first) const {
+  // A right operand in shared memory with the 128-byte swizzle; PTX ISA, matrix descriptors: eight
+  // rows of a box are 1024 bytes. box_bytes: from one box to the next, where N goes across them; 16
+  // where it is not used.
+  MASKERADE_DEVICE std::uint64_t operand(const std::byte* first, int box_bytes) const {
     constexpr std::uint64_t kSwizzle128 = 1;
     return (lane_.shared_address(first) & 0x3FFFF) >> 4 |
-           std::uint64_t{TensorTiles::kBoxBytes >> 4} << 16 | std::uint64_t{1024 >> 4} << 32 |
+           static_cast<std::uint64_t>(box_bytes >> 4) << 16 | std::uint64_t{1024 >> 4} << 32 |
            kSwizzle128 << 62;
   }
   // One group: scores = queries * keys of next_, 16 components at a time.
   MASKERADE_DEVICE void multiply_keys(float (&scores)[kTileKeys / 8][4]) {
-    const std::uint64_t keys = operand(stage_of(kKeys, next_.stage));
+    const std::uint64_t keys = operand(stage_of(kKeys, next_.stage), 16);
     MASKERADE_UNROLL
     for (int s = 0; s < kSteps; ++s) {
       const int offset = s / 4 * TensorTiles::kBoxBytes + s % 4 * 32;
@@ -304,7 +310,7 @@ class WarpgroupTilesKernel {
   }
   // One group: out_ += weights_ * values, 16 keys at a time.
   MASKERADE_DEVICE void multiply_values(const Place& of) {
-    const std::uint64_t values = operand(stage_of(kValues, of.stage));
+    const std::uint64_t values = operand(stage_of(kValues, of.stage), TensorTiles::kBoxBytes);
     MASKERADE_UNROLL
     for (int s = 0; s < kTileKeys / 16; ++s) {
       constexpr int kStepBytes = 16 * TensorTiles::kBoxDim * 2;
@@ -315,8 +321,8 @@ class WarpgroupTilesKernel {
   }
 
   MASKERADE_DEVICE void weigh(float (&scores)[kTileKeys / 8][4], float (&factors)[2]) {
-    rows_.with_weigh(lane_, entry_, arguments_.attend.scale_log2,
-                     [&](const auto& weigh) { softmax_.step(lane_, scores, factors, weigh); });
+    rows_.weigh(lane_, entry_, arguments_.attend.scale_log2, scores);
+    softmax_.step(lane_, scores, factors);
   }
   // The weights of next_ are those to be multiplied next; gives its place.
   MASKERADE_DEVICE Place take(const float (&scores)[kTileKeys / 8][4], const float (&factors)[2]) {

@@ -103,7 +103,7 @@ class EmulatedHopper {
     });
   }
 
-  // The right operand of a product, [16][columns], as a warp reads it for its product number
+  // The right operand of a product, [columns][16], as a warp reads it for its product number
   // `number`.
   const std::vector<float>& right_operand(
       DType type, std::uint64_t descriptor, bool is_transposed, int columns, int warp, int number) {
@@ -117,8 +117,9 @@ class EmulatedHopper {
       throw std::logic_error("a matrix descriptor that is not of the 128-byte swizzle");
     }
     std::vector<std::uint16_t> elements;
-    for (int k = 0; k < 16; ++k) {
-      for (int n = 0; n < columns; ++n) {
+    elements.reserve(static_cast<std::size_t>(columns) * 16);
+    for (int n = 0; n < columns; ++n) {
+      for (int k = 0; k < 16; ++k) {
         // K-major: atoms of 8 rows of 64 elements along k. N-major: atoms of 8 rows of 64 elements
         // along n.
         const auto un = static_cast<std::uint32_t>(n);
@@ -288,7 +289,7 @@ class EmulatedHopperLane {
              float sum = is_first ? before[static_cast<std::size_t>(i)] : is_sum ? target[i] : 0.0F;
              for (int k = 0; k < 16; ++k) {
                sum += rows[i % 4 / 2][static_cast<std::size_t>(k)] *
-                      right[static_cast<std::size_t>(k * 8 * kGroups + column)];
+                      right[static_cast<std::size_t>(column * 16 + k)];
              }
              target[i] = sum;
            }

@@ -129,10 +129,11 @@ class Rates(unittest.TestCase):
             cells, peers = Path(folder) / "cells.jsonl", Path(folder) / "peers.json"
             failed = device_cell(workload="bad", status="failed", reason="no memory",
                                  attend_ms=None, density=None)
-            cells.write_text("".join(json.dumps(cell) + "\n" for cell in (
+            lines = [json.dumps(cell) + "\n" for cell in (
                 device_cell(machine="m; NVIDIA H200", peak_l2_bytes_per_second=6e12,
                             peak_flops_source="cuBLASLt", plan_ms=0.125,
-                            attend_flops_per_second=256e12, percent_of_peak_flops=32.04), failed)))
+                            attend_flops_per_second=256e12, percent_of_peak_flops=32.04), failed)]
+            cells.write_text("".join(lines) + lines[0][:40])  # a run that was stopped
             row = Row("published-109k blocks tiles", 2, "FlexAttention", 3.0, 2.0, 1.5, None, None)
             peers.write_text(json.dumps({"rows": [row.__dict__]}))
             table = subprocess.run([sys.executable, ROOT / "tests/gpu/rates.py", cells, "--peers",

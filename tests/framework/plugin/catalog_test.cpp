@@ -112,13 +112,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refused{"other_major",
-                "was built for ABI 8.0, this program has 1.1; rebuild it with this program's "
+                "was built for ABI 8.1, this program has 1.1; rebuild it with this program's "
                 "headers"},
         Refused{"other_minor",
                 "was built for ABI 1.8, this program has 1.1; rebuild it with this program's "
                 "headers"},
         Refused{"other_size",
-                "its descriptor says struct_size 24, ABI 1.1 has 96; set it to "
+                "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "
                 "sizeof(maskerade_masker_descriptor)"},
         Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
         Refused{"no_summary",

@@ -20,10 +20,10 @@ struct ListTwice {
   maskerade_cuda_rows rows;
 
   MASKERADE_KERNEL void operator()(std::int64_t row) const {
-    rows.sampled_bits[row * rows.words] |= 1;
+    rows.sampled_bits[row * rows.words] |= 1 << 5;
     rows.sampled_counts[row] = 2;
     for (std::int64_t s = 0; s < 2; ++s) {
-      rows.sampled_keys[row * rows.sampled_capacity + s] = 0;
+      rows.sampled_keys[row * rows.sampled_capacity + s] = 5;
       rows.sampled_probabilities[row * rows.sampled_capacity + s] = 0.5F;
     }
   }
