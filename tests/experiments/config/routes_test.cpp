@@ -114,8 +114,9 @@ TEST(Overrides, OfLayersThatTheDataDoNotHaveCountForNoSeeds) {
   const Experiment experiment = folder.read(
       "name: t\n"
       "workloads:\n"
-      "  made: {source: {kind: gaussian}, query_len: 8, key_len: 16, head_dim: 32}\n"
-      "  read: {source: {kind: safetensors, file: t, layer: 3}}\n"
+      "  made: {source: {kind: gaussian}, query_heads: 4, query_len: 8, key_len: 16, head_dim: "
+      "32}\n"
+      "  read: {source: {kind: safetensors, file: t, layers: [3]}}\n"
       "  unknown: {source: {kind: safetensors, file: t}}\n"
       "seeds: {mask: [1, 2]}\n"
       "pipelines:\n"
