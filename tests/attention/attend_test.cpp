@@ -423,8 +423,11 @@ TEST(Attend, GivenPositionsBoundWhatIsRead) {
 
 TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
   // Query i sees keys 0 ... key_len - query_len + i.
-  for (const auto& [query_len, key_len, bad] :
+  for (const auto& lengths :
        {std::tuple(70, 200, 150), std::tuple(1, 9000, 4000), std::tuple(1, 100, 99)}) {
+    const int query_len = std::get<0>(lengths);
+    const int key_len = std::get<1>(lengths);
+    const int bad = std::get<2>(lengths);
     const AttentionShape shape{.query_heads = 2,
                                .kv_heads = 1,
                                .query_len = query_len,
