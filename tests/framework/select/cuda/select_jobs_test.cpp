@@ -43,15 +43,23 @@ TEST(SelectJobs, TopKHasTheTiesAndTheSpecialNumbersOfTheCpus) {
       const bool is_special = i / static_cast<std::size_t>(words * 64) % 2 == 0;
       scores[i] = is_special ? special[engine() % std::size(special)] : normal(engine);
     }
-    std::vector<std::uint64_t> excluded(static_cast<std::size_t>(kLists * words));
-    for (std::uint64_t& word : excluded) {
-      word =
-          (std::uint64_t{engine()} << 32 | engine()) & (std::uint64_t{engine()} << 32 | engine());
-    }
+    const auto random_bits = [&] {
+      std::vector<std::uint64_t> bits(static_cast<std::size_t>(kLists * words));
+      for (std::uint64_t& word : bits) {
+        word =
+            (std::uint64_t{engine()} << 32 | engine()) & (std::uint64_t{engine()} << 32 | engine());
+      }
+      return bits;
+    };
+    const std::vector<std::uint64_t> one = random_bits();
+    const std::vector<std::uint64_t> other = random_bits();
+    std::vector<std::uint64_t> excluded = one;
+    for (std::size_t i = 0; i < excluded.size(); ++i) excluded[i] |= other[i];
     const std::vector<std::int64_t> lengths(kLists, length);
     const std::vector<std::int64_t> counts = {0, 1, length / 3, length / 2, length, length + 7};
     const auto on_device = upload(scores, stream);
-    const auto excluded_on_device = upload(excluded, stream);
+    const auto one_on_device = upload(one, stream);
+    const auto other_on_device = upload(other, stream);
     const auto ends = upload(lengths, stream);
     const auto wanted = upload(counts, stream);
     const DeviceBuffer<std::uint64_t> bits(kLists * words, stream.get());
@@ -59,7 +67,8 @@ TEST(SelectJobs, TopKHasTheTiesAndTheSpecialNumbersOfTheCpus) {
     add_top({.count = kLists,
              .ends = ends.data(),
              .key_len = words * 64,
-             .excluded = excluded_on_device.data(),
+             .excluded = one_on_device.data(),
+             .also_excluded = other_on_device.data(),
              .words = words,
              .counts = wanted.data(),
              .bits = bits.data()},
