@@ -2,9 +2,14 @@
 // kernels by value, and what launches a kernel over them. Compiled by nvcc; a host compiler gives
 // the same as loops on the CPU, over host memory, with which tests run it where there is no device.
 //
-//   // in sink.cu; sink.cpp declares and calls it from select_on_device()
-//   void select_sink(const maskerade_cuda_call& call, maskerade_value tokens) {
-//     sdk::device::add_words(call, [=] MASKERADE_KERNEL(const sdk::device::Rows& rows, ...) ...
+//   struct FirstKeys {
+//     std::int64_t keys;
+//     MASKERADE_KERNEL std::uint64_t operator()(const device::Rows&, const device::Place&,
+//                                               std::int64_t word) const {
+//       return device::range_bits(0, keys, word);
+//     }
+//   };
+//   device::add_words(call, FirstKeys{128});
 //
 // A body is a struct with a call operator that is MASKERADE_KERNEL; each call of it is a thread.
 #pragma once

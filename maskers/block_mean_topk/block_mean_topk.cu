@@ -65,8 +65,7 @@ struct FindCounts {
     const std::int64_t first_head = of.head(list) / of.options.together * of.options.together;
     const std::int64_t keys = budgets[first_head * of.rows.query_len + of.end(list) - 1];
     lengths[list] = of.visible_blocks(list);
-    counts[list] =
-        keys <= 0 ? 0 : device::larger<std::int64_t>(keys / of.options.block, 1);
+    counts[list] = keys <= 0 ? 0 : device::larger<std::int64_t>(keys / of.options.block, 1);
   }
 };
 
@@ -90,8 +89,7 @@ struct FindClosed {
   MASKERADE_KERNEL void operator()(std::int64_t i) const {
     const std::int64_t list = i / of.key_blocks;
     const std::int64_t key_begin = i % of.key_blocks * of.options.block;
-    const std::int64_t key_end =
-        device::smaller(key_begin + of.options.block, of.rows.key_len);
+    const std::int64_t key_end = device::smaller(key_begin + of.options.block, of.rows.key_len);
     const std::int64_t together = of.options.together;
     const std::int64_t first_head = of.head(list) / together * together;
     bool open = false;
@@ -167,8 +165,8 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
   const std::int64_t words = (key_blocks + 63) / 64;
   const std::int64_t stride = words * 64;
   constexpr auto kFloatBytes = static_cast<std::int64_t>(sizeof(float));
-  const BlockRows of{call.rows, options, count,
-                     device::upload(call, begins.data(), begins.size()), key_blocks};
+  const BlockRows of{call.rows, options, count, device::upload(call, begins.data(), begins.size()),
+                     key_blocks};
   const std::int64_t* const numbers =
       device::upload(call, list_of_query.data(), list_of_query.size());
   const std::int64_t* const budgets =
@@ -180,12 +178,10 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
   auto* const closed = device::allocate<std::uint8_t>(call, lists * key_blocks);
   auto* const excluded = device::allocate<std::uint64_t>(call, lists * words);
   auto* const taken = device::allocate<std::uint64_t>(call, lists * words);
-  device::for_each(call, lists * shape.head_dim,
-                   PoolQueries{of, call.q, shape.head_dim, pooled});
+  device::for_each(call, lists * shape.head_dim, PoolQueries{of, call.q, shape.head_dim, pooled});
   device::require_ok(call.services->multiply_rows(
       &call, pooled, lists, group * count, static_cast<const float*>(call.indexes),
-      call.index_stride / kFloatBytes, shape.head_dim, key_blocks, shape.head_dim, scores,
-      stride));
+      call.index_stride / kFloatBytes, shape.head_dim, key_blocks, shape.head_dim, scores, stride));
   device::pool_scores(call, scores, heads, options.together, count, stride, key_blocks,
                       options.sum);
   device::for_each(call, lists, FindCounts{of, budgets, lengths, counts});

@@ -47,8 +47,8 @@ struct FindCounts {
     const device::Place at = part.place(list);
     const std::int64_t visible = device::Rows(part.rows).visible_len(at.query);
     lengths[list] = (visible + options.page - 1) / options.page;
-    counts[list] = device::larger(
-        options.min_pages, device::larger<std::int64_t>(budgets[at.row], 0) / options.page);
+    counts[list] = device::larger(options.min_pages,
+                                  device::larger<std::int64_t>(budgets[at.row], 0) / options.page);
   }
 };
 
@@ -64,8 +64,7 @@ struct AddPages {
     const std::int64_t list = i / rows.words;
     const std::int64_t word = i % rows.words;
     const device::Place at = part.place(list);
-    const std::int64_t end =
-        device::smaller(word * 64 + 64, rows.visible_len(at.query));
+    const std::int64_t end = device::smaller(word * 64 + 64, rows.visible_len(at.query));
     std::uint64_t keys = 0;
     for (std::int64_t number = word * 64 / page; number * page < end; ++number) {
       const std::uint64_t bits = taken[list * page_words + number / 64];
@@ -106,8 +105,8 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
     device::pool_scores(call, scores, heads, options.together, part.count, stride, pages,
                         options.sum);
     device::for_each(call, part.lists(), FindCounts{part, options, budgets, lengths, counts});
-    device::require_ok(call.services->top_bits(&call, part.lists(), scores, stride, lengths,
-                                               counts, nullptr, taken, page_words));
+    device::require_ok(call.services->top_bits(&call, part.lists(), scores, stride, lengths, counts,
+                                               nullptr, taken, page_words));
     device::for_each(call, part.lists() * call.rows.words,
                      AddPages{part, options.page, page_words, taken});
     call.services->count_work(&call, part.lists() * pages,

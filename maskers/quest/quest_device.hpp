@@ -8,11 +8,11 @@ namespace maskerade::quest {
 
 struct DeviceOptions {
   maskerade_value budget;
-  bool is_total;           // the budget includes what is active
-  std::int64_t page;       // in keys
+  bool is_total;      // the budget includes what is active
+  std::int64_t page;  // in keys
   std::int64_t min_pages;
-  std::int64_t together;   // heads that select by pooled scores
-  bool sum;                // how they are pooled
+  std::int64_t together;  // heads that select by pooled scores
+  bool sum;               // how they are pooled
 };
 
 // Adds the keys of each row's best pages on the device. call.indexes: each kv head's bounds,

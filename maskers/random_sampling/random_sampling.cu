@@ -34,8 +34,7 @@ struct FindDraws {
     const std::int64_t candidates = counts[row];
     probabilities[row] = 1;
     if (candidates == 0) return;
-    counts[row] =
-        device::larger<std::int64_t>(1, options.rate * candidates / options.whole);
+    counts[row] = device::larger<std::int64_t>(1, options.rate * candidates / options.whole);
     probabilities[row] = static_cast<float>(counts[row]) / static_cast<float>(candidates);
   }
 };

@@ -7,7 +7,7 @@
 namespace maskerade::random_sampling {
 
 struct DeviceOptions {
-  std::int64_t rate;   // of `whole`
+  std::int64_t rate;  // of `whole`
   std::int64_t whole;
   maskerade_value init_offset;
   maskerade_value local_offset;

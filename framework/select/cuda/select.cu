@@ -9,7 +9,8 @@ namespace maskerade::cuda {
 namespace {
 
 template <typename Kernel, typename... Jobs>
-__global__ void __launch_bounds__(Kernel::kThreads) select_kernel(const __grid_constant__ Jobs... jobs) {
+__global__ void __launch_bounds__(Kernel::kThreads)
+    select_kernel(const __grid_constant__ Jobs... jobs) {
   __shared__ __align__(16) std::byte shared[Kernel::kSharedBytes];
   DeviceThread thread;
   Kernel(thread, jobs..., shared).run();
