@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -18,9 +16,12 @@
 #include "attention/cpu/detail/float_tiles.hpp"
 #include "attention/cpu/detail/matrix_tiles.hpp"
 #include "attention/cpu/detail/part_results.hpp"
+#include "attention/cpu/detail/row_places.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
+#include "attention/cpu/detail/step_blocks.hpp"
 #include "attention/cpu/detail/task_list.hpp"
+#include "attention/cpu/detail/vector_steps.hpp"
 #include "attention/cpu/detail/weigh_samples.hpp"
 #include "framework/base/error.hpp"
 #include "framework/select/key_tile.hpp"
@@ -37,9 +38,11 @@ using detail::kStepBlocks;
 using detail::MatrixStep;
 using detail::MatrixTiles;
 using detail::MatrixUnit;
+using detail::StepBlock;
 using detail::Task;
 using detail::TileForm;
-using detail::ValueRows;
+using detail::TouchedBlocks;
+using detail::VectorSteps;
 
 constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 
@@ -53,24 +56,9 @@ constexpr std::int64_t kMatrixTurnBytes = std::int64_t{768} << 10;
 // Components to unite that are not worth waking the other workers for.
 constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
 
-// Rows that are multiplied between two fetches of memory that is read later: as many as the
-// arithmetic takes at a time.
-constexpr int kPieceRows = 6;
-
 // From this many bytes on results are written around the caches, which would read each line first
 // and not keep it until it is used.
 constexpr std::int64_t kLargeOutputBytes = std::int64_t{4} << 20;
-
-// What one step of the online softmax takes: all rows with as many tiles as leave the values in the
-// first-level cache for all of them, or, where two tiles of values do not fit it, a few rows with
-// more tiles, so that the scores do.
-struct StepSize {
-  int rows = 0;
-  std::int64_t blocks = 0;
-};
-StepSize step_size(std::int64_t head_dim) {
-  return head_dim <= 64 ? StepSize{static_cast<int>(kMaxRows), 2} : StepSize{24, kStepBlocks};
-}
 
 // The key blocks that are made ready at once for a matrix unit: several steps, of which one's
 // products and the next one's weights are made at the same time.
@@ -109,46 +97,8 @@ struct Scratch {
   Floats values;  // tiles
   std::vector<Run> runs;
   std::unique_ptr<detail::MatrixScratch> matrix;
-  Floats queries;            // [kMaxRows][head_dim]; see Attention::step_by_vectors()
+  Floats queries;            // [kMaxRows][head_dim]; for blocks that the matrix unit cannot take
   detail::FetchAhead ahead;  // what the step after the next one reads
-};
-
-// A key block of a step, made ready.
-struct StepBlock {
-  const KeyBlock* block = nullptr;
-  const float* keys = nullptr;           // in the form of the step
-  const float* values = nullptr;         // likewise; nullptr: read in place
-  const std::uint64_t* words = nullptr;  // by row; nullptr: all columns of all rows
-  std::uint64_t tail = 0;                // the columns that are keys
-
-  // The columns that a row of [begin, end) attends to.
-  std::uint64_t columns(int begin, int end) const {
-    if (words == nullptr) return tail;
-    std::uint64_t any = 0;
-    for (int r = begin; r < end; ++r) any |= words[r];
-    return any & tail;
-  }
-};
-
-// The key blocks of a step that some of its rows attend to.
-struct TouchedBlocks {
-  int count = 0;
-  const StepBlock* blocks[kStepBlocks];
-  int columns[kStepBlocks];  // up to the last active one
-  const std::uint64_t* words[kStepBlocks];
-  std::uint64_t tails[kStepBlocks];
-
-  TouchedBlocks(std::span<const StepBlock> all, int row, int rows) {
-    for (const StepBlock& block : all) {
-      const std::uint64_t active = block.columns(row, row + rows);
-      if (active == 0) continue;
-      blocks[count] = &block;
-      columns[count] = static_cast<int>(std::bit_width(active));
-      words[count] = block.words == nullptr ? nullptr : block.words + row;
-      tails[count] = block.tail;
-      ++count;
-    }
-  }
 };
 
 std::int64_t whole_vectors(std::int64_t head_dim) {
@@ -171,8 +121,9 @@ class Attention {
         matrix_(unit_ == MatrixUnit::kNone ? nullptr
                                            : std::make_unique<MatrixTiles>(inputs, unit_)),
         value_dim_(matrix_ ? matrix_->value_dim() : whole_vectors(inputs.shape.head_dim)),
-        step_(step_size(inputs.shape.head_dim)),
-        ready_blocks_(matrix_ ? kMatrixReady : step_.blocks),
+        places_(inputs, plan),
+        vectors_(inputs, plan, places_, value_dim_),
+        ready_blocks_(matrix_ ? kMatrixReady : vectors_.step_blocks()),
         floats_(inputs, value_dim_),
         writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
                               inputs.shape.head_dim % detail::value_lanes() == 0),
@@ -207,10 +158,6 @@ class Attention {
     return scratch;
   }
 
-  const RowBlock& row_block(std::int64_t index) const {
-    return plan_.row_blocks[static_cast<std::size_t>(index)];
-  }
-
   void run_chunk(const Chunk& chunk) {
     const detail::TaskList list = detail::make_tasks(plan_, chunk);
     const std::vector<std::span<const Task>> gangs =
@@ -231,64 +178,12 @@ class Attention {
   }
 
   void merge(const detail::Merge& merge) {
-    const RowBlock& rows = row_block(merge.row_block);
+    const RowBlock& rows = places_.row_block(merge.row_block);
     for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      const std::int64_t row = output_row(rows, r);
+      const std::int64_t row = places_.output_row(rows, r);
       output_.lse[static_cast<std::size_t>(row)] = parts_.merge(
           merge.first_part, merge.parts, r, output_.out.data() + row * inputs_.shape.head_dim);
     }
-  }
-
-  // Index of a row block's row in [batch, query_heads, query_len].
-  std::int64_t output_row(const RowBlock& rows, std::int64_t r) const {
-    const std::int64_t head = rows.first_head + r / rows.queries;
-    const std::int64_t query = rows.first_query + r % rows.queries;
-    return (rows.batch * inputs_.shape.query_heads + head) * inputs_.shape.query_len + query;
-  }
-
-  std::array<const void*, kMaxRows> query_rows(const RowBlock& rows) const {
-    std::array<const void*, kMaxRows> places;
-    for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      places[static_cast<std::size_t>(r)] = inputs_.q.row(
-          rows.batch, rows.first_head + r / rows.queries, rows.first_query + r % rows.queries);
-    }
-    return places;
-  }
-
-  void load_queries(const RowBlock& rows, float* queries) const {
-    const std::int64_t dim = inputs_.shape.head_dim;
-    const auto scale = static_cast<float>(inputs_.scale * std::numbers::log2e);
-    const auto places = query_rows(rows);
-    for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      detail::widen_scaled(inputs_.q.dtype, places[static_cast<std::size_t>(r)], dim, scale,
-                           queries + r * dim);
-    }
-  }
-
-  std::span<const std::int32_t> listed(const KeyBlock& block) const {
-    return std::span(plan_.key_list)
-        .subspan(static_cast<std::size_t>(block.list_offset),
-                 static_cast<std::size_t>(block.count));
-  }
-
-  // Where the block's rows of k or v lie.
-  std::array<const void*, kPackedKeys> key_rows(const TensorView& tensor,
-                                                const RowBlock& rows,
-                                                const KeyBlock& block) const {
-    std::array<const void*, kPackedKeys> places;
-    for (std::int64_t j = 0; j < block.count; ++j) {
-      const std::int64_t key =
-          block.list_offset < 0 ? block.first_key + j : listed(block)[static_cast<std::size_t>(j)];
-      places[static_cast<std::size_t>(j)] = tensor.row(rows.batch, rows.kv_head, key);
-    }
-    return places;
-  }
-
-  ValueRows values_in_place(const RowBlock& rows, const KeyBlock& block) const {
-    const bool in_order = block.list_offset < 0;
-    const void* first = inputs_.v.row(rows.batch, rows.kv_head, in_order ? block.first_key : 0);
-    return {static_cast<const float*>(first), inputs_.v.row_stride,
-            in_order ? nullptr : listed(block).data()};
   }
 
   // Block `slot` of a step, in a form.
@@ -304,12 +199,12 @@ class Attention {
     StepBlock ready{.block = &block, .keys = shared.keys, .values = shared.values};
     if (ready.keys == nullptr) {
       float* target = scratch.keys.get() + slot * wanted.key_floats();
-      wanted.make_keys({key_rows(inputs_.k, rows, block).data(), count}, target);
+      wanted.make_keys({places_.key_rows(inputs_.k, rows, block).data(), count}, target);
       ready.keys = target;
     }
     if (ready.values == nullptr && wanted.value_floats() > 0) {
       float* target = scratch.values.get() + slot * wanted.value_floats();
-      wanted.make_values({key_rows(inputs_.v, rows, block).data(), count}, target);
+      wanted.make_values({places_.key_rows(inputs_.v, rows, block).data(), count}, target);
       ready.values = target;
     }
     if (block.bits_offset >= 0) {
@@ -367,14 +262,14 @@ class Attention {
         note_blocks(after.front(), after.front().blocks_begin, ahead);
       }
       if (i < after.size()) {
-        const RowBlock& rows = row_block(after[i].row_block);
+        const RowBlock& rows = places_.row_block(after[i].row_block);
         if (!detail::few_rows_serve(inputs_, rows)) ahead.add_queries(inputs_, rows);
       }
     }
-    const std::int64_t rows = row_block(run.task->row_block).rows();
+    const std::int64_t rows = places_.row_block(run.task->row_block).rows();
     const std::int64_t blocks = next - run.next;
     ahead.deal(matrix_ ? whole(rows, detail::kMatrixRows) * whole(blocks, detail::kMatrixBlocks)
-                       : 2 * blocks * whole(rows, kPieceRows));
+                       : 2 * blocks * whole(rows, VectorSteps::kPieceRows));
   }
 
   static std::int64_t whole(std::int64_t count, std::int64_t size) {
@@ -383,7 +278,7 @@ class Attention {
 
   // Those of a step of the task.
   void note_blocks(const Task& task, std::int64_t begin, detail::FetchAhead& ahead) const {
-    const RowBlock& rows = row_block(task.row_block);
+    const RowBlock& rows = places_.row_block(task.row_block);
     if (detail::few_rows_serve(inputs_, rows)) return;  // fetches for itself
     ahead.add_blocks(inputs_, plan_, shared_, rows, begin,
                      std::min(begin + ready_blocks_, task.blocks_end));
@@ -391,7 +286,7 @@ class Attention {
 
   // Few rows are attended to at once.
   void start(const Task& task, Run& run) const {
-    const RowBlock& rows = row_block(task.row_block);
+    const RowBlock& rows = places_.row_block(task.row_block);
     run.task = &task;
     run.next = task.blocks_begin;
     if (detail::few_rows_serve(inputs_, rows)) {
@@ -402,11 +297,11 @@ class Attention {
     }
     if (!run.is_done()) {
       if (matrix_) {
-        const auto places = query_rows(rows);
-        matrix_->load_queries({places.data(), static_cast<std::size_t>(rows.rows())},
+        const auto at = places_.query_rows(rows);
+        matrix_->load_queries({at.data(), static_cast<std::size_t>(rows.rows())},
                               run.queries.get());
       } else {
-        load_queries(rows, run.queries.get());
+        places_.load_queries(rows, run.queries.get());
       }
       std::fill_n(run.out.get(), kMaxRows * value_dim_, 0.0F);
     }
@@ -414,19 +309,16 @@ class Attention {
     std::fill_n(run.state.sum, rows.rows(), 0.0);
   }
 
-  std::int64_t next_key(const Run& run) const {
-    return plan_.key_blocks[static_cast<std::size_t>(run.next)].first_key;
-  }
+  std::int64_t next_key(const Run& run) const { return places_.key_block(run.next).first_key; }
 
   // The next blocks.
   void advance(Run& run, Scratch& scratch) const {
-    const RowBlock& rows = row_block(run.task->row_block);
-    const auto count = static_cast<int>(rows.rows());
+    const RowBlock& rows = places_.row_block(run.task->row_block);
     const std::int64_t size = std::min(ready_blocks_, run.task->blocks_end - run.next);
     StepBlock blocks[kMostReady];
     const auto make_all = [&](const TileForm& wanted) {
       for (std::int64_t b = 0; b < size; ++b) {
-        const KeyBlock& block = plan_.key_blocks[static_cast<std::size_t>(run.next + b)];
+        const KeyBlock& block = places_.key_block(run.next + b);
         blocks[b] = make_ready(wanted, rows, block, b, scratch);
       }
     };
@@ -440,21 +332,17 @@ class Attention {
         scratch.queries =
             aligned_floats(static_cast<std::size_t>(kMaxRows * inputs_.shape.head_dim));
       }
-      load_queries(rows, scratch.queries.get());
+      places_.load_queries(rows, scratch.queries.get());
       queries = scratch.queries.get();
     }
     run.next += size;
     if (by_matrix) return steps_by_matrix(all, run, scratch);
-    for (std::int64_t first = 0; first < size; first += step_.blocks) {
-      const std::span<const StepBlock> here =
+    for (std::int64_t first = 0; first < size; first += vectors_.step_blocks()) {
+      vectors_.run(
+          rows, queries,
           all.subspan(static_cast<std::size_t>(first),
-                      static_cast<std::size_t>(std::min(step_.blocks, size - first)));
-      for (int r = 0; r < count; r += step_.rows) {
-        const int row_count = std::min(step_.rows, count - r);
-        const TouchedBlocks touched(here, r, row_count);
-        if (touched.count == 0) continue;
-        step_by_vectors(rows, queries, touched, r, row_count, run, scratch);
-      }
+                      static_cast<std::size_t>(std::min(vectors_.step_blocks(), size - first))),
+          scratch.scores.get(), run.state, run.out.get(), scratch.ahead);
     }
   }
 
@@ -467,7 +355,7 @@ class Attention {
 
   // The steps of a run's rows over some blocks.
   void steps_by_matrix(std::span<const StepBlock> blocks, Run& run, Scratch& scratch) const {
-    const auto block_rows = static_cast<int>(row_block(run.task->row_block).rows());
+    const auto block_rows = static_cast<int>(places_.row_block(run.task->row_block).rows());
     MatrixStep steps[kMostMatrixSteps];
     const KeyBlock* key_blocks[kMostMatrixSteps][detail::kMatrixBlocks];
     std::size_t count = 0;
@@ -502,65 +390,12 @@ class Attention {
                  *scratch.matrix);
   }
 
-  // One step of the online softmax of rows [row, row + rows) over the blocks that they touch.
-  // queries: [rows of the row block][head_dim] scaled.
-  void step_by_vectors(const RowBlock& row_block,
-                       const float* queries,
-                       const TouchedBlocks& touched,
-                       int row,
-                       int rows,
-                       Run& run,
-                       Scratch& scratch) const {
-    const std::int64_t dim = inputs_.shape.head_dim;
-    float* scores = scratch.scores.get();
-    ValueRows values[kStepBlocks];
-    for (int b = 0; b < touched.count; ++b) {
-      const StepBlock& block = *touched.blocks[b];
-      float* tile = scores + b * kPackedKeys;
-      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
-        score_tile(queries + (row + r) * dim, dim, piece, block.keys, dim, tile + r * kScoreStride,
-                   kScoreStride);
-      });
-      detail::weigh_samples(plan_, *block.block, row, rows, 1.0F, tile);
-      values[b] = block.values == nullptr ? values_in_place(row_block, *block.block)
-                                          : ValueRows{block.values, value_dim_, nullptr};
-    }
-    detail::softmax_step(scores, row, rows, touched.count, touched.words, touched.tails, run.state);
-    // Blocks whose values follow each other are one longer sum.
-    for (int b = 0; b < touched.count;) {
-      int last = b;
-      while (last + 1 < touched.count && touched.columns[last] == kPackedKeys &&
-             values[last].precedes(values[last + 1], kPackedKeys)) {
-        ++last;
-      }
-      in_pieces(rows, scratch.ahead, [&](int r, int piece) {
-        detail::accumulate_values(
-            scores + r * kScoreStride + b * kPackedKeys, piece,
-            (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last], values[b],
-            value_dim_, run.state.scale + row + r, run.out.get() + (row + r) * value_dim_);
-      });
-      // What the step's first sum scaled is not scaled again.
-      if (b == 0) std::fill_n(run.state.scale + row, rows, 1.0F);
-      b = last + 1;
-    }
-  }
-
-  // Calls body(first row, rows) for a few rows at a time and fetches memory in between.
-  template <class Body>
-  static void in_pieces(int rows, detail::FetchAhead& ahead, const Body& body) {
-    if (ahead.is_empty()) return body(0, rows);
-    for (int r = 0; r < rows; r += kPieceRows) {
-      ahead.fetch_piece();
-      body(r, std::min(kPieceRows, rows - r));
-    }
-  }
-
   void store(const Run& run) {
     const Task& task = *run.task;
-    const RowBlock& rows = row_block(task.row_block);
+    const RowBlock& rows = places_.row_block(task.row_block);
     const std::int64_t dim = inputs_.shape.head_dim;
     for (std::int64_t r = 0; r < rows.rows(); ++r) {
-      const std::int64_t row = output_row(rows, r);
+      const std::int64_t row = places_.output_row(rows, r);
       const double sum = run.state.sum[r];
       const bool none = run.state.top[r] == kNoKeys;
       const double top = run.state.top[r] * std::numbers::ln2;
@@ -594,7 +429,8 @@ class Attention {
   MatrixUnit unit_;
   std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
   std::int64_t value_dim_;                     // of a row of sums
-  StepSize step_;
+  detail::RowPlaces places_;
+  detail::VectorSteps vectors_;
   std::int64_t ready_blocks_;  // at once
   FloatTiles floats_;
   bool writes_around_caches_;
