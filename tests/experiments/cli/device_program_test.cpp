@@ -27,7 +27,7 @@ TEST_F(DeviceProgram, InfoSaysWhatTheDeviceHas) {
   const Finished info = run_with_libraries("info");
   EXPECT_EQ(info.exit_code, 0) << info.err;
   for (const char* text :
-       {"devices     cpu; cuda: emulated device, sm_80", "cuda        runtime 1", ", driver 1",
+       {"devices     cpu; cuda: emulated device, sm_90", "cuda        runtime 1", ", driver 1",
         "cudnn       9.19.0, " MASKERADE_TEST_CUDNN,
         "nvml        driver 580.1.2, " MASKERADE_TEST_NVML,
         "roofs       not measured yet; \"maskerade calibrate\" or a run on cuda does"}) {
@@ -61,7 +61,7 @@ TEST_F(DeviceProgram, ARunMeasuresTheRoofsOnceAndKeepsThem) {
 TEST_F(DeviceProgram, TheTableAndTheRowsSayHowCellsWereTimed) {
   write("small.yaml", kYaml);
   const Finished cold = run_with_libraries("run small.yaml --json cold.jsonl");
-  EXPECT_NE(cold.out.find("cuda kernels cuDNN 9.19.0, cuda kernels sm80, cold cache"),
+  EXPECT_NE(cold.out.find("cuda kernels cuDNN 9.19.0, cuda kernels sm90, cold cache"),
             std::string::npos)
       << cold.out;
   EXPECT_NE(cold.out.find("the device's clock fell from 1980 to 1880 MHz meanwhile"),
