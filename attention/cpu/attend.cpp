@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numbers>
@@ -386,7 +387,7 @@ class Attention {
                               matrix_->unit(), scores + b * kPackedKeys);
       }
     };
-    matrix_->run(run.queries.get(), {steps, count}, weigh, run.state, run.out.get(),
+    matrix_->run(run.queries.get(), {steps, count}, std::cref(weigh), run.state, run.out.get(),
                  *scratch.matrix);
   }
 

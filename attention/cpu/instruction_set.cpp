@@ -34,6 +34,7 @@ std::string instruction_set() {
 }
 
 void use_instruction_set(const std::string& name) {
+  const auto before = static_cast<std::int64_t>(hwy::SupportedTargets());
   hwy::SetSupportedTargetsForTest(0);
   std::string there;
   if (has_amx()) {
@@ -48,6 +49,7 @@ void use_instruction_set(const std::string& name) {
     }
     there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
   }
+  hwy::SetSupportedTargetsForTest(before);
   throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
                           there));
 }

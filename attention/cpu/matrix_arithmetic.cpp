@@ -22,7 +22,7 @@ double matrix_products(DType dtype, std::int64_t head_dim) {
     return 0;
   }
   const int pieces = detail::pieces_of(dtype);
-  return (products(pieces, pieces) + products(detail::weight_pieces_of(dtype), pieces)) / 2.0;
+  return (products(pieces, pieces) + products(detail::kWeightPieces, pieces)) / 2.0;
 }
 
 double run_matrix_unit(std::int64_t rounds) {

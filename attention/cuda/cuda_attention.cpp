@@ -246,7 +246,8 @@ CudaAttention::CudaAttention(const AttentionInputs& inputs, CudaFamily newest) {
   state.has_warpgroup_kernel =
       newest == CudaFamily::kSm90 && cuda_device().compute_capability == 90 &&
       state.has_matrix_kernel() && cuda::key_tiles(state.arguments, shape.batch).is_encodable() &&
-      cuda::value_tiles(state.arguments, shape.batch).is_encodable();
+      cuda::value_tiles(state.arguments, shape.batch).is_encodable() &&
+      cuda::can_attend_tiles_sm90(state.arguments, shape.batch, state.dtype);
   state.stream.synchronize();
 }
 

@@ -20,7 +20,7 @@ constexpr const char* kFooter =
     "--benchmark_repetitions=N, --benchmark_out=FILE ...; repetitions are interleaved.\n"
     "%peak and %read are shares of the machine's arithmetic and read bandwidth, measured first.\n"
     "Where a matrix unit multiplies, %peak is the share of its bfloat16 products, counting those\n"
-    "that float32 arithmetic takes: 1.5 for bfloat16 storage, 4.5 for float16, 6 for float32.\n"
+    "that float32 arithmetic takes: 2 for bfloat16 storage, 4.5 for float16, 6 for float32.\n"
     "Exit codes: 0 fine, 1 a case failed its check, 2 bad options.";
 
 int run_program(int argc, char** argv) {

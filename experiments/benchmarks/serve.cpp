@@ -37,6 +37,7 @@ nlohmann::json answer(WorkPool& pool, const std::string& request) {
   const WorkCounts counts = work.counts();
   return {{"ms", ms},
           {"flops", counts.flops},
+          {"peak_flops_per_second", pool.peaks(threads).flops_with(counts.matrix_products)},
           {"bytes", counts.bytes},
           {"items", counts.items},
           {"density", counts.density}};

@@ -281,7 +281,7 @@ void add_run_command(CLI::App& program, Command& command) {
                         "Check everything and list the cells; measure nothing");
   run_command->add_flag("--no-peaks", arguments->no_peaks,
                         "Start at once, without measuring peak arithmetic and bandwidth: no "
-                        "attainable_ms");
+                        "attainable_ms, but on cuda where maskerade calibrate left the roofs");
   run_command->add_option("--threads", arguments->threads, "Worker threads [all processors]")
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));

@@ -109,12 +109,13 @@ std::optional<DeviceClocks> read_device_clocks(const std::string& pci_bus_id) {
   if (functions.device_at(pci_bus_id.c_str(), &device) != kSuccess ||
       functions.clock(device, kSmClock, &sm) != kSuccess ||
       functions.clock(device, kMemoryClock, &memory) != kSuccess ||
-      functions.temperature(device, kGpuTemperature, &temperature) != kSuccess ||
-      functions.throttle_reasons(device, &reasons) != kSuccess) {
+      functions.temperature(device, kGpuTemperature, &temperature) != kSuccess) {
     return std::nullopt;
   }
+  const bool has_reasons = functions.throttle_reasons(device, &reasons) == kSuccess;
   return DeviceClocks{static_cast<double>(sm), static_cast<double>(memory),
-                      static_cast<double>(temperature), throttle_text(reasons)};
+                      static_cast<double>(temperature),
+                      has_reasons ? throttle_text(reasons) : "not told"};
 }
 
 }  // namespace maskerade

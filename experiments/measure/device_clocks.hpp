@@ -21,7 +21,7 @@ struct DeviceClocks {
   double sm_mhz = 0;
   double memory_mhz = 0;
   double temperature_celsius = 0;
-  // What held the clocks down: "none", or names with commas: "power cap, thermal".
+  // What held the clocks down: "none", names with commas ("power cap, thermal"), or "not told".
   std::string throttle_reasons;
 };
 

@@ -145,6 +145,8 @@ MachinePeaks measure_peaks(const Threads& threads) {
 MachinePeaks peaks_for(const MachinePeaks& peaks, DType dtype, std::int64_t head_dim) {
   MachinePeaks usable = peaks;
   usable.flops_per_second = peaks.flops_with(matrix_products(dtype, head_dim));
+  usable.flops_source =
+      usable.flops_per_second > peaks.flops_per_second ? "matrix tiles" : "vectors";
   return usable;
 }
 

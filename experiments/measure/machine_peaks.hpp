@@ -14,9 +14,10 @@ namespace maskerade {
 struct MachinePeaks {
   double flops_per_second = 0;       // float32 multiply-adds, two flops each; a device's products
   double read_bytes_per_second = 0;  // from memory; a device's copy, read and written
-  // Of a device alone: of its second-level cache, and what multiplied.
-  std::optional<double> l2_bytes_per_second = {};
+  // What flops_per_second is of: "vectors", "matrix tiles"; "cuBLASLt", "mma.sync" of a device.
   std::optional<std::string> flops_source = {};
+  // Of a device alone: of its second-level cache.
+  std::optional<double> l2_bytes_per_second = {};
   // Of a CPU alone: of the matrix unit in use, on bfloat16; 0: none.
   double matrix_flops_per_second = 0;
 

@@ -16,6 +16,7 @@ class Answer:
     bytes: float = 0.0
     items: float = 0.0
     density: float = 0.0
+    peak_flops_per_second: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,15 @@ def sum_of(*labels: str) -> Reference:
 
 
 def at_peak(measured: Measured, case: str) -> float | None:
-    """The time of the case's flops at the machine's peak: the ratio is the share of the peak."""
+    """The time of the case's flops at the peak of the machine's vectors: the ratio is the share of it,
+    above 1 where matrix tiles multiply."""
     return measured.ours[case].flops / measured.peaks.flops_per_second * 1e3
+
+
+def at_own_peak(measured: Measured, case: str) -> float | None:
+    """The same at the peak of the arithmetic that the case does: of matrix tiles where they serve."""
+    ours = measured.ours[case]
+    return ours.flops / ours.peak_flops_per_second * 1e3 if ours.peak_flops_per_second else None
 
 
 def at_bandwidth(bytes_: float | None = None) -> Reference:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from comparison import (Comparison, Group, at_bandwidth, at_peak, better_of, density_of, our_case,
-                        peer, per_item, sum_of)
+from comparison import (Comparison, Group, at_bandwidth, at_own_peak, at_peak, better_of,
+                        density_of, our_case, peer, per_item, sum_of)
 
 DENSITIES = (0.9, 0.5, 0.1, 0.01, 0.001)
 
@@ -43,7 +43,8 @@ def dense_groups(peers) -> list[Group]:
                     case, [case],
                     {"SDPA": lambda s=shape, d=dtype, c=causal: peers.sdpa(s, d, c)},
                     [Comparison(case, "SDPA", peer("SDPA"), times),
-                     Comparison(case, "FMA peak", at_peak, share)],
+                     Comparison(case, "FMA peak", at_peak, share),
+                     Comparison(case, "peak of its arithmetic", at_own_peak)],
                     heavy=shape[3] > 2048 or dtype == "float16"))
     return groups
 

@@ -59,7 +59,9 @@ std::optional<double> CellResult::percent_of_bandwidth() const {
 
 std::optional<double> CellResult::percent_of_l2_roof() const {
   const std::optional<double> rate = attend_flops_per_second();
-  if (!rate || !peaks || !peaks->l2_bytes_per_second) return std::nullopt;
+  if (!rate || !peaks || !peaks->l2_bytes_per_second || kernel_mix.starts_with("rows")) {
+    return std::nullopt;
+  }
   return 100 * *rate / (kTileFlopsPerByte * *peaks->l2_bytes_per_second);
 }
 

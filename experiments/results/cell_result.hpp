@@ -213,7 +213,7 @@ struct CellResult {
   std::optional<double> percent_of_peak_flops() const;
   std::optional<double> percent_of_bandwidth() const;
   // Of the flops that a device's second-level cache lets tiles do of 64 queries, which read K and V
-  // once each: 64 flops a byte of 16-bit K and V.
+  // once each: 64 flops a byte of 16-bit K and V. nullopt for the rows kernel.
   std::optional<double> percent_of_l2_roof() const;
   // 100 * attainable_ms / attend_ms.
   std::optional<double> percent_of_attainable() const;

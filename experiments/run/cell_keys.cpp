@@ -5,6 +5,7 @@
 #include <set>
 #include <system_error>
 
+#include "attention/cuda/cudnn_library.hpp"
 #include "experiments/run/coverage_check.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/sha256.hpp"
@@ -117,6 +118,7 @@ std::string CellKeys::next_key(const Job& job,
   if (is_on_cuda(job)) {
     json["is_warm"] = measure.is_warm;
     json["uses_graph"] = measure.uses_graph;
+    json["cudnn"] = cudnn_library().is_found ? cudnn_library().version : "";
   }
   json["machine"] = described.machine;
   json["threads"] = described.threads;

@@ -561,8 +561,9 @@ std::size_t HostCall::draw(std::int64_t row,
   if (key_begin >= end) return 0;
   const std::int64_t first_tile = key_begin / kTileKeys;
   exclude(at, first_tile, key_begin, end);
-  const auto drawn = draw_.select(field, position, first_tile * kTileKeys, end, excluded_,
-                                  static_cast<std::int64_t>(count));
+  const auto most = static_cast<std::int64_t>(
+      std::min<std::size_t>(count, static_cast<std::size_t>(end - key_begin)));
+  const auto drawn = draw_.select(field, position, first_tile * kTileKeys, end, excluded_, most);
   if (population != nullptr) *population = draw_.candidates();
   std::copy(drawn.begin(), drawn.end(), keys);
   return drawn.size();

@@ -456,7 +456,8 @@ typedef struct maskerade_index_extension {
  * which stays: a host without a device uses that. Device code stands in the plugin's own kernels
  * and in the host's, which it calls through maskerade_cuda_services; `masker.cuh` has what kernels
  * are written with. [stream-ordered]: enqueues in call->stream and does not wait; the host's thread
- * never waits for the device before the selection of the whole pipeline is enqueued. */
+ * waits for the device only before a masker of the pipeline that runs on the CPU, and after the
+ * last. */
 #define MASKERADE_EXTENSION_CUDA "maskerade.cuda/1"
 
 /* What a masker adds at most, known before it runs; INT64_MAX where it cannot say. The host
@@ -470,7 +471,7 @@ typedef struct maskerade_cuda_bounds {
 
 enum {
   MASKERADE_CUDA_OVERFLOW = 1u << 0,      /* more entries than the bounds say */
-  MASKERADE_CUDA_SAMPLED_TWICE = 1u << 1, /* a key of a row with two probabilities below 1 */
+  MASKERADE_CUDA_SAMPLED_TWICE = 1u << 1, /* listed keys are not those of the bits, each once */
   MASKERADE_CUDA_NO_PROBABILITY = 1u << 2 /* a number outside (0, 1] */
 };
 

@@ -14,8 +14,8 @@ function(maskerade_add_masker name)
   if(arg_CUDA AND CMAKE_CUDA_COMPILER AND NOT MASKERADE_HAS_CUDA STREQUAL "OFF")
     target_sources(${target} PRIVATE ${arg_CUDA})
     target_compile_definitions(${target} PRIVATE MASKERADE_WITH_CUDA)
-    # CMake 3.25 knows no C++20 of nvcc 13.
-    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+    # CMake 3.25 knows no C++20 of nvcc 13. Sums round as on the CPU.
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-fmad=false>")
     set_target_properties(${target} PROPERTIES CUDA_VISIBILITY_PRESET hidden)
   endif()
   if(TARGET maskerade_options)

@@ -9,7 +9,6 @@
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/transpose-inl.hpp"
 #include "framework/select/widen-inl.hpp"
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #ifndef MASKERADE_SELECT_STREAM_SCORES_ONCE
@@ -59,6 +58,7 @@ class Prefetch {
 
   HWY_INLINE void step() {
     for (int i = 0; i < lines_; ++i) {
+      // Into the second-level cache: the first has fewer lines in flight.
       __builtin_prefetch(*keys_ + at_, 0, 2);
       at_ += kLineBytes;
       if (at_ >= key_bytes_) {

@@ -60,7 +60,8 @@ WorstErrors compare(const AttentionInputs& inputs,
   return worst;
 }
 
-// unit: not that of the instruction set in use, if any.
+// unit: not that of the instruction set in use, if any. A matrix unit is used where it can be,
+// whether it pays or not.
 AttentionOutput attend_by(Kernel kernel,
                           const AttentionInputs& inputs,
                           const Mask& mask,
@@ -68,8 +69,9 @@ AttentionOutput attend_by(Kernel kernel,
                           std::optional<detail::MatrixUnit> unit = std::nullopt) {
   AttentionOutput output;
   const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
-  if (unit) {
-    detail::attend_with(*unit, inputs, plan, Threads(threads), output);
+  const detail::MatrixUnit in_use = detail::matrix_unit_in_use();
+  if (unit || in_use != detail::MatrixUnit::kNone) {
+    detail::attend_with(unit.value_or(in_use), inputs, plan, Threads(threads), output);
   } else {
     attend(inputs, plan, Threads(threads), output);
   }
@@ -464,6 +466,7 @@ TEST(MatrixTiles, EveryDTypeEqualsTheOracle) {
   };
   for (unsigned trial = 0; trial < 12; ++trial) {
     AttentionShape shape;
+    shape.batch = pick({1, 2});
     shape.kv_heads = pick({1, 2});
     shape.query_heads = shape.kv_heads * pick({1, 3});
     shape.query_len = pick({17, 33, 64, 75});

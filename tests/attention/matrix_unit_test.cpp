@@ -84,7 +84,7 @@ TEST(MatrixArithmetic, CountsTheProductsOfPieces) {
     EXPECT_EQ(run_matrix_unit(1000), 0);
     return;
   }
-  EXPECT_EQ(matrix_products(DType::kBFloat16, 64), (1 + 2) / 2.0);
+  EXPECT_EQ(matrix_products(DType::kBFloat16, 64), (1 + 3) / 2.0);
   EXPECT_EQ(matrix_products(DType::kFloat16, 64), (4 + 5) / 2.0);
   EXPECT_EQ(matrix_products(DType::kFloat32, 64), (6 + 6) / 2.0);
   EXPECT_EQ(matrix_products(DType::kFloat32, 56), 0);

@@ -86,10 +86,10 @@ done
 
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
-    for test in cuda_attention_test select_jobs_test; do
+    for test in cuda_attention_test select_jobs_test device_pipeline_test; do
       log=$results/$tool.$test.log
       within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/$test" \
-        --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*:SelectJobs*' \
+        --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*:SelectJobs*:DevicePipeline.SaysWhich*:DevicePipeline.TheReports*' \
         >"$log" 2>&1
       code=$?
       found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | sed 's/=* *//' | tail -n 1)

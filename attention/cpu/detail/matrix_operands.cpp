@@ -20,7 +20,6 @@ namespace HWY_NAMESPACE {
 // 2^-23 of it; products and sums of thousands of them are finite.
 constexpr float kSmallest = 0x1p-100F;
 constexpr float kLargest = 0x1p50F;
-constexpr std::int64_t kMostDim = 256;
 // Of the highest weight, as a power of 2. Pieces of lower weights would be denormals, each of which
 // takes longer than all the rest.
 constexpr int kLeastWeight = -100;
@@ -86,7 +85,7 @@ HWY_INLINE void split_pairs(const float* first,
 bool queries(
     DType dtype, const void* const* rows, int count, std::int64_t dim, int pieces, float* target) {
   const BitsTag bits;
-  HWY_ALIGN float row[kMostDim];
+  HWY_ALIGN float row[detail::kMostMatrixDim];
   const std::int64_t padded = detail::padded_dim(dim);
   const std::int64_t depth_tiles = padded / detail::kTileDepth;
   const std::int64_t row_tiles = (count + detail::kTileRows - 1) / detail::kTileRows;
@@ -113,9 +112,9 @@ bool keys(
   constexpr int kGroup = 16;  // keys of a column tile
   const FloatTag d;
   const BitsTag bits;
-  HWY_ALIGN float row[kMostDim];
+  HWY_ALIGN float row[detail::kMostMatrixDim];
   // Pairs by key, to be turned: [piece][key][pair].
-  HWY_ALIGN float pairs_of[detail::kMostPieces][kGroup][kMostDim / 2];
+  HWY_ALIGN float pairs_of[detail::kMostPieces][kGroup][detail::kMostMatrixDim / 2];
   const std::int64_t padded = detail::padded_dim(dim);
   const std::int64_t depth_tiles = padded / detail::kTileDepth;
   bool fits = true;
@@ -160,8 +159,8 @@ bool keys(
 bool values(
     DType dtype, const void* const* rows, int count, std::int64_t dim, int pieces, float* target) {
   const BitsTag bits;
-  HWY_ALIGN float first[kMostDim];
-  HWY_ALIGN float second[kMostDim];
+  HWY_ALIGN float first[detail::kMostMatrixDim];
+  HWY_ALIGN float second[detail::kMostMatrixDim];
   const std::int64_t padded = detail::padded_dim(dim);
   const std::int64_t column_tiles = padded / detail::kTileColumns;
   bool fits = true;
@@ -192,23 +191,16 @@ bool values(
   return fits;
 }
 
-// What is left of x after its next piece, and `piece` to be cut off from: where all pieces are
-// taken, each is eight bits of x; else each is rounded.
-template <int kPieces>
+// What is left of x after `piece`, the bits of it that a piece has: after kWeightPieces of them
+// nothing is.
 HWY_INLINE FloatVector take_piece(FloatVector x, FloatVector& piece) {
   const FloatTag d;
   const BitsTag bits;
-  if constexpr (kPieces == detail::kMostPieces) {
-    piece = x;
-    return hn::Sub(x, hn::BitCast(d, hn::And(hn::BitCast(bits, x), piece_bits())));
-  } else {
-    piece = round_to_piece(x);
-    return hn::Sub(x, piece);
-  }
+  piece = x;
+  return hn::Sub(x, hn::BitCast(d, hn::And(hn::BitCast(bits, x), piece_bits())));
 }
 
 // The weights of a row as pieces; the lanes' sums.
-template <int kPieces>
 HWY_INLINE FloatVector
 weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* weights) {
   const FloatTag d;
@@ -222,17 +214,17 @@ weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* 
       auto b = exp2_of<kLeastWeight>(hn::MulSub(hn::LoadU(d, scores + kHalf + i), units, bases));
       sum = hn::Add(sum, hn::Add(a, b));
 #pragma GCC unroll 3
-      for (int piece = 0; piece < kPieces; ++piece) {
+      for (int piece = 0; piece < detail::kWeightPieces; ++piece) {
         FloatVector first;
         FloatVector second;
-        a = take_piece<kPieces>(a, first);
-        b = take_piece<kPieces>(b, second);
+        a = take_piece(a, first);
+        b = take_piece(b, second);
         float* to = weights + piece * detail::kTileFloats + i;
         hn::Store(pair_up(first, second), bits, reinterpret_cast<std::uint32_t*>(to));
       }
     }
     scores += detail::kTileDepth;
-    weights += kPieces * detail::kTileFloats;
+    weights += detail::kWeightPieces * detail::kTileFloats;
   }
   return sum;
 }
@@ -245,15 +237,13 @@ void step_in_pieces(float* scores,
                     const std::uint64_t* const* words,
                     const std::uint64_t* tails,
                     detail::SoftmaxState& state,
-                    int pieces,
                     float* weights,
                     detail::Meanwhile& meanwhile) {
   const auto weigh = [&](const float* row_scores, int row, float base) HWY_ATTR {
     meanwhile.advance();
     float* to = weights + row / detail::kTileRows * detail::kWeightRowTileFloats +
                 row % detail::kTileRows * kHalf;
-    return pieces == 2 ? weigh_in_pieces<2>(row_scores, unit, base, blocks, to)
-                       : weigh_in_pieces<3>(row_scores, unit, base, blocks, to);
+    return weigh_in_pieces(row_scores, unit, base, blocks, to);
   };
   weigh_rows(scores, unit, first_row, rows, blocks, words, tails, weigh, state);
 }
@@ -275,8 +265,6 @@ namespace detail {
 int pieces_of(DType dtype) {
   return dtype == DType::kBFloat16 ? 1 : dtype == DType::kFloat16 ? 2 : kMostPieces;
 }
-
-int weight_pieces_of(DType dtype) { return dtype == DType::kBFloat16 ? 2 : kMostPieces; }
 
 bool make_queries(DType dtype,
                   std::span<const void* const> rows,
@@ -310,11 +298,10 @@ void softmax_step_in_pieces(float* scores,
                             const std::uint64_t* const* words,
                             const std::uint64_t* tails,
                             SoftmaxState& state,
-                            int pieces,
                             float* weights,
                             Meanwhile& meanwhile) {
   HWY_DYNAMIC_DISPATCH(step_in_pieces)
-  (scores, unit, first_row, rows, blocks, words, tails, state, pieces, weights, meanwhile);
+  (scores, unit, first_row, rows, blocks, words, tails, state, weights, meanwhile);
 }
 
 }  // namespace detail

@@ -19,10 +19,12 @@ namespace maskerade::detail {
 // them ahead.
 inline constexpr int kMostPieces = 3;
 int pieces_of(DType dtype);
-// Of the weights that values of this storage are multiplied with. For bfloat16, whose values are
-// one product each, two: the error of a weight is then at most 2^-17, and errors of the output are
-// below 5e-6 of the largest of a row's, measured.
-int weight_pieces_of(DType dtype);
+// Of a weight. Rationale: two would do for most rows of bfloat16 values and save a third of their
+// products, but an error of 2^-17 in a weight passes 1e-5 of the output where values cancel.
+inline constexpr int kWeightPieces = 3;
+
+// The widest rows that operands are made of.
+inline constexpr std::int64_t kMostMatrixDim = 256;
 
 // head_dim as operands have it: whole pairs of tiles.
 inline std::int64_t padded_dim(std::int64_t head_dim) {
@@ -70,7 +72,7 @@ class Meanwhile {
 };
 
 // softmax_step() of scores of which unit * score is the logit, unit > 0; the weights go to
-// `weights` as left operands, in two pieces rounded to 2^-17, or exactly in three.
+// `weights` as left operands, in kWeightPieces, exactly.
 void softmax_step_in_pieces(float* scores,
                             float unit,
                             int first_row,
@@ -79,7 +81,6 @@ void softmax_step_in_pieces(float* scores,
                             const std::uint64_t* const* words,
                             const std::uint64_t* tails,
                             SoftmaxState& state,
-                            int pieces,
                             float* weights,
                             Meanwhile& meanwhile);
 

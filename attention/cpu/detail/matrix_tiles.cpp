@@ -111,10 +111,9 @@ MatrixTiles::MatrixTiles(const AttentionInputs& inputs, MatrixUnit unit)
 
 bool MatrixTiles::serve(const AttentionInputs& inputs, MatrixUnit unit) {
   constexpr float kMostScale = 0x1p20F;
-  constexpr std::int64_t kWidest = 256;
   const std::int64_t dim = inputs.shape.head_dim;
   const float scale = static_cast<float>(inputs.scale);
-  return unit != MatrixUnit::kNone && dim <= kWidest && inputs.q.dtype == inputs.k.dtype &&
+  return unit != MatrixUnit::kNone && dim <= kMostMatrixDim && inputs.q.dtype == inputs.k.dtype &&
          scale > 1 / kMostScale && scale < kMostScale;
 }
 
@@ -164,17 +163,16 @@ Product MatrixTiles::scores_of(const float* queries, const MatrixStep& step, flo
 
 Product MatrixTiles::sums_of(const float* weights, const MatrixStep& step, float* out) const {
   const std::int64_t columns = value_dim() / kTileColumns;
-  return {.left = {.first = weights,
-                   .row_tile_floats = kWeightRowTileFloats,
-                   .pieces = weight_pieces_of(inputs_.v.dtype)},
-          .row_tiles = row_tiles_of(step.rows),
-          .blocks = step.values,
-          .columns = static_cast<int>(columns),
-          .depths = step.blocks * 2,
-          .right_pieces = pieces_of(inputs_.v.dtype),
-          .sums = out + step.row * value_dim(),
-          .stride = value_dim(),
-          .adds = true};
+  return {
+      .left = {.first = weights, .row_tile_floats = kWeightRowTileFloats, .pieces = kWeightPieces},
+      .row_tiles = row_tiles_of(step.rows),
+      .blocks = step.values,
+      .columns = static_cast<int>(columns),
+      .depths = step.blocks * 2,
+      .right_pieces = pieces_of(inputs_.v.dtype),
+      .sums = out + step.row * value_dim(),
+      .stride = value_dim(),
+      .adds = true};
 }
 
 // While the weights of a step are made, the matrix unit multiplies for the steps around it: the
@@ -204,8 +202,7 @@ void MatrixTiles::run(const float* queries,
       products.spread_over(step.rows);
       weigh_samples(s, scratch.scores[s % 2].get());
       softmax_step_in_pieces(scratch.scores[s % 2].get(), unit_, step.row, step.rows, step.blocks,
-                             step.words, step.tails, state, weight_pieces_of(inputs_.v.dtype),
-                             scratch.weights[s % 2].get(), products);
+                             step.words, step.tails, state, scratch.weights[s % 2].get(), products);
       std::copy_n(state.scale + step.row, step.rows, scratch.scale[s % 2]);
       products.finish();
     }

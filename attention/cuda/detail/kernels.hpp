@@ -28,8 +28,11 @@ void attend_rows_sm80(const AttendArguments& arguments,
                       DType dtype,
                       cudaStream_t stream);
 
-// Requires a device of compute capability 9.0, has_matrix_kernel, and TensorTiles of k and v that
-// are encodable. Throws Error too, when the driver gives no tensor maps.
+// Whether the driver gives tensor maps of k and v, which are encodable TensorTiles.
+bool can_attend_tiles_sm90(const AttendArguments& arguments,
+                           std::int64_t batch,
+                           DType dtype) noexcept;
+// Requires a device of compute capability 9.0, has_matrix_kernel, and can_attend_tiles_sm90.
 void attend_tiles_sm90(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,

@@ -56,6 +56,19 @@ void launch(const AttendArguments& arguments, const TilePlan& plan, cudaStream_t
 
 }  // namespace
 
+bool can_attend_tiles_sm90(const AttendArguments& arguments,
+                           std::int64_t batch,
+                           DType dtype) noexcept {
+  try {
+    encode(key_tiles(arguments, batch), dtype);
+    encode(value_tiles(arguments, batch), dtype);
+    return true;
+  } catch (const std::exception&) {
+    cudaGetLastError();  // what was tried is no later call's error
+    return false;
+  }
+}
+
 void attend_tiles_sm90(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,

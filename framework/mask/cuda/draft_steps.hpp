@@ -149,9 +149,17 @@ struct KeepSamples : CountSamples {
     const std::int64_t row = i / draft.sampled_capacity;
     if (i % draft.sampled_capacity >= draft.sampled_counts[row]) return;
     const std::int64_t key = draft.sampled_keys[i];
+    if (key < 0 || key >= draft.key_len) {
+      *draft.faults |= MASKERADE_CUDA_SAMPLED_TWICE;
+      return;
+    }
     const std::int64_t at = row * draft.words + key / 64;
     const std::uint64_t word = draft.sampled_bits[at];
-    if ((word >> (key % 64) & 1U) == 0) return;
+    if ((word >> (key % 64) & 1U) == 0) {
+      // What became a bit since is left out; what never was an entry is a fault.
+      if ((draft.bits[at] >> (key % 64) & 1U) == 0) *draft.faults |= MASKERADE_CUDA_SAMPLED_TWICE;
+      return;
+    }
     add_one(to.kept + row);
     const std::int64_t target = to.word_offsets[at] + popcount(word & low_bits(key % 64));
     if (target >= to.capacity) return;
@@ -160,8 +168,8 @@ struct KeepSamples : CountSamples {
   }
 };
 
-// One call for each row: every bit has one entry. Where
-// that is not so, nobody is to read what was not written.
+// One call for each row: every bit has one entry. Where that is not so, nobody is to read what was
+// not written.
 struct CheckSamples : CountSamples {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
     const std::int64_t bits =

@@ -273,13 +273,15 @@ void DeviceCall::score_rows(std::int64_t row_begin,
                   .products = scores,
                   .product_stride = score_stride},
                  tensors_.k.dtype, stream_);
-  // Eight rows read a key together.
+  // So many rows of a kv head read a key together.
+  const std::int64_t group_rows = shape.group_size() * shape.query_len;
   const std::int64_t key_bytes =
       shape.head_dim * static_cast<std::int64_t>(size_of(tensors_.k.dtype));
   for (std::int64_t row = row_begin; row < row_end; ++row) {
     const std::int64_t keys = inputs_.visibility.end(row % shape.query_len);
     keys_scored_ += keys;
-    if ((row - row_begin) % 8 == 0) bytes_read_ += keys * key_bytes;
+    const std::int64_t first = std::max(row_begin, row / group_rows * group_rows);
+    if ((row - first) % cuda::kVectorsOfKeys == 0) bytes_read_ += keys * key_bytes;
   }
 }
 

@@ -16,7 +16,7 @@ template <typename Lane, DType kType>
 class ProductKernel {
  public:
   static constexpr int kThreads = 128;
-  static constexpr int kVectors = 8;
+  static constexpr int kVectors = kVectorsOfKeys;
   static constexpr int kPiece = 32;
   static constexpr int kKeyStride = kThreads + 1;
   static constexpr int kSharedBytes = (kPiece * kKeyStride + kPiece * kVectors) * 4;

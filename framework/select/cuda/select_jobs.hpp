@@ -15,6 +15,7 @@ namespace maskerade::cuda {
 
 // Products of vectors with keys, in float32: s = fma(vector[d], key[d], s) from s = 0, d ascending.
 // Vectors of a group read the same keys; group g has vectors [g * group_vectors, ...).
+inline constexpr int kVectorsOfKeys = 8;  // that read the keys together
 struct ProductJob {
   const void* vectors = nullptr;  // vector v begins at v * dim
   const void* keys = nullptr;   // key j of group g begins at g * key_group_stride + j * key_stride

@@ -186,8 +186,9 @@ void attend_tiles_sm90(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,
                        cudaStream_t) {
-  emulate_warpgroup_tiles(arguments, plan, dtype, kSeed);
+  enqueue([=] { emulate_warpgroup_tiles(arguments, plan, dtype, kSeed); });
 }
+bool can_attend_tiles_sm90(const AttendArguments&, std::int64_t, DType) noexcept { return true; }
 void attend_rows_sm80(const AttendArguments& arguments,
                       const RowPlan& plan,
                       DType dtype,

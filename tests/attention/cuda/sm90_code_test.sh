@@ -32,4 +32,5 @@ expect "$copies copies of boxes" "$copies" -ge 12
 expect "$local_accesses accesses of local memory" "$local_accesses" -eq 0
 expect "no stack" \
   "$(grep -cE 'STACK:0 .*LOCAL:0' <<<"$usage")" -eq 4
+expect "168 registers: what setmaxnreg shares out" "$(grep -c 'REG:168' <<<"$usage")" -eq 4
 exit $failed

@@ -26,6 +26,14 @@ TEST(MachinePeaks, ArithmeticIsAboveThatOfAPlainLoop) {
   EXPECT_GT(measure_flops_per_second(Threads(1)), plain_flops_per_second());
 }
 
+TEST(MachinePeaks, AreTheLargerOfVectorsAndTilesByTheirProducts) {
+  const MachinePeaks peaks{
+      .flops_per_second = 200, .read_bytes_per_second = 1, .matrix_flops_per_second = 1500};
+  EXPECT_EQ(peaks.flops_with(0), 200);
+  EXPECT_EQ(peaks.flops_with(1.5), 1000);
+  EXPECT_EQ(peaks.flops_with(10), 200);
+}
+
 TEST(MachinePeaks, ReadsArePositiveAndFewerThanFlops) {
   const MachinePeaks peaks = measure_peaks(Threads(2));
   EXPECT_GT(peaks.read_bytes_per_second, 0);

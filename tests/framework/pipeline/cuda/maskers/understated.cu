@@ -29,6 +29,18 @@ struct ListTwice {
   }
 };
 
+// Without a bit, or where there is no bit.
+struct ListUnknown {
+  maskerade_cuda_rows rows;
+  std::int32_t key;
+
+  MASKERADE_KERNEL void operator()(std::int64_t row) const {
+    rows.sampled_counts[row] = 1;
+    rows.sampled_keys[row * rows.sampled_capacity] = key;
+    rows.sampled_probabilities[row * rows.sampled_capacity] = 0.5F;
+  }
+};
+
 struct Draws {
   std::int64_t* counts;
   float* probabilities;
@@ -52,9 +64,10 @@ class Understated final : public sdk::RowMasker {
             .summary = "breaks a rule on the device",
             .depends_on = sdk::kShape | sdk::kSeed | sdk::kActive,
             .traits = MASKERADE_TRAIT_SAMPLES,
-            .parameters = {sdk::choice(
-                "rule", {"bits", "sampled", "probability", "twice", "throw", "undeclared"},
-                "which one")}};
+            .parameters = {sdk::choice("rule",
+                                       {"bits", "sampled", "probability", "twice", "unlisted",
+                                        "outside", "throw", "undeclared"},
+                                       "which one")}};
   }
   explicit Understated(const sdk::Arguments& arguments) : rule_(arguments.choice("rule")) {}
 
@@ -71,6 +84,8 @@ class Understated final : public sdk::RowMasker {
     if (rule_ == "bits") return device::add_words(call, EveryOtherKey{});
     const std::int64_t rows = device::Rows(call.rows).count();
     if (rule_ == "twice") return device::for_each(call, rows, ListTwice{call.rows});
+    if (rule_ == "unlisted") return device::for_each(call, rows, ListUnknown{call.rows, 5});
+    if (rule_ == "outside") return device::for_each(call, rows, ListUnknown{call.rows, 1 << 30});
     const Draws draws{device::allocate<std::int64_t>(call, rows),
                       device::allocate<float>(call, rows),
                       device::allocate<std::int64_t>(call, rows),
