@@ -55,10 +55,12 @@ const Threads& WorkPool::workers(int threads) {
 }
 
 double sample_ms(BenchmarkWork& work) {
-  constexpr double kShort_ms = 150;
+  // Workers that slept take milliseconds to come back.
+  constexpr double kWarm_ms = 20;
   constexpr double kLeast_ms = 1;
-  double first_ms = timed_run_ms(work);
-  if (first_ms >= kShort_ms) return first_ms;
+  const double first_ms = timed_run_ms(work);
+  if (first_ms >= 7 * kWarm_ms) return first_ms;
+  for (double warmed_ms = first_ms; warmed_ms < kWarm_ms;) warmed_ms += timed_run_ms(work);
   double total_ms = 0;
   int runs = 0;
   while (total_ms < kLeast_ms) {

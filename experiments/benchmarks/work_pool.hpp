@@ -47,7 +47,7 @@ class WorkPool {
 };
 
 // One sample of a work: the mean time of as many runs as make up a millisecond, at least one, after
-// an untimed run where that is short.
+// untimed runs of 20 ms; or its first run, where that takes several times as long.
 double sample_ms(BenchmarkWork& work);
 
 }  // namespace maskerade

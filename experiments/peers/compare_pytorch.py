@@ -14,7 +14,7 @@ and beside it run SDPA (flash and cuDNN), FlexAttention and FlashInfer where the
 the same shapes and densities, by CUDA events with a cold second-level cache.
 
 Everything in a group is timed round robin in an order that rotates; before each sample all pause and
-the sampled one runs once untimed; figures are medians. `ratio` is theirs / ours: above 1 ours is
+the sampled one runs untimed for a while; figures are medians. `ratio` is theirs / ours: above 1 ours is
 faster. Where the reference is the machine (FMA peak, reading memory once) or another case of ours,
 `theirs ms` is the time that it would take.
 """

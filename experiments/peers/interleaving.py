@@ -58,10 +58,11 @@ def interleave(timed: list[Timed], budget_ms: float, least: int = 5, most: int =
 
 
 def sampler(run: Callable, fresh: Callable | None = None, least_ms: float = 1.0,
-            short_ms: float = 150.0) -> Callable[[], float]:
-    """A Timed.sample of a Python function, by the rule of our program: an untimed run first where
-    that is short, then the mean of as many runs as make up least_ms. fresh() makes, untimed, the
-    argument of each run."""
+            warm_ms: float = 20.0) -> Callable[[], float]:
+    """A Timed.sample of a Python function, by the rule of our program: untimed runs first until
+    warm_ms have passed (workers that slept take milliseconds to come back), then the mean of as many
+    runs as make up least_ms; or the first run, where that takes several times as long. fresh() makes,
+    untimed, the argument of each run."""
 
     def one_ms() -> float:
         argument = (fresh(),) if fresh else ()
@@ -71,8 +72,11 @@ def sampler(run: Callable, fresh: Callable | None = None, least_ms: float = 1.0,
 
     def sample() -> float:
         first_ms = one_ms()
-        if first_ms >= short_ms:
+        if first_ms >= 7 * warm_ms:
             return first_ms
+        warmed_ms = first_ms
+        while warmed_ms < warm_ms:
+            warmed_ms += one_ms()
         total_ms, runs = 0.0, 0
         while total_ms < least_ms:
             total_ms += one_ms()

@@ -3,10 +3,12 @@
     python3 tests/experiments/peers/comparison_test.py build/release/bin/maskerade_bench
 """
 
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -54,9 +56,17 @@ class Interleaving(unittest.TestCase):
         self.assertEqual(rounds_within(0.001, 100, 5, 30), 30)
         self.assertEqual(rotated([], 3), [])
 
+    def test_a_sample_is_taken_after_a_while_of_untimed_runs(self):
+        runs = []
+        sampler(lambda: (runs.append(1), time.sleep(0.002)), least_ms=0.1, warm_ms=9)()
+        self.assertGreaterEqual(len(runs), 3)
+        runs.clear()
+        sampler(lambda: (runs.append(1), time.sleep(0.008)), warm_ms=1)()
+        self.assertEqual(len(runs), 1)
+
     def test_a_fresh_argument_is_made_for_every_run(self):
-        made, seen = iter(range(100)), []
-        sampler(seen.append, fresh=lambda: next(made), least_ms=0.0001)()
+        made, seen = itertools.count(), []
+        sampler(seen.append, fresh=lambda: next(made), least_ms=0.0001, warm_ms=0.1)()
         self.assertEqual(seen, list(range(len(seen))))
         self.assertGreaterEqual(len(seen), 2)
 
@@ -218,7 +228,7 @@ class Groups(unittest.TestCase):
                 self.assertLessEqual(set(group.cases), names, group.name)
                 for row in group.rows:
                     self.assertIn(row.case, group.cases)
-                    answers = {case: Answer(1.0, 1.0, 1.0, 1.0, 1.0) for case in group.cases}
+                    answers = {case: Answer(1.0, 1.0, 1.0, 1.0, 1.0, 1.0) for case in group.cases}
                     everything = Measured(answers, dict.fromkeys(group.peers, 1.0), Peaks(1.0, 1.0))
                     self.assertIsNotNone(row.reference(everything, row.case), (group.name, row.name))
 
