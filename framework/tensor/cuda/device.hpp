@@ -13,7 +13,7 @@ struct CudaDevice {
   std::int64_t l2_bytes = 0;
   int multiprocessors = 0;
   int compute_capability = 0;  // 90 for sm_90
-  std::string pci_bus_id;  // "0000:1B:00.0"
+  std::string pci_bus_id;      // "0000:1B:00.0"
   // Of CUDA, as 1000 * major + 10 * minor: what this program was linked with, and the newest that
   // the driver takes. 0: there is none.
   int runtime_version = 0;
