@@ -527,6 +527,34 @@ TEST(MatrixTiles, AreExactToTheLastBitsOfFloat32) {
   EXPECT_LE(errors.lse, 1e-6);
 }
 
+TEST(MatrixTiles, WeightsOfBFloat16ValuesThatCancelAreExactToo) {
+  // Two keys with opposite values, weighted about .6 and .4: with weights of two pieces the error
+  // is above 1e-5.
+  const AttentionShape shape{
+      .query_heads = 1, .kv_heads = 1, .query_len = 512, .key_len = 2, .head_dim = 64};
+  RandomProblem problem(shape, DType::kBFloat16, false, 9);
+  std::mt19937 engine(9);
+  std::normal_distribution<float> normal;
+  std::vector<float> queries(512 * 64);
+  for (float& value : queries) value = std::abs(normal(engine));
+  std::vector<float> keys(2 * 64);
+  std::fill_n(keys.begin(), 64, 1.0F / 16);
+  std::vector<float> values(2 * 64, 1.0F);
+  std::fill_n(values.begin(), 64, -1.0F);
+  const Tensor q = Tensor::from_floats(DType::kBFloat16, 1, 1, 512, 64, queries.data());
+  const Tensor k = Tensor::from_floats(DType::kBFloat16, 1, 1, 2, 64, keys.data());
+  const Tensor v = Tensor::from_floats(DType::kBFloat16, 1, 1, 2, 64, values.data());
+  problem.inputs.q = q.view();
+  problem.inputs.k = k.view();
+  problem.inputs.v = v.view();
+  const Mask mask = Mask::full(problem.inputs.visibility);
+  const WorstErrors errors =
+      compare(problem.inputs, mask,
+              attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
+  EXPECT_LE(errors.out, 2e-6);
+  EXPECT_LE(errors.lse, 1e-6);
+}
+
 TEST(MatrixTiles, EqualTheirEmulationBitForBit) {
   if (!detail::amx_is_usable()) GTEST_SKIP() << "this machine has no matrix tiles";
   const AttentionShape shape{

@@ -21,7 +21,7 @@ inline constexpr int kMostPieces = 3;
 int pieces_of(DType dtype);
 // Of a weight. Rationale: two would do for most rows of bfloat16 values and save a third of their
 // products, but an error of 2^-17 in a weight passes 1e-5 of the output where values cancel.
-inline constexpr int kWeightPieces = 3;
+inline constexpr int kWeightPieces = kMostPieces;
 
 // The widest rows that operands are made of.
 inline constexpr std::int64_t kMostMatrixDim = 256;
@@ -60,7 +60,7 @@ inline constexpr int kMatrixRowTiles = kMatrixRows / kTileRows;
 inline constexpr int kStepKeyTiles = kMatrixBlocks * 2;  // of depth
 
 // Left tiles [kMatrixRowTiles][kStepKeyTiles][pieces], row tiles so far apart.
-inline constexpr std::int64_t kWeightRowTileFloats = kStepKeyTiles * kMostPieces * kTileFloats;
+inline constexpr std::int64_t kWeightRowTileFloats = kStepKeyTiles * kWeightPieces * kTileFloats;
 inline constexpr std::int64_t kWeightFloats = kMatrixRowTiles * kWeightRowTileFloats;
 
 // Other work to be done meanwhile.

@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "framework/sdk/masker.hpp"
 
 namespace {
@@ -19,8 +21,10 @@ class Sampler final : public sdk::RowMasker {
   void select_row(const sdk::Row& row) const override {
     std::vector<std::int32_t> keys(static_cast<std::size_t>(keys_));
     std::size_t population = 0;
-    keys.resize(row.call().services->draw(&row.call(), row.number(), 0, 0, row.key_len(),
-                                          keys.size(), keys.data(), &population));
+    // Who wants all of them may ask for as many as can be.
+    const std::size_t wanted = keys_ < row.key_len() ? keys.size() : SIZE_MAX;
+    keys.resize(row.call().services->draw(&row.call(), row.number(), 0, 0, row.key_len(), wanted,
+                                          keys.data(), &population));
     const std::vector<float> probabilities(
         keys.size(), static_cast<float>(keys.size()) / static_cast<float>(population));
     row.add_keys(keys, probabilities);
