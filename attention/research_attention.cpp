@@ -2,34 +2,39 @@
 
 #include <utility>
 
-#include "attention/cpu/attend.hpp"
-
 namespace maskerade {
 
-ResearchAttention::ResearchAttention(Pipeline pipeline,
-                                     std::optional<Kernel> kernel,
-                                     CostModel costs)
-    : pipeline_(std::move(pipeline)), kernel_(kernel), costs_(std::move(costs)) {}
-
-PreparedPipeline ResearchAttention::prepare(const AttentionInputs& inputs,
-                                            const PipelineOptions& options,
-                                            const Threads& threads) const {
-  return pipeline_.prepare(inputs, options, threads);
+KernelPlan plan_with(const Kernel& kernel, Backend& backend, const SelectedMask& mask) {
+  return {&kernel, kernel.plan(backend, mask)};
 }
 
-Plan ResearchAttention::plan(const Mask& mask,
-                             const AttentionInputs& inputs,
-                             const Threads& threads) const {
-  return make_plan(mask, inputs.shape, kernel_, inputs.k.dtype, costs_, threads);
+KernelPlan plan_for(Backend& backend, const SelectedMask& mask, std::string_view kernel) {
+  return plan_with(choose_kernel(backend, mask, kernel), backend, mask);
 }
 
-AttentionOutput ResearchAttention::run(const AttentionInputs& inputs,
-                                       const PipelineOptions& options,
-                                       const Threads& threads) const {
-  const PreparedPipeline prepared = prepare(inputs, options, threads);
-  const Selection selection = prepared.select(threads);
+ResearchAttention::ResearchAttention(Pipeline pipeline, std::string kernel)
+    : pipeline_(std::move(pipeline)), kernel_(std::move(kernel)) {}
+
+std::unique_ptr<PreparedSelection> ResearchAttention::prepare(
+    Backend& backend, const PipelineOptions& options) const {
+  return backend.prepare(pipeline_, options);
+}
+
+const Kernel& ResearchAttention::kernel(const Backend& backend, const SelectedMask& mask) const {
+  return choose_kernel(backend, mask, kernel_);
+}
+
+KernelPlan ResearchAttention::plan(Backend& backend, const SelectedMask& mask) const {
+  return plan_for(backend, mask, kernel_);
+}
+
+AttentionOutput ResearchAttention::run(Backend& backend, const PipelineOptions& options) const {
+  const std::unique_ptr<PreparedSelection> prepared = prepare(backend, options);
+  const std::unique_ptr<SelectedMask> mask = prepared->select();
+  const KernelPlan planned = plan(backend, *mask);
   AttentionOutput output;
-  attend(inputs, plan(selection.mask, inputs, threads), threads, output);
+  planned.attend(backend, output);
+  backend.fetch(*planned.plan, output);
   return output;
 }
 

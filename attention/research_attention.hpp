@@ -1,43 +1,54 @@
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <string>
 #include <utility>
 
-#include "attention/attention_output.hpp"
-#include "attention/plan.hpp"
+#include "attention/backend/backend.hpp"
+#include "attention/kernel_table.hpp"
 #include "framework/pipeline/pipeline.hpp"
 
 namespace maskerade {
 
-// A research attention: a pipeline that selects, and the kernel that attends to what it selected.
-// The four stages can be called, and timed, one by one.
+// A plan and the kernel that made it, which alone can attend to it.
+struct KernelPlan {
+  const Kernel* kernel = nullptr;
+  std::unique_ptr<Plan> plan;
+
+  void attend(Backend& backend, AttentionOutput& output) const {
+    kernel->attend(backend, *plan, output);
+  }
+};
+
+KernelPlan plan_with(const Kernel& kernel, Backend& backend, const SelectedMask& mask);
+// The same with a kernel of the table, by name. Throws as choose_kernel.
+KernelPlan plan_for(Backend& backend, const SelectedMask& mask, std::string_view kernel);
+
+// A research attention: a pipeline that selects keys, and the kernel that attends to them, on any
+// backend. The four stages can be called, and timed, one by one. A value.
 class ResearchAttention {
  public:
-  // kernel: nullopt chooses for each tile row, see make_plan.
-  explicit ResearchAttention(Pipeline pipeline,
-                             std::optional<Kernel> kernel = std::nullopt,
-                             CostModel costs = CostModel::defaults());
+  // kernel: a name in the table of kernels.
+  explicit ResearchAttention(Pipeline pipeline, std::string kernel = "auto");
 
   const Pipeline& pipeline() const noexcept { return pipeline_; }
-  // The same kernel and costs over another pipeline.
+  // The same kernel over another pipeline.
   ResearchAttention with(Pipeline pipeline) const {
-    return ResearchAttention(std::move(pipeline), kernel_, costs_);
+    return ResearchAttention(std::move(pipeline), kernel_);
   }
 
-  PreparedPipeline prepare(const AttentionInputs& inputs,
-                           const PipelineOptions& options,
-                           const Threads& threads) const;
-  Plan plan(const Mask& mask, const AttentionInputs& inputs, const Threads& threads) const;
+  std::unique_ptr<PreparedSelection> prepare(Backend& backend,
+                                             const PipelineOptions& options) const;
+  // The kernel for a mask. Throws as choose_kernel. Not part of a timed stage.
+  const Kernel& kernel(const Backend& backend, const SelectedMask& mask) const;
+  KernelPlan plan(Backend& backend, const SelectedMask& mask) const;
 
-  // All stages in turn.
-  AttentionOutput run(const AttentionInputs& inputs,
-                      const PipelineOptions& options,
-                      const Threads& threads) const;
+  // All stages in turn, on what the backend shows.
+  AttentionOutput run(Backend& backend, const PipelineOptions& options = {}) const;
 
  private:
   Pipeline pipeline_;
-  std::optional<Kernel> kernel_;
-  CostModel costs_;
+  std::string kernel_;
 };
 
 }  // namespace maskerade

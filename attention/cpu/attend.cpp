@@ -110,7 +110,7 @@ std::int64_t whole_vectors(std::int64_t head_dim) {
 class Attention {
  public:
   Attention(const AttentionInputs& inputs,
-            const Plan& plan,
+            const CpuPlan& plan,
             const Threads& threads,
             MatrixUnit unit,
             AttentionOutput& output)
@@ -424,7 +424,7 @@ class Attention {
   }
 
   const AttentionInputs& inputs_;
-  const Plan& plan_;
+  const CpuPlan& plan_;
   const Threads& threads_;
   AttentionOutput& output_;
   MatrixUnit unit_;
@@ -444,7 +444,7 @@ class Attention {
 
 void detail::attend_with(MatrixUnit unit,
                          const AttentionInputs& inputs,
-                         const Plan& plan,
+                         const CpuPlan& plan,
                          const Threads& threads,
                          AttentionOutput& output) {
   inputs.validate();
@@ -457,7 +457,7 @@ void detail::attend_with(MatrixUnit unit,
 }
 
 void attend(const AttentionInputs& inputs,
-            const Plan& plan,
+            const CpuPlan& plan,
             const Threads& threads,
             AttentionOutput& output) {
   const MatrixUnit unit =

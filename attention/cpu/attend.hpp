@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "attention/attention_output.hpp"
-#include "attention/plan.hpp"
+#include "attention/backend/attention_output.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/base/parallel.hpp"
 
 namespace maskerade {
@@ -12,7 +12,7 @@ namespace maskerade {
 // output is resized; rows without active keys get out = 0, lse = -inf. The result depends on inputs
 // and plan alone, not on the thread count. Throws ShapeError when the plan is of another shape.
 void attend(const AttentionInputs& inputs,
-            const Plan& plan,
+            const CpuPlan& plan,
             const Threads& threads,
             AttentionOutput& output);
 

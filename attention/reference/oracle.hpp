@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
 #include "framework/mask/mask.hpp"
 
 namespace maskerade {

@@ -8,7 +8,6 @@
 
 #include "attention/cpu/attend.hpp"
 #include "attention/cpu/matrix_arithmetic.hpp"
-#include "attention/research_attention.hpp"
 #include "experiments/measure/oracle_check.hpp"
 #include "framework/base/error.hpp"
 #include "framework/plugin/parameters.hpp"
@@ -29,7 +28,7 @@ void check_output(const AttentionInputs& inputs,
                       describe_row(inputs.shape, error.row)));
 }
 
-WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, const Plan& plan) {
+WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, const CpuPlan& plan) {
   const AttentionShape& shape = inputs.shape;
   const auto element = static_cast<double>(size_of(inputs.q.dtype));
   const double queries = static_cast<double>(shape.rows() * shape.head_dim);
@@ -44,18 +43,18 @@ WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, con
           .density = density(mask)};
 }
 
-Plan plan_for(const Mask& mask,
-              const AttentionInputs& inputs,
-              std::optional<Kernel> kernel,
-              const Threads& threads) {
-  return ResearchAttention(Pipeline({}), kernel).plan(mask, inputs, threads);
+CpuPlan plan_for(const Mask& mask,
+                 const AttentionInputs& inputs,
+                 std::optional<Walk> kernel,
+                 const Threads& threads) {
+  return make_cpu_plan(mask, inputs.shape, kernel, inputs.k.dtype, CostModel::defaults(), threads);
 }
 
 class AttendWork final : public BenchmarkWork {
  public:
   AttendWork(std::shared_ptr<const AttentionProblem> problem,
              Mask mask,
-             std::optional<Kernel> kernel,
+             std::optional<Walk> kernel,
              const Threads& threads)
       : problem_(std::move(problem)),
         mask_(std::move(mask)),
@@ -69,7 +68,7 @@ class AttendWork final : public BenchmarkWork {
  private:
   std::shared_ptr<const AttentionProblem> problem_;
   Mask mask_;
-  Plan plan_;
+  CpuPlan plan_;
   Threads threads_;
   AttentionOutput output_;
 };
@@ -77,25 +76,24 @@ class AttendWork final : public BenchmarkWork {
 class PipelineWork final : public BenchmarkWork {
  public:
   PipelineWork(std::shared_ptr<const AttentionProblem> problem,
-               Pipeline pipeline,
+               const Pipeline& pipeline,
                RowRule rule,
-               Stage stage,
+               TimedStage stage,
                const Threads& threads)
       : problem_(std::move(problem)),
-        attention_(std::move(pipeline)),
-        prepared_(attention_.prepare(problem_->inputs, {}, threads)),
+        prepared_(pipeline.prepare(problem_->inputs, {}, threads)),
         rule_(std::move(rule)),
         stage_(stage),
         threads_(threads),
         mask_(Mask::empty(problem_->inputs.visibility)) {
-    if (stage != Stage::kSelect && stage != Stage::kAll) select();
-    if (stage == Stage::kAttend) plan();
+    if (stage != TimedStage::kSelect && stage != TimedStage::kAll) select();
+    if (stage == TimedStage::kAttend) plan();
   }
 
   void run() override {
-    if (stage_ == Stage::kSelect || stage_ == Stage::kAll) select();
-    if (stage_ == Stage::kPlan || stage_ == Stage::kAll) plan();
-    if (stage_ == Stage::kAttend || stage_ == Stage::kAll) {
+    if (stage_ == TimedStage::kSelect || stage_ == TimedStage::kAll) select();
+    if (stage_ == TimedStage::kPlan || stage_ == TimedStage::kAll) plan();
+    if (stage_ == TimedStage::kAttend || stage_ == TimedStage::kAll) {
       attend(problem_->inputs, plan_, threads_, output_);
     }
   }
@@ -103,8 +101,8 @@ class PipelineWork final : public BenchmarkWork {
   void check() const override {
     const AttentionInputs& inputs = problem_->inputs;
     check_rows(mask_, inputs, rule_);
-    if (stage_ == Stage::kSelect) return;
-    if (stage_ == Stage::kPlan) {
+    if (stage_ == TimedStage::kSelect) return;
+    if (stage_ == TimedStage::kPlan) {
       AttentionOutput output;
       attend(inputs, plan_, threads_, output);
       check_output(inputs, mask_, output, threads_);
@@ -114,22 +112,21 @@ class PipelineWork final : public BenchmarkWork {
   }
 
   WorkCounts counts() const override {
-    if (stage_ == Stage::kAttend) return attention_counts(problem_->inputs, mask_, plan_);
+    if (stage_ == TimedStage::kAttend) return attention_counts(problem_->inputs, mask_, plan_);
     return {.density = density(mask_)};
   }
 
  private:
   void select() { mask_ = prepared_.select(threads_).mask; }
-  void plan() { plan_ = attention_.plan(mask_, problem_->inputs, threads_); }
+  void plan() { plan_ = plan_for(mask_, problem_->inputs, std::nullopt, threads_); }
 
   std::shared_ptr<const AttentionProblem> problem_;
-  ResearchAttention attention_;
   PreparedPipeline prepared_;
   RowRule rule_;
-  Stage stage_;
+  TimedStage stage_;
   Threads threads_;
   Mask mask_;
-  Plan plan_;
+  CpuPlan plan_;
   AttentionOutput output_;
 };
 
@@ -139,15 +136,15 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw Error(what);
 }
 
-std::string_view name_of(Stage stage) noexcept {
+std::string_view name_of(TimedStage stage) noexcept {
   switch (stage) {
-    case Stage::kSelect:
+    case TimedStage::kSelect:
       return "select";
-    case Stage::kPlan:
+    case TimedStage::kPlan:
       return "plan";
-    case Stage::kAttend:
+    case TimedStage::kAttend:
       return "attend";
-    case Stage::kAll:
+    case TimedStage::kAll:
       break;
   }
   return "all";
@@ -155,7 +152,7 @@ std::string_view name_of(Stage stage) noexcept {
 
 std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProblem> problem,
                                            Mask mask,
-                                           std::optional<Kernel> kernel,
+                                           std::optional<Walk> kernel,
                                            const Threads& threads) {
   return std::make_unique<AttendWork>(std::move(problem), std::move(mask), kernel, threads);
 }
@@ -163,10 +160,10 @@ std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProble
 std::unique_ptr<BenchmarkWork> pipeline_work(std::shared_ptr<const AttentionProblem> problem,
                                              Pipeline pipeline,
                                              RowRule rule,
-                                             Stage stage,
+                                             TimedStage stage,
                                              const Threads& threads) {
-  return std::make_unique<PipelineWork>(std::move(problem), std::move(pipeline), std::move(rule),
-                                        stage, threads);
+  return std::make_unique<PipelineWork>(std::move(problem), pipeline, std::move(rule), stage,
+                                        threads);
 }
 
 void check_rows(const Mask& mask, const AttentionInputs& inputs, const RowRule& rule) {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "experiments/benchmarks/benchmark_case.hpp"
 #include "framework/pipeline/pipeline.hpp"
 
@@ -17,12 +17,12 @@ namespace maskerade {
 // the mask). Checked against the oracle on a sample of rows.
 std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProblem> problem,
                                            Mask mask,
-                                           std::optional<Kernel> kernel,
+                                           std::optional<Walk> kernel,
                                            const Threads& threads);
 
 // Which part of a pipeline's work is timed; what comes before it is done once, beforehand.
-enum class Stage { kSelect, kPlan, kAttend, kAll };
-std::string_view name_of(Stage stage) noexcept;  // "select", "plan", "attend", "all"
+enum class TimedStage { kSelect, kPlan, kAttend, kAll };
+std::string_view name_of(TimedStage stage) noexcept;  // "select", "plan", "attend", "all"
 
 // The keys that a pipeline ought to select in one row, found in the plainest way: active[key_len].
 using RowRule = std::function<std::vector<bool>(const AttentionInputs& inputs,
@@ -35,7 +35,7 @@ using RowRule = std::function<std::vector<bool>(const AttentionInputs& inputs,
 std::unique_ptr<BenchmarkWork> pipeline_work(std::shared_ptr<const AttentionProblem> problem,
                                              Pipeline pipeline,
                                              RowRule rule,
-                                             Stage stage,
+                                             TimedStage stage,
                                              const Threads& threads);
 
 // Throws Error unless `mask` holds in a sample of rows what `rule` says.

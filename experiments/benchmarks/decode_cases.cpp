@@ -12,7 +12,7 @@ BenchmarkCase dense_decode(const AttentionShape& full, DType dtype, Scale scale)
           [=](const BenchmarkContext& context, const Threads& threads) {
             auto problem = context.problems.problem(shape, dtype, shape.query_len > 1);
             Mask mask = Mask::full(problem->inputs.visibility);
-            return attend_work(std::move(problem), std::move(mask), Kernel::kDense, threads);
+            return attend_work(std::move(problem), std::move(mask), Walk::kDense, threads);
           }};
 }
 
@@ -36,7 +36,8 @@ std::vector<BenchmarkCase> decode_cases(Scale scale) {
   const bool is_full = scale == Scale::kFull;
   const std::int64_t sink = is_full ? 128 : 8;
   const std::int64_t window = is_full ? 512 : 32;
-  for (const Stage stage : {Stage::kSelect, Stage::kPlan, Stage::kAttend, Stage::kAll}) {
+  for (const TimedStage stage :
+       {TimedStage::kSelect, TimedStage::kPlan, TimedStage::kAttend, TimedStage::kAll}) {
     cases.push_back(
         {fmt::format("decode/{}/float32/sink128-local512-topk2/{}", shape_name(main),
                      name_of(stage)),

@@ -12,7 +12,7 @@ BenchmarkCase dense_case(const AttentionShape& shape, DType dtype, bool causal, 
             auto problem = context.problems.problem(scale == Scale::kFull ? shape : reduced(shape),
                                                     dtype, causal);
             Mask mask = Mask::full(problem->inputs.visibility);
-            return attend_work(std::move(problem), std::move(mask), Kernel::kDense, threads);
+            return attend_work(std::move(problem), std::move(mask), Walk::kDense, threads);
           }};
 }
 

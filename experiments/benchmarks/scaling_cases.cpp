@@ -21,18 +21,18 @@ std::vector<BenchmarkCase> scaling_cases(Scale scale) {
     add("dense", length, [](Context context, const Threads& threads, std::int64_t n) {
       auto problem = context.problems.problem({1, 1, 1, n, n, 64}, DType::kFloat32, true);
       Mask mask = Mask::full(problem->inputs.visibility);
-      return attend_work(std::move(problem), std::move(mask), Kernel::kDense, threads);
+      return attend_work(std::move(problem), std::move(mask), Walk::kDense, threads);
     });
     add("sink-local", length, [](Context context, const Threads& threads, std::int64_t n) {
       return pipeline_work(context.problems.problem({1, 1, 1, n, n, 64}, DType::kFloat32, true),
                            Pipeline({use_masker(context.maskers, "sink", {{"", "64"}}),
                                      use_masker(context.maskers, "local", {{"", "256"}})}),
-                           sink_and_window(64, 256), Stage::kAll, threads);
+                           sink_and_window(64, 256), TimedStage::kAll, threads);
     });
     add("decode", length, [](Context context, const Threads& threads, std::int64_t n) {
       auto problem = context.problems.problem({1, 32, 8, 1, n, 128}, DType::kFloat32, false);
       Mask mask = Mask::full(problem->inputs.visibility);
-      return attend_work(std::move(problem), std::move(mask), Kernel::kDense, threads);
+      return attend_work(std::move(problem), std::move(mask), Walk::kDense, threads);
     });
   }
   return cases;

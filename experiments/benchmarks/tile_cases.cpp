@@ -20,7 +20,7 @@ std::vector<BenchmarkCase> tile_cases(Scale scale) {
                          return attend_work(
                              context.problems.problem(shape, DType::kFloat32, false),
                              random_block_mask(blocks, blocks_per_row(blocks, density), 7),
-                             Kernel::kTiles, threads);
+                             Walk::kTiles, threads);
                        }});
     }
   }

@@ -11,7 +11,8 @@ std::vector<BenchmarkCase> window_cases(Scale scale) {
   for (const std::int64_t length : {8192, 16384}) {
     const AttentionShape full{1, 8, 8, length, length, 64};
     const AttentionShape shape = scale == Scale::kFull ? full : reduced(full);
-    for (const Stage stage : {Stage::kSelect, Stage::kPlan, Stage::kAttend, Stage::kAll}) {
+    for (const TimedStage stage :
+         {TimedStage::kSelect, TimedStage::kPlan, TimedStage::kAttend, TimedStage::kAll}) {
       cases.push_back({fmt::format("window/{}/float32/{}", shape_name(full), name_of(stage)),
                        [=](const BenchmarkContext& context, const Threads& threads) {
                          return pipeline_work(

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/cost_model.hpp"
+#include "attention/cpu/cost_model.hpp"
 #include "experiments/config/preset_table.hpp"
 #include "framework/plugin/catalog.hpp"
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "attention/backend_table.hpp"
+#include "attention/kernel_table.hpp"
 #include "experiments/cli/commands.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
@@ -36,8 +38,9 @@ std::string default_of(const maskerade_parameter& parameter) {
 }
 
 // Lines of left-aligned cells; the last column is not padded.
-std::string aligned(const std::vector<std::array<std::string, 5>>& rows) {
-  std::array<std::size_t, 5> widths{};
+template <std::size_t kColumns>
+std::string aligned(const std::vector<std::array<std::string, kColumns>>& rows) {
+  std::array<std::size_t, kColumns> widths{};
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
@@ -81,15 +84,38 @@ std::string describe(const Preset& preset) {
          fmt::format("  pipeline  {}\n", preset.pipeline.to_text());
 }
 
+// The table of kernels, in lines.
+std::string describe_kernels() {
+  std::string text;
+  for (const BackendRow& backend : backend_table()) {
+    text += fmt::format("kernels of {}: {}\n", backend.name, backend.summary);
+    std::vector<std::array<std::string, 3>> rows = {{"kernel", "reads", "serves"}};
+    for (const KernelRow& kernel : kernel_table()) {
+      if (kernel.backend != backend.name) continue;
+      rows.push_back(
+          {std::string(kernel.name), std::string(kernel.summary), std::string(kernel.serves)});
+    }
+    text += aligned(rows);
+  }
+  return text;
+}
+
+constexpr const char* kKernels = "kernels";
+
 int list(const std::string& id, const std::vector<std::string>& plugins) {
   const Catalog catalog = find_maskers(plugins);
   const PresetTable presets = find_presets();
+  if (id == kKernels) {
+    fmt::print("{}", describe_kernels());
+    return kExitOk;
+  }
   if (!id.empty()) {
     const std::shared_ptr<const MaskerType> masker = catalog.find(id);
     const Preset* preset = presets.find(id);
     if (masker == nullptr && preset == nullptr) {
       std::vector<std::string> known = catalog.ids();
       for (const std::string& name : presets.names()) known.push_back(name);
+      known.emplace_back(kKernels);
       throw ConfigError(
           {}, fmt::format("there is no masker or preset \"{}\"{}", id, name_hint(id, known)));
     }
@@ -98,6 +124,7 @@ int list(const std::string& id, const std::vector<std::string>& plugins) {
   }
   for (const auto& masker : catalog.types()) fmt::print("{}\n", describe(*masker));
   for (const Preset& preset : presets.presets()) fmt::print("{}\n", describe(preset));
+  fmt::print("{}\n", describe_kernels());
   const std::size_t count = catalog.types().size();
   const std::size_t preset_count = presets.presets().size();
   fmt::print("{} masker{}, {} preset{}\n", count, count == 1 ? "" : "s", preset_count,
@@ -113,9 +140,10 @@ void add_list_command(CLI::App& program, Command& command) {
     std::vector<std::string> plugins;
   };
   const auto arguments = std::make_shared<ListArguments>();
-  CLI::App* list_command =
-      program.add_subcommand("list", "Show the maskers found, their parameters, and the presets");
-  list_command->add_option("NAME", arguments->id, "Show this one only");
+  CLI::App* list_command = program.add_subcommand(
+      "list", "Show the maskers found, their parameters, the presets, and the kernels");
+  list_command->add_option("NAME", arguments->id,
+                           "Show this one only: a masker, a preset, or kernels");
   add_plugin_option(*list_command, arguments->plugins);
   list_command->footer("Example: maskerade list oracle_topk");
   list_command->callback([arguments, &command] {

@@ -1,5 +1,7 @@
 #include "experiments/config/accepted_keys.hpp"
 
+#include "attention/backend_table.hpp"
+#include "attention/kernel_table.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -49,8 +51,8 @@ const std::vector<AcceptedNames>& all_accepted_choices() {
       {"kind", {"gaussian", "structured", "safetensors", "npy"}},
       {"layout", {"bhld", "blhd"}},
       {"dtype", {"float32", "float16", "bfloat16"}},
-      {"devices", {"cpu", "cuda"}},
-      {"kernels", {"auto", "dense", "tiles", "rows"}},
+      {"devices", backend_names()},
+      {"kernels", kernel_names()},
       {"only", {"prefill", "decode"}},
       {"cache", {"cold", "warm"}},
       {"of", {"visible", "keys"}},

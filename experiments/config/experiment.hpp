@@ -9,7 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "attention/plan.hpp"
 #include "experiments/config/preset_table.hpp"
 #include "experiments/match/match_spec.hpp"
 #include "framework/base/error.hpp"
@@ -165,8 +164,8 @@ struct Experiment {
   std::filesystem::path file;
   std::vector<WorkloadSpec> workloads;
   std::vector<PipelineSpec> pipelines;
-  std::vector<std::string> devices;            // "cpu", "cuda"
-  std::vector<std::optional<Kernel>> kernels;  // nullopt: auto
+  std::vector<std::string> devices;  // names in the table of backends
+  std::vector<std::string> kernels;  // names in the table of kernels
   std::vector<std::uint64_t> mask_seeds;
   std::vector<std::pair<CheckSpec, MeasureSpec>> checks;  // one unless swept
 };
@@ -178,7 +177,7 @@ struct Cell {
   std::size_t pipeline = 0;
   std::size_t check = 0;
   std::string device;
-  std::optional<Kernel> kernel;
+  std::string kernel;
   std::uint64_t mask_seed = 0;
 };
 

@@ -103,16 +103,6 @@ std::vector<std::string> read_names(const YamlEntry& section,
   return names;
 }
 
-std::vector<std::optional<Kernel>> read_kernels(const YamlNode& root) {
-  const YamlEntry* section = root.find("kernels");
-  if (section == nullptr) return {std::nullopt};
-  std::vector<std::optional<Kernel>> kernels;
-  for (const std::string& name : read_names(*section, "kernel", accepted_choices("kernels"))) {
-    kernels.push_back(parse_kernel(name));
-  }
-  return kernels;
-}
-
 std::vector<std::uint64_t> read_mask_seeds(const YamlNode& root) {
   const YamlEntry* section = root.find("seeds");
   if (section == nullptr) return {0};
@@ -260,7 +250,10 @@ Experiment read_experiment(const std::filesystem::path& file,
   experiment.devices = devices == nullptr
                            ? std::vector<std::string>{"cpu"}
                            : read_names(*devices, "device", accepted_choices("devices"));
-  experiment.kernels = read_kernels(root);
+  const YamlEntry* kernels = root.find("kernels");
+  experiment.kernels = kernels == nullptr
+                           ? std::vector<std::string>{"auto"}
+                           : read_names(*kernels, "kernel", accepted_choices("kernels"));
   experiment.checks = read_checks(root);
   return experiment;
 }

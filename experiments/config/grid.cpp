@@ -34,7 +34,7 @@ std::vector<Cell> make_grid(const Experiment& experiment) {
                                       ? experiment.mask_seeds.size()
                                       : std::min<std::size_t>(1, experiment.mask_seeds.size());
         for (const std::string& device : experiment.devices) {
-          for (const std::optional<Kernel>& kernel : experiment.kernels) {
+          for (const std::string& kernel : experiment.kernels) {
             for (std::size_t seed = 0; seed < seeds; ++seed) {
               if (cells.size() == kMaxCells) {
                 throw ConfigError({experiment.file.string(), 0, 0},

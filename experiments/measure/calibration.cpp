@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "attention/cpu/attend.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/tensor/owned_tensor.hpp"
 
@@ -98,7 +98,7 @@ class Bench {
   // One equation a trial. The trials take turns, and each one's best time counts: what disturbs the
   // machine only adds.
   void time(std::span<const Trial> trials, std::vector<Equation>& equations) {
-    std::vector<Plan> plans;
+    std::vector<CpuPlan> plans;
     for (const Trial& trial : trials) plans.push_back(plan_of(trial));
     std::vector<double> best(trials.size(), std::numeric_limits<double>::infinity());
     AttentionOutput output;
@@ -115,7 +115,7 @@ class Bench {
   }
 
  private:
-  Equation equation_of(const Trial& trial, const Plan& plan, double ns) const {
+  Equation equation_of(const Trial& trial, const CpuPlan& plan, double ns) const {
     const auto blocks = static_cast<double>(plan.row_blocks.size());
     const double components = blocks * static_cast<double>(trial.keys * shape_.head_dim);
     const double entries = blocks * static_cast<double>(trial.keys * trial.rows);
@@ -127,8 +127,8 @@ class Bench {
             entries * static_cast<double>(shape_.head_dim) / ns};
   }
 
-  Plan plan_of(const Trial& trial) const {
-    Plan plan;
+  CpuPlan plan_of(const Trial& trial) const {
+    CpuPlan plan;
     plan.shape = shape_;
     const bool is_decode = shape_.query_len == 1;
     const std::int64_t heads = is_decode ? trial.rows : 1;
@@ -156,7 +156,7 @@ class Bench {
   }
 
   // Keys spread over all of key_len; half of the entries of masked blocks are active.
-  void add_keys(const Trial& trial, Plan& plan) const {
+  void add_keys(const Trial& trial, CpuPlan& plan) const {
     const std::int64_t tiles = shape_.key_len / kTileKeys;
     const std::int64_t blocks = trial.keys / kTileKeys;
     const std::int64_t spread = shape_.key_len / trial.keys;

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "attention/cost_model.hpp"
+#include "attention/cpu/cost_model.hpp"
 #include "framework/base/parallel.hpp"
 
 namespace maskerade {

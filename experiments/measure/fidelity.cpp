@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attention/cpu/attend.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "framework/base/error.hpp"
 #include "framework/mask/set_operations.hpp"
@@ -48,7 +48,7 @@ std::vector<float> lse_over(const AttentionInputs& inputs,
                             const Mask& mask,
                             const Threads& threads) {
   AttentionOutput output;
-  attend(inputs, make_plan(mask, inputs.shape, std::nullopt, threads), threads, output);
+  attend(inputs, make_cpu_plan(mask, inputs.shape, std::nullopt, threads), threads, output);
   return std::move(output.lse);
 }
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 

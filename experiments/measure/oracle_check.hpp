@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <span>
 
-#include "attention/cpu/attend.hpp"
 #include "experiments/measure/required_work.hpp"
 
 namespace maskerade {
@@ -33,12 +32,14 @@ void require_tolerance(std::string_view kernel,
 // The larger one, NaN above all.
 double worse(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
-std::optional<double> attainable_ms(const CellContext& context, const Mask& mask) {
-  if (!context.options.peaks) return std::nullopt;
-  const std::int64_t active = count_whole_problem(mask, context.inputs.shape).active_entries;
-  return required_work(mask, context.inputs.shape, context.dtype, active)
-      .attainable_ms(
-          peaks_for(*context.options.peaks, context.dtype, context.inputs.shape.head_dim));
+// The least time that any kernel needs for the mask; absent where the result has no peaks.
+std::optional<double> attainable_ms(const CellContext& context,
+                                    const Mask& mask,
+                                    const CellResult& result) {
+  if (!result.peaks) return std::nullopt;
+  const AttentionShape& shape = context.inputs().shape;
+  const std::int64_t active = count_whole_problem(mask, shape).active_entries;
+  return required_work(mask, shape, context.dtype, active).attainable_ms(*result.peaks);
 }
 
 }  // namespace
@@ -75,12 +76,12 @@ void check_against_dense(const CellContext& context,
                          const OracleError& error,
                          std::string_view kernel,
                          std::string_view where,
-                         AttentionOutput& dense,
                          CellResult& result) {
   const DenseReference& reference = context.dense;
-  attend(context.inputs, reference.plan, context.options.threads, dense);
-  check_unchanged(dense, reference.output, result);
-  check_oracle(context.inputs.shape,
+  AttentionOutput now;
+  reference.attend(context.backend, now);
+  check_unchanged(now, reference.output, result);
+  check_oracle(context.inputs().shape,
                {.rows = static_cast<std::int64_t>(reference.oracle_rows.size()),
                 .dense = reference.oracle,
                 .kernel = error,
@@ -88,11 +89,13 @@ void check_against_dense(const CellContext& context,
                where, result);
 }
 
-void check_selections(bool same_mask, CellResult& result) {
-  if (same_mask) return;
-  fail(result,
-       "the selection differs between repetitions with the same seed: a masker depends on "
-       "something that is not an input");
+void check_selections(const RepetitionResult& repetitions, CellResult& result) {
+  if (!repetitions.same_mask) {
+    fail(result,
+         "the selection differs between repetitions with the same seed: a masker depends on "
+         "something that is not an input");
+  }
+  if (!repetitions.selected->is_intact()) fail(result, "the mask changed on the device");
 }
 
 void check_fidelity(CellResult& result) {
@@ -102,8 +105,9 @@ void check_fidelity(CellResult& result) {
 }
 
 CostFacts cost_of(const std::vector<MaskerReport>& maskers,
-                  std::int64_t kv_bytes_touched,
-                  std::int64_t row_bytes) {
+                  const Plan& plan,
+                  const AttentionShape& shape,
+                  DType dtype) {
   CostFacts cost;
   for (const MaskerReport& masker : maskers) {
     cost.keys_scored += masker.keys_scored;
@@ -111,26 +115,24 @@ CostFacts cost_of(const std::vector<MaskerReport>& maskers,
     cost.index_bytes += masker.index_bytes;
     cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
   }
-  cost.kv_bytes_touched = kv_bytes_touched;
-  cost.total_bytes = cost.select_bytes_read + kv_bytes_touched + row_bytes;
+  cost.kv_bytes_touched = plan.kv_bytes_touched();
+  cost.total_bytes = cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(shape, dtype);
   return cost;
 }
 
-CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype) {
-  return cost_of(selection.maskers, plan.kv_bytes_touched(dtype), row_bytes(plan.shape, dtype));
-}
-
-CostFacts cost_of(const CellContext& context, const Repeated& repeated) {
-  CostFacts cost = cost_of(repeated.selection, repeated.plan, context.dtype);
-  cost.attainable_ms = attainable_ms(context, repeated.selection.mask);
+CostFacts cost_of(const CellContext& context,
+                  const RepetitionResult& repetitions,
+                  const CellResult& result) {
+  CostFacts cost = cost_of(repetitions.selected->maskers(), *repetitions.planned.plan,
+                           context.inputs().shape, context.dtype);
+  cost.attainable_ms = attainable_ms(context, repetitions.selected->on_host(), result);
   return cost;
 }
 
-CostFacts cost_of_dense(const CellContext& context) {
-  const std::int64_t kv_bytes = context.dense.plan.kv_bytes_touched(context.dtype);
-  return {.kv_bytes_touched = kv_bytes,
-          .total_bytes = kv_bytes + row_bytes(context.inputs.shape, context.dtype),
-          .attainable_ms = attainable_ms(context, context.dense.mask)};
+CostFacts cost_of_dense(const CellContext& context, const CellResult& result) {
+  CostFacts cost = cost_of({}, *context.dense.planned.plan, context.inputs().shape, context.dtype);
+  cost.attainable_ms = attainable_ms(context, context.dense.mask(), result);
+  return cost;
 }
 
 }  // namespace maskerade

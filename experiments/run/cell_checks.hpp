@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
 #include "experiments/measure/oracle_check.hpp"
 #include "experiments/results/cell_result.hpp"
 #include "experiments/run/repetitions.hpp"
@@ -34,27 +34,29 @@ void check_oracle(const AttentionShape& shape,
                   std::string_view where,
                   CellResult& result);
 
-// Attends once more by the dense reference, into `dense`: what anything wrote to q, k or v shows.
-// Then both checks above.
+// Attends once more by the dense reference, so that what anything wrote to q, k or v shows; then
+// both checks above. error: that of the cell's kernel, by the name `kernel`.
 void check_against_dense(const CellContext& context,
                          const OracleError& error,
                          std::string_view kernel,
                          std::string_view where,
-                         AttentionOutput& dense,
                          CellResult& result);
 
-// Makes the result failed when repetitions did not select alike.
-void check_selections(bool same_mask, CellResult& result);
+// Makes the result failed when the repetitions did not select alike, or when the mask that the
+// kernels read is no longer the one that was selected.
+void check_selections(const RepetitionResult& repetitions, CellResult& result);
 // Makes the result failed when its fidelity is NaN.
 void check_fidelity(CellResult& result);
 
-// What maskers and attending read, attainable_ms apart; row_bytes: of q, out and lse.
+// What maskers and attending read. attainable_ms is absent.
 CostFacts cost_of(const std::vector<MaskerReport>& maskers,
-                  std::int64_t kv_bytes_touched,
-                  std::int64_t row_bytes);
-CostFacts cost_of(const Selection& selection, const Plan& plan, DType dtype);
-// The same for the last of repetitions. The least time is present when peaks are.
-CostFacts cost_of(const CellContext& context, const Repeated& repeated);
-CostFacts cost_of_dense(const CellContext& context);
+                  const Plan& plan,
+                  const AttentionShape& shape,
+                  DType dtype);
+// The same for the last of some repetitions; attainable_ms is present when the result has peaks.
+CostFacts cost_of(const CellContext& context,
+                  const RepetitionResult& repetitions,
+                  const CellResult& result);
+CostFacts cost_of_dense(const CellContext& context, const CellResult& result);
 
 }  // namespace maskerade

@@ -23,9 +23,7 @@ std::optional<std::string> failure_of(const std::function<void()>& body) {
 void CurrentWorkload::load(const Cell& cell, std::vector<std::string>& bad_inputs) {
   if (loaded_ == cell.workload) return;
   loaded_ = cell.workload;
-  reference_ = {};
-  trace_ = {};
-  cuda_reference_ = {};
+  devices_.clear();
   workload_.reset();
   const WorkloadSpec& spec = experiment_.workloads[cell.workload];
   load_failure_ = failure_of([&] {
@@ -41,32 +39,50 @@ void CurrentWorkload::load(const Cell& cell, std::vector<std::string>& bad_input
   });
 }
 
-template <typename Reference, typename Make>
-Reference& CurrentWorkload::keep(Kept<Reference>& kept, std::size_t check, const Make& make) {
-  if (kept.check != check) {
-    kept = {};  // before the next one is made: both at once may be too large
-    kept.reference = make(experiment_.checks[check].first);
-    kept.check = check;
+CurrentWorkload::OnDevice& CurrentWorkload::on_device(const std::string& device) {
+  OnDevice& found = devices_[device];
+  if (found.backend == nullptr) {
+    const bool is_trace = workload_->decode_steps > 0;
+    found.backend =
+        open_backend(device, is_trace ? workload_->prompt_inputs() : workload_->inputs(),
+                     {.threads = options_.threads,
+                      .costs = options_.costs,
+                      .key_capacity = workload_->shape.key_len});
   }
-  return *kept.reference;
+  return found;
 }
 
-const DenseReference& CurrentWorkload::reference(const AttentionInputs& inputs, std::size_t check) {
-  return keep(reference_, check, [&](const CheckSpec& spec) {
-    return std::make_unique<DenseReference>(inputs, spec, options_.threads);
-  });
+CurrentWorkload::OnDevice& CurrentWorkload::on_device(const std::string& device,
+                                                      std::size_t check) {
+  OnDevice& found = on_device(device);
+  if (found.check != check) {
+    // Before the next ones are made: both at once may be too large.
+    found.reference.reset();
+    found.trace.reset();
+    found.check = check;
+  }
+  return found;
 }
 
-const TraceReference& CurrentWorkload::trace_reference(std::size_t check) {
-  return keep(trace_, check, [&](const CheckSpec& spec) {
-    return std::make_unique<TraceReference>(*workload_, spec, options_.threads);
-  });
+Backend& CurrentWorkload::backend(const std::string& device) { return *on_device(device).backend; }
+
+const DenseReference& CurrentWorkload::reference(const std::string& device, std::size_t check) {
+  OnDevice& found = on_device(device, check);
+  if (found.reference == nullptr) {
+    found.reference = std::make_unique<DenseReference>(
+        *found.backend, experiment_.checks[check].first, options_.threads);
+  }
+  return *found.reference;
 }
 
-CudaReference& CurrentWorkload::cuda_reference(const AttentionInputs& inputs, std::size_t check) {
-  return keep(cuda_reference_, check, [&](const CheckSpec& spec) {
-    return std::make_unique<CudaReference>(inputs, spec, options_.threads);
-  });
+const TraceReference& CurrentWorkload::trace_reference(const std::string& device,
+                                                       std::size_t check) {
+  OnDevice& found = on_device(device, check);
+  if (found.trace == nullptr) {
+    found.trace = std::make_unique<TraceReference>(
+        *found.backend, *workload_, experiment_.checks[check].first, options_.threads);
+  }
+  return *found.trace;
 }
 
 }  // namespace maskerade

@@ -2,14 +2,15 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "attention/backend_table.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
-#include "experiments/run/cuda_cell.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/dense_reference.hpp"
 #include "experiments/run/run_cell.hpp"
@@ -19,15 +20,15 @@ namespace maskerade {
 // Runs body; an exception becomes its text. Nothing that a cell does may end the run.
 std::optional<std::string> failure_of(const std::function<void()>& body);
 
-// The data of consecutive jobs: loaded when the workload changes, the dense reference made when the
-// workload, the check or the device does.
+// The data of consecutive jobs: loaded when the workload changes. Each device that the jobs ask for
+// has a backend that holds the data, and the dense reference of the latest check on it.
 class CurrentWorkload {
  public:
   CurrentWorkload(const Experiment& experiment, const RunOptions& options)
       : experiment_(experiment), options_(options) {}
 
-  // Makes the job's workload the current one. A failure is kept, see load_failure. What could not
-  // be read is added to bad_inputs.
+  // Makes the job's workload the current one. A failure is remembered, see load_failure. What could
+  // not be read is added to bad_inputs.
   void load(const Cell& cell, std::vector<std::string>& bad_inputs);
 
   const std::optional<std::string>& load_failure() const noexcept { return load_failure_; }
@@ -37,30 +38,31 @@ class CurrentWorkload {
   // Of the workload's data. Requires no load_failure.
   const std::string& fingerprint() const noexcept { return workload_->fingerprint; }
 
-  // Require no load_failure. Throw what attending throws.
-  const DenseReference& reference(const AttentionInputs& inputs, std::size_t check);
-  const TraceReference& trace_reference(std::size_t check);
-  // On the CUDA device, which holds q, k and v meanwhile.
-  CudaReference& cuda_reference(const AttentionInputs& inputs, std::size_t check);
+  // The rest requires no load_failure, and throws what opening a backend and attending throw.
+
+  // The device's backend, showing the workload's inputs or, of a decode trace, some of its steps.
+  Backend& backend(const std::string& device);
+  const DenseReference& reference(const std::string& device, std::size_t check);
+  const TraceReference& trace_reference(const std::string& device, std::size_t check);
 
  private:
-  // A reference and the check that it is for.
-  template <typename Reference>
-  struct Kept {
-    std::optional<std::size_t> check;
-    std::unique_ptr<Reference> reference;
+  // What is there on one device. References are destroyed before the backend.
+  struct OnDevice {
+    std::unique_ptr<Backend> backend;
+    std::optional<std::size_t> check;  // that the references are for
+    std::unique_ptr<DenseReference> reference;
+    std::unique_ptr<TraceReference> trace;
   };
-  template <typename Reference, typename Make>
-  Reference& keep(Kept<Reference>& kept, std::size_t check, const Make& make);
+  OnDevice& on_device(const std::string& device);
+  // The same, with references of other checks forgotten.
+  OnDevice& on_device(const std::string& device, std::size_t check);
 
   const Experiment& experiment_;
   const RunOptions& options_;
   std::optional<std::size_t> loaded_;
   std::optional<std::string> load_failure_;
   std::unique_ptr<Workload> workload_;
-  Kept<DenseReference> reference_;
-  Kept<TraceReference> trace_;
-  Kept<CudaReference> cuda_reference_;
+  std::map<std::string, OnDevice> devices_;  // by name; after the data that they hold
 };
 
 }  // namespace maskerade

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -12,13 +13,14 @@
 #include "experiments/run/repetitions.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/trace_totals.hpp"
+#include "framework/base/stopwatch.hpp"
 
 namespace maskerade {
 namespace {
 
 constexpr std::size_t kLeastRepetitions = 3;  // of a step
 
-// Of the rows of a whole trace those of one step, numbered as that step's problem does.
+// The oracle rows of one step, renumbered for its one-query problem. rows: of the whole trace.
 std::vector<std::int64_t> rows_of_step(const std::vector<std::int64_t>& rows,
                                        std::int64_t steps,
                                        std::int64_t step) {
@@ -32,26 +34,26 @@ std::vector<std::int64_t> rows_of_step(const std::vector<std::int64_t>& rows,
 // How long the step may be repeated: its share of what is left.
 MeasureSpec share_of_step(const TraceContext& context, std::size_t step, double elapsed_ms) {
   const auto left = static_cast<double>(context.reference.steps.size() - step);
-  return {.target = context.measure.target,
-          .budget_ms = std::max(context.measure.budget_ms - elapsed_ms, 0.0) / left};
+  MeasureSpec share = context.measure;
+  share.budget_ms = std::max(context.measure.budget_ms - elapsed_ms, 0.0) / left;
+  return share;
 }
 
 std::string place_of(std::size_t step) { return fmt::format("step {}, ", step); }
 
-// Prepares again and again; the last pipeline is the one that goes on.
-PreparedPipeline prepare_repeatedly(const TraceContext& context,
-                                    const ResearchAttention& attention,
-                                    const PipelineOptions& options,
-                                    Summary& summary) {
+// Prepares on what the backend shows, again and again; the last pipeline is the one that goes on.
+std::unique_ptr<PreparedSelection> prepare_repeatedly(const TraceContext& context,
+                                                      const ResearchAttention& attention,
+                                                      const PipelineOptions& options,
+                                                      Summary& summary) {
   const Stopwatch elapsed;
   StoppingRule rule(context.measure.target, context.measure.budget_ms / 2);
-  std::optional<PreparedPipeline> prepared;
+  std::unique_ptr<PreparedSelection> prepared;
   const auto run = [&] {
     prepared.reset();
-    return time_ms([&] {
-      prepared.emplace(
-          attention.prepare(context.reference.prompt, options, context.options.threads));
-    });
+    return context.backend
+        .time(Stage::kPrepare, {}, [&] { prepared = attention.prepare(context.backend, options); })
+        .ms;
   };
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
   while (!rule.is_done(elapsed.elapsed_ms())) {
@@ -59,9 +61,10 @@ PreparedPipeline prepare_repeatedly(const TraceContext& context,
     rule.add(ms, ms);
   }
   summary = summarize(rule.sparse_ms());
-  return std::move(*prepared);
+  return prepared;
 }
 
+// The first timed stage of a step is appending.
 StageTimes summarize_step(const StageSamples& samples, const CellResult& result) {
   StageTimes times = summarize_stages(samples, result);
   times.append = std::exchange(times.prepare, std::nullopt);
@@ -70,15 +73,17 @@ StageTimes summarize_step(const StageSamples& samples, const CellResult& result)
 
 }  // namespace
 
-TraceReference::TraceReference(const Workload& workload,
+TraceReference::TraceReference(Backend& backend,
+                               const Workload& workload,
                                const CheckSpec& check,
                                const Threads& threads)
     : shape(workload.shape), prompt(workload.prompt_inputs()) {
   const std::vector<std::int64_t> rows = oracle_sample(shape, check.oracle_rows);
   for (std::int64_t step = 0; step < shape.query_len; ++step) {
     const AttentionInputs inputs = workload.step_inputs(step);
+    backend.show(inputs);
     steps.push_back(
-        {inputs, DenseReference(inputs, rows_of_step(rows, shape.query_len, step), threads)});
+        {inputs, DenseReference(backend, rows_of_step(rows, shape.query_len, step), threads)});
   }
 }
 
@@ -93,32 +98,38 @@ void run_trace_cell(const TraceContext& context,
   const Stopwatch elapsed;
   TraceTotals totals(reference.shape);
   Summary prepare;
-  PreparedPipeline prepared = prepare_repeatedly(context, attention, options, prepare);
+  context.backend.show(reference.prompt);
+  const std::unique_ptr<PreparedSelection> prepared =
+      prepare_repeatedly(context, attention, options, prepare);
   for (std::size_t i = 0; i < reference.steps.size(); ++i) {
     const AttentionInputs& inputs = reference.steps[i].inputs;
     const DenseReference& dense = reference.steps[i].dense;
     const AttentionInputs& before = i == 0 ? reference.prompt : reference.steps[i - 1].inputs;
     const MeasureSpec measure = share_of_step(context, i, elapsed.elapsed_ms());
-    const CellContext step{inputs, context.dtype, dense, measure, context.options};
-    const Readying readying{.make = [&]() -> const PreparedPipeline& {
-                              prepared.append(inputs, threads);
-                              return prepared;
-                            },
-                            .undo = [&] { prepared.truncate(before, threads); }};
-    Repeated repeated = repeat_interleaved(step, attention, readying, kLeastRepetitions);
-    prepared.append(inputs, threads);
-    const Mask& mask = repeated.selection.mask;
+    context.backend.show(inputs);
+    const CellContext step{context.backend, context.dtype, dense, measure, context.options};
+    const PreparationStep append{.run = [&]() -> PreparedSelection& {
+                                   prepared->append(inputs);
+                                   return *prepared;
+                                 },
+                                 .undo = [&] { prepared->truncate(before); }};
+    const RepetitionResult repetitions =
+        repeat_interleaved(step, attention, append, kLeastRepetitions);
+    prepared->append(inputs);
+    const Mask& mask = repetitions.selected->on_host();
+    AttentionOutput sparse;
+    attend_once(context.backend, repetitions.planned, sparse);
+    result.selection_device = repetitions.selection_device;
+    result.device_timing = repetitions.device_timing;
     totals.add(step, {.mask = mask,
-                      .plan = repeated.plan,
-                      .sparse = repeated.sparse,
-                      .masses = masses_of(inputs, mask, repeated.sparse, threads),
-                      .cost = cost_of(step, repeated),
-                      .times = summarize_step(repeated.samples, result)});
-    check_selections(repeated.same_mask, result);
-    const OracleError error =
-        compare_with_oracle(inputs, mask, repeated.sparse, dense.oracle_rows, threads);
-    check_against_dense(step, error, repeated.plan.kernel_mix(), place_of(i), repeated.dense,
-                        result);
+                      .plan = *repetitions.planned.plan,
+                      .sparse = sparse,
+                      .masses = masses_of(inputs, mask, sparse, threads),
+                      .cost = cost_of(step, repetitions, result),
+                      .times = summarize_step(repetitions.samples, result)});
+    check_selections(repetitions, result);
+    const OracleError error = compare_with_oracle(inputs, mask, sparse, dense.oracle_rows, threads);
+    check_against_dense(step, error, repetitions.planned.plan->kernel_mix(), place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
   totals.write(prepare, result);
@@ -131,22 +142,24 @@ void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
   const PeakMemory peak;
   const Stopwatch elapsed;
   TraceTotals totals(reference.shape);
-  AttentionOutput output;
   for (std::size_t i = 0; i < reference.steps.size(); ++i) {
     const auto& [inputs, dense] = reference.steps[i];
     const MeasureSpec measure = share_of_step(context, i, elapsed.elapsed_ms());
-    const CellContext step{inputs, context.dtype, dense, measure, context.options};
-    const Summary summary = summarize(repeat_dense(step, kLeastRepetitions, output));
-    totals.add(step, {.mask = dense.mask,
-                      .plan = dense.plan,
+    context.backend.show(inputs);
+    const CellContext step{context.backend, context.dtype, dense, measure, context.options};
+    const Summary summary = summarize(repeat_dense(step, kLeastRepetitions, result.device_timing));
+    AttentionOutput output;
+    dense.attend(context.backend, output);
+    totals.add(step, {.mask = dense.mask(),
+                      .plan = *dense.planned.plan,
                       .sparse = output,
                       .masses = {output.lse, output.lse},
-                      .cost = cost_of_dense(step),
+                      .cost = cost_of_dense(step, result),
                       .times = {.attend = summary,
                                 .total = summary,
                                 .dense = summary,
                                 .repetitions = summary.repetitions}});
-    check_against_dense(step, dense.oracle, dense.plan.kernel_mix(), place_of(i), output, result);
+    check_against_dense(step, dense.oracle, dense.planned.plan->kernel_mix(), place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
   totals.write(std::nullopt, result);

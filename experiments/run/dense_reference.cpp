@@ -1,24 +1,46 @@
 #include "experiments/run/dense_reference.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
-#include "attention/cpu/attend.hpp"
+#include "framework/base/error.hpp"
 
 namespace maskerade {
 
-DenseReference::DenseReference(const AttentionInputs& inputs,
-                               const CheckSpec& check,
-                               const Threads& threads)
-    : DenseReference(inputs, oracle_sample(inputs.shape, check.oracle_rows), threads) {}
+void attend_once(Backend& backend, const KernelPlan& planned, AttentionOutput& output) {
+  backend.time(Stage::kAttend, {}, [&] { planned.attend(backend, output); });
+  backend.fetch(*planned.plan, output);
+}
 
-DenseReference::DenseReference(const AttentionInputs& inputs,
+DenseReference::DenseReference(Backend& backend, const CheckSpec& check, const Threads& threads)
+    : DenseReference(backend, oracle_sample(backend.inputs().shape, check.oracle_rows), threads) {}
+
+DenseReference::DenseReference(Backend& backend,
                                std::vector<std::int64_t> rows,
                                const Threads& threads)
-    : mask(Mask::full(inputs.visibility)),
-      plan(make_plan(mask, inputs.shape, Kernel::kDense, threads)),
+    : selected(backend.take(Mask::full(backend.inputs().visibility))),
       oracle_rows(std::move(rows)) {
-  attend(inputs, plan, threads, output);
-  oracle = compare_with_oracle(inputs, mask, output, oracle_rows, threads);
+  for (const KernelRow& row : kernel_table()) {
+    if (row.backend != backend.name() || !row.is_dense) continue;
+    try {
+      planned = plan_for(backend, *selected, row.name);
+      attend(backend, output);
+      break;
+    } catch (const Error& error) {
+      planned = {};
+      kernel_reason += (kernel_reason.empty() ? "" : "; ") + std::string(error.what());
+    }
+  }
+  if (planned.kernel == nullptr) {
+    throw UnavailableError(fmt::format("no dense kernel of the {} backend takes the workload: {}",
+                                       backend.name(), kernel_reason));
+  }
+  oracle = compare_with_oracle(backend.inputs(), mask(), output, oracle_rows, threads);
+}
+
+void DenseReference::attend(Backend& backend, AttentionOutput& to) const {
+  attend_once(backend, planned, to);
 }
 
 }  // namespace maskerade

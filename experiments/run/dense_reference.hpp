@@ -1,31 +1,41 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "attention/attention_output.hpp"
-#include "attention/plan.hpp"
+#include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/measure/oracle_check.hpp"
 #include "framework/base/parallel.hpp"
 
 namespace maskerade {
 
-// Attention over every visible key: what the cells of a workload are compared with and timed
-// beside.
+// Attention over every visible key on a backend: what the cells of a workload are compared with and
+// timed beside. By the first kernel of the table that is dense and takes the inputs. Good for the
+// inputs that the backend showed when it was made; does not outlive the backend.
 struct DenseReference {
   // Attends once, outside any timed region, and compares with the oracle.
-  DenseReference(const AttentionInputs& inputs, const CheckSpec& check, const Threads& threads);
+  DenseReference(Backend& backend, const CheckSpec& check, const Threads& threads);
   // The same with the oracle's rows given, numbered as in oracle_sample.
-  DenseReference(const AttentionInputs& inputs,
-                 std::vector<std::int64_t> rows,
-                 const Threads& threads);
+  DenseReference(Backend& backend, std::vector<std::int64_t> rows, const Threads& threads);
 
-  Mask mask;
-  Plan plan;
+  const Mask& mask() const { return selected->on_host(); }
+  // Attends to it once more.
+  void attend(Backend& backend, AttentionOutput& to) const;
+
+  std::unique_ptr<SelectedMask> selected;  // of every visible key
+  KernelPlan planned;
+  // Why a kernel that stands before this one in the table is not the reference; "" when none does.
+  std::string kernel_reason;
   AttentionOutput output;
   std::vector<std::int64_t> oracle_rows;
   OracleError oracle;
 };
+
+// Attends to a plan outside any timed region, into memory that was overwritten before, and brings
+// the result back.
+void attend_once(Backend& backend, const KernelPlan& planned, AttentionOutput& output);
 
 }  // namespace maskerade

@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "attention/backend_table.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
@@ -63,7 +64,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   result.workload = workload.label;
   result.cell = static_cast<std::int64_t>(job.cell.number);
   result.device = job.cell.device;
-  result.kernel = job.cell.kernel ? name_of(*job.cell.kernel) : "auto";
+  result.kernel = job.cell.kernel;
   std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
   result.queries = workload.queries;
   if (workload.queries) result.query_seed = workload.query_seed;
@@ -84,8 +85,10 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   }
   const PipelineSpec& pipeline = experiment.pipelines[job.cell.pipeline];
   result.pipeline = pipeline.label;
-  if (!job.cell.kernel || job.cell.kernel == Kernel::kRows)
+  if (find_backend(job.cell.device).uses_costs &&
+      (job.cell.kernel == "auto" || job.cell.kernel == "rows")) {
     result.cost_model = options.costs.origin;
+  }
   result.mask_seed = job.cell.mask_seed;
   result.params = resolved_parameters(pipeline_of(experiment, job, nullptr));
   if (pipeline.match) {

@@ -3,7 +3,6 @@
 #include <exception>
 #include <memory>
 
-#include "attention/cpu/attend.hpp"
 #include "experiments/match/parameter_range.hpp"
 #include "experiments/measure/stopping_rule.hpp"
 #include "experiments/run/cell_checks.hpp"
@@ -16,18 +15,24 @@ namespace {
 constexpr double kProbeTarget = 0.05;  // relative half-width of a total_ms probe's interval
 constexpr double kProbeBudget = 0.1;   // of the cell's time budget
 
+// The median over repetitions of the sum of all stages.
 double total_ms(const CellContext& context,
                 const ResearchAttention& attention,
                 const Preparation& prepare) {
-  const Threads& threads = context.options.threads;
+  Backend& backend = context.backend;
   AttentionOutput output;
   const auto run = [&] {
-    const Stopwatch stopwatch;
-    const PreparedPipeline prepared = prepare(attention);
-    const Selection selection = prepared.select(threads);
-    const Plan plan = attention.plan(selection.mask, context.inputs, threads);
-    attend(context.inputs, plan, threads, output);
-    return stopwatch.elapsed_ms();
+    std::unique_ptr<PreparedSelection> prepared;
+    std::unique_ptr<SelectedMask> selected;
+    KernelPlan planned;
+    Timing timing;
+    double ms = backend.time(Stage::kPrepare, timing, [&] { prepared = prepare(attention); }).ms;
+    timing.waits_for_host = prepared->waits_for_host();
+    ms += backend.time(Stage::kSelect, timing, [&] { selected = prepared->select(); }).ms;
+    timing.waits_for_host = false;
+    ms += backend.time(Stage::kPlan, timing, [&] { planned = attention.plan(backend, *selected); })
+              .ms;
+    return ms + backend.time(Stage::kAttend, timing, [&] { planned.attend(backend, output); }).ms;
   };
   const Stopwatch probe;
   StoppingRule rule(kProbeTarget, kProbeBudget * context.measure.budget_ms);
@@ -41,22 +46,23 @@ double total_ms(const CellContext& context,
 
 double measure_quantity(const CellContext& context,
                         const ResearchAttention& attention,
-                        const PreparedPipeline& prepared,
+                        PreparedSelection& prepared,
                         MatchQuantity quantity) {
-  const AttentionInputs& inputs = context.inputs;
-  const Threads& threads = context.options.threads;
-  const Selection selection = prepared.select(threads);
+  const AttentionInputs& inputs = context.inputs();
+  const std::unique_ptr<SelectedMask> selected = prepared.select();
+  const Mask& mask = selected->on_host();
   if (quantity == MatchQuantity::kDensity) {
-    return count_whole_problem(selection.mask, inputs.shape).density;
+    return count_whole_problem(mask, inputs.shape).density;
   }
-  const Plan plan = attention.plan(selection.mask, inputs, threads);
+  const KernelPlan planned = attention.plan(context.backend, *selected);
   if (quantity == MatchQuantity::kTotalBytes) {
-    return static_cast<double>(cost_of(selection, plan, context.dtype).total_bytes);
+    return static_cast<double>(
+        cost_of(selected->maskers(), *planned.plan, inputs.shape, context.dtype).total_bytes);
   }
   AttentionOutput output;
-  attend(inputs, plan, threads, output);
+  attend_once(context.backend, planned, output);
   const Fidelity fidelity =
-      measure_fidelity(inputs, selection.mask, output, context.dense.output, threads);
+      measure_fidelity(inputs, mask, output, context.dense.output, context.options.threads);
   return quantity == MatchQuantity::kRelL2Error ? fidelity.rel_l2_error : fidelity.attention_recall;
 }
 
@@ -72,7 +78,8 @@ ResearchAttention match_cell(const CellContext& context,
   const maskerade_masker_descriptor& masker = pipeline.maskers()[match.masker].type->descriptor();
   const Arguments& given = *pipeline.maskers()[match.masker].arguments;
   const ParameterRange range(masker.parameters[match.parameter],
-                             given.view()[match.parameter].values[0], context.inputs.shape.key_len);
+                             given.view()[match.parameter].values[0],
+                             context.inputs().shape.key_len);
   const auto attention_at = [&](std::int64_t step) {
     std::vector<MaskerUse> rebound = pipeline.maskers();
     rebound[match.masker].arguments = std::make_shared<const Arguments>(
@@ -83,9 +90,9 @@ ResearchAttention match_cell(const CellContext& context,
   std::exception_ptr refusal;
   const auto probe = [&](std::int64_t step) -> std::optional<double> {
     const ResearchAttention probed = attention_at(step);
-    std::optional<PreparedPipeline> prepared;
+    std::unique_ptr<PreparedSelection> prepared;
     try {
-      prepared.emplace(prepare(probed));
+      prepared = prepare(probed);
     } catch (const PluginError&) {
       refusal = std::current_exception();
       return std::nullopt;

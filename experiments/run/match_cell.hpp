@@ -1,13 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "experiments/run/run_cell.hpp"
 
 namespace maskerade {
 
-// Makes an attention ready for the inputs of a CellContext.
-using Preparation = std::function<PreparedPipeline(const ResearchAttention&)>;
+// Prepares an attention for the inputs that a CellContext's backend shows.
+using Preparation = std::function<std::unique_ptr<PreparedSelection>(const ResearchAttention&)>;
 
 // The attention with the parameter of `match` set to the value, in its ParameterRange, whose
 // measured quantity is nearest to the target; unchanged, with nothing found, where every head takes

@@ -1,81 +1,133 @@
 #include "experiments/run/repetitions.hpp"
 
-#include <optional>
 #include <utility>
 
-#include "attention/cpu/attend.hpp"
 #include "experiments/measure/stopping_rule.hpp"
+#include "framework/base/stopwatch.hpp"
 
 namespace maskerade {
 namespace {
 
-// One repetition; its times go into samples.
-void repeat_once(const CellContext& context,
-                 const ResearchAttention& attention,
-                 const Readying& readying,
-                 bool is_dense_first,
-                 Repeated& repeated,
-                 StageSamples& samples) {
-  const AttentionInputs& inputs = context.inputs;
-  const Threads& threads = context.options.threads;
-  const PreparedPipeline* prepared = nullptr;
-  std::optional<Selection> selection;
-  std::optional<Plan> plan;
-  const auto run_dense = [&] {
-    samples.dense.push_back(
-        time_ms([&] { attend(inputs, context.dense.plan, threads, repeated.dense); }));
-  };
-  if (is_dense_first) run_dense();
-  const double ready_ms = time_ms([&] { prepared = &readying.make(); });
-  const double select_ms = time_ms([&] { selection.emplace(prepared->select(threads)); });
-  const double plan_ms =
-      time_ms([&] { plan.emplace(attention.plan(selection->mask, inputs, threads)); });
-  const double attend_ms = time_ms([&] { attend(inputs, *plan, threads, repeated.sparse); });
-  if (!is_dense_first) run_dense();
-  readying.undo();
-  samples.ready.push_back(ready_ms);
-  samples.select.push_back(select_ms);
-  samples.plan.push_back(plan_ms);
-  samples.attend.push_back(attend_ms);
-  samples.total.push_back(ready_ms + select_ms + plan_ms + attend_ms);
-  samples.select_by_masker.resize(selection->maskers.size());
-  for (std::size_t i = 0; i < selection->maskers.size(); ++i) {
-    samples.select_by_masker[i].push_back(selection->maskers[i].select_ms);
-  }
-  repeated.selection = std::move(*selection);
-  repeated.plan = std::move(*plan);
+Timing timing_of(const MeasureSpec& measure) {
+  return {.is_warm = measure.is_warm, .uses_graph = measure.uses_graph, .waits_for_host = false};
 }
+
+// Follows what the clocks of a backend's device do while a cell is repeated.
+class ClockWatch {
+ public:
+  explicit ClockWatch(const CellContext& context) : pci_bus_id_(context.backend.pci_bus_id()) {
+    if (pci_bus_id_.empty()) return;
+    timing_.emplace();
+    timing_->cache = context.measure.is_warm ? "warm" : "cold";
+    timing_->before = read_device_clocks(pci_bus_id_);
+  }
+  // How the device was timed; nullopt for the CPU.
+  std::optional<DeviceTiming> finish(const std::vector<double>& launch_ms) {
+    if (!timing_) return std::nullopt;
+    timing_->after = read_device_clocks(pci_bus_id_);
+    if (!launch_ms.empty()) timing_->launch_ms = summarize(launch_ms).median;
+    return timing_;
+  }
+
+ private:
+  std::string pci_bus_id_;
+  std::optional<DeviceTiming> timing_;
+};
+
+// The repetitions of one cell.
+class Repetitions {
+ public:
+  Repetitions(const CellContext& context,
+              const ResearchAttention& attention,
+              const PreparationStep& preparation)
+      : context_(context), attention_(attention), preparation_(preparation) {}
+
+  // One repetition; its times go into samples.
+  void run_once(bool is_dense_first, StageSamples& samples) {
+    Backend& backend = context_.backend;
+    Timing timing = timing_of(context_.measure);
+    if (is_dense_first) run_dense(samples);
+    PreparedSelection* prepared = nullptr;
+    const double prepare_ms =
+        backend.time(Stage::kPrepare, timing, [&] { prepared = &preparation_.run(); }).ms;
+    std::unique_ptr<SelectedMask> selected;
+    timing.waits_for_host = prepared->waits_for_host();
+    const double select_ms =
+        backend.time(Stage::kSelect, timing, [&] { selected = prepared->select(); }).ms;
+    timing.waits_for_host = false;
+    const Kernel& kernel = attention_.kernel(backend, *selected);
+    KernelPlan planned;
+    const double plan_ms =
+        backend.time(Stage::kPlan, timing, [&] { planned = plan_with(kernel, backend, *selected); })
+            .ms;
+    const StageTime attend =
+        backend.time(Stage::kAttend, timing, [&] { planned.attend(backend, sparse_); });
+    if (!is_dense_first) run_dense(samples);
+    result_.selection_device = prepared->device();
+    preparation_.undo();
+    samples.prepare.push_back(prepare_ms);
+    samples.select.push_back(select_ms);
+    samples.plan.push_back(plan_ms);
+    samples.attend.push_back(attend.ms);
+    samples.total.push_back(prepare_ms + select_ms + plan_ms + attend.ms);
+    if (attend.launch_ms) samples.launch.push_back(*attend.launch_ms);
+    const std::vector<MaskerReport> maskers = selected->maskers();
+    samples.select_by_masker.resize(maskers.size());
+    for (std::size_t i = 0; i < maskers.size(); ++i) {
+      samples.select_by_masker[i].push_back(maskers[i].select_ms);
+    }
+    if (result_.selected) {
+      result_.same_mask = result_.same_mask && selected->on_host() == result_.selected->on_host();
+    }
+    result_.planned = std::move(planned);
+    result_.selected = std::move(selected);
+  }
+
+  RepetitionResult& result() { return result_; }
+
+ private:
+  void run_dense(StageSamples& samples) {
+    samples.dense.push_back(
+        context_.backend
+            .time(Stage::kAttend, timing_of(context_.measure),
+                  [&] { context_.dense.planned.attend(context_.backend, dense_); })
+            .ms);
+  }
+
+  const CellContext& context_;
+  const ResearchAttention& attention_;
+  const PreparationStep& preparation_;
+  // Apart, so that a kernel that leaves rows out does not show the other's.
+  AttentionOutput sparse_;
+  AttentionOutput dense_;
+  RepetitionResult result_;
+};
 
 }  // namespace
 
-Repeated repeat_interleaved(const CellContext& context,
-                            const ResearchAttention& attention,
-                            const Readying& readying,
-                            std::size_t least) {
+RepetitionResult repeat_interleaved(const CellContext& context,
+                                    const ResearchAttention& attention,
+                                    const PreparationStep& preparation,
+                                    std::size_t least) {
   const Stopwatch elapsed;
   StoppingRule rule(context.measure.target, context.measure.budget_ms, least);
-  Repeated repeated{.samples = {},
-                    .selection = {Mask::empty(context.inputs.visibility), {}},
-                    .plan = {},
-                    .sparse = {},
-                    .dense = {}};
+  Repetitions repetitions(context, attention, preparation);
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) {
     StageSamples unused;
-    repeat_once(context, attention, readying, true, repeated, unused);
+    repetitions.run_once(true, unused);
   }
-  StageSamples& samples = repeated.samples;
+  ClockWatch watch(context);
+  StageSamples& samples = repetitions.result().samples;
   while (!rule.is_done(elapsed.elapsed_ms())) {
-    const bool is_dense_first = samples.total.size() % 2 == 1;
-    const Mask before = std::move(repeated.selection.mask);
-    repeat_once(context, attention, readying, is_dense_first, repeated, samples);
+    repetitions.run_once(samples.total.size() % 2 == 1, samples);
     rule.add(samples.total.back(), samples.dense.back());
-    repeated.same_mask = repeated.same_mask && repeated.selection.mask == before;
   }
-  return repeated;
+  repetitions.result().device_timing = watch.finish(samples.launch);
+  return std::move(repetitions.result());
 }
 
 StageTimes summarize_stages(const StageSamples& samples, const CellResult& result) {
-  StageTimes times{.prepare = summarize(samples.ready),
+  StageTimes times{.prepare = summarize(samples.prepare),
                    .select = summarize(samples.select),
                    .select_by_masker = {},
                    .plan = summarize(samples.plan),
@@ -92,17 +144,23 @@ StageTimes summarize_stages(const StageSamples& samples, const CellResult& resul
 
 std::vector<double> repeat_dense(const CellContext& context,
                                  std::size_t least,
-                                 AttentionOutput& output) {
+                                 std::optional<DeviceTiming>& device_timing) {
   const Stopwatch elapsed;
   StoppingRule rule(context.measure.target, context.measure.budget_ms, least);
+  AttentionOutput output;
+  std::vector<double> launch_ms;
   const auto run = [&] {
-    attend(context.inputs, context.dense.plan, context.options.threads, output);
+    return context.backend.time(Stage::kAttend, timing_of(context.measure),
+                                [&] { context.dense.planned.attend(context.backend, output); });
   };
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
+  ClockWatch watch(context);
   while (!rule.is_done(elapsed.elapsed_ms())) {
-    const double ms = time_ms(run);
-    rule.add(ms, ms);
+    const StageTime time = run();
+    rule.add(time.ms, time.ms);
+    if (time.launch_ms) launch_ms.push_back(*time.launch_ms);
   }
+  device_timing = watch.finish(launch_ms);
   return rule.dense_ms();
 }
 

@@ -1,7 +1,6 @@
 #include "experiments/run/run_cell.hpp"
 
-#include <optional>
-#include <utility>
+#include <memory>
 #include <vector>
 
 #include "experiments/measure/fidelity.hpp"
@@ -12,6 +11,7 @@
 #include "experiments/run/routed_pipeline.hpp"
 
 namespace maskerade {
+
 std::vector<HeadResult> heads_of(const Mask& mask,
                                  const AttentionShape& shape,
                                  const Fidelity& fidelity) {
@@ -44,46 +44,53 @@ void run_cell(const CellContext& context,
               const ResearchAttention& attention,
               std::uint64_t mask_seed,
               CellResult& result) {
-  const AttentionInputs& inputs = context.inputs;
+  const AttentionInputs& inputs = context.inputs();
   const Threads& threads = context.options.threads;
   const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
   const PeakMemory peak;
-  std::optional<PreparedPipeline> prepared;
-  const Readying readying{.make = [&]() -> const PreparedPipeline& {
-                            return prepared.emplace(attention.prepare(inputs, options, threads));
-                          },
-                          .undo = [&] { prepared.reset(); }};
-  Repeated repeated = repeat_interleaved(context, attention, readying, 1);
+  std::unique_ptr<PreparedSelection> prepared;
+  const PreparationStep step{.run = [&]() -> PreparedSelection& {
+                               prepared = attention.prepare(context.backend, options);
+                               return *prepared;
+                             },
+                             .undo = [&] { prepared.reset(); }};
+  RepetitionResult repetitions = repeat_interleaved(context, attention, step, 1);
   result.peak_bytes = peak.bytes();
-  const Mask& mask = repeated.selection.mask;
-  result.kernel_mix = repeated.plan.kernel_mix();
+  const Mask& mask = repetitions.selected->on_host();
+  AttentionOutput sparse;
+  attend_once(context.backend, repetitions.planned, sparse);
+  result.selection_device = repetitions.selection_device;
+  result.device_timing = repetitions.device_timing;
+  result.kernel_mix = repetitions.planned.plan->kernel_mix();
   result.counts = count_whole_problem(mask, inputs.shape);
-  result.cost = cost_of(context, repeated);
-  result.times = summarize_stages(repeated.samples, result);
-  result.fidelity = measure_fidelity(inputs, mask, repeated.sparse, context.dense.output, threads);
+  result.cost = cost_of(context, repetitions, result);
+  result.times = summarize_stages(repetitions.samples, result);
+  result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);
   name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
-  check_selections(repeated.same_mask, result);
+  check_selections(repetitions, result);
   const OracleError error =
-      compare_with_oracle(inputs, mask, repeated.sparse, context.dense.oracle_rows, threads);
-  check_against_dense(context, error, result.kernel_mix, "", repeated.dense, result);
+      compare_with_oracle(inputs, mask, sparse, context.dense.oracle_rows, threads);
+  check_against_dense(context, error, result.kernel_mix, "", result);
 }
 
 void run_dense_cell(const CellContext& context, CellResult& result) {
   const PeakMemory peak;
-  AttentionOutput output;
-  const Summary summary = summarize(repeat_dense(context, 1, output));
+  const DenseReference& dense = context.dense;
+  const AttentionShape& shape = context.inputs().shape;
+  const Summary summary = summarize(repeat_dense(context, 1, result.device_timing));
   result.peak_bytes = peak.bytes();
-  result.kernel_mix = context.dense.plan.kernel_mix();
-  result.counts = count_whole_problem(context.dense.mask, context.inputs.shape);
-  result.cost = cost_of_dense(context);
+  AttentionOutput output;
+  dense.attend(context.backend, output);
+  result.kernel_mix = dense.planned.plan->kernel_mix();
+  result.counts = count_whole_problem(dense.mask(), shape);
+  result.cost = cost_of_dense(context, result);
   result.times = StageTimes{
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
-  result.fidelity =
-      compare_outputs(context.inputs.shape, output, context.dense.output, {output.lse, output.lse});
-  result.heads = heads_of(context.dense.mask, context.inputs.shape, *result.fidelity);
-  check_against_dense(context, context.dense.oracle, result.kernel_mix, "", output, result);
+  result.fidelity = compare_outputs(shape, output, dense.output, {output.lse, output.lse});
+  result.heads = heads_of(dense.mask(), shape, *result.fidelity);
+  check_against_dense(context, dense.oracle, result.kernel_mix, "", result);
 }
 
 }  // namespace maskerade

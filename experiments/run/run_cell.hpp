@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "attention/cpu/cost_model.hpp"
 #include "attention/cuda/device_roofs.hpp"
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
@@ -19,26 +20,29 @@ namespace maskerade {
 struct RunOptions {
   Threads threads = Threads::all_processors();
   std::int64_t chunk_rows = 1024;  // query rows of one piece of selection; changes no result
-  CostModel costs = CostModel::defaults();  // by which kernels are chosen
+  CostModel costs = CostModel::defaults();  // by which the cpu backend chooses kernels
   std::optional<MachinePeaks> peaks = {};   // of `threads`; without them nothing is attainable
   std::optional<DeviceRoofs> roofs = {};    // of the CUDA device; the same
 };
 
-// What a cell is measured against.
+// What a cell is measured on and against: the inputs that a backend shows, and their dense
+// reference on it.
 struct CellContext {
-  const AttentionInputs& inputs;
+  Backend& backend;
   DType dtype;
   const DenseReference& dense;
   const MeasureSpec& measure;
   const RunOptions& options;
+
+  const AttentionInputs& inputs() const { return backend.inputs(); }
 };
 
-// Measures and checks one pipeline. Each repetition runs the dense reference, and prepares,
-// selects, plans and attends anew; nothing is kept from one to the next. Which of the two comes
-// first alternates. The dense reference's plan is made once for the workload and not timed.
-// Fidelity, the oracle and the check that every repetition selects the same mask stand outside the
-// timed region. Fills `result`; sets it to failed, with the reason, when a check does not hold.
-// Throws what a stage throws.
+// Measures and checks one pipeline on the context's backend. Each repetition runs the dense
+// reference, and prepares, selects, plans and attends anew; nothing is kept from one to the next.
+// Which of the two comes first alternates. The dense reference's plan is made once for the workload
+// and not timed. Fidelity, the oracle and the check that every repetition selects the same mask
+// stand outside the timed region. Fills `result`; sets it to failed, with the reason, when a check
+// does not hold. Throws what a stage throws.
 void run_cell(const CellContext& context,
               const ResearchAttention& attention,
               std::uint64_t mask_seed,

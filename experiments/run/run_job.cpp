@@ -3,32 +3,120 @@
 #include <optional>
 #include <string>
 
+#include "attention/backend_table.hpp"
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/coverage_check.hpp"
-#include "experiments/run/cuda_cell.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/match_cell.hpp"
 
 namespace maskerade {
 namespace {
 
-void run_cuda_job(const Experiment& experiment,
-                  const Job& job,
-                  const Pipeline& pipeline,
-                  const RunOptions& options,
-                  const AttentionInputs& inputs,
-                  CurrentWorkload& current,
-                  CellResult& result) {
-  CudaReference& dense = current.cuda_reference(inputs, job.cell.check);
-  const CudaCellContext context{inputs, current.workload().dtype, dense,
-                                experiment.checks[job.cell.check].second, options};
-  result.dense_kernel = dense.plan.kernel_name();
-  result.dense_kernel_reason = dense.cudnn_problem;
-  if (job.is_dense_reference) {
-    run_cuda_dense_cell(context, result);
-  } else {
-    run_cuda_cell(context, pipeline, job.cell.kernel, job.cell.mask_seed, result);
+// One job on its device.
+class JobRun {
+ public:
+  JobRun(const Experiment& experiment,
+         const Job& job,
+         const Pipeline& pipeline,
+         const RunOptions& options,
+         CurrentWorkload& current,
+         CellResult& result)
+      : job_(job),
+        options_(options),
+        current_(current),
+        result_(result),
+        check_(experiment.checks[job.cell.check].first),
+        measure_(experiment.checks[job.cell.check].second),
+        selecting_{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows},
+        attention_(pipeline, job.cell.kernel),
+        match_(job.is_dense_reference ? std::nullopt
+                                      : experiment.pipelines[job.cell.pipeline].match) {}
+
+  void run() {
+    Backend& backend = current_.backend(job_.cell.device);
+    const DenseReference& dense = current_.reference(job_.cell.device, job_.cell.check);
+    const CellContext context{backend, current_.workload().dtype, dense, measure_, options_};
+    describe_dense(dense);
+    if (job_.is_dense_reference) return run_dense_cell(context, result_);
+    const ResearchAttention measured = match(context, [&](const ResearchAttention& attention) {
+      return attention.prepare(backend, selecting_);
+    });
+    run_cell(context, measured, job_.cell.mask_seed, result_);
+    cover(measured.pipeline(), context.inputs(),
+          [&](const Pipeline& pipeline, const AttentionInputs& inputs,
+              const PipelineOptions& options) {
+            return pipeline.prepare(inputs, options, options_.threads);
+          });
   }
+
+  void run_trace() {
+    Backend& backend = current_.backend(job_.cell.device);
+    const TraceReference& reference = current_.trace_reference(job_.cell.device, job_.cell.check);
+    const DType dtype = current_.workload().dtype;
+    const TraceContext context{backend, reference, dtype, measure_, options_};
+    describe_dense(reference.steps.front().dense);
+    if (job_.is_dense_reference) return run_dense_trace_cell(context, result_);
+    // What is searched, and what a guarantee is checked on, is the last step.
+    const auto& [inputs, dense] = reference.steps.back();
+    const CellContext last{backend, dtype, dense, measure_, options_};
+    backend.show(inputs);
+    const ResearchAttention measured = match(last, [&](const ResearchAttention& attention) {
+      backend.show(reference.prompt);
+      std::unique_ptr<PreparedSelection> prepared = attention.prepare(backend, selecting_);
+      backend.show(inputs);
+      prepared->append(inputs);
+      return prepared;
+    });
+    run_trace_cell(context, measured, job_.cell.mask_seed, result_);
+    cover(measured.pipeline(), inputs,
+          [&](const Pipeline& pipeline, const AttentionInputs& on, const PipelineOptions& options) {
+            PreparedPipeline prepared =
+                pipeline.prepare(reference.prompt, options, options_.threads);
+            prepared.append(on, options_.threads);
+            return prepared;
+          });
+  }
+
+ private:
+  void describe_dense(const DenseReference& dense) {
+    result_.dense_kernel = dense.planned.plan->kernel_mix();
+    result_.dense_kernel_reason = dense.kernel_reason;
+  }
+
+  // The attention, with what a parameter of it was found to be where one is to be searched.
+  ResearchAttention match(const CellContext& context, const Preparation& prepare) {
+    return match_ ? match_cell(context, attention_, prepare, *match_, result_) : attention_;
+  }
+
+  // Checks the guarantee that the pipeline states, if it does and the experiment asks for it.
+  // Selections do not depend on the device: this runs on the CPU.
+  void cover(const Pipeline& pipeline,
+             const AttentionInputs& inputs,
+             const CoveragePreparation& prepare) {
+    const std::optional<Guarantee> stated = guarantee_of(pipeline);
+    if (!stated || check_.coverage_seeds == 0) return;
+    result_.coverage = measure_coverage(pipeline, inputs, prepare, *stated,
+                                        {.seeds = check_.coverage_seeds,
+                                         .first_seed = job_.cell.mask_seed,
+                                         .rows = check_.coverage_rows,
+                                         .chunk_rows = options_.chunk_rows},
+                                        options_.threads);
+  }
+
+  const Job& job_;
+  const RunOptions& options_;
+  CurrentWorkload& current_;
+  CellResult& result_;
+  const CheckSpec& check_;
+  const MeasureSpec& measure_;
+  PipelineOptions selecting_;
+  ResearchAttention attention_;
+  std::optional<MatchSpec> match_;
+};
+
+void make_unavailable(CellResult& result, const std::string& reason) {
+  result.status = CellStatus::kUnavailable;
+  result.reason = reason;
 }
 
 }  // namespace
@@ -40,77 +128,16 @@ void run_job(const Experiment& experiment,
              CurrentWorkload& current,
              CellResult& result) {
   if (current.load_failure()) return fail(result, *current.load_failure());
-  const bool is_cuda = is_on_cuda(job);
-  if (is_cuda) {
-    result.reason = cuda_obstacle(current.workload(), pipeline, result);
-    if (!result.reason.empty()) {
-      result.status = CellStatus::kUnavailable;
-      return;
+  JobRun run(experiment, job, pipeline, options, current, result);
+  const std::optional<std::string> failure = failure_of([&] {
+    try {
+      // A kernel that the device does not have needs no data on it.
+      find_kernel(job.cell.device, job.cell.kernel);
+      current.workload().decode_steps > 0 ? run.run_trace() : run.run();
+    } catch (const UnavailableError& error) {
+      make_unavailable(result, error.what());
     }
-  }
-  const CheckSpec& check = experiment.checks[job.cell.check].first;
-  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
-  const PipelineOptions selecting{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows};
-  const DType dtype = current.workload().dtype;
-  // The pipeline, with what a parameter of it was found to be.
-  const auto attention = [&](const CellContext& context, const Preparation& prepare) {
-    const ResearchAttention given(pipeline, job.cell.kernel, options.costs);
-    const std::optional<MatchSpec>& match = experiment.pipelines[job.cell.pipeline].match;
-    return match ? match_cell(context, given, prepare, *match, result) : given;
-  };
-  const auto cover = [&](const Pipeline& measured, const AttentionInputs& inputs,
-                         const CoveragePreparation& prepare) {
-    const std::optional<Guarantee> stated = guarantee_of(measured);
-    if (!stated || check.coverage_seeds == 0) return;
-    result.coverage = measure_coverage(measured, inputs, prepare, *stated,
-                                       {.seeds = check.coverage_seeds,
-                                        .first_seed = job.cell.mask_seed,
-                                        .rows = check.coverage_rows,
-                                        .chunk_rows = options.chunk_rows},
-                                       options.threads);
-  };
-  const auto run_trace = [&] {
-    const TraceReference& reference = current.trace_reference(job.cell.check);
-    const TraceContext context{reference, dtype, measure, options};
-    result.dense_kernel = reference.steps.front().dense.plan.kernel_mix();
-    if (job.is_dense_reference) return run_dense_trace_cell(context, result);
-    const auto& [inputs, dense] = reference.steps.back();
-    const auto prepare = [&](const Pipeline& of, const AttentionInputs& on,
-                             const PipelineOptions& with) {
-      PreparedPipeline prepared = of.prepare(reference.prompt, with, options.threads);
-      prepared.append(on, options.threads);
-      return prepared;
-    };
-    const CellContext last{inputs, dtype, dense, measure, options};
-    const ResearchAttention measured = attention(last, [&](const ResearchAttention& of) {
-      return prepare(of.pipeline(), last.inputs, selecting);
-    });
-    run_trace_cell(context, measured, job.cell.mask_seed, result);
-    cover(measured.pipeline(), last.inputs, prepare);
-  };
-  const auto run = [&] {
-    const AttentionInputs inputs = current.workload().inputs();
-    const auto prepare = [&](const Pipeline& of, const AttentionInputs& on,
-                             const PipelineOptions& with) {
-      return of.prepare(on, with, options.threads);
-    };
-    if (is_cuda) {
-      run_cuda_job(experiment, job, pipeline, options, inputs, current, result);
-      if (!job.is_dense_reference) cover(pipeline, inputs, prepare);
-      return;
-    }
-    const CellContext context{inputs, dtype, current.reference(inputs, job.cell.check), measure,
-                              options};
-    result.dense_kernel = context.dense.plan.kernel_mix();
-    if (job.is_dense_reference) return run_dense_cell(context, result);
-    const ResearchAttention measured = attention(context, [&](const ResearchAttention& of) {
-      return prepare(of.pipeline(), inputs, selecting);
-    });
-    run_cell(context, measured, job.cell.mask_seed, result);
-    cover(measured.pipeline(), inputs, prepare);
-  };
-  const std::optional<std::string> failure =
-      failure_of([&] { current.workload().decode_steps > 0 ? run_trace() : run(); });
+  });
   if (failure) fail(result, *failure);
 }
 

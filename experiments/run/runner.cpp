@@ -9,6 +9,7 @@
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/cell_keys.hpp"
 #include "experiments/run/current_workload.hpp"
+#include "experiments/run/device_facts.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/run_job.hpp"
 #include "framework/base/error.hpp"
@@ -35,7 +36,7 @@ std::vector<Job> make_jobs(const Experiment& experiment) {
         jobs.push_back({.cell = {.workload = workload,
                                  .check = check,
                                  .device = device,
-                                 .kernel = Kernel::kDense},
+                                 .kernel = std::string(kDenseName)},
                         .is_dense_reference = true});
       }
       for (; next != cells.end() && next->workload == workload && next->check == check; ++next) {
@@ -101,16 +102,11 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.source,
                                    workload.layer,
                                    workload.scale};
-      if (result.peaks) {
-        result.peaks = peaks_for(*result.peaks, workload.dtype, workload.shape.head_dim);
-      }
     }
     result.plugins = keys.plugins_of(pipeline);
-    if (is_on_cuda(job)) {
-      describe_cuda(experiment.checks[job.cell.check].first, options, result);
-    }
+    describe_device(experiment.checks[job.cell.check].first, options, result);
     if (listener.find_finished) {
-      // What cannot be routed is another cell than what can.
+      // The routing error replaces the data's fingerprint in the key.
       const std::string data =
           current.load_failure() ? "" : unroutable.value_or(current.fingerprint());
       result.key = keys.next_key(job, pipeline, result, data);

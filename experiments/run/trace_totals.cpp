@@ -49,7 +49,7 @@ void TraceTotals::place(std::span<const float> values,
 }
 
 void TraceTotals::add(const CellContext& context, const StepOutcome& outcome) {
-  const AttentionShape& shape = context.inputs.shape;
+  const AttentionShape& shape = context.inputs().shape;
   const AttentionOutput& dense = context.dense.output;
   place(outcome.sparse.out, shape.head_dim, sparse_.out);
   place(outcome.sparse.lse, 1, sparse_.lse);
@@ -77,8 +77,8 @@ void TraceTotals::add(const CellContext& context, const StepOutcome& outcome) {
       head_densities(outcome.mask, {.batch = extent.batch, .query_heads = extent.heads});
   densities_.insert(densities_.end(), own.begin(), own.end());
   visible_ += visible;
-  row_blocks_.row_blocks.insert(row_blocks_.row_blocks.end(), outcome.plan.row_blocks.begin(),
-                                outcome.plan.row_blocks.end());
+  const std::vector<KernelShare> shares = outcome.plan.kernel_shares();
+  kernel_shares_.insert(kernel_shares_.end(), shares.begin(), shares.end());
 
   const Fidelity fidelity =
       compare_outputs(shape, outcome.sparse, dense, {outcome.masses.bits, outcome.masses.support});
@@ -161,7 +161,7 @@ CostFacts TraceTotals::costs() const {
 
 void TraceTotals::write(const std::optional<Summary>& prepare, CellResult& result) const {
   result.steps = steps_;
-  result.kernel_mix = row_blocks_.kernel_mix();
+  result.kernel_mix = kernel_mix(kernel_shares_);
   MaskCounts counts = counts_;
   counts.density =
       static_cast<double>(counts.active_entries) / static_cast<double>(counts.visible_entries);

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "attention/attention_output.hpp"
-#include "attention/plan.hpp"
+#include "attention/backend/attention_output.hpp"
+#include "attention/backend/backend.hpp"
 #include "experiments/measure/fidelity.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "experiments/results/cell_result.hpp"
@@ -49,10 +49,10 @@ class TraceTotals {
   std::vector<StageTimes> times_;
   std::vector<CostFacts> costs_;
   MaskCounts counts_;
-  std::vector<double> densities_;    // of all rows of the masks
-  std::vector<double> head_active_;  // entries, [batch, query_heads]
-  double visible_ = 0;               // entries of a head
-  Plan row_blocks_;                  // of all plans, for the mix of kernels
+  std::vector<double> densities_;           // of all rows of the masks
+  std::vector<double> head_active_;         // entries, [batch, query_heads]
+  double visible_ = 0;                      // entries of a head
+  std::vector<KernelShare> kernel_shares_;  // of all plans
   AttentionOutput sparse_;
   AttentionOutput dense_;
   RowMasses masses_;

@@ -522,4 +522,15 @@ Mask gather_heads(const std::vector<const Mask*>& of_head) {
   return std::move(assembler).take();
 }
 
+Mask keys_between(const Mask& mask, std::int64_t key_begin, std::int64_t key_end) {
+  std::vector<TileRow> rows;
+  TileRowBuilder builder(mask.visibility());
+  for (std::int64_t t = 0; t < mask.tile_row_count(); ++t) {
+    builder.start(t);
+    builder.add_range(0, builder.rows(), key_begin, key_end);
+    rows.push_back(builder.finish());
+  }
+  return intersection_of(mask, Mask::from_tile_rows(mask.visibility(), {}, rows));
+}
+
 }  // namespace maskerade

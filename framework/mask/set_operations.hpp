@@ -30,6 +30,9 @@ Mask deterministic_part(const Mask& mask);
 Mask support_of(const Mask& mask);
 // The same entries over a larger extent.
 Mask broadcast(const Mask& mask, MaskExtent extent);
+// The active entries whose keys are in [key_begin, key_end), with their probabilities: attending to
+// them gives the part of the result that these keys contribute.
+Mask keys_between(const Mask& mask, std::int64_t key_begin, std::int64_t key_end);
 // Head h as it is in *of_head[h]: one mask per query head, of one visibility, each of an extent
 // that can be broadcast to (batch, query heads). Throws ShapeError otherwise.
 Mask gather_heads(const std::vector<const Mask*>& of_head);

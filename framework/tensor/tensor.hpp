@@ -9,8 +9,12 @@
 
 namespace maskerade {
 
-// A read-only tensor [batch, heads, length, dim] in host memory; dim is contiguous, the other
-// strides are in elements and may be anything. Does not own.
+// Whose memory a tensor lies in. Only the host's can be read here; row() of a device's gives
+// pointers that the device can read.
+enum class MemorySpace { kHost, kDevice };
+
+// A read-only tensor [batch, heads, length, dim]; dim is contiguous, the other strides are in
+// elements and may be anything. Does not own.
 struct TensorView {
   const void* data = nullptr;
   DType dtype = DType::kFloat32;
@@ -21,6 +25,7 @@ struct TensorView {
   std::int64_t batch_stride = 0;
   std::int64_t head_stride = 0;
   std::int64_t row_stride = 0;
+  MemorySpace memory = MemorySpace::kHost;
 
   // The dim elements of (b, h, i).
   const void* row(std::int64_t b, std::int64_t h, std::int64_t i) const noexcept {

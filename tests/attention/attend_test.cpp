@@ -25,7 +25,7 @@ namespace maskerade {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr Walk kKernels[] = {Walk::kDense, Walk::kTiles, Walk::kRows};
 constexpr double kTolerance = 1e-5;  // of float32 arithmetic, whatever the storage
 
 struct WorstErrors {
@@ -62,13 +62,13 @@ WorstErrors compare(const AttentionInputs& inputs,
 
 // unit: not that of the instruction set in use, if any. A matrix unit is used where it can be,
 // whether it pays or not.
-AttentionOutput attend_by(Kernel kernel,
+AttentionOutput attend_by(Walk kernel,
                           const AttentionInputs& inputs,
                           const Mask& mask,
                           int threads,
                           std::optional<detail::MatrixUnit> unit = std::nullopt) {
   AttentionOutput output;
-  const Plan plan = make_plan(mask, inputs.shape, kernel, Threads(threads));
+  const CpuPlan plan = make_cpu_plan(mask, inputs.shape, kernel, Threads(threads));
   const detail::MatrixUnit in_use = detail::matrix_unit_in_use();
   if (unit || in_use != detail::MatrixUnit::kNone) {
     detail::attend_with(unit.value_or(in_use), inputs, plan, Threads(threads), output);
@@ -110,7 +110,7 @@ TEST(Attend, EveryKernelEqualsTheOracleOverRandomProblems) {
     const Mask mask = trial % 10 == 0
                           ? Mask::full(problem.inputs.visibility, extent)
                           : random_mask(problem.inputs.visibility, extent, options, trial);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       SCOPED_TRACE(::testing::Message()
                    << "trial " << trial << " " << shape.to_string() << " " << name_of(dtype)
                    << " causal " << causal << " extent " << extent.batch << " " << extent.heads
@@ -172,7 +172,7 @@ TEST(Attend, RowBlocksInTurnsAreRowBlocksAlone) {
                              .head_dim = 64};
   const RandomProblem problem(shape, DType::kFloat32, true, 11);
   const Mask mask = random_mask(problem.inputs.visibility, {1, 1}, {}, 12);
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles}) {
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles}) {
     const AttentionOutput turns = attend_by(kernel, problem.inputs, mask, 1);
     const AttentionOutput alone = attend_by(kernel, problem.inputs, mask, 20);
     EXPECT_EQ(turns.out, alone.out) << name_of(kernel);
@@ -193,7 +193,7 @@ TEST(Attend, OutputsLargerThanTheCachesEqualTheOracleOnEveryTarget) {
   const RandomProblem problem(shape, DType::kFloat32, false, 31);
   const Mask mask = random_mask(problem.inputs.visibility, {1, 8}, {}, 32);
   for_each_target([&](const char* target) {
-    const AttentionOutput output = attend_by(Kernel::kTiles, problem.inputs, mask, 2);
+    const AttentionOutput output = attend_by(Walk::kTiles, problem.inputs, mask, 2);
     const WorstErrors errors = compare(problem.inputs, mask, output);
     EXPECT_LE(errors.out, kTolerance) << target;
     EXPECT_LE(errors.lse, kTolerance) << target;
@@ -210,7 +210,7 @@ TEST(Attend, EveryTargetEqualsTheOracle) {
     for_each_instruction_set([&](const char* target) {
       names.insert(instruction_set());
       EXPECT_EQ(instruction_set(), target);
-      for (const Kernel kernel : kKernels) {
+      for (const Walk kernel : kKernels) {
         const WorstErrors errors =
             compare(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1));
         EXPECT_LE(errors.out, kTolerance) << target << " " << name_of(kernel);
@@ -236,7 +236,7 @@ TEST(Attend, EveryHeadDimEqualsTheOracleOnEveryTarget) {
     const RandomProblem problem(shape, dtype, true, 5);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 2}, {.sampled = true}, 6);
     for_each_instruction_set([&](const char* target) {
-      for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles}) {
+      for (const Walk kernel : {Walk::kDense, Walk::kTiles}) {
         SCOPED_TRACE(::testing::Message() << target << " head_dim " << dim << " " << name_of(dtype)
                                           << " " << name_of(kernel));
         const WorstErrors errors =
@@ -262,11 +262,11 @@ TEST(Attend, TilesSharedByManyRowBlocksEqualTheOracleOnEveryTarget) {
       const Mask mask = Mask::full(problem.inputs.visibility);
       for_each_instruction_set([&](const char* target) {
         SCOPED_TRACE(::testing::Message() << target << " " << name_of(dtype) << " " << causal);
-        const AttentionOutput output = attend_by(Kernel::kDense, problem.inputs, mask, 1);
+        const AttentionOutput output = attend_by(Walk::kDense, problem.inputs, mask, 1);
         const WorstErrors errors = compare(problem.inputs, mask, output);
         EXPECT_LE(errors.out, kTolerance);
         EXPECT_LE(errors.lse, kTolerance);
-        EXPECT_EQ(output.out, attend_by(Kernel::kDense, problem.inputs, mask, 3).out);
+        EXPECT_EQ(output.out, attend_by(Walk::kDense, problem.inputs, mask, 3).out);
       });
     }
   }
@@ -286,7 +286,7 @@ TEST(Attend, AStepSkipsTilesThatNoneOfItsRowsTouch) {
   }
   const Mask mask = from_dense(problem.inputs.visibility, {}, weights);
   for_each_instruction_set([&](const char* target) {
-    const AttentionOutput output = attend_by(Kernel::kTiles, problem.inputs, mask, 1);
+    const AttentionOutput output = attend_by(Walk::kTiles, problem.inputs, mask, 1);
     const WorstErrors errors = compare(problem.inputs, mask, output);
     EXPECT_LE(errors.out, kTolerance) << target;
     EXPECT_LE(errors.lse, kTolerance) << target;
@@ -299,7 +299,7 @@ TEST(Attend, AnEmptyMaskGivesZerosAndMinusInfinity) {
       .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 100, .head_dim = 32};
   const RandomProblem problem(shape, DType::kFloat32, false, 1);
   const Mask mask = Mask::empty(problem.inputs.visibility);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
     for (const float value : output.out) EXPECT_EQ(value, 0.0F);
     for (const float value : output.lse) EXPECT_EQ(value, -kInf);
@@ -314,7 +314,7 @@ TEST(Attend, StaleOutputIsOverwritten) {
   output.out.assign(99, 7.0F);
   output.lse.assign(99, 7.0F);
   const Mask mask = Mask::full(problem.inputs.visibility);
-  attend(problem.inputs, make_plan(mask, shape, Kernel::kTiles, Threads(1)), Threads(1), output);
+  attend(problem.inputs, make_cpu_plan(mask, shape, Walk::kTiles, Threads(1)), Threads(1), output);
   EXPECT_EQ(output.out.size(), 16U);
   EXPECT_EQ(output.lse.size(), 2U);
   EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance);
@@ -326,7 +326,7 @@ TEST(Attend, LargeLogitsNeitherOverflowNorVanish) {
   RandomProblem problem(shape, DType::kFloat32, false, 3);
   problem.inputs.scale = 40;  // logits of some thousands, a softmax of one key
   const Mask mask = Mask::full(problem.inputs.visibility);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1);
     // A logit of 2^11 is off by 2^-12 relative to the unit of lse.
     const WorstErrors errors = compare(problem.inputs, mask, output);
@@ -358,7 +358,7 @@ TEST(Attend, SampledKeysAreWeightedByTheirProbability) {
                                .visibility = Visibility::all(1, 2)};
   const float weights[] = {1.0F, 0.25F};
   const Mask mask = from_dense(inputs.visibility, {}, weights);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, inputs, mask, 1);
     // The second key counts four times: (1 + 4 * 5) / 5.
     EXPECT_NEAR(output.out[0], 4.2, 1e-6);
@@ -378,7 +378,7 @@ TEST(Attend, KeySplitsEqualTheOracle) {
     weights[9000 + key] = engine() % 2 == 0 ? 0.5F : 1.0F;
   }
   const Mask mask = from_dense(problem.inputs.visibility, {1, 3}, weights);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
     const WorstErrors errors = compare(problem.inputs, mask, output);
     EXPECT_LE(errors.out, kTolerance) << name_of(kernel);
@@ -400,7 +400,7 @@ TEST(Attend, OutputsAreBitIdenticalForAnyThreadCount) {
                                .head_dim = 64};
     const RandomProblem problem(shape, DType::kBFloat16, true, 8);
     const Mask mask = random_mask(problem.inputs.visibility, {2, 2}, {.sampled = true}, 9);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       const AttentionOutput one = attend_by(kernel, problem.inputs, mask, 1);
       for (const int threads : {2, 3}) {
         const AttentionOutput many = attend_by(kernel, problem.inputs, mask, threads);
@@ -417,7 +417,7 @@ TEST(Attend, GivenPositionsBoundWhatIsRead) {
   RandomProblem problem(shape, DType::kFloat32, false, 2);
   problem.inputs.visibility = Visibility::at_positions({0, 250, 70}, 300, true);
   const Mask mask = Mask::full(problem.inputs.visibility);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 2);
     EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance) << name_of(kernel);
   }
@@ -443,7 +443,7 @@ TEST(Attend, ARowThatSeesANaNIsNaNAndNoOther) {
     problem.inputs.k = k.view();
     const Mask mask = Mask::full(problem.inputs.visibility);
     for_each_instruction_set([&](const char* target) {
-      for (const Kernel kernel : kKernels) {
+      for (const Walk kernel : kKernels) {
         const AttentionOutput output = attend_by(kernel, problem.inputs, mask, 1);
         for (std::size_t row = 0; row < output.lse.size(); ++row) {
           const bool sees = key_len - query_len + static_cast<int>(row) % query_len >= bad;
@@ -479,7 +479,7 @@ TEST(MatrixTiles, EveryDTypeEqualsTheOracle) {
         trial < 3 ? Mask::full(problem.inputs.visibility, extent)
                   : random_mask(problem.inputs.visibility, extent,
                                 {.tiles = 0.4, .keys = 0.2, .sampled = trial % 4 == 0}, trial);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       for (const detail::MatrixUnit unit : units) {
         SCOPED_TRACE(::testing::Message() << "trial " << trial << " " << shape.to_string() << " "
                                           << name_of(dtype) << " " << name_of(kernel));
@@ -503,8 +503,8 @@ TEST(MatrixTiles, PayWhereManyRowsReadATile) {
                                .key_len = 512,
                                .head_dim = head_dim};
     const RandomProblem problem(shape, dtype, false, 1);
-    const Plan plan =
-        make_plan(Mask::full(problem.inputs.visibility), shape, Kernel::kDense, Threads(1));
+    const CpuPlan plan =
+        make_cpu_plan(Mask::full(problem.inputs.visibility), shape, Walk::kDense, Threads(1));
     return detail::MatrixTiles::pay(problem.inputs, plan);
   };
   EXPECT_TRUE(pay(DType::kFloat32, 64, 256));
@@ -522,7 +522,7 @@ TEST(MatrixTiles, AreExactToTheLastBitsOfFloat32) {
   const Mask mask = Mask::full(problem.inputs.visibility);
   const WorstErrors errors =
       compare(problem.inputs, mask,
-              attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
+              attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
   EXPECT_LE(errors.out, 1e-6);
   EXPECT_LE(errors.lse, 1e-6);
 }
@@ -550,7 +550,7 @@ TEST(MatrixTiles, WeightsOfBFloat16ValuesThatCancelAreExactToo) {
   const Mask mask = Mask::full(problem.inputs.visibility);
   const WorstErrors errors =
       compare(problem.inputs, mask,
-              attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
+              attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated));
   EXPECT_LE(errors.out, 2e-6);
   EXPECT_LE(errors.lse, 1e-6);
 }
@@ -562,7 +562,7 @@ TEST(MatrixTiles, EqualTheirEmulationBitForBit) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     const RandomProblem problem(shape, dtype, true, 5);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 6);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       const AttentionOutput amx =
           attend_by(kernel, problem.inputs, mask, 1, detail::MatrixUnit::kAmx);
       const AttentionOutput emulated =
@@ -600,9 +600,9 @@ TEST(MatrixTiles, LeaveNumbersThatPiecesDoNotServeToVectors) {
         *view = changed.view();
         const Mask mask = Mask::full(problem.inputs.visibility);
         const AttentionOutput vectors =
-            attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kNone);
+            attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kNone);
         const AttentionOutput tiles =
-            attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+            attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
         for (std::size_t row = 0; row < tiles.lse.size(); ++row) {
           EXPECT_EQ(std::isfinite(vectors.lse[row]), std::isfinite(tiles.lse[row])) << row;
           for (std::size_t d = 0; d < 32; ++d) {
@@ -633,7 +633,7 @@ TEST(MatrixTiles, ValuesTooSmallForPiecesAreKept) {
   problem.inputs.v = v.view();
   const Mask mask = Mask::full(problem.inputs.visibility);
   const AttentionOutput output =
-      attend_by(Kernel::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
+      attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated);
   EXPECT_LE(compare(problem.inputs, mask, output).out, kTolerance);
 }
 
@@ -641,7 +641,8 @@ TEST(Attend, APlanOfAnotherShapeIsRefused) {
   const AttentionShape shape{
       .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 30, .head_dim = 8};
   const RandomProblem problem(shape, DType::kFloat32, false, 2);
-  Plan plan = make_plan(Mask::full(problem.inputs.visibility), shape, Kernel::kDense, Threads(1));
+  CpuPlan plan =
+      make_cpu_plan(Mask::full(problem.inputs.visibility), shape, Walk::kDense, Threads(1));
   plan.shape.head_dim = 9;
   AttentionOutput output;
   try {

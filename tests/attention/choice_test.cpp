@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "tests/attention/random_problem.hpp"
 
 namespace maskerade {
@@ -13,7 +13,7 @@ AttentionShape prefill() {
 }
 
 std::string chosen(const Mask& mask, const AttentionShape& shape) {
-  return make_plan(mask, shape, std::nullopt, Threads(2)).kernel_mix();
+  return make_cpu_plan(mask, shape, std::nullopt, Threads(2)).kernel_mix();
 }
 
 // The diagonal tiles of 512 x 512, whole.
@@ -52,8 +52,8 @@ TEST(KernelChoice, ARunOfKeysIsFarAwayOnlyOnce) {
     std::vector<float> weights(512);
     // 100 keys that touch as many tiles as they can.
     for (std::size_t i = 0; i < 100; ++i) weights[50 + i * stride] = 1;
-    return make_plan(from_dense(Visibility::all(1, 512), {}, weights), decode, std::nullopt,
-                     DType::kFloat32, costs, Threads(1))
+    return make_cpu_plan(from_dense(Visibility::all(1, 512), {}, weights), decode, std::nullopt,
+                         DType::kFloat32, costs, Threads(1))
         .kernel_mix();
   };
   EXPECT_EQ(chosen_for(1), "rows");
@@ -71,11 +71,11 @@ TEST(KernelChoice, IsMadeForEachTileRow) {
   }
   for (std::size_t i = 64; i < 192; ++i) weights[i * 512 + (i * 37) % 512] = 0;
   const Mask mask = from_dense(Visibility::all(512, 512), {}, weights);
-  const Plan plan = make_plan(mask, prefill(), std::nullopt, Threads(1));
+  const CpuPlan plan = make_cpu_plan(mask, prefill(), std::nullopt, Threads(1));
   for (const RowBlock& rows : plan.row_blocks) {
-    const Kernel expected = rows.first_query < 64    ? Kernel::kDense
-                            : rows.first_query < 192 ? Kernel::kTiles
-                                                     : Kernel::kRows;
+    const Kernel expected = rows.first_query < 64    ? Walk::kDense
+                            : rows.first_query < 192 ? Walk::kTiles
+                                                     : Walk::kRows;
     EXPECT_EQ(name_of(rows.kernel), name_of(expected)) << "query " << rows.first_query;
   }
   EXPECT_NE(plan.kernel_mix().find(", "), std::string::npos) << plan.kernel_mix();
@@ -86,7 +86,7 @@ TEST(KernelChoice, FollowsTheCosts) {
       random_mask(Visibility::all(512, 512), {}, {.tiles = 0, .keys = 0.01, .empty = 0}, 1);
   CostModel costs = CostModel::defaults();
   const auto mix = [&] {
-    return make_plan(mask, prefill(), std::nullopt, DType::kBFloat16, costs, Threads(1))
+    return make_cpu_plan(mask, prefill(), std::nullopt, DType::kBFloat16, costs, Threads(1))
         .kernel_mix();
   };
   EXPECT_EQ(mix(), "rows");
@@ -98,8 +98,8 @@ TEST(KernelChoice, FollowsTheCosts) {
 }
 
 TEST(KernelChoice, AnEmptyMaskHasAPlan) {
-  const Plan plan =
-      make_plan(Mask::empty(Visibility::all(512, 512)), prefill(), std::nullopt, Threads(1));
+  const CpuPlan plan =
+      make_cpu_plan(Mask::empty(Visibility::all(512, 512)), prefill(), std::nullopt, Threads(1));
   EXPECT_TRUE(plan.key_blocks.empty());
   EXPECT_FALSE(plan.row_blocks.empty());
 }

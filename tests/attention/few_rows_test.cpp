@@ -20,15 +20,16 @@ namespace maskerade {
 namespace {
 
 constexpr DType kDTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
-constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr Walk kKernels[] = {Walk::kDense, Walk::kTiles, Walk::kRows};
 constexpr double kTolerance = 1e-5;
 
-AttentionOutput attend_by(Kernel kernel,
+AttentionOutput attend_by(Walk kernel,
                           const AttentionInputs& inputs,
                           const Mask& mask,
                           int threads) {
   AttentionOutput output;
-  attend(inputs, make_plan(mask, inputs.shape, kernel, Threads(threads)), Threads(threads), output);
+  attend(inputs, make_cpu_plan(mask, inputs.shape, kernel, Threads(threads)), Threads(threads),
+         output);
   return output;
 }
 
@@ -80,7 +81,7 @@ TEST(FewRows, EveryKernelEqualsTheOracleOverRandomProblems) {
     const Mask mask = trial % 6 == 0
                           ? Mask::full(problem.inputs.visibility, extent)
                           : random_mask(problem.inputs.visibility, extent, options, trial);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 2)),
                 kTolerance)
           << "trial " << trial << " " << shape.to_string() << " " << name_of(dtype) << " kernel "
@@ -102,7 +103,7 @@ TEST(FewRows, EveryTargetEqualsTheOracle) {
         const Mask mask =
             random_mask(problem.inputs.visibility, {1, 2 * group}, {.sampled = true}, 6);
         for_each_target([&](const char* target) {
-          for (const Kernel kernel : kKernels) {
+          for (const Walk kernel : kKernels) {
             EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
                       kTolerance)
                 << target << " " << name_of(kernel) << " " << name_of(dtype) << " "
@@ -134,7 +135,7 @@ TEST(FewRows, OutputsAreBitIdenticalForAnyThreadCount) {
         .query_heads = 12, .kv_heads = 3, .query_len = 2, .key_len = 9000, .head_dim = 40};
     const RandomProblem problem(shape, dtype, true, 8);
     const Mask mask = random_mask(problem.inputs.visibility, {1, 12}, {.sampled = true}, 9);
-    for (const Kernel kernel : kKernels) {
+    for (const Walk kernel : kKernels) {
       const AttentionOutput one = attend_by(kernel, problem.inputs, mask, 1);
       EXPECT_LE(worst_error(problem.inputs, mask, one), kTolerance);
       for (const int threads : {2, 3}) {
@@ -155,7 +156,7 @@ TEST(FewRows, StridedKeysAndValuesAreReadInPlace) {
     view->head_stride = 48;
   }
   const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 4);
-  for (const Kernel kernel : kKernels) {
+  for (const Walk kernel : kKernels) {
     EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
               kTolerance);
   }

@@ -1,5 +1,3 @@
-#include "attention/plan.hpp"
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -7,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
 
@@ -15,7 +14,7 @@ namespace {
 
 // Reads a plan back: weights[batch, query_heads, query_len, key_len], 0 where inactive. Fails when
 // an entry is planned twice.
-std::vector<float> planned_weights(const Plan& plan) {
+std::vector<float> planned_weights(const CpuPlan& plan) {
   const AttentionShape& shape = plan.shape;
   std::vector<float> weights(static_cast<std::size_t>(shape.rows() * shape.key_len));
   for (const RowBlock& rows : plan.row_blocks) {
@@ -52,7 +51,7 @@ std::vector<float> planned_weights(const Plan& plan) {
   return weights;
 }
 
-void expect_plan_holds_mask(const Plan& plan, const Mask& mask) {
+void expect_plan_holds_mask(const CpuPlan& plan, const Mask& mask) {
   const AttentionShape& shape = plan.shape;
   const std::vector<float> weights = planned_weights(plan);
   const std::vector<float> dense = to_dense(mask);
@@ -94,17 +93,17 @@ RC_GTEST_PROP(Plan, HoldsExactlyTheMask, ()) {
                                   .keys = *rc::gen::element(0.0, 0.05, 0.5),
                                   .sampled = *rc::gen::arbitrary<bool>()};
   const Mask mask = random_mask(visibility, extent, options, *rc::gen::arbitrary<unsigned>());
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
-    expect_plan_holds_mask(make_plan(mask, shape, kernel, Threads(2)), mask);
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles, Walk::kRows}) {
+    expect_plan_holds_mask(make_cpu_plan(mask, shape, kernel, Threads(2)), mask);
   }
-  expect_plan_holds_mask(make_plan(mask, shape, std::nullopt, Threads(2)), mask);
+  expect_plan_holds_mask(make_cpu_plan(mask, shape, std::nullopt, Threads(2)), mask);
 }
 
 TEST(Plan, AFullMaskNeedsNoBits) {
   const AttentionShape shape{
       .query_heads = 4, .kv_heads = 2, .query_len = 200, .key_len = 330, .head_dim = 64};
-  const Plan plan =
-      make_plan(Mask::full(Visibility::all(200, 330)), shape, Kernel::kDense, Threads(1));
+  const CpuPlan plan =
+      make_cpu_plan(Mask::full(Visibility::all(200, 330)), shape, Walk::kDense, Threads(1));
   EXPECT_TRUE(plan.bits.empty());
   EXPECT_EQ(plan.row_blocks.size(), 16U);
   EXPECT_EQ(plan.key_blocks.size(), 4U * 6) << "heads that share a mask share key blocks";
@@ -115,8 +114,8 @@ TEST(Plan, AFullMaskNeedsNoBits) {
 TEST(Plan, CausalEdgeTilesAloneHaveBits) {
   const AttentionShape shape{
       .query_heads = 1, .kv_heads = 1, .query_len = 192, .key_len = 192, .head_dim = 8};
-  const Plan plan =
-      make_plan(Mask::full(Visibility::causal(192, 192)), shape, Kernel::kTiles, Threads(1));
+  const CpuPlan plan =
+      make_cpu_plan(Mask::full(Visibility::causal(192, 192)), shape, Walk::kTiles, Threads(1));
   EXPECT_EQ(plan.key_blocks.size(), 6U) << "1 + 2 + 3 tiles";
   EXPECT_EQ(plan.bits.size(), 3U * 64);
 }
@@ -124,8 +123,9 @@ TEST(Plan, CausalEdgeTilesAloneHaveBits) {
 TEST(Plan, DecodeStacksTheHeadsOfAGroup) {
   const AttentionShape shape{
       .query_heads = 8, .kv_heads = 2, .query_len = 1, .key_len = 640, .head_dim = 16};
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
-    const Plan plan = make_plan(Mask::full(Visibility::all(1, 640)), shape, kernel, Threads(1));
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles, Walk::kRows}) {
+    const CpuPlan plan =
+        make_cpu_plan(Mask::full(Visibility::all(1, 640)), shape, kernel, Threads(1));
     ASSERT_EQ(plan.row_blocks.size(), 2U);
     EXPECT_EQ(plan.row_blocks[1].first_head, 4);
     EXPECT_EQ(plan.row_blocks[1].heads, 4);
@@ -140,9 +140,9 @@ TEST(Plan, TilesAndRowsTouchWhatIsActive) {
   std::vector<float> weights(2000);
   for (const std::size_t at : {3U, 900U, 1003U, 1500U}) weights[at] = 1;  // keys 3, 500, 900
   const Mask mask = from_dense(Visibility::all(1, 1000), {1, 2}, weights);
-  EXPECT_EQ(make_plan(mask, shape, Kernel::kDense, Threads(1)).key_blocks.size(), 16U);
-  EXPECT_EQ(make_plan(mask, shape, Kernel::kTiles, Threads(1)).key_blocks.size(), 3U);
-  const Plan rows = make_plan(mask, shape, Kernel::kRows, Threads(1));
+  EXPECT_EQ(make_cpu_plan(mask, shape, Walk::kDense, Threads(1)).key_blocks.size(), 16U);
+  EXPECT_EQ(make_cpu_plan(mask, shape, Walk::kTiles, Threads(1)).key_blocks.size(), 3U);
+  const CpuPlan rows = make_cpu_plan(mask, shape, Walk::kRows, Threads(1));
   EXPECT_EQ(rows.key_list, (std::vector<std::int32_t>{3, 500, 900}));
   EXPECT_EQ(rows.bits, (std::vector<std::uint64_t>{0b101, 0b011}));
 }
@@ -161,8 +161,8 @@ TEST(Plan, QueriesThatShareKeysShareARowBlock) {
   const Visibility visibility = Visibility::all(64, 2000);
   CostModel costs = CostModel::defaults();
   const auto row_blocks = [&](const std::vector<float>& weights) {
-    return make_plan(from_dense(visibility, {}, weights), shape, Kernel::kRows, DType::kFloat32,
-                     costs, Threads(1))
+    return make_cpu_plan(from_dense(visibility, {}, weights), shape, Walk::kRows, DType::kFloat32,
+                         costs, Threads(1))
         .row_blocks.size();
   };
   EXPECT_EQ(row_blocks(same), 1U);
@@ -180,19 +180,19 @@ TEST(Plan, HeadsWithKeysOfTheirOwnHaveRowBlocksOfTheirOwn) {
     }
   }
   const Mask mask = from_dense(Visibility::all(64, 4096), {1, 4}, weights);
-  const Plan plan = make_plan(mask, shape, Kernel::kRows, Threads(1));
+  const CpuPlan plan = make_cpu_plan(mask, shape, Walk::kRows, Threads(1));
   for (const RowBlock& rows : plan.row_blocks) EXPECT_EQ(rows.heads, 1);
   expect_plan_holds_mask(plan, mask);
 }
 
 TEST(Plan, NamesItsKernelsByTheirShareOfTheRowBlocks) {
-  Plan plan;
+  CpuPlan plan;
   EXPECT_EQ(plan.kernel_mix(), "");
-  plan.row_blocks.resize(1000, {.kernel = Kernel::kTiles});
+  plan.row_blocks.resize(1000, {.kernel = Walk::kTiles});
   EXPECT_EQ(plan.kernel_mix(), "tiles");
-  plan.row_blocks[0].kernel = Kernel::kRows;
+  plan.row_blocks[0].kernel = Walk::kRows;
   EXPECT_EQ(plan.kernel_mix(), "tiles >99%, rows <1%");
-  for (std::size_t i = 0; i < 820; ++i) plan.row_blocks[i].kernel = Kernel::kDense;
+  for (std::size_t i = 0; i < 820; ++i) plan.row_blocks[i].kernel = Walk::kDense;
   EXPECT_EQ(plan.kernel_mix(), "dense 82%, tiles 18%");
 }
 
@@ -200,9 +200,9 @@ TEST(Plan, IsTheSameForAnyThreadCount) {
   const AttentionShape shape{
       .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 150, .key_len = 300, .head_dim = 8};
   const Mask mask = random_mask(Visibility::causal(150, 300), {2, 4}, {.sampled = true}, 5);
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
-    const Plan one = make_plan(mask, shape, kernel, Threads(1));
-    const Plan two = make_plan(mask, shape, kernel, Threads(2));
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles, Walk::kRows}) {
+    const CpuPlan one = make_cpu_plan(mask, shape, kernel, Threads(1));
+    const CpuPlan two = make_cpu_plan(mask, shape, kernel, Threads(2));
     EXPECT_EQ(one.bits, two.bits);
     EXPECT_EQ(one.key_list, two.key_list);
     EXPECT_EQ(one.size_bytes(), two.size_bytes());
@@ -215,7 +215,7 @@ TEST(Plan, AMaskThatDoesNotFitIsRefused) {
       .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 5, .key_len = 30, .head_dim = 8};
   const auto message = [&](const Mask& mask) {
     try {
-      make_plan(mask, shape, Kernel::kTiles, Threads(1));
+      make_cpu_plan(mask, shape, Walk::kTiles, Threads(1));
     } catch (const ShapeError& error) {
       return std::string(error.what());
     }
@@ -230,7 +230,7 @@ TEST(Plan, AMaskThatDoesNotFitIsRefused) {
 }
 
 TEST(Kernel, NamesRoundTrip) {
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles, Walk::kRows}) {
     EXPECT_EQ(parse_kernel(name_of(kernel)), kernel);
   }
   EXPECT_EQ(parse_kernel("fast"), std::nullopt);

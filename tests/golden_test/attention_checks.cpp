@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "attention/cpu/attend.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/reference/oracle.hpp"
 #include "framework/mask/conversions.hpp"
 #include "tests/golden_test/masker_run.hpp"
@@ -56,8 +56,8 @@ void check_kernels(const Case& golden,
                    Findings& findings) {
   const AttentionShape& shape = inputs.shape;
   const Threads threads(2);
-  for (const Kernel kernel : {Kernel::kDense, Kernel::kTiles, Kernel::kRows}) {
-    const Plan plan = make_plan(mask, shape, kernel, threads);
+  for (const Walk kernel : {Walk::kDense, Walk::kTiles, Walk::kRows}) {
+    const CpuPlan plan = make_cpu_plan(mask, shape, kernel, threads);
     AttentionOutput output;
     attend(inputs, plan, threads, output);
     const std::string what = fmt::format("{}, {}", name_of(kernel), expected.what);

@@ -7,7 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=${1:-$root/build/gpu}
 built=$root/build/release/bin
-tests=(cuda_tensor_test device_mask_test select_jobs_test device_pipeline_test cuda_attention_test)
+tests=(cuda_tensor_test device_mask_test select_jobs_test device_pipeline_test cuda_backend_test)
 
 if ! grep -qsE '^CMAKE_CUDA_COMPILER:[A-Z]+=/' "$root/build/release/CMakeCache.txt"; then
   echo "carry: error: build/release has no CUDA backend; build it where nvcc is on PATH" >&2

@@ -29,7 +29,7 @@ else
   "$root/maskerade" build all || exit 2
   cmake -S "$root" -B "$root/build/release" -DMASKERADE_BUILD_TESTS=ON >"$results/cmake.log" &&
     cmake --build "$root/build/release" --target cuda_tensor_test device_mask_test \
-      select_jobs_test device_pipeline_test cuda_attention_test maskerade >>"$results/cmake.log" || exit 2
+      select_jobs_test device_pipeline_test cuda_backend_test maskerade >>"$results/cmake.log" || exit 2
   bin=$root/build/release/bin
 fi
 # NVIDIA's libraries that came with PyTorch: after those of the machine and of FOLDER.
@@ -64,7 +64,7 @@ fi
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,temperature.gpu --format=csv \
   >"$results/clocks_before.csv" 2>&1 || true
 
-for test in cuda_tensor_test device_mask_test select_jobs_test device_pipeline_test cuda_attention_test; do
+for test in cuda_tensor_test device_mask_test select_jobs_test device_pipeline_test cuda_backend_test; do
   log=$results/$test.log
   within 90 "$bin/$test" >"$log" 2>&1
   code=$?
@@ -73,7 +73,7 @@ for test in cuda_tensor_test device_mask_test select_jobs_test device_pipeline_t
     tr '[:upper:]' '[:lower:]' | paste -sd, -)
   # One test needs that there is no device, and one a cuDNN.
   allowed=0
-  [ $test != cuda_attention_test ] || allowed=1
+  [ $test != cuda_backend_test ] || allowed=1
   [ $allowed = 0 ] || grep -q '^cudnn  *9' "$results/info.log" || allowed=2
   skipped=$(sed -nE 's/.*, ?([0-9]+) skipped.*/\1/p' <<<"$counts")
   if [ $code -eq 0 ] && [ "${skipped:-0}" -le $allowed ]; then
@@ -86,10 +86,10 @@ done
 
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
-    for test in cuda_attention_test select_jobs_test device_pipeline_test; do
+    for test in cuda_backend_test select_jobs_test device_pipeline_test; do
       log=$results/$tool.$test.log
       within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/$test" \
-        --gtest_filter='CudaAttention.AnEmptyMask*:CudaAttention.Views*:CudaAttention.SmallProblems*:SelectJobs*:DevicePipeline.SaysWhich*:DevicePipeline.TheReports*' \
+        --gtest_filter='CudaBackend.AnEmptyMask*:CudaBackend.Views*:CudaBackend.SmallProblems*:SelectJobs*:DevicePipeline.SaysWhich*:DevicePipeline.TheReports*' \
         >"$log" 2>&1
       code=$?
       found=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | sed 's/=* *//' | tail -n 1)

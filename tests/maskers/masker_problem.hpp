@@ -155,10 +155,10 @@ inline void expect_one_mask(const std::vector<MaskerUse>& maskers, const MaskerP
   }
 }
 
-inline AttentionOutput attend_to(const Mask& mask, const MaskerProblem& problem, Kernel kernel) {
+inline AttentionOutput attend_to(const Mask& mask, const MaskerProblem& problem, Walk kernel) {
   const Threads threads(1);
   AttentionOutput output;
-  attend(problem.inputs(), make_plan(mask, problem.shape(), kernel, threads), threads, output);
+  attend(problem.inputs(), make_cpu_plan(mask, problem.shape(), kernel, threads), threads, output);
   return output;
 }
 
@@ -166,8 +166,8 @@ inline AttentionOutput attend_to(const Mask& mask, const MaskerProblem& problem,
 // largest value.
 inline void expect_dense_attention(const Mask& mask, const MaskerProblem& problem) {
   const AttentionOutput dense =
-      attend_to(Mask::full(problem.inputs().visibility), problem, Kernel::kDense);
-  for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
+      attend_to(Mask::full(problem.inputs().visibility), problem, Walk::kDense);
+  for (const Walk kernel : {Walk::kRows, Walk::kTiles}) {
     const AttentionOutput sparse = attend_to(mask, problem, kernel);
     double largest = 0;
     double difference = 0;

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/matrix_unit.hpp"
-#include "attention/plan.hpp"
 #include "framework/base/parallel.hpp"
 
 namespace maskerade::detail {
@@ -10,7 +10,7 @@ namespace maskerade::detail {
 // attend() with this matrix unit, wherever it serves the inputs.
 void attend_with(MatrixUnit unit,
                  const AttentionInputs& inputs,
-                 const Plan& plan,
+                 const CpuPlan& plan,
                  const Threads& threads,
                  AttentionOutput& output);
 

@@ -23,7 +23,7 @@ void FetchAhead::add_rows(const TensorView& tensor, const void* first, std::int6
 }
 
 void FetchAhead::add_blocks(const AttentionInputs& inputs,
-                            const Plan& plan,
+                            const CpuPlan& plan,
                             const SharedTiles& shared,
                             const RowBlock& rows,
                             std::int64_t begin,

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
-#include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 
 namespace maskerade::detail {
@@ -26,7 +26,7 @@ class FetchAhead {
   // The keys and values of key blocks [begin, end) of the plan, which `rows` attend to, as they are
   // read: in order, where they lie or made ready in `shared`. Each once since start().
   void add_blocks(const AttentionInputs& inputs,
-                  const Plan& plan,
+                  const CpuPlan& plan,
                   const SharedTiles& shared,
                   const RowBlock& rows,
                   std::int64_t begin,

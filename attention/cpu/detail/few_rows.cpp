@@ -21,7 +21,7 @@ struct Step {
   int blocks = 0;
   std::int32_t keys[kStepBlocks * kBlockKeys];
 
-  Step(const Plan& plan, std::int64_t first, std::int64_t end)
+  Step(const CpuPlan& plan, std::int64_t first, std::int64_t end)
       : begin(first), blocks(static_cast<int>(std::min<std::int64_t>(kStepBlocks, end - first))) {
     for (int b = 0; b < blocks; ++b) {
       const KeyBlock& block = plan.key_blocks[static_cast<std::size_t>(begin + b)];
@@ -43,7 +43,7 @@ struct Step {
 };
 
 // Turns the scores of a step, in place, into weights.
-void weigh(const Plan& plan, const Step& step, int rows, float* scores, SoftmaxState& state) {
+void weigh(const CpuPlan& plan, const Step& step, int rows, float* scores, SoftmaxState& state) {
   const std::uint64_t* words[kStepBlocks];
   std::uint64_t tails[kStepBlocks];
   for (int b = 0; b < step.blocks; ++b) {
@@ -65,7 +65,7 @@ bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows) {
 }
 
 void attend_few_rows(const AttentionInputs& inputs,
-                     const Plan& plan,
+                     const CpuPlan& plan,
                      const RowBlock& rows,
                      std::int64_t begin,
                      std::int64_t end,

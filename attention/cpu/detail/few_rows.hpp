@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
-#include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 
 namespace maskerade::detail {
@@ -16,7 +16,7 @@ bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows);
 // values read where they lie. out: [rows][out_stride], its first head_dim columns are set to the
 // sums of weighted values; state to the highest logits and the sums of weights.
 void attend_few_rows(const AttentionInputs& inputs,
-                     const Plan& plan,
+                     const CpuPlan& plan,
                      const RowBlock& rows,
                      std::int64_t begin,
                      std::int64_t end,

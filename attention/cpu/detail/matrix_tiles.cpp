@@ -21,7 +21,7 @@ constexpr std::int64_t kNarrowestFloat32 = 64;
 double least_uses(DType dtype) { return dtype == DType::kFloat32 ? 4 : 1; }
 
 // How many row blocks read a tile of keys, on average, once it is made ready.
-double uses_of_a_tile(const Plan& plan) {
+double uses_of_a_tile(const CpuPlan& plan) {
   std::int64_t whole = 0;
   std::int64_t listed = 0;
   for (const RowBlock& rows : plan.row_blocks) {
@@ -121,7 +121,7 @@ bool MatrixTiles::pay(DType dtype, std::int64_t head_dim) {
   return head_dim >= (dtype == DType::kFloat32 ? kNarrowestFloat32 : kNarrowest);
 }
 
-bool MatrixTiles::pay(const AttentionInputs& inputs, const Plan& plan) {
+bool MatrixTiles::pay(const AttentionInputs& inputs, const CpuPlan& plan) {
   return pay(inputs.k.dtype, inputs.shape.head_dim) &&
          uses_of_a_tile(plan) >= least_uses(inputs.k.dtype);
 }

@@ -4,9 +4,9 @@
 #include <functional>
 #include <span>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/matrix_products.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
-#include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 
 namespace maskerade::detail {
@@ -51,7 +51,7 @@ class MatrixTiles : public TileForm {
   // Whether tiles are faster than vectors for this storage, where many rows read a tile of keys.
   static bool pay(DType dtype, std::int64_t head_dim);
   // The same for a plan.
-  static bool pay(const AttentionInputs& inputs, const Plan& plan);
+  static bool pay(const AttentionInputs& inputs, const CpuPlan& plan);
 
   // Elements of a row of sums of values.
   std::int64_t value_dim() const { return padded_dim(inputs_.shape.head_dim); }

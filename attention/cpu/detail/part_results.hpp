@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 
 namespace maskerade::detail {
 

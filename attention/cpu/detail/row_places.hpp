@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
-#include "attention/plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/select/key_tile.hpp"
 
@@ -14,7 +14,7 @@ namespace maskerade::detail {
 // Where the rows that a plan speaks of lie in the inputs and in the output. inputs and plan stay.
 class RowPlaces {
  public:
-  RowPlaces(const AttentionInputs& inputs, const Plan& plan) : inputs_(inputs), plan_(plan) {}
+  RowPlaces(const AttentionInputs& inputs, const CpuPlan& plan) : inputs_(inputs), plan_(plan) {}
 
   const RowBlock& row_block(std::int64_t index) const {
     return plan_.row_blocks[static_cast<std::size_t>(index)];
@@ -41,7 +41,7 @@ class RowPlaces {
   std::span<const std::int32_t> listed(const KeyBlock& block) const;
 
   const AttentionInputs& inputs_;
-  const Plan& plan_;
+  const CpuPlan& plan_;
 };
 
 }  // namespace maskerade::detail

@@ -17,7 +17,7 @@ constexpr std::int32_t kSharedFrom = 3;
 }  // namespace
 
 SharedTiles::SharedTiles(const AttentionInputs& inputs,
-                         const Plan& plan,
+                         const CpuPlan& plan,
                          const TileForm& form,
                          int workers)
     : inputs_(inputs),

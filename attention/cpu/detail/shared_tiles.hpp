@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/select/key_tile.hpp"
 #include "framework/tensor/aligned_memory.hpp"
@@ -51,7 +51,10 @@ class SharedTiles {
  public:
   // The tiles of a chunk fit the second-level caches of that many workers, or are those of one
   // group. form stays.
-  SharedTiles(const AttentionInputs& inputs, const Plan& plan, const TileForm& form, int workers);
+  SharedTiles(const AttentionInputs& inputs,
+              const CpuPlan& plan,
+              const TileForm& form,
+              int workers);
 
   // The chunk from row block `begin` on whose tiles fit the memory set apart for them.
   Chunk chunk_from(std::int64_t begin) const;
@@ -81,7 +84,7 @@ class SharedTiles {
   void fill_slot(std::int64_t slot);
 
   const AttentionInputs& inputs_;
-  const Plan& plan_;
+  const CpuPlan& plan_;
   const TileForm& form_;
   std::int64_t shared_bytes_ = 0;
   std::int64_t tiles_ = 0;                     // of a kv head

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/softmax_kernel.hpp"
-#include "attention/plan.hpp"
 
 namespace maskerade::detail {
 

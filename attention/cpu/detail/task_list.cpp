@@ -14,7 +14,7 @@ constexpr std::size_t kGangsPerWorker = 8;
 
 }  // namespace
 
-TaskList make_tasks(const Plan& plan, const Chunk& chunk) {
+TaskList make_tasks(const CpuPlan& plan, const Chunk& chunk) {
   const auto row_block = [&](std::int64_t r) -> const RowBlock& {
     return plan.row_blocks[static_cast<std::size_t>(r)];
   };
@@ -51,7 +51,9 @@ TaskList make_tasks(const Plan& plan, const Chunk& chunk) {
   return list;
 }
 
-std::vector<std::span<const Task>> make_gangs(const TaskList& list, const Plan& plan, int workers) {
+std::vector<std::span<const Task>> make_gangs(const TaskList& list,
+                                              const CpuPlan& plan,
+                                              int workers) {
   const std::span<const Task> tasks(list.tasks);
   const auto group = [&](const Task& task) {
     return group_of(plan.row_blocks[static_cast<std::size_t>(task.row_block)], plan.shape);

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "attention/cpu/cpu_plan.hpp"
 #include "attention/cpu/detail/shared_tiles.hpp"
-#include "attention/plan.hpp"
 
 namespace maskerade::detail {
 
@@ -32,13 +32,15 @@ struct TaskList {
   std::int64_t parts = 0;
   std::int64_t part_rows = 0;  // of the row blocks that are split, at most
 };
-TaskList make_tasks(const Plan& plan, const Chunk& chunk);
+TaskList make_tasks(const CpuPlan& plan, const Chunk& chunk);
 
 // Tasks that one worker runs together at most.
 inline constexpr int kGangTasks = 4;
 
 // The tasks in runs of one (batch, kv head) each, short enough to keep all workers busy. What a
 // task gives does not depend on its gang.
-std::vector<std::span<const Task>> make_gangs(const TaskList& list, const Plan& plan, int workers);
+std::vector<std::span<const Task>> make_gangs(const TaskList& list,
+                                              const CpuPlan& plan,
+                                              int workers);
 
 }  // namespace maskerade::detail

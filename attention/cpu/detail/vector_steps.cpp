@@ -24,7 +24,7 @@ VectorSteps::StepSize VectorSteps::step_size(std::int64_t head_dim) {
 }
 
 VectorSteps::VectorSteps(const AttentionInputs& inputs,
-                         const Plan& plan,
+                         const CpuPlan& plan,
                          const RowPlaces& places,
                          std::int64_t value_dim)
     : inputs_(inputs),

@@ -19,7 +19,7 @@ class VectorSteps {
 
   // value_dim: elements of a row of sums. inputs, plan and places stay.
   VectorSteps(const AttentionInputs& inputs,
-              const Plan& plan,
+              const CpuPlan& plan,
               const RowPlaces& places,
               std::int64_t value_dim);
 
@@ -58,7 +58,7 @@ class VectorSteps {
             FetchAhead& ahead) const;
 
   const AttentionInputs& inputs_;
-  const Plan& plan_;
+  const CpuPlan& plan_;
   const RowPlaces& places_;
   std::int64_t value_dim_;
   StepSize step_;

@@ -11,13 +11,15 @@ namespace maskerade::cuda {
 // Shared memory that a block can have on every device from sm_80 on: that of sm_86 and sm_89.
 inline constexpr int kMostSharedBytes = 99 * 1024;
 
-// What every attention kernel is given. q, k, v are contiguous [batch, heads, length, head_dim].
+// What every attention kernel is given. q is contiguous [batch, query_heads, query_len, head_dim];
+// k and v are [batch, kv_heads, key_room, head_dim], of which the first key_len keys are there.
 struct AttendArguments {
   const void* q = nullptr;
   const void* k = nullptr;
   const void* v = nullptr;
   std::int64_t kv_heads = 1;
   std::int64_t key_len = 1;
+  std::int64_t key_room = 0;  // keys from one kv head's first to the next one's; 0: key_len
   std::int64_t head_dim = 1;
   float scale_log2 = 1;  // scale * log2(e): logits are in units of ln 2
   float* out = nullptr;  // [batch, query_heads, query_len, head_dim]
@@ -28,9 +30,10 @@ struct AttendArguments {
   float* part_top = nullptr;  // [row blocks][splits][rows]
   float* part_sum = nullptr;  // the same
 
+  MASKERADE_HOST_DEVICE std::int64_t room() const { return key_room > 0 ? key_room : key_len; }
   // Element offset of the first key of a kv head.
   MASKERADE_HOST_DEVICE std::int64_t keys_at(std::int64_t batch, std::int64_t kv_head) const {
-    return (batch * kv_heads + kv_head) * key_len * head_dim;
+    return (batch * kv_heads + kv_head) * room() * head_dim;
   }
 };
 

@@ -19,6 +19,14 @@ cudnnDataType_t storage_of(DType dtype) {
       fmt::format("cuDNN's fused attention takes float16 and bfloat16, not {}", name_of(dtype)));
 }
 
+// A tensor [batch, heads, length, dim] as a view has it.
+CudnnTensor tensor_of(std::int64_t id, cudnnDataType_t type, const TensorView& view) {
+  return {.id = id,
+          .type = type,
+          .dims = {view.batch, view.heads, view.length, view.dim},
+          .strides = {view.batch_stride, view.head_stride, view.row_stride, 1}};
+}
+
 // Contiguous [batch, heads, length, dim].
 CudnnTensor tensor_of(std::int64_t id, cudnnDataType_t type, const CudnnDims& dims) {
   return {.id = id,
@@ -93,15 +101,14 @@ CudnnGraph CudnnAttentionGraph::make(const CudnnFunctions& cudnn,
                                      cudnnHandle_t handle) {
   const AttentionShape& shape = inputs.shape;
   const cudnnDataType_t storage = storage_of(inputs.k.dtype);
-  const CudnnTensor q =
-      tensor_of(kQ, storage, {shape.batch, shape.query_heads, shape.query_len, shape.head_dim});
-  const CudnnTensor v =
-      tensor_of(kV, storage, {shape.batch, shape.kv_heads, shape.key_len, shape.head_dim});
+  const CudnnTensor q = tensor_of(kQ, storage, inputs.q);
+  const CudnnTensor v = tensor_of(kV, storage, inputs.v);
   // K transposed by its strides.
-  const CudnnTensor k = {.id = kK,
-                         .type = storage,
-                         .dims = {shape.batch, shape.kv_heads, shape.head_dim, shape.key_len},
-                         .strides = {v.strides[0], v.strides[1], 1, shape.head_dim}};
+  const CudnnTensor k = {
+      .id = kK,
+      .type = storage,
+      .dims = {shape.batch, shape.kv_heads, shape.head_dim, shape.key_len},
+      .strides = {inputs.k.batch_stride, inputs.k.head_stride, 1, inputs.k.row_stride}};
   const CudnnTensor out = tensor_of(kOut, storage, q.dims);
   const CudnnDims rows = {shape.batch, shape.query_heads, shape.query_len, 1};
   const CudnnDims entries = {shape.batch, shape.query_heads, shape.query_len, shape.key_len};

@@ -57,7 +57,6 @@ struct CudnnDense::State {
   State(const CudnnFunctions& functions, const AttentionInputs& inputs, cudaStream_t stream)
       : cudnn(functions),
         handle(functions, stream),
-        dtype(inputs.k.dtype),
         scale(inputs.scale),
         masked(CudnnAttentionGraph::masked_logit(functions)),
         is_masked(CudnnAttentionGraph::is_masked(inputs)),
@@ -65,8 +64,7 @@ struct CudnnDense::State {
         key_len(static_cast<std::int32_t>(inputs.shape.key_len)),
         graph(CudnnAttentionGraph::make(functions, inputs, handle.get())),
         engines(find_cudnn_engines(functions, graph, nullptr)),
-        execution(make_execution(functions, handle.get(), engines)),
-        out(inputs.shape.rows() * inputs.shape.head_dim, stream) {
+        execution(make_execution(functions, handle.get(), engines)) {
     std::int64_t bytes = 0;
     std::int64_t count = 0;
     cudnn.check(cudnn.get_attribute(execution.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
@@ -76,14 +74,14 @@ struct CudnnDense::State {
   }
 
   // What the graph's tensors lie in.
-  void describe(const AttendArguments& arguments) {
+  void describe(const AttendArguments& arguments, void* out) {
     using Id = CudnnAttentionGraph::Id;
     std::vector<std::int64_t> ids = {Id::kQ, Id::kK, Id::kV, Id::kOut, Id::kLse, Id::kScale};
     // Rationale: cuDNN takes what it reads as pointers to mutable memory, too.
     std::vector<void*> pointers = {const_cast<void*>(arguments.q),
                                    const_cast<void*>(arguments.k),
                                    const_cast<void*>(arguments.v),
-                                   out.data(),
+                                   out,
                                    arguments.lse,
                                    &scale};
     if (is_masked) {
@@ -106,7 +104,6 @@ struct CudnnDense::State {
 
   const CudnnFunctions& cudnn;
   CudnnHandle handle;
-  DType dtype;
   float scale;
   float masked;
   bool is_masked;
@@ -115,7 +112,6 @@ struct CudnnDense::State {
   CudnnGraph graph;
   std::vector<CudnnDescriptor> engines;
   CudnnDescriptor execution;
-  DeviceBuffer<std::uint16_t> out;
   DeviceBuffer<std::byte> workspace;
   std::optional<CudnnDescriptor> pack;
 };
@@ -123,20 +119,13 @@ struct CudnnDense::State {
 CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
     : state_(std::make_unique<State>(cudnn_functions(), inputs, stream)) {}
 
-void CudnnDense::attend(const AttendArguments& arguments) {
+void CudnnDense::attend(const AttendArguments& arguments, void* out) {
   State& state = *state_;
   // Described once: the device waits meanwhile.
-  if (!state.pack) state.describe(arguments);
+  if (!state.pack) state.describe(arguments, out);
   state.cudnn.check(
       state.cudnn.execute(state.handle.get(), state.execution.get(), state.pack->get()),
       "cudnnBackendExecute");
-}
-
-void CudnnDense::fill_out(int value) { state_->out.fill_bytes(value); }
-
-void CudnnDense::download_out(std::span<float> out) const {
-  const std::vector<std::uint16_t> stored = state_->out.download();
-  convert_to_float(state_->dtype, stored.data(), stored.size(), out.data());
 }
 
 std::int64_t CudnnDense::workspace_bytes() const noexcept {
@@ -148,9 +137,7 @@ struct CudnnDense::State {};
 CudnnDense::CudnnDense(const AttentionInputs&, cudaStream_t) {
   throw Error(cudnn_library().reason);
 }
-void CudnnDense::attend(const AttendArguments&) {}
-void CudnnDense::fill_out(int) {}
-void CudnnDense::download_out(std::span<float>) const {}
+void CudnnDense::attend(const AttendArguments&, void*) {}
 std::int64_t CudnnDense::workspace_bytes() const noexcept { return 0; }
 
 #endif

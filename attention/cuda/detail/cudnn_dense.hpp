@@ -12,11 +12,12 @@
 
 namespace maskerade::cuda {
 
-// Attention over every visible key by cuDNN's fused kernel. Its out is of the storage type of q
-// until it is downloaded; lse is float32, natural log.
+// Attention over every visible key by cuDNN's fused kernel. Its out is of the storage type of q;
+// lse is float32, natural log.
 class CudnnDense {
  public:
-  // Chooses cuDNN's first engine that takes the problem. Throws Error, with cuDNN's text, when
+  // Chooses cuDNN's first engine that takes the problem, whose tensors are views of the device's
+  // memory with the strides that attend() is going to have. Throws Error, with cuDNN's text, when
   // there is no cuDNN or it does not take it: it takes float16 and bfloat16, and queries that stand
   // at the last positions where it is causal.
   CudnnDense(const AttentionInputs& inputs, cudaStream_t stream);
@@ -24,12 +25,9 @@ class CudnnDense {
   CudnnDense(CudnnDense&&) noexcept;
   CudnnDense& operator=(CudnnDense&&) noexcept;
 
-  // Enqueues. Of arguments: q, k, v and lse, the same in every call.
-  void attend(const AttendArguments& arguments);
-  // Sets every byte of out.
-  void fill_out(int value);
-  // [batch, query_heads, query_len, head_dim], widened. Waits.
-  void download_out(std::span<float> out) const;
+  // Enqueues. Of arguments: q, k, v and lse. out: [batch, query_heads, query_len, head_dim] of the
+  // storage type. All the same in every call.
+  void attend(const AttendArguments& arguments, void* out);
 
   std::int64_t workspace_bytes() const noexcept;
 

@@ -8,6 +8,7 @@
 #include "attention/cuda/detail/oracle_steps.hpp"
 #include "attention/cuda/detail/row_plan.hpp"
 #include "attention/cuda/detail/tile_plan.hpp"
+#include "attention/cuda/detail/weigh_rows.hpp"
 #include "attention/cuda/matrix_shapes.hpp"
 #include "framework/tensor/dtype.hpp"
 
@@ -49,6 +50,8 @@ void attend_rows_plain(const AttendArguments& arguments,
 
 // Float64, over `rows` rows.
 void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t stream);
+
+void weigh_rows(const WeighRows& body, std::int64_t rows, cudaStream_t stream);
 
 void merge_tile_parts(const AttendArguments& arguments,
                       const TileLayout& layout,

@@ -25,6 +25,10 @@ void merge_row_parts(const AttendArguments& arguments,
                                MergeParts<RowLayout>{arguments, layout, kListRows});
 }
 
+void weigh_rows(const WeighRows& body, std::int64_t rows, cudaStream_t stream) {
+  DeviceSteps(stream).for_each(rows, body);
+}
+
 void read_words(const ReadWords& body, std::int64_t count, cudaStream_t stream) {
   DeviceSteps(stream).for_each(count, body);
 }

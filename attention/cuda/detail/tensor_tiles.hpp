@@ -7,10 +7,10 @@
 
 namespace maskerade::cuda {
 
-// Boxes of 64 keys x 64 components (128 bytes) of a 16-bit tensor [slices][length][head_dim] in
-// global memory, as the copy engine takes them: innermost dimension first. In shared memory the
-// rows of a box follow each other, 16-byte chunks permuted by the 128-byte swizzle: chunk c of row
-// r lies where chunk c ^ (r & 7) would.
+// Boxes of 64 keys x 64 components (128 bytes) of a 16-bit tensor [slices][length][head_dim], whose
+// slices lie `room` >= length rows apart, in global memory, as the copy engine takes them:
+// innermost dimension first. In shared memory the rows of a box follow each other, 16-byte chunks
+// permuted by the 128-byte swizzle: chunk c of row r lies where chunk c ^ (r & 7) would.
 struct TensorTiles {
   static constexpr int kBoxDim = 64;
   static constexpr int kBoxKeys = kTileKeys;
@@ -23,12 +23,13 @@ struct TensorTiles {
   static TensorTiles of(const void* data,
                         std::int64_t slices,
                         std::int64_t length,
+                        std::int64_t room,
                         std::int64_t head_dim) {
     const auto row_bytes = static_cast<std::uint64_t>(head_dim) * 2;
     return {data,
             {static_cast<std::uint64_t>(head_dim), static_cast<std::uint64_t>(length),
              static_cast<std::uint64_t>(slices)},
-            {row_bytes, row_bytes * static_cast<std::uint64_t>(length)}};
+            {row_bytes, row_bytes * static_cast<std::uint64_t>(room)}};
   }
 
   // Whether the copy engine takes it: PTX ISA, tensor maps.
@@ -47,11 +48,11 @@ struct TensorTiles {
 // Slices are batch * kv_heads + kv_head.
 inline TensorTiles key_tiles(const AttendArguments& arguments, std::int64_t batch) {
   return TensorTiles::of(arguments.k, batch * arguments.kv_heads, arguments.key_len,
-                         arguments.head_dim);
+                         arguments.room(), arguments.head_dim);
 }
 inline TensorTiles value_tiles(const AttendArguments& arguments, std::int64_t batch) {
   return TensorTiles::of(arguments.v, batch * arguments.kv_heads, arguments.key_len,
-                         arguments.head_dim);
+                         arguments.room(), arguments.head_dim);
 }
 
 }  // namespace maskerade::cuda

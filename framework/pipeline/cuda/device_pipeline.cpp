@@ -64,6 +64,7 @@ std::vector<MaskerReport> DeviceSelection::reports() const {
 
 void DevicePipeline::prepare(const PreparedPipeline& prepared) {
   prepared_ = &prepared;
+  stages_.clear();
   visibility_.emplace(prepared.inputs().visibility, stream_);
   MaskExtent extent;
   for (const MaskerInstance& instance : prepared.instances()) {

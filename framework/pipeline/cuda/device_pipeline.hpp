@@ -55,7 +55,8 @@ class DevicePipeline {
   DevicePipeline(const DeviceTensors& tensors, cudaStream_t stream)
       : tensors_(&tensors), stream_(stream) {}
   // Asks the maskers what they can, uploads what their indexes want there, and waits (part of the
-  // timed stage `prepare`). Once, before all else.
+  // timed stages `prepare` and `append`). Before all else, and again when the pipeline was appended
+  // to or truncated.
   void prepare(const PreparedPipeline& prepared);
   // Where the maskers run: "cuda", "cpu, uploaded" or "cuda; cpu, uploaded: NAME, NAME".
   std::string where() const;

@@ -7,9 +7,10 @@
 #include <limits>
 #include <string>
 
-#include "attention/cuda/cuda_attention.hpp"
+#include "attention/cuda/cuda_backend.hpp"
 #include "attention/cuda/cudnn_library.hpp"
 #include "attention/reference/oracle.hpp"
+#include "attention/research_attention.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
 
@@ -35,26 +36,29 @@ double worst_error(const AttentionInputs& inputs, const AttentionOutput& output)
 }
 
 AttentionOutput attend_by_cudnn(const AttentionInputs& inputs) {
-  CudaAttention device(inputs);
-  const CudaPlan plan = device.plan_cudnn();
-  EXPECT_EQ(plan.kernel_name(), "dense cuDNN 9.19.0");
-  EXPECT_EQ(plan.kv_bytes_touched(), 2 * 2 * inputs.shape.batch * inputs.shape.kv_heads *
-                                         inputs.shape.key_len * inputs.shape.head_dim);
+  const auto device = open_cuda_backend(inputs, {});
+  const auto mask = device->take(Mask::full(inputs.visibility));
+  const KernelPlan planned = plan_for(*device, *mask, "cudnn");
+  EXPECT_EQ(planned.plan->kernel_mix(), "dense cuDNN 9.19.0");
+  EXPECT_EQ(planned.plan->kv_bytes_touched(), 2 * 2 * inputs.shape.batch * inputs.shape.kv_heads *
+                                                  inputs.shape.key_len * inputs.shape.head_dim);
   AttentionOutput output;
-  device.poison();
-  device.attend(plan);
-  device.download(plan, output);
+  device->time(Stage::kAttend, {}, [&] { planned.attend(*device, output); });  // over poison
+  device->fetch(*planned.plan, output);
   return output;
 }
 
-std::string refusal_of(const AttentionInputs& inputs) {
-  CudaAttention device(inputs);
+std::string refusal_of(const AttentionInputs& inputs, const Mask& mask) {
+  const auto device = open_cuda_backend(inputs, {});
   try {
-    device.plan_cudnn();
-  } catch (const Error& error) {
+    plan_for(*device, *device->take(mask), "cudnn");
+  } catch (const UnavailableError& error) {
     return error.what();
   }
   return "";
+}
+std::string refusal_of(const AttentionInputs& inputs) {
+  return refusal_of(inputs, Mask::full(inputs.visibility));
 }
 
 TEST(CudnnDense, FindsTheLibraryThatTheEnvironmentNames) {
@@ -111,6 +115,28 @@ TEST(CudnnDense, SaysWhyItDoesNotTakeAProblem) {
   sampled.inputs.visibility = Visibility::at_positions({0, 5, 9}, 20, true);
   EXPECT_EQ(refusal_of(sampled.inputs),
             "cuDNN's fused attention knows no positions of sampled queries");
+}
+
+TEST(CudnnDense, TakesNoMaskThatLeavesKeysOut) {
+  const AttentionShape shape = {.query_heads = 2, .query_len = 3, .key_len = 20, .head_dim = 64};
+  const RandomProblem problem(shape, DType::kFloat16, true, 1);
+  EXPECT_EQ(refusal_of(problem.inputs, Mask::empty(problem.inputs.visibility)),
+            "the kernel \"cudnn\" of the cuda backend does not take this: it attends to every "
+            "visible key, and the mask leaves some out");
+}
+
+// Keys and values whose heads have room for more keys.
+TEST(CudnnDense, ReadsASequenceThatHasRoomToGrow) {
+  const AttentionShape shape = {
+      .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 1, .key_len = 30, .head_dim = 64};
+  const RandomProblem problem(shape, DType::kBFloat16, true, 5);
+  const auto device = open_cuda_backend(problem.inputs, {.key_capacity = 100});
+  const auto mask = device->take(Mask::full(problem.inputs.visibility));
+  const KernelPlan planned = plan_for(*device, *mask, "cudnn");
+  AttentionOutput output;
+  planned.attend(*device, output);
+  device->fetch(*planned.plan, output);
+  EXPECT_LE(worst_error(problem.inputs, output), 1e-2);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "attention/attention_output.hpp"
+#include "attention/backend/attention_output.hpp"
 #include "attention/reference/oracle.hpp"
 #include "tests/attention/cuda/host_plan.hpp"
 #include "tests/attention/cuda/run_kernels.hpp"

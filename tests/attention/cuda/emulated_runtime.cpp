@@ -140,6 +140,23 @@ cudaError_t cudaMemcpyAsync(
   enqueue([=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
+cudaError_t cudaMemcpy2DAsync(void* to,
+                              size_t to_pitch,
+                              const void* from,
+                              size_t from_pitch,
+                              size_t width,
+                              size_t height,
+                              cudaMemcpyKind,
+                              cudaStream_t) {
+  if (width > to_pitch || width > from_pitch) return failed(cudaErrorInvalidPitchValue);
+  enqueue([=] {
+    for (size_t row = 0; row < height; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_pitch,
+                  static_cast<const char*>(from) + row * from_pitch, width);
+    }
+  });
+  return cudaSuccess;
+}
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
   enqueue([=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
@@ -209,6 +226,9 @@ void attend_rows_plain(const AttendArguments& arguments,
 }
 void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t) {
   attend_oracle_steps(HostSteps(), arguments, rows);
+}
+void weigh_rows(const WeighRows& body, std::int64_t rows, cudaStream_t) {
+  HostSteps().for_each(rows, body);
 }
 void merge_tile_parts(const AttendArguments& arguments, const TileLayout& layout, cudaStream_t) {
   enqueue([=] { emulate_merge(arguments, layout, kBlockRows); });

@@ -154,10 +154,11 @@ TEST(PairedTiles, ListsATileOfBothOnce) {
 
 TEST(TensorTiles, WhatTheCopyEngineDoesNotTakeIsNotEncodable) {
   alignas(16) static const std::byte data[32] = {};
-  EXPECT_TRUE(TensorTiles::of(data, 3, 100, 128).is_encodable());
-  EXPECT_FALSE(TensorTiles::of(data + 8, 3, 100, 128).is_encodable());
-  EXPECT_FALSE(TensorTiles::of(data, 3, 100, 80).is_encodable());
-  EXPECT_FALSE(TensorTiles::of(data, 3, std::int64_t{1} << 33, 64).is_encodable());
+  EXPECT_TRUE(TensorTiles::of(data, 3, 100, 100, 128).is_encodable());
+  EXPECT_FALSE(TensorTiles::of(data + 8, 3, 100, 100, 128).is_encodable());
+  EXPECT_FALSE(TensorTiles::of(data, 3, 100, 100, 80).is_encodable());
+  EXPECT_FALSE(
+      TensorTiles::of(data, 3, std::int64_t{1} << 33, std::int64_t{1} << 33, 64).is_encodable());
 }
 
 }  // namespace

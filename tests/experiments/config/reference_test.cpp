@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "attention/backend_table.hpp"
+#include "attention/kernel_table.hpp"
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/results/columns.hpp"
@@ -210,6 +212,25 @@ TEST_F(Reference, NamesEveryColumnOfTheResults) {
     }
     EXPECT_TRUE(named.contains(name)) << column.name;
   }
+}
+
+// The table of kernels in the reference is the program's.
+TEST_F(Reference, NamesEveryKernelOfEveryBackend) {
+  const std::vector<std::string> backends = backend_names();
+  std::vector<std::vector<std::string>> described;
+  for (const TableRow& row : table_rows(kReference)) {
+    if (row.cells.size() != 4) continue;
+    const std::vector<std::string> backend = code_spans(row.cells[0]);
+    if (backend.size() == 1 && std::count(backends.begin(), backends.end(), backend[0]) == 1) {
+      described.push_back(row.cells);
+    }
+  }
+  std::vector<std::vector<std::string>> kernels;
+  for (const KernelRow& row : kernel_table()) {
+    kernels.push_back({"`" + std::string(row.backend) + "`", "`" + std::string(row.name) + "`",
+                       std::string(row.summary), std::string(row.serves)});
+  }
+  EXPECT_EQ(described, kernels);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "attention/cpu/attend.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/base/error.hpp"
 #include "framework/mask/conversions.hpp"
 
@@ -97,7 +97,7 @@ TEST(MeasureFidelity, TellsSampledMassFromDeterministicMass) {
   const Threads threads(1);
   const auto attention_over = [&](const Mask& mask) {
     AttentionOutput output;
-    attend(inputs, make_plan(mask, shape, Kernel::kTiles, threads), threads, output);
+    attend(inputs, make_cpu_plan(mask, shape, Walk::kTiles, threads), threads, output);
     return output;
   };
   const AttentionOutput dense = attention_over(Mask::full(visibility));

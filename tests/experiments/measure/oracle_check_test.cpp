@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "attention/cpu/attend.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 
 namespace maskerade {
 namespace {
@@ -63,7 +63,7 @@ class OracleCheck : public testing::Test {
     q_ = Tensor::from_floats(DType::kFloat32, 2, 3, 5, 2, q.data());
     k_ = Tensor::from_floats(DType::kFloat32, 2, 1, 9, 2, v.data());
     v_ = Tensor::from_floats(DType::kFloat32, 2, 1, 9, 2, v.data());
-    attend(inputs(), make_plan(mask_, kShape, Kernel::kDense, threads_), threads_, output_);
+    attend(inputs(), make_cpu_plan(mask_, kShape, Walk::kDense, threads_), threads_, output_);
   }
   AttentionInputs inputs() const {
     return {kShape, q_.view(), k_.view(), v_.view(), 1.0F, mask_.visibility(), 0};

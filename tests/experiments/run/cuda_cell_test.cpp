@@ -78,7 +78,7 @@ TEST(CudaCell, AHeadDimThatNoKernelTakesIsUnavailable) {
 TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
   Experiment experiment = experiment_of(kSmall);
   experiment.devices = {"cpu", "cuda"};
-  experiment.kernels = {Kernel::kTiles};
+  experiment.kernels = {"tiles"};
   const Ran ran = run_all(experiment);
   for (const char* pipeline : {"dense", "streaming", "everything"}) {
     const CellResult& cpu = ran.find(pipeline, "cpu");
@@ -155,29 +155,61 @@ TEST(CudaCell, StatedGuaranteesAreCheckedToo) {
   EXPECT_EQ(cuda.find("p", "cuda").coverage->overall.rate, cpu.find("p").coverage->overall.rate);
 }
 
-TEST(CudaCell, SaysWhatRunsOnTheCpuAlone) {
+// Traces, searches and routes give on the device what they give on the CPU, within its arithmetic.
+TEST(CudaCell, TracesMatchesAndRoutesRunOnTheDevice) {
   Experiment experiment = experiment_of(
-      "name: elsewhere\n"
+      "name: everywhere\n"
       "workloads:\n"
       "  plain: {source: {kind: gaussian}, query_heads: 2, query_len: 4, key_len: 64, head_dim: "
       "64}\n"
-      "  trace: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 64, decode: "
-      "{steps: 2}}\n"
+      "  trace: {source: {kind: structured}, query_heads: 4, kv_heads: 2, key_len: 90, head_dim: "
+      "64, "
+      "decode: {steps: 3}}\n"
       "pipelines:\n"
-      "  p: {maskers: [oracle_topk], match: {density: 50%}}\n"
-      "  all_dense: {maskers: [oracle_topk], match: {density: 50%}, overrides: [{use: dense}]}\n"
-      "devices: [cuda]\n"
+      "  topk: [{sink: 4}, {oracle_topk: 10%}]\n"
+      "  indexed: [{quest: {budget: 24, page_size: 8, min_pages: 1}}]\n"
+      "  on_cpu: [{socket: {budget: 9, tables: 5}}]\n"
+      "  matched: {maskers: [oracle_topk], match: {density: 50%}}\n"
+      "  routed: {maskers: [{oracle_topk: 20%}], overrides: [{heads: [1], use: dense}]}\n"
       "measure: {budget: 1ms}\n");
-  for (const CellResult& result : run_all(experiment).results) {
-    SCOPED_TRACE(result.workload + " " + result.pipeline);
-    const bool searches = result.pipeline.starts_with("p");
-    const std::string reason = result.workload == "trace" ? "decode traces run on the CPU alone; "
-                                                            "write devices: [cpu]"
-                               : searches ? "match searches on the CPU alone; write devices: [cpu]"
-                                          : "";
-    EXPECT_EQ(result.reason, reason);
-    EXPECT_EQ(result.status, reason.empty() ? CellStatus::kOk : CellStatus::kUnavailable);
+  const Ran cpu = run_all(experiment);
+  experiment.devices = {"cuda"};
+  const Ran cuda = run_all(experiment);
+  ASSERT_EQ(cuda.results.size(), cpu.results.size());
+  EXPECT_EQ(cuda.outcome.ok, 12U);
+  for (std::size_t i = 0; i < cuda.results.size(); ++i) {
+    const CellResult& here = cpu.results[i];
+    const CellResult& there = cuda.results[i];
+    SCOPED_TRACE(there.workload + " " + there.pipeline);
+    EXPECT_EQ(there.pipeline, here.pipeline);
+    EXPECT_EQ(there.status, CellStatus::kOk) << there.reason;
+    EXPECT_EQ(there.counts->active_entries, here.counts->active_entries);
+    EXPECT_EQ(there.cost->keys_scored, here.cost->keys_scored);
+    EXPECT_NEAR(there.fidelity->rel_l2_error, here.fidelity->rel_l2_error, 1e-5);
+    EXPECT_EQ(there.steps.size(), here.steps.size());
+    for (std::size_t step = 0; step < there.steps.size(); ++step) {
+      EXPECT_EQ(there.steps[step].density, here.steps[step].density);
+      EXPECT_EQ(there.steps[step].index_bytes, here.steps[step].index_bytes);
+    }
+    if (here.match) EXPECT_EQ(there.match->found->value, here.match->found->value);
+    EXPECT_TRUE(there.device_timing);
   }
+}
+
+TEST(CudaCell, AKernelThatCannotServeAMaskIsUnavailable) {
+  Experiment experiment = experiment_of(kSmall);
+  experiment.kernels = {"cudnn"};
+  experiment.devices = {"cpu", "cuda"};
+  const Ran ran = run_all(experiment);
+  EXPECT_EQ(ran.find("streaming", "cpu").status, CellStatus::kUnavailable);
+  EXPECT_EQ(ran.find("streaming", "cpu").reason,
+            "the cpu backend has no kernel \"cudnn\"; it has auto, dense, tiles, rows");
+  EXPECT_EQ(ran.find("streaming", "cuda").status, CellStatus::kUnavailable);
+  EXPECT_EQ(ran.find("streaming", "cuda").reason,
+            "the kernel \"cudnn\" of the cuda backend does not take this: it attends to every "
+            "visible key, and the mask leaves some out");
+  EXPECT_EQ(ran.find("everything", "cuda").status, CellStatus::kUnavailable);
+  EXPECT_EQ(ran.find("everything", "cuda").reason, "MASKERADE_CUDNN is none");
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <bit>
 #include <cmath>
 
-#include "attention/detail/piece.hpp"
+#include "attention/cpu/detail/piece.hpp"
 
 namespace maskerade::detail {
 namespace {
@@ -16,8 +16,8 @@ class TileWords {
         sees_all_below_(mask.first_visible_end()),
         words_(static_cast<std::size_t>(heads * mask.queries())),
         sampled_done_(mask.has_sampled() ? words_.size() : 0) {
-    for (std::size_t layer = 0; layer < mask.layers(); ++layer) {
-      partial_.push_back(mask.view(layer).partial);
+    for (std::size_t i = 0; i < mask.view_count(); ++i) {
+      partial_.push_back(mask.view(i).partial);
     }
   }
 
@@ -44,26 +44,26 @@ class TileWords {
 
   bool is_all_active(std::int64_t tile, const KeyBlock& block) const {
     if (block.first_key + block.count > sees_all_below_) return false;
-    for (std::size_t layer = 0; layer < mask_.layers(); ++layer) {
-      if (!bit(mask_.view(layer).full, tile)) return false;
+    for (std::size_t i = 0; i < mask_.view_count(); ++i) {
+      if (!bit(mask_.view(i).full, tile)) return false;
     }
     return true;
   }
 
   void read_words(std::int64_t tile) {
     const std::int64_t queries = mask_.queries();
-    for (std::size_t layer = 0; layer < mask_.layers(); ++layer) {
-      const TileRowView& view = mask_.view(layer);
+    for (std::size_t i = 0; i < mask_.view_count(); ++i) {
+      const TileRowView& view = mask_.view(i);
       const bool any = bit(view.any, tile);
       const bool full = bit(view.full, tile);
       for (std::int64_t h = 0; h < heads_; ++h) {
-        if (mask_.layer_of(h) != layer) continue;
+        if (mask_.view_of(h) != i) continue;
         std::uint64_t* rows = words_.data() + h * queries;
         for (std::int64_t q = 0; q < queries; ++q) {
-          rows[q] = full ? mask_.visible_word(q, tile) : any ? partial_[layer][q] : 0;
+          rows[q] = full ? mask_.visible_word(q, tile) : any ? partial_[i][q] : 0;
         }
       }
-      if (any && !full) partial_[layer] += queries;
+      if (any && !full) partial_[i] += queries;
     }
   }
 
@@ -71,7 +71,7 @@ class TileWords {
     for (std::size_t row = 0; row < sampled_done_.size(); ++row) {
       const auto queries = static_cast<std::size_t>(mask_.queries());
       const SampledEntries sampled =
-          mask_.sampled(mask_.layer_of(static_cast<std::int64_t>(row / queries)),
+          mask_.sampled(mask_.view_of(static_cast<std::int64_t>(row / queries)),
                         static_cast<std::int64_t>(row % queries));
       std::size_t& s = sampled_done_[row];
       for (; s < sampled.keys.size() && sampled.keys[s] / kTileKeys == tile; ++s) {
@@ -88,7 +88,7 @@ class TileWords {
   std::int64_t sees_all_below_;  // every query sees every key below
   std::vector<std::uint64_t> words_;
   std::vector<std::size_t> sampled_done_;      // by row: sampled entries already planned
-  std::vector<const std::uint64_t*> partial_;  // by layer: words of its next partial tile
+  std::vector<const std::uint64_t*> partial_;  // by mask head: words of its next partial tile
 };
 
 // The heads of a row block.
@@ -100,16 +100,13 @@ std::int64_t count_tiles(const std::vector<std::uint64_t>& bitmap) {
   return count_bits(bitmap.data(), static_cast<std::int64_t>(bitmap.size()));
 }
 
-// Appends the key blocks of a row block; gives the kernel that they amount to.
-Kernel add_key_blocks(const Mask& mask,
-                      const Piece& piece,
-                      std::optional<Kernel> kernel,
-                      Part& part) {
+// Appends the key blocks of a row block; returns the walk that they amount to.
+Walk add_key_blocks(const Mask& mask, const Piece& piece, std::optional<Walk> walk, Part& part) {
   const PieceMask piece_mask(mask, piece);
   TileWords words(piece_mask, piece.heads);
   std::vector<std::uint64_t> tiles = piece_mask.touched_tiles();
   const std::int64_t visible_tiles = piece_mask.visible_tiles();
-  if (kernel == Kernel::kDense) {
+  if (walk == Walk::kDense) {
     for (std::size_t w = 0; w < tiles.size(); ++w) {
       tiles[w] = low_bits(visible_tiles - static_cast<std::int64_t>(w) * 64);
     }
@@ -119,13 +116,13 @@ Kernel add_key_blocks(const Mask& mask,
       words.add_block(static_cast<std::int64_t>(w) * 64 + std::countr_zero(left), part);
     }
   }
-  if (kernel) return *kernel;
-  return count_tiles(tiles) == visible_tiles ? Kernel::kDense : Kernel::kTiles;
+  if (walk) return *walk;
+  return count_tiles(tiles) == visible_tiles ? Walk::kDense : Walk::kTiles;
 }
 
 }  // namespace
 
-void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Kernel> kernel, Part& part) {
+void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Walk> walk, Part& part) {
   const std::int64_t stacked = stacked_heads(mask, piece);
   RowBlock rows{.first_query = piece.tile_row * mask.tile_height(),
                 .queries = static_cast<std::int32_t>(std::min(
@@ -135,7 +132,7 @@ void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Kernel> kern
     // Row blocks of as many heads that share a mask head attend to the same key blocks.
     if (h == 0 || !piece.is_shared || heads.heads != stacked) {
       rows.blocks_begin = static_cast<std::int64_t>(part.key_blocks.size());
-      rows.kernel = add_key_blocks(mask, heads, kernel, part);
+      rows.walk = add_key_blocks(mask, heads, walk, part);
       rows.blocks_end = static_cast<std::int64_t>(part.key_blocks.size());
     }
     rows.first_head = heads.first_head;
@@ -154,8 +151,8 @@ double tiles_ns(const Mask& mask, const Piece& piece, const Choice& choice) {
       const PieceMask piece_mask(mask, heads);
       const std::vector<std::uint64_t> touched = piece_mask.touched_tiles();
       std::vector<std::uint64_t> full = touched;
-      for (std::size_t layer = 0; layer < piece_mask.layers(); ++layer) {
-        for (std::size_t w = 0; w < full.size(); ++w) full[w] &= piece_mask.view(layer).full[w];
+      for (std::size_t i = 0; i < piece_mask.view_count(); ++i) {
+        for (std::size_t w = 0; w < full.size(); ++w) full[w] &= piece_mask.view(i).full[w];
       }
       const std::int64_t tiles = count_tiles(touched);
       last_ns = choice.block_ns({.rows = heads.heads * piece_mask.queries(),

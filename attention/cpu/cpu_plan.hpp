@@ -7,21 +7,20 @@
 #include <string_view>
 #include <vector>
 
-#include "attention/attention_output.hpp"
-#include "attention/cost_model.hpp"
+#include "attention/backend/backend.hpp"
+#include "attention/cpu/cost_model.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/mask/mask.hpp"
 
 namespace maskerade {
 
-// How the active keys are walked. All give the same result within rounding.
-enum class Kernel {
+// Which keys the CPU kernels read. All give the same result within rounding.
+enum class Walk {
   kDense,  // every visible tile, the mask applied: what a dense kernel does with a mask
   kTiles,  // the tiles that hold an active entry
   kRows,   // only the active keys, gathered: decode and scattered selections
 };
-std::string_view name_of(Kernel kernel) noexcept;  // "dense", "tiles", "rows"
-std::optional<Kernel> parse_kernel(std::string_view name) noexcept;
+std::string_view name_of(Walk walk) noexcept;  // "dense", "tiles", "rows"
 
 // One entry of probability p < 1 in a key block: logit -= log_probability.
 struct PlannedSample {
@@ -55,14 +54,14 @@ struct RowBlock {
   std::int32_t queries = 0;
   std::int64_t blocks_begin = 0;  // in key_blocks; row blocks may share key blocks
   std::int64_t blocks_end = 0;
-  Kernel kernel = Kernel::kDense;  // that planned it; attending is the same for all
+  Walk walk = Walk::kDense;  // The planner that made this block. Execution does not depend on it.
 
   std::int64_t rows() const noexcept { return std::int64_t{heads} * queries; }
 };
 
 // A mask made ready for the CPU kernels: what to read, in which order. At decode the query heads of
 // one kv group are stacked as rows, so that K and V are read once for the group.
-struct Plan {
+struct CpuPlan {
   AttentionShape shape;
   std::vector<RowBlock> row_blocks;
   std::vector<KeyBlock> key_blocks;
@@ -70,30 +69,31 @@ struct Plan {
   std::vector<std::int32_t> key_list;
   std::vector<PlannedSample> samples;
 
-  // The kernels by their share of the row blocks: "tiles", "tiles 82%, dense 18%"; "" without any.
-  std::string kernel_mix() const;
+  // The row blocks of each walk, in the order of the enumeration, zeros included.
+  std::vector<KernelShare> kernel_shares() const;
+  std::string kernel_mix() const { return maskerade::kernel_mix(kernel_shares()); }
   // Bytes of K and V that attend reads, after the union over a row block's rows.
   std::int64_t kv_bytes_touched(DType dtype) const noexcept;
   std::int64_t size_bytes() const noexcept;
 };
 
-// Throws ShapeError unless the mask's lengths and extent fit the shape.
-void check_fit(const Mask& mask, const AttentionShape& shape);
+// Plans a mask by one walk, or (nullopt) each tile row by the walk that the costs predict to be the
+// fastest for inputs of this dtype. A tile row is then called dense where tiles leave nothing out.
+// The costs also decide how many queries share a row block of the rows walk. Throws ShapeError when
+// the mask does not fit the shape.
+CpuPlan make_cpu_plan(const Mask& mask,
+                      const AttentionShape& shape,
+                      std::optional<Walk> walk,
+                      DType dtype,
+                      const CostModel& costs,
+                      const Threads& threads);
+// The same with the default costs of float32.
+CpuPlan make_cpu_plan(const Mask& mask,
+                      const AttentionShape& shape,
+                      std::optional<Walk> walk,
+                      const Threads& threads);
 
-// The plan of a mask for a kernel; nullopt: for each tile row the kernel that the costs say is the
-// cheapest for inputs of this dtype, where dense means that tiles would leave nothing out. The
-// costs also say how many queries share a row block of the rows kernel. The mask's extent must fit
-// the shape (ShapeError otherwise).
-Plan make_plan(const Mask& mask,
-               const AttentionShape& shape,
-               std::optional<Kernel> kernel,
-               DType dtype,
-               const CostModel& costs,
-               const Threads& threads);
-// By the default costs of float32.
-Plan make_plan(const Mask& mask,
-               const AttentionShape& shape,
-               std::optional<Kernel> kernel,
-               const Threads& threads);
+// What the costs predict that attending to the plan takes, in nanoseconds of one worker.
+double predicted_ns(const CpuPlan& plan, DType dtype, const CostModel& costs);
 
 }  // namespace maskerade

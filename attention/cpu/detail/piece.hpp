@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "attention/cost_model.hpp"
-#include "attention/plan.hpp"
+#include "attention/cpu/cost_model.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 #include "framework/mask/bit_words.hpp"
 
 namespace maskerade::detail {
@@ -50,13 +50,14 @@ struct Piece {
   }
 };
 
-// What the mask holds for a piece. Heads that share a mask head share a layer.
+// What the mask holds for a piece: a view of the tile row of each of its mask heads. Heads of the
+// piece that share a mask head share a view.
 class PieceMask {
  public:
   PieceMask(const Mask& mask, const Piece& piece)
-      : mask_(mask), batch_(piece.mask_batch), first_layer_head_(piece.mask_head) {
-    for (std::int64_t layer = 0; layer < (piece.is_shared ? 1 : piece.heads); ++layer) {
-      views_.push_back(mask.tile_row(batch_, first_layer_head_ + layer, piece.tile_row));
+      : mask_(mask), batch_(piece.mask_batch), first_mask_head_(piece.mask_head) {
+    for (std::int64_t i = 0; i < (piece.is_shared ? 1 : piece.heads); ++i) {
+      views_.push_back(mask.tile_row(batch_, first_mask_head_ + i, piece.tile_row));
     }
     first_query_ = views_.front().first_query;
     queries_ = views_.front().rows;
@@ -64,14 +65,14 @@ class PieceMask {
 
   std::int64_t first_query() const { return first_query_; }
   std::int64_t queries() const { return queries_; }
-  std::size_t layers() const { return views_.size(); }
-  std::size_t layer_of(std::int64_t head) const {
+  std::size_t view_count() const { return views_.size(); }
+  std::size_t view_of(std::int64_t head) const {
     return views_.size() == 1 ? 0 : static_cast<std::size_t>(head);
   }
-  const TileRowView& view(std::size_t layer) const { return views_[layer]; }
+  const TileRowView& view(std::size_t i) const { return views_[i]; }
   bool has_sampled() const { return mask_.has_sampled(); }
-  SampledEntries sampled(std::size_t layer, std::int64_t query) const {
-    return mask_.sampled(batch_, first_layer_head_ + static_cast<std::int64_t>(layer),
+  SampledEntries sampled(std::size_t i, std::int64_t query) const {
+    return mask_.sampled(batch_, first_mask_head_ + static_cast<std::int64_t>(i),
                          first_query_ + query);
   }
   // Columns of a tile that a query of the piece sees.
@@ -99,11 +100,11 @@ class PieceMask {
   // Tiles with an active entry, bits or sampled, as a bitmap.
   std::vector<std::uint64_t> touched_tiles() const {
     std::vector<std::uint64_t> touched(static_cast<std::size_t>((mask_.tile_count() + 63) / 64));
-    for (std::size_t layer = 0; layer < layers(); ++layer) {
-      for (std::size_t w = 0; w < touched.size(); ++w) touched[w] |= view(layer).any[w];
+    for (std::size_t i = 0; i < view_count(); ++i) {
+      for (std::size_t w = 0; w < touched.size(); ++w) touched[w] |= view(i).any[w];
       if (!has_sampled()) continue;
       for (std::int64_t q = 0; q < queries_; ++q) {
-        for (const std::int32_t key : sampled(layer, q).keys) {
+        for (const std::int32_t key : sampled(i, q).keys) {
           const auto tile = static_cast<std::size_t>(key / kTileKeys);
           touched[tile / 64] |= std::uint64_t{1} << (tile % 64);
         }
@@ -115,15 +116,15 @@ class PieceMask {
  private:
   const Mask& mask_;
   std::int64_t batch_;
-  std::int64_t first_layer_head_;
+  std::int64_t first_mask_head_;
   std::int64_t first_query_ = 0;
   std::int64_t queries_ = 0;
-  std::vector<TileRowView> views_;  // by layer
+  std::vector<TileRowView> views_;  // one for each mask head
 };
 
 // How pieces are planned.
 struct Choice {
-  std::optional<Kernel> kernel;  // nullopt: the cheapest
+  std::optional<Walk> walk;  // nullopt: the one that is predicted to be the fastest
   DType dtype;
   std::int64_t head_dim;
   const CostModel& costs;
@@ -138,17 +139,19 @@ struct Choice {
 // Appends the row blocks of a piece.
 void plan_piece(const Mask& mask, const Piece& piece, const Choice& choice, Part& part);
 
-// Its tiles, in row blocks of whole heads: for kDense all that a query sees, otherwise those with
-// an active entry. nullopt names dense the row blocks whose every visible tile has one.
-void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Kernel> kernel, Part& part);
+// Appends row blocks of whole heads that read tiles: for kDense all that a query sees, otherwise
+// those with an active entry. With nullopt a row block whose every visible tile has an active entry
+// is called dense.
+void plan_tiles(const Mask& mask, const Piece& piece, std::optional<Walk> walk, Part& part);
+// What attending to the tiles with an active entry is predicted to take.
 double tiles_ns(const Mask& mask, const Piece& piece, const Choice& choice);
 
-// Lists of its active keys.
+// Row blocks that read the active keys of a piece alone, as lists.
 class RowsPlan {
  public:
   RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice);
   ~RowsPlan();
-  // Of attending and of planning.
+  // What attending and planning are predicted to take.
   double ns() const { return ns_; }
   void append_to(Part& part) const;
 

@@ -1,4 +1,4 @@
-#include "attention/cost_model.hpp"
+#include "attention/cpu/cost_model.hpp"
 
 namespace maskerade {
 

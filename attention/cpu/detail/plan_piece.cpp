@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "attention/detail/piece.hpp"
+#include "attention/cpu/detail/piece.hpp"
 
 namespace maskerade::detail {
 
@@ -14,8 +14,8 @@ constexpr double kRowsShare = 0.9;
 bool has_partial_tiles(const Mask& mask, const Piece& piece) {
   const PieceMask piece_mask(mask, piece);
   if (mask.has_sampled()) return true;
-  for (std::size_t layer = 0; layer < piece_mask.layers(); ++layer) {
-    const TileRowView& view = piece_mask.view(layer);
+  for (std::size_t i = 0; i < piece_mask.view_count(); ++i) {
+    const TileRowView& view = piece_mask.view(i);
     if (!std::equal(view.any.begin(), view.any.end(), view.full.begin())) return true;
   }
   return false;
@@ -24,14 +24,14 @@ bool has_partial_tiles(const Mask& mask, const Piece& piece) {
 }  // namespace
 
 void plan_piece(const Mask& mask, const Piece& piece, const Choice& choice, Part& part) {
-  if (choice.kernel && choice.kernel != Kernel::kRows) {
-    return plan_tiles(mask, piece, choice.kernel, part);
+  if (choice.walk && choice.walk != Walk::kRows) {
+    return plan_tiles(mask, piece, choice.walk, part);
   }
-  if (!choice.kernel && !has_partial_tiles(mask, piece)) {
+  if (!choice.walk && !has_partial_tiles(mask, piece)) {
     return plan_tiles(mask, piece, std::nullopt, part);
   }
   const RowsPlan rows(mask, piece, choice);
-  if (choice.kernel || rows.ns() < kRowsShare * tiles_ns(mask, piece, choice))
+  if (choice.walk || rows.ns() < kRowsShare * tiles_ns(mask, piece, choice))
     return rows.append_to(part);
   plan_tiles(mask, piece, std::nullopt, part);
 }

@@ -1,6 +1,6 @@
 // On a device: every kernel against the float64 oracle.
 
-#include "attention/cuda/cuda_attention.hpp"
+#include "attention/cuda/detail/cuda_backend.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,12 @@
 #include <set>
 #include <string>
 
+#include "attention/backend_table.hpp"
 #include "attention/cuda/cudnn_library.hpp"
+#include "attention/cuda/detail/kernels.hpp"
 #include "attention/cuda/device_roofs.hpp"
 #include "attention/reference/oracle.hpp"
+#include "attention/research_attention.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
 
@@ -21,7 +24,7 @@
 namespace maskerade {
 namespace {
 
-constexpr Kernel kKernels[] = {Kernel::kDense, Kernel::kTiles, Kernel::kRows};
+constexpr const char* kKernels[] = {"dense", "tiles", "rows"};
 constexpr CudaFamily kFamilies[] = {CudaFamily::kSm80, CudaFamily::kSm90};
 
 double tolerance_of(const AttentionShape& shape, DType dtype) {
@@ -35,15 +38,46 @@ double tolerance_of(const AttentionShape& shape, DType dtype) {
   }
 }
 
-AttentionOutput attend_by(CudaAttention& device, const Mask& mask, std::optional<Kernel> kernel) {
-  const CudaMask uploaded = device.upload(mask);
-  EXPECT_EQ(uploaded.download(), mask);
-  const CudaPlan plan = device.plan(uploaded, kernel);
+AttentionOutput fetch(Backend& device, const KernelPlan& planned) {
   AttentionOutput output;
-  device.poison();
-  device.attend(plan);
-  device.download(plan, output);
+  device.fetch(*planned.plan, output);
   return output;
+}
+
+AttentionOutput attend_by(Backend& device, const Mask& mask, std::string_view kernel) {
+  const auto uploaded = device.take(mask);
+  EXPECT_EQ(uploaded->on_host(), mask);
+  const KernelPlan planned = plan_for(device, *uploaded, kernel);
+  AttentionOutput output;
+  device.time(Stage::kAttend, {}, [&] { planned.attend(device, output); });  // over poison
+  return fetch(device, planned);
+}
+
+// What the oracle on the device gives.
+struct DeviceOracle {
+  std::vector<double> out;  // [batch, query_heads, query_len, head_dim]; zeros without active keys
+  std::vector<double> lse;  // [batch, query_heads, query_len]; -inf without active keys
+};
+
+// Naive float64 attention over exactly the mask's keys, on the device, by the definition; for more
+// rows than the CPU's oracle has time for.
+DeviceOracle attend_by_oracle(cuda::CudaBackend& device, const Mask& mask) {
+  const cuda::DeviceProblem& problem = device.problem();
+  const AttentionShape& shape = problem.shape();
+  const cudaStream_t stream = problem.stream().get();
+  const auto uploaded = device.take(mask);
+  const DeviceBuffer<double> out(shape.rows() * shape.head_dim, stream);
+  const DeviceBuffer<double> lse(shape.rows(), stream);
+  cuda::attend_oracle(
+      {.attend = problem.arguments(),
+       .scale = problem.inputs().scale,
+       .dtype = problem.dtype(),
+       .mask = static_cast<const cuda::CudaMask&>(*uploaded).selection().mask().view(),
+       .query_heads = shape.query_heads,
+       .out = out.data(),
+       .lse = lse.data()},
+      shape.rows(), stream);
+  return {out.download(), lse.download()};
 }
 
 // Every `step`-th row.
@@ -81,36 +115,36 @@ void expect_oracle_by_every_kernel(const AttentionInputs& inputs,
                                    std::int64_t step = 1) {
   std::set<std::string> done;
   for (const CudaFamily newest : kFamilies) {
-    CudaAttention device(inputs, newest);
-    const CudaMask uploaded = device.upload(mask);
-    for (const Kernel kernel : kKernels) {
-      const std::string name = device.plan(uploaded, kernel).kernel_name();
+    const auto device = open_cuda_backend(inputs, {.newest = newest});
+    const auto uploaded = device->take(mask);
+    for (const char* kernel : kKernels) {
+      const std::string name = plan_for(*device, *uploaded, kernel).plan->kernel_mix();
       if (!done.insert(name).second) continue;
       SCOPED_TRACE(::testing::Message() << inputs.shape.to_string() << " " << name_of(dtype) << " "
                                         << name << " sampled " << mask.has_sampled() << " extent "
                                         << mask.extent().batch << " " << mask.extent().heads);
-      const AttentionOutput output = attend_by(device, mask, kernel);
+      const AttentionOutput output = attend_by(*device, mask, kernel);
       expect_oracle(inputs, mask, output, tolerance_of(inputs.shape, dtype), step);
-      const AttentionOutput again = attend_by(device, mask, kernel);
+      const AttentionOutput again = attend_by(*device, mask, kernel);
       EXPECT_EQ(output.out, again.out);
       EXPECT_EQ(output.lse, again.lse);
     }
   }
 }
 
-TEST(CudaAttention, WithoutADeviceSaysWhy) {
+TEST(CudaBackend, WithoutADeviceSaysWhy) {
   if (cuda_device().is_available) GTEST_SKIP() << "there is a device";
   const RandomProblem problem({.head_dim = 64}, DType::kFloat32, false, 1);
   try {
-    CudaAttention device(problem.inputs);
+    open_backend("cuda", problem.inputs);
     FAIL() << "no error";
-  } catch (const Error& error) {
+  } catch (const UnavailableError& error) {
     EXPECT_EQ(error.what(), cuda_device().reason);
     EXPECT_FALSE(cuda_device().reason.empty());
   }
 }
 
-TEST(CudaAttention, EveryKernelEqualsTheOracleOverRandomProblems) {
+TEST(CudaBackend, EveryKernelEqualsTheOracleOverRandomProblems) {
   SKIP_WITHOUT_DEVICE();
   std::mt19937 engine(11);
   const auto pick = [&](std::initializer_list<std::int64_t> values) {
@@ -142,7 +176,7 @@ TEST(CudaAttention, EveryKernelEqualsTheOracleOverRandomProblems) {
 }
 
 // Few enough to run under a sanitizer.
-TEST(CudaAttention, SmallProblemsEqualTheOracle) {
+TEST(CudaBackend, SmallProblemsEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     for (const std::int64_t query_len : {1, 70}) {
@@ -158,7 +192,7 @@ TEST(CudaAttention, SmallProblemsEqualTheOracle) {
   }
 }
 
-TEST(CudaAttention, TheDevicesOracleIsTheCpus) {
+TEST(CudaBackend, TheDevicesOracleIsTheCpus) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     const AttentionShape shape{.batch = 2,
@@ -170,8 +204,8 @@ TEST(CudaAttention, TheDevicesOracleIsTheCpus) {
     const RandomProblem problem(shape, dtype, true, 2);
     for (const MaskExtent extent : {MaskExtent{1, 1}, MaskExtent{2, 2}, MaskExtent{1, 4}}) {
       const Mask mask = random_mask(problem.inputs.visibility, extent, {.sampled = true}, 3);
-      CudaAttention device(problem.inputs);
-      const CudaOracle oracle = device.attend_oracle(device.upload(mask));
+      cuda::CudaBackend device(problem.inputs, {});
+      const DeviceOracle oracle = attend_by_oracle(device, mask);
       for (std::int64_t row = 0; row < shape.rows(); ++row) {
         const std::int64_t head = row / shape.query_len;
         const OracleRow cpu = oracle_row(problem.inputs, mask, head / shape.query_heads,
@@ -192,16 +226,16 @@ TEST(CudaAttention, TheDevicesOracleIsTheCpus) {
 }
 
 // Every row of a problem that is too large for the CPU's oracle.
-TEST(CudaAttention, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
+TEST(CudaBackend, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
   SKIP_WITHOUT_DEVICE();
   const AttentionShape shape{
       .query_heads = 4, .kv_heads = 1, .query_len = 4100, .key_len = 4100, .head_dim = 128};
   const RandomProblem problem(shape, DType::kBFloat16, true, 12);
   const Mask mask = random_mask(problem.inputs.visibility, {1, 1}, {.keys = 0.02}, 13);
   for (const CudaFamily newest : kFamilies) {
-    CudaAttention device(problem.inputs, newest);
-    const CudaOracle oracle = device.attend_oracle(device.upload(mask));
-    for (const Kernel kernel : kKernels) {
+    cuda::CudaBackend device(problem.inputs, {.newest = newest});
+    const DeviceOracle oracle = attend_by_oracle(device, mask);
+    for (const char* kernel : kKernels) {
       const AttentionOutput output = attend_by(device, mask, kernel);
       double worst = 0;
       for (std::int64_t row = 0; row < shape.rows(); ++row) {
@@ -209,12 +243,12 @@ TEST(CudaAttention, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
         const OracleRow of_row{{begin, begin + shape.head_dim}, 0};
         worst = std::max(worst, row_error(of_row, output.out.data() + row * shape.head_dim));
       }
-      EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << name_of(kernel);
+      EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << kernel;
     }
   }
 }
 
-TEST(CudaAttention, ManyTilesEqualTheOracle) {
+TEST(CudaBackend, ManyTilesEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     const AttentionShape shape{.query_heads = 4,
@@ -229,7 +263,7 @@ TEST(CudaAttention, ManyTilesEqualTheOracle) {
 }
 
 // Where the heads of a group have one list, row blocks share tiles; elsewhere few.
-TEST(CudaAttention, ManyTilesOfGroupedHeadsEqualTheOracle) {
+TEST(CudaBackend, ManyTilesOfGroupedHeadsEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const std::int64_t head_dim : {64, 128}) {
     const AttentionShape shape{
@@ -245,7 +279,7 @@ TEST(CudaAttention, ManyTilesOfGroupedHeadsEqualTheOracle) {
   }
 }
 
-TEST(CudaAttention, DecodeOverManyKeysEqualsTheOracle) {
+TEST(CudaBackend, DecodeOverManyKeysEqualsTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
     const AttentionShape shape{.batch = 2,
@@ -262,7 +296,7 @@ TEST(CudaAttention, DecodeOverManyKeysEqualsTheOracle) {
   }
 }
 
-TEST(CudaAttention, AnEmptyMaskGivesZerosAndMinusInfinity) {
+TEST(CudaBackend, AnEmptyMaskGivesZerosAndMinusInfinity) {
   SKIP_WITHOUT_DEVICE();
   const RandomProblem problem({.query_len = 70, .key_len = 100, .head_dim = 64}, DType::kFloat16,
                               false, 1);
@@ -270,7 +304,7 @@ TEST(CudaAttention, AnEmptyMaskGivesZerosAndMinusInfinity) {
                                 DType::kFloat16);
 }
 
-TEST(CudaAttention, ViewsThatAreNotContiguousAreReadAsTheyAre) {
+TEST(CudaBackend, ViewsThatAreNotContiguousAreReadAsTheyAre) {
   SKIP_WITHOUT_DEVICE();
   const AttentionShape shape{.query_heads = 2, .query_len = 65, .key_len = 90, .head_dim = 64};
   const RandomProblem wide({.query_heads = 2, .query_len = 65, .key_len = 180, .head_dim = 64},
@@ -285,50 +319,131 @@ TEST(CudaAttention, ViewsThatAreNotContiguousAreReadAsTheyAre) {
   expect_oracle_by_every_kernel(inputs, Mask::full(inputs.visibility), DType::kBFloat16);
 }
 
-TEST(CudaAttention, EmptyingTheCacheLeavesWhatIsTimedAlone) {
+TEST(CudaBackend, EmptyingTheCacheLeavesWhatIsTimedAlone) {
   SKIP_WITHOUT_DEVICE();
   const RandomProblem problem({.query_len = 70, .key_len = 100, .head_dim = 64}, DType::kFloat16,
                               false, 1);
-  CudaAttention device(problem.inputs);
-  const CudaMask mask = device.upload(Mask::full(problem.inputs.visibility));
-  const CudaPlan plan = device.plan(mask, Kernel::kTiles);
-  AttentionOutput first;
-  device.attend(plan);
-  device.download(plan, first);
-  for (const CudaCache cache : {CudaCache::kCold, CudaCache::kWarm}) {
-    device.poison();
-    EXPECT_GT(device.time_ms([&] { device.attend(plan); }, cache), 0);
-    AttentionOutput again;
-    device.download(plan, again);
+  const auto device = open_cuda_backend(problem.inputs, {});
+  const auto mask = device->take(Mask::full(problem.inputs.visibility));
+  const KernelPlan planned = plan_for(*device, *mask, "tiles");
+  AttentionOutput unused;
+  planned.attend(*device, unused);
+  const AttentionOutput first = fetch(*device, planned);
+  for (const bool is_warm : {false, true}) {
+    const StageTime time = device->time(Stage::kAttend, {.is_warm = is_warm},
+                                        [&] { planned.attend(*device, unused); });
+    EXPECT_GT(time.ms, 0);
+    EXPECT_FALSE(time.launch_ms);
+    const AttentionOutput again = fetch(*device, planned);
     EXPECT_EQ(again.out, first.out);
     EXPECT_EQ(again.lse, first.lse);
   }
 }
 
-TEST(CudaAttention, AGraphGivesWhatItsKernelsGive) {
+TEST(CudaBackend, AGraphGivesWhatItsKernelsGive) {
   SKIP_WITHOUT_DEVICE();
   for (const std::int64_t query_len : {1, 70}) {
     const RandomProblem problem(
         {.query_heads = 2, .query_len = query_len, .key_len = 600, .head_dim = 64},
         DType::kBFloat16, true, 1);
-    CudaAttention device(problem.inputs);
-    const CudaMask mask = device.upload(Mask::full(problem.inputs.visibility));
-    const CudaPlan plan = device.plan(mask, std::nullopt);
-    AttentionOutput each;
-    device.attend(plan);
-    device.download(plan, each);
-    device.poison();
-    EXPECT_GT(device.time_ms([&] { device.attend(plan); }, CudaCache::kCold, CudaLaunch::kGraph),
-              0);
-    AttentionOutput graph;
-    device.download(plan, graph);
+    const auto device = open_cuda_backend(problem.inputs, {});
+    const auto mask = device->take(Mask::full(problem.inputs.visibility));
+    const KernelPlan planned = plan_for(*device, *mask, "auto");
+    AttentionOutput unused;
+    planned.attend(*device, unused);
+    const AttentionOutput each = fetch(*device, planned);
+    const StageTime time = device->time(Stage::kAttend, {.uses_graph = true},
+                                        [&] { planned.attend(*device, unused); });
+    EXPECT_GT(time.ms, 0);
+    EXPECT_TRUE(time.launch_ms);
+    const AttentionOutput graph = fetch(*device, planned);
     EXPECT_EQ(graph.out, each.out);
     EXPECT_EQ(graph.lse, each.lse);
   }
 }
 
+// A sequence that grows has the results of a sequence that is whole from the start, whether it was
+// given room or has to move, and of one that is cut back.
+TEST(CudaBackend, AGrowingSequenceIsTheWholeOne) {
+  SKIP_WITHOUT_DEVICE();
+  const AttentionShape shape{
+      .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 1, .key_len = 300, .head_dim = 64};
+  const RandomProblem problem(shape, DType::kBFloat16, true, 4);
+  const auto first_keys = [&](std::int64_t count) {
+    AttentionInputs inputs = problem.inputs;
+    inputs.shape.key_len = inputs.k.length = inputs.v.length = count;
+    inputs.visibility = Visibility::causal(1, count);
+    return inputs;
+  };
+  for (const std::int64_t key_capacity : {0, 300}) {
+    const auto growing = open_cuda_backend(first_keys(63), {.key_capacity = key_capacity});
+    for (const std::int64_t count : {64, 65, 200, 300, 130}) {
+      growing->show(first_keys(count));
+      const auto whole = open_cuda_backend(first_keys(count), {});
+      const Mask mask = random_mask(growing->inputs().visibility, {2, 4}, {.sampled = true}, 9);
+      for (const char* kernel : kKernels) {
+        SCOPED_TRACE(::testing::Message() << kernel << " " << count);
+        const AttentionOutput grown = attend_by(*growing, mask, kernel);
+        const AttentionOutput at_once = attend_by(*whole, mask, kernel);
+        EXPECT_EQ(grown.out, at_once.out);
+        EXPECT_EQ(grown.lse, at_once.lse);
+      }
+    }
+  }
+  const RandomProblem other(shape, DType::kBFloat16, true, 5);
+  const auto device = open_cuda_backend(problem.inputs, {});
+  EXPECT_THROW(device->show(other.inputs), ShapeError);
+}
+
+// What already lies on the device is read there.
+TEST(CudaBackend, InputsInDeviceMemoryGiveTheSame) {
+  SKIP_WITHOUT_DEVICE();
+  const AttentionShape shape{
+      .query_heads = 4, .kv_heads = 2, .query_len = 70, .key_len = 200, .head_dim = 64};
+  const RandomProblem problem(shape, DType::kBFloat16, true, 6);
+  cuda::CudaBackend host(problem.inputs, {});
+  AttentionInputs on_device = problem.inputs;
+  on_device.q = host.problem().tensors().q;
+  on_device.k = host.problem().tensors().k;
+  on_device.v = host.problem().tensors().v;
+  EXPECT_EQ(on_device.k.memory, MemorySpace::kDevice);
+  cuda::CudaBackend device(on_device, {});
+  EXPECT_EQ(device.problem().arguments().k, on_device.k.data);
+  const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 7);
+  for (const char* kernel : kKernels) {
+    EXPECT_EQ(attend_by(device, mask, kernel).out, attend_by(host, mask, kernel).out) << kernel;
+  }
+  try {
+    open_backend("cpu", on_device);
+    FAIL() << "no error";
+  } catch (const UnavailableError& error) {
+    EXPECT_STREQ(error.what(),
+                 "q, k or v lies in the memory of a device, which the cpu backend cannot read; "
+                 "copy it to the host, or use the backend of that device");
+  }
+}
+
+TEST(CudaBackend, WeightsAreThoseOfTheHost) {
+  SKIP_WITHOUT_DEVICE();
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    const AttentionShape shape{
+        .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 5, .key_len = 90, .head_dim = 40};
+    const RandomProblem problem(shape, dtype, true, 8);
+    const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 9);
+    const auto device = open_cuda_backend(problem.inputs, {});
+    const AttentionWeights weighed = device->weigh(*device->take(mask));
+    const AttentionWeights host = weigh_on_host(problem.inputs, mask, Threads(1));
+    EXPECT_EQ(weighed.offsets, host.offsets);
+    EXPECT_EQ(weighed.keys, host.keys);
+    ASSERT_EQ(weighed.weights.size(), host.weights.size());
+    for (std::size_t i = 0; i < host.weights.size(); ++i) {
+      ASSERT_NEAR(weighed.weights[i], host.weights[i], 1e-6);
+    }
+  }
+}
+
 // The cuDNN that is installed.
-TEST(CudaAttention, CudnnEqualsTheOracle) {
+TEST(CudaBackend, CudnnEqualsTheOracle) {
   SKIP_WITHOUT_DEVICE();
   if (!cudnn_library().is_found) GTEST_SKIP() << cudnn_library().reason;
   for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
@@ -342,20 +457,16 @@ TEST(CudaAttention, CudnnEqualsTheOracle) {
                                    .head_dim = dtype == DType::kFloat16 ? 64 : 128};
         SCOPED_TRACE(::testing::Message() << shape.to_string() << " causal " << causal);
         const RandomProblem problem(shape, dtype, causal, 9);
-        CudaAttention device(problem.inputs);
-        const CudaPlan plan = device.plan_cudnn();
-        AttentionOutput output;
-        device.poison();
-        device.attend(plan);
-        device.download(plan, output);
-        expect_oracle(problem.inputs, Mask::full(problem.inputs.visibility), output,
+        const auto device = open_cuda_backend(problem.inputs, {});
+        const Mask full = Mask::full(problem.inputs.visibility);
+        expect_oracle(problem.inputs, full, attend_by(*device, full, "cudnn"),
                       tolerance_of(shape, dtype), 7);
       }
     }
   }
 }
 
-TEST(CudaAttention, RoofsAreThoseOfADevice) {
+TEST(CudaBackend, RoofsAreThoseOfADevice) {
   SKIP_WITHOUT_DEVICE();
   const DeviceRoofs roofs = measure_device_roofs();
   EXPECT_GT(roofs.l2_read_bytes_per_second, roofs.copy_bytes_per_second / 2);
@@ -363,13 +474,13 @@ TEST(CudaAttention, RoofsAreThoseOfADevice) {
   EXPECT_GT(roofs.matrix_flops_per_second, 1e13);
 }
 
-TEST(CudaAttention, RefusesWhatDoesNotFit) {
+TEST(CudaBackend, RefusesWhatDoesNotFit) {
   SKIP_WITHOUT_DEVICE();
   const RandomProblem wide({.head_dim = 257}, DType::kFloat32, false, 1);
-  EXPECT_THROW(CudaAttention{wide.inputs}, ShapeError);
+  EXPECT_THROW(open_cuda_backend(wide.inputs, {}), ShapeError);
   const RandomProblem problem({.key_len = 4, .head_dim = 64}, DType::kFloat32, false, 1);
-  CudaAttention device(problem.inputs);
-  EXPECT_THROW(device.upload(Mask::full(Visibility::all(1, 5))), ShapeError);
+  const auto device = open_cuda_backend(problem.inputs, {});
+  EXPECT_THROW(device->take(Mask::full(Visibility::all(1, 5))), ShapeError);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "attention/plan.hpp"
+#include "attention/cpu/cpu_plan.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-#include "attention/detail/piece.hpp"
+#include "attention/cpu/detail/piece.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -16,21 +16,21 @@ namespace {
 using detail::Part;
 using detail::Piece;
 
-constexpr std::array<std::pair<Kernel, std::string_view>, 3> kKernelNames = {
-    {{Kernel::kDense, "dense"}, {Kernel::kTiles, "tiles"}, {Kernel::kRows, "rows"}}};
+constexpr std::array<std::pair<Walk, std::string_view>, 3> kWalkNames = {
+    {{Walk::kDense, "dense"}, {Walk::kTiles, "tiles"}, {Walk::kRows, "rows"}}};
 
-// Where a piece's row blocks stand in the problem.
-struct Place {
+// A piece as one part of the problem reads it: problems that broadcast a mask read a piece often.
+struct PieceUse {
   std::int64_t batch = 0;
   std::int64_t kv_head = 0;
   std::int64_t first_head = 0;
   std::size_t piece = 0;
 };
 
-// The pieces of a mask, each once, and the places where a shape has them.
+// The pieces of a mask, each once, and the uses that a shape makes of them.
 struct Layout {
   std::vector<Piece> pieces;
-  std::vector<Place> places;  // in the order of the row blocks
+  std::vector<PieceUse> uses;  // in the order of the row blocks
 };
 
 Layout lay_out(const Mask& mask, const AttentionShape& shape) {
@@ -50,7 +50,7 @@ Layout lay_out(const Mask& mask, const AttentionShape& shape) {
             {piece.mask_batch, piece.mask_head, piece.heads}, layout.pieces.size());
         for (piece.tile_row = 0; piece.tile_row < tile_rows; ++piece.tile_row) {
           if (is_new) layout.pieces.push_back(piece);
-          layout.places.push_back(
+          layout.uses.push_back(
               {b, kv, kv * group + h, first->second + static_cast<std::size_t>(piece.tile_row)});
         }
       }
@@ -67,7 +67,7 @@ struct Offsets {
   std::int64_t samples = 0;
 };
 
-void copy_part(const Part& part, const Offsets& at, Plan& plan) {
+void copy_part(const Part& part, const Offsets& at, CpuPlan& plan) {
   for (std::size_t i = 0; i < part.key_blocks.size(); ++i) {
     KeyBlock block = part.key_blocks[i];
     if (block.list_offset >= 0) block.list_offset += at.key_list;
@@ -88,6 +88,9 @@ struct RowBlocksOfPiece {
   std::size_t end = 0;
 };
 
+// Whether no other row blocks read the same K and V from a cache (BlockWork::is_decode).
+bool is_decode(const AttentionShape& shape) { return shape.query_len <= kFewRows; }
+
 // Pieces are planned in this many parts, or one each: enough for all threads, and few allocations.
 constexpr std::int64_t kParts = 256;
 
@@ -98,63 +101,24 @@ std::int64_t first_piece(std::int64_t p, std::int64_t parts, std::int64_t pieces
 
 }  // namespace
 
-void check_fit(const Mask& mask, const AttentionShape& shape) {
-  shape.validate();
-  const MaskExtent extent = mask.extent();
-  if (mask.query_len() != shape.query_len || mask.key_len() != shape.key_len) {
-    throw ShapeError(fmt::format("the mask is {} x {}; the shape asks for {} x {}",
-                                 mask.query_len(), mask.key_len(), shape.query_len, shape.key_len));
-  }
-  if (extent.batch != 1 && extent.batch != shape.batch) {
-    throw ShapeError(fmt::format("the mask has batch {}; the shape asks for 1 or {}", extent.batch,
-                                 shape.batch));
-  }
-  if (extent.heads != 1 && extent.heads != shape.kv_heads && extent.heads != shape.query_heads) {
-    throw ShapeError(fmt::format("the mask has {} heads; the shape asks for 1, {} or {}",
-                                 extent.heads, shape.kv_heads, shape.query_heads));
-  }
-}
-
-std::string_view name_of(Kernel kernel) noexcept {
-  for (const auto& [value, name] : kKernelNames) {
-    if (value == kernel) return name;
+std::string_view name_of(Walk walk) noexcept {
+  for (const auto& [value, name] : kWalkNames) {
+    if (value == walk) return name;
   }
   return "unknown";
 }
 
-std::optional<Kernel> parse_kernel(std::string_view name) noexcept {
-  for (const auto& [value, known] : kKernelNames) {
-    if (known == name) return value;
+std::vector<KernelShare> CpuPlan::kernel_shares() const {
+  std::vector<KernelShare> shares;
+  for (const auto& [walk, name] : kWalkNames) {
+    shares.push_back({std::string(name),
+                      std::count_if(row_blocks.begin(), row_blocks.end(),
+                                    [&](const RowBlock& rows) { return rows.walk == walk; })});
   }
-  return std::nullopt;
+  return shares;
 }
 
-std::string Plan::kernel_mix() const {
-  std::array<std::pair<std::int64_t, std::string_view>, kKernelNames.size()> uses;
-  for (std::size_t i = 0; i < uses.size(); ++i) {
-    uses[i] = {
-        std::count_if(row_blocks.begin(), row_blocks.end(),
-                      [&](const RowBlock& rows) { return rows.kernel == kKernelNames[i].first; }),
-        kKernelNames[i].second};
-  }
-  std::stable_sort(uses.begin(), uses.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
-  const auto all = static_cast<std::int64_t>(row_blocks.size());
-  if (all == 0) return "";
-  if (uses[0].first == all) return std::string(uses[0].second);
-  std::string mix;
-  for (const auto& [count, name] : uses) {
-    if (count == 0) continue;
-    const double percent = 100.0 * static_cast<double>(count) / static_cast<double>(all);
-    mix += fmt::format("{}{} {}", mix.empty() ? "" : ", ", name,
-                       percent < 1    ? "<1%"
-                       : percent > 99 ? ">99%"
-                                      : fmt::format("{:.0f}%", percent));
-  }
-  return mix;
-}
-
-std::int64_t Plan::kv_bytes_touched(DType dtype) const noexcept {
+std::int64_t CpuPlan::kv_bytes_touched(DType dtype) const noexcept {
   std::int64_t keys = 0;
   for (const RowBlock& rows : row_blocks) {
     for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
@@ -164,22 +128,22 @@ std::int64_t Plan::kv_bytes_touched(DType dtype) const noexcept {
   return keys * 2 * shape.head_dim * static_cast<std::int64_t>(size_of(dtype));
 }
 
-std::int64_t Plan::size_bytes() const noexcept {
+std::int64_t CpuPlan::size_bytes() const noexcept {
   return static_cast<std::int64_t>(
       row_blocks.size() * sizeof(RowBlock) + key_blocks.size() * sizeof(KeyBlock) +
       bits.size() * sizeof(std::uint64_t) + key_list.size() * sizeof(std::int32_t) +
       samples.size() * sizeof(PlannedSample));
 }
 
-Plan make_plan(const Mask& mask,
-               const AttentionShape& shape,
-               std::optional<Kernel> kernel,
-               DType dtype,
-               const CostModel& costs,
-               const Threads& threads) {
+CpuPlan make_cpu_plan(const Mask& mask,
+                      const AttentionShape& shape,
+                      std::optional<Walk> walk,
+                      DType dtype,
+                      const CostModel& costs,
+                      const Threads& threads) {
   check_fit(mask, shape);
   const Layout layout = lay_out(mask, shape);
-  const detail::Choice choice{kernel, dtype, shape.head_dim, costs, shape.query_len <= kFewRows};
+  const detail::Choice choice{walk, dtype, shape.head_dim, costs, is_decode(shape)};
   const auto pieces = static_cast<std::int64_t>(layout.pieces.size());
   const std::int64_t part_count = std::min(pieces, kParts);
   std::vector<Part> parts(static_cast<std::size_t>(part_count));
@@ -204,7 +168,7 @@ Plan make_plan(const Mask& mask,
     end.key_list += static_cast<std::int64_t>(parts[i].key_list.size());
     end.samples += static_cast<std::int64_t>(parts[i].samples.size());
   }
-  Plan plan;
+  CpuPlan plan;
   plan.shape = shape;
   plan.key_blocks.resize(static_cast<std::size_t>(end.key_blocks));
   plan.bits.resize(static_cast<std::size_t>(end.bits));
@@ -213,13 +177,13 @@ Plan make_plan(const Mask& mask,
   threads.for_each(part_count, [&](std::int64_t p, int) {
     copy_part(parts[static_cast<std::size_t>(p)], offsets[static_cast<std::size_t>(p)], plan);
   });
-  for (const Place& place : layout.places) {
-    const RowBlocksOfPiece& from = row_blocks[place.piece];
+  for (const PieceUse& use : layout.uses) {
+    const RowBlocksOfPiece& from = row_blocks[use.piece];
     for (std::size_t i = from.begin; i < from.end; ++i) {
       RowBlock rows = parts[from.part].row_blocks[i];
-      rows.batch = place.batch;
-      rows.kv_head = place.kv_head;
-      rows.first_head += place.first_head;
+      rows.batch = use.batch;
+      rows.kv_head = use.kv_head;
+      rows.first_head += use.first_head;
       rows.blocks_begin += offsets[from.part].key_blocks;
       rows.blocks_end += offsets[from.part].key_blocks;
       plan.row_blocks.push_back(rows);
@@ -228,11 +192,26 @@ Plan make_plan(const Mask& mask,
   return plan;
 }
 
-Plan make_plan(const Mask& mask,
-               const AttentionShape& shape,
-               std::optional<Kernel> kernel,
-               const Threads& threads) {
-  return make_plan(mask, shape, kernel, DType::kFloat32, CostModel::defaults(), threads);
+CpuPlan make_cpu_plan(const Mask& mask,
+                      const AttentionShape& shape,
+                      std::optional<Walk> walk,
+                      const Threads& threads) {
+  return make_cpu_plan(mask, shape, walk, DType::kFloat32, CostModel::defaults(), threads);
+}
+
+double predicted_ns(const CpuPlan& plan, DType dtype, const CostModel& costs) {
+  double ns = 0;
+  for (const RowBlock& rows : plan.row_blocks) {
+    BlockWork work{.rows = rows.rows(), .is_decode = is_decode(plan.shape)};
+    for (std::int64_t i = rows.blocks_begin; i < rows.blocks_end; ++i) {
+      const KeyBlock& block = plan.key_blocks[static_cast<std::size_t>(i)];
+      work.keys += block.count;
+      if (block.list_offset >= 0) work.gathered_keys += block.count;
+      if (block.bits_offset >= 0) work.masked_keys += block.count;
+    }
+    ns += costs.block_ns(dtype, plan.shape.head_dim, work);
+  }
+  return ns;
 }
 
 }  // namespace maskerade

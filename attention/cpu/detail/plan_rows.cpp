@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "attention/detail/piece.hpp"
+#include "attention/cpu/detail/piece.hpp"
 
 namespace maskerade::detail {
 namespace {
@@ -17,16 +17,17 @@ constexpr double kRunNs = 5;
 
 }  // namespace
 
-// The active keys of a piece's queries, as words of the tiles that hold any: [tile][layer][query].
+// The active keys of a piece's queries, as words of the tiles that hold any: [tile][mask
+// head][query].
 class RowsPlan::ActiveWords {
  public:
-  struct Layers {
+  struct MaskHeads {
     std::size_t begin = 0;
     std::size_t end = 0;
   };
 
   ActiveWords(const Mask& mask, const Piece& piece)
-      : mask_(mask, piece), rows_(static_cast<std::int64_t>(mask_.layers()) * mask_.queries()) {
+      : mask_(mask, piece), rows_(static_cast<std::int64_t>(mask_.view_count()) * mask_.queries()) {
     const std::vector<std::uint64_t> touched = mask_.touched_tiles();
     for (std::size_t w = 0; w < touched.size(); ++w) {
       for (std::uint64_t left = touched[w]; left != 0; left &= left - 1) {
@@ -34,26 +35,26 @@ class RowsPlan::ActiveWords {
       }
     }
     words_.resize(tiles_.size() * static_cast<std::size_t>(rows_));
-    for (std::size_t layer = 0; layer < mask_.layers(); ++layer) add_layer(layer);
+    for (std::size_t i = 0; i < mask_.view_count(); ++i) add_mask_head(i);
   }
 
   const PieceMask& mask() const { return mask_; }
   std::size_t tile_count() const { return tiles_.size(); }
   std::int64_t first_key(std::size_t t) const { return std::int64_t{tiles_[t]} * kTileKeys; }
   // [queries]
-  const std::uint64_t* words(std::size_t t, std::size_t layer) const {
+  const std::uint64_t* words(std::size_t t, std::size_t i) const {
     return words_.data() + static_cast<std::int64_t>(t) * rows_ +
-           static_cast<std::int64_t>(layer) * mask_.queries();
+           static_cast<std::int64_t>(i) * mask_.queries();
   }
 
-  // The words of some layers united: [tile][query].
-  std::vector<std::uint64_t> unite(Layers layers) const {
+  // The words of some mask_heads united: [tile][query].
+  std::vector<std::uint64_t> unite(MaskHeads mask_heads) const {
     const std::int64_t queries = mask_.queries();
     std::vector<std::uint64_t> united(tiles_.size() * static_cast<std::size_t>(queries));
     std::uint64_t* target = united.data();
     for (std::size_t t = 0; t < tiles_.size(); ++t, target += queries) {
-      for (std::size_t layer = layers.begin; layer < layers.end; ++layer) {
-        const std::uint64_t* source = words(t, layer);
+      for (std::size_t i = mask_heads.begin; i < mask_heads.end; ++i) {
+        const std::uint64_t* source = words(t, i);
         for (std::int64_t q = 0; q < queries; ++q) target[q] |= source[q];
       }
     }
@@ -68,11 +69,11 @@ class RowsPlan::ActiveWords {
   }
 
  private:
-  void add_layer(std::size_t layer) {
+  void add_mask_head(std::size_t i) {
     const std::int64_t queries = mask_.queries();
-    std::uint64_t* const begin = words_.data() + static_cast<std::int64_t>(layer) * mask_.queries();
+    std::uint64_t* const begin = words_.data() + static_cast<std::int64_t>(i) * mask_.queries();
     std::size_t t = 0;
-    mask_.view(layer).for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
+    mask_.view(i).for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
       while (tiles_[t] < tile) ++t;
       std::uint64_t* target = begin + static_cast<std::int64_t>(t) * rows_;
       for (std::int64_t q = 0; q < queries; ++q) {
@@ -82,7 +83,7 @@ class RowsPlan::ActiveWords {
     if (!mask_.has_sampled()) return;
     for (std::int64_t q = 0; q < queries; ++q) {
       t = 0;
-      for (const std::int32_t key : mask_.sampled(layer, q).keys) {
+      for (const std::int32_t key : mask_.sampled(i, q).keys) {
         while (tiles_[t] < key / kTileKeys) ++t;
         begin[static_cast<std::int64_t>(t) * rows_ + q] |= std::uint64_t{1} << (key % kTileKeys);
       }
@@ -90,7 +91,7 @@ class RowsPlan::ActiveWords {
   }
 
   PieceMask mask_;
-  std::int64_t rows_;  // layers x queries
+  std::int64_t rows_;  // mask_heads x queries
   std::vector<std::int32_t> tiles_;
   std::vector<std::uint64_t> words_;
 };
@@ -158,8 +159,8 @@ class RowsPlan::RowBlocks {
       : active_(active),
         mask_(active.mask()),
         stack_(stack),
-        layers_{mask_.layer_of(stack.first_head),
-                mask_.layer_of(stack.first_head + stack.heads - 1) + 1},
+        mask_heads_{mask_.view_of(stack.first_head),
+                    mask_.view_of(stack.first_head + stack.heads - 1) + 1},
         first_head_(first_head),
         part_(part) {}
 
@@ -175,7 +176,7 @@ class RowsPlan::RowBlocks {
                   .heads = static_cast<std::int32_t>(stack_.heads),
                   .queries = static_cast<std::int32_t>(queries),
                   .blocks_begin = static_cast<std::int64_t>(part_.key_blocks.size()),
-                  .kernel = Kernel::kRows};
+                  .walk = Walk::kRows};
     sampled_done_.assign(mask_.has_sampled() ? static_cast<std::size_t>(rows_) : 0, 0);
     const auto keys = static_cast<std::int64_t>(listed_.size());
     for (std::int64_t at = 0; at < keys; at += kBlockKeys) {
@@ -191,8 +192,8 @@ class RowsPlan::RowBlocks {
     unions_.resize(active_.tile_count());
     for (std::size_t t = 0; t < unions_.size(); ++t) {
       std::uint64_t word = 0;
-      for (std::size_t layer = layers_.begin; layer < layers_.end; ++layer) {
-        const std::uint64_t* words = active_.words(t, layer) + first_;
+      for (std::size_t i = mask_heads_.begin; i < mask_heads_.end; ++i) {
+        const std::uint64_t* words = active_.words(t, i) + first_;
         for (std::int64_t q = 0; q < queries_; ++q) word |= words[q];
       }
       unions_[t] = word;
@@ -220,10 +221,10 @@ class RowsPlan::RowBlocks {
       for (std::uint64_t left = unions_[t]; left != 0; left &= left - 1) {
         places[static_cast<std::size_t>(std::countr_zero(left))] = end++;
       }
-      for (std::size_t layer = layers_.begin; layer < layers_.end; ++layer) {
-        const std::uint64_t* words = active_.words(t, layer) + first_;
+      for (std::size_t i = mask_heads_.begin; i < mask_heads_.end; ++i) {
+        const std::uint64_t* words = active_.words(t, i) + first_;
         std::uint64_t* const rows =
-            words_.data() + static_cast<std::int64_t>(layer - layers_.begin) * queries_;
+            words_.data() + static_cast<std::int64_t>(i - mask_heads_.begin) * queries_;
         for (std::int64_t q = 0; q < queries_; ++q) {
           if (words[q] == unions_[t]) {
             set_run(rows + q, begin, end);
@@ -237,7 +238,7 @@ class RowsPlan::RowBlocks {
       }
       begin = end;
     }
-    if (layers_.end - layers_.begin == 1) repeat_first_head(blocks);
+    if (mask_heads_.end - mask_heads_.begin == 1) repeat_first_head(blocks);
   }
 
   // Sets a row's columns [begin, end), at most 64.
@@ -283,7 +284,7 @@ class RowsPlan::RowBlocks {
     for (std::size_t row = 0; row < sampled_done_.size(); ++row) {
       const auto r = static_cast<std::int64_t>(row);
       const SampledEntries sampled =
-          mask_.sampled(mask_.layer_of(stack_.first_head + r / queries_), first_ + r % queries_);
+          mask_.sampled(mask_.view_of(stack_.first_head + r / queries_), first_ + r % queries_);
       std::size_t& s = sampled_done_[row];
       for (; s < sampled.keys.size() && sampled.keys[s] <= keys.back(); ++s) {
         const auto column = std::lower_bound(keys.begin(), keys.end(), sampled.keys[s]);
@@ -297,7 +298,7 @@ class RowsPlan::RowBlocks {
   const ActiveWords& active_;
   const PieceMask& mask_;
   const Stack& stack_;
-  const ActiveWords::Layers layers_;
+  const ActiveWords::MaskHeads mask_heads_;
   const std::int64_t first_head_;  // of the piece
   Part& part_;
   // Of the row block in the making:
@@ -314,15 +315,15 @@ RowsPlan::RowsPlan(const Mask& mask, const Piece& piece, const Choice& choice)
     : first_head_(piece.first_head), active_(std::make_unique<ActiveWords>(mask, piece)) {
   const auto tiles = static_cast<std::int64_t>(active_->tile_count());
   const std::int64_t queries = active_->mask().queries();
-  const std::size_t layers = active_->mask().layers();
+  const std::size_t mask_heads = active_->mask().view_count();
   const Grouping stacked =
-      choose_grouping(active_->unite({0, layers}), tiles, queries, piece.heads, choice);
+      choose_grouping(active_->unite({0, mask_heads}), tiles, queries, piece.heads, choice);
   stacks_ = {{0, piece.heads, stacked.queries}};
   ns_ = stacked.ns;
-  if (layers > 1) {
+  if (mask_heads > 1) {
     std::vector<Stack> stacks;
     double ns = 0;
-    for (std::size_t h = 0; h < layers && ns < ns_; ++h) {
+    for (std::size_t h = 0; h < mask_heads && ns < ns_; ++h) {
       const Grouping alone = choose_grouping(active_->unite({h, h + 1}), tiles, queries, 1, choice);
       stacks.push_back({static_cast<std::int64_t>(h), 1, alone.queries});
       ns += alone.ns;

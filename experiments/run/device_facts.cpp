@@ -1,0 +1,45 @@
+#include "experiments/run/device_facts.hpp"
+
+#include "attention/backend_table.hpp"
+#include "experiments/measure/oracle_check.hpp"
+#include "framework/tensor/cuda/device.hpp"
+
+namespace maskerade {
+namespace {
+
+// The roofs of a CUDA device as peaks; absent without roofs, and for plain kernels, which no matrix
+// unit helps.
+std::optional<MachinePeaks> peaks_of(const std::optional<DeviceRoofs>& roofs, DType arithmetic) {
+  if (!roofs || arithmetic == DType::kFloat32) return std::nullopt;
+  return MachinePeaks{.flops_per_second = roofs->matrix_flops_per_second,
+                      .read_bytes_per_second = roofs->copy_bytes_per_second,
+                      .flops_source = roofs->matrix_source,
+                      .l2_bytes_per_second = roofs->l2_read_bytes_per_second};
+}
+
+}  // namespace
+
+void describe_device(const CheckSpec& check, const RunOptions& options, CellResult& result) {
+  const BackendRow& backend = find_backend(result.device);
+  const bool is_processor = result.device == backend_table().front().name;
+  if (!is_processor) {
+    if (!backend.absence().empty()) return;
+    result.machine += "; " + cuda_device().name;
+    result.peaks.reset();
+    result.cost_model.clear();
+  }
+  if (!result.facts) return;
+  const DType dtype = result.facts->dtype;
+  const std::int64_t head_dim = result.facts->shape.head_dim;
+  const DType arithmetic = backend.arithmetic(dtype, head_dim);
+  if (is_processor) {
+    if (result.peaks) result.peaks = peaks_for(*result.peaks, dtype, head_dim);
+  } else {
+    result.peaks = peaks_of(options.roofs, arithmetic);
+  }
+  const double usual = tolerance_of(arithmetic);
+  result.tolerance = check.tolerance.value_or(usual);
+  result.tolerance_is_loosened = result.tolerance > usual;
+}
+
+}  // namespace maskerade
