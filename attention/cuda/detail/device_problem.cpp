@@ -10,6 +10,7 @@
 #include "attention/cuda/detail/kernels.hpp"
 #include "attention/cuda/detail/tensor_tiles.hpp"
 #include "framework/base/error.hpp"
+#include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade::cuda {
 namespace {
