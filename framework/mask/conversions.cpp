@@ -416,8 +416,8 @@ BlockMask to_blocks(const Mask& mask, std::int64_t block) {
             united |= words == nullptr ? visible.word(row, tile) : words[row];
             if (row + 1 < view.rows && active[to_size(row + 1)] == active[to_size(row)]) continue;
             for (std::int64_t j = first / block; j <= last_block; ++j) {
-              const std::uint64_t keys = detail::visible_word((j + 1) * block, tile) &
-                                         ~detail::visible_word(j * block, tile);
+              const std::uint64_t keys =
+                  detail::low_bits((j + 1) * block - first) & ~detail::low_bits(j * block - first);
               if ((united & keys) != 0) active[to_size(row)][j] = 1;
             }
             united = 0;

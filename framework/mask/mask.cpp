@@ -42,7 +42,7 @@ Mask Mask::full(const Visibility& visibility, MaskExtent extent) {
     const detail::VisibleWords visible(visibility, view.first_query, view.rows);
     for (std::int64_t w = 0; w < words; ++w) {
       mask.full_[static_cast<std::size_t>(tile_row * words + w)] =
-          detail::visible_word(visible.tile_end(), w);
+          detail::low_bits(visible.tile_end() - w * 64);
     }
   }
   for (std::int64_t copy = 1; copy < extent.batch * extent.heads; ++copy) {

@@ -54,7 +54,7 @@ void TileRowBuilder::start(std::int64_t tile_row) {
   unsettled_ = 0;
   first_query_ = tile_row * kTileRows;
   rows_ = static_cast<int>(std::min(kTileRows, visibility_.query_len() - first_query_));
-  all_rows_ = ~std::uint64_t{0} >> (64 - rows_);
+  all_rows_ = detail::low_bits(rows_);
 }
 
 void TileRowBuilder::start(std::int64_t tile_row,
@@ -135,7 +135,7 @@ void TileRowBuilder::add_visible(int row, std::int64_t tile, std::uint64_t bits)
 void TileRowBuilder::add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last) {
   for (std::int64_t w = first / 64; w * 64 < last; ++w) {
     any_[static_cast<std::size_t>(w)] |=
-        detail::visible_word(last, w) & ~detail::visible_word(first, w);
+        detail::low_bits(last - w * 64) & ~detail::low_bits(first - w * 64);
   }
   std::uint64_t* ones = ones_.data();
   for (std::int64_t tile = first; tile < last; ++tile) ones[tile] |= row_bits;
@@ -174,7 +174,7 @@ void TileRowBuilder::add_range(int row_begin,
     for (int row = row_begin; row < row_end; ++row) add_range(row, key_begin, key_end);
     return;
   }
-  const std::uint64_t row_bits = all_rows_ >> (rows_ - (row_end - row_begin)) << row_begin;
+  const std::uint64_t row_bits = detail::low_bits(row_end - row_begin) << row_begin;
   unsettled_ |= has_sampled_ & row_bits;
   add_tiles(row_bits, first, last);
   const bool is_open_left = begin < first * kTileKeys;

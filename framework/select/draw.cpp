@@ -6,6 +6,8 @@
 #include <iterator>
 #include <limits>
 
+#include "framework/sdk/low_bits.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/draw.cpp"
 #include "hwy/foreach_target.h"
@@ -29,9 +31,7 @@ struct Candidates {
   std::int64_t words() const { return (end - begin + 63) / 64; }
   std::int64_t first_key(std::int64_t word) const { return begin + word * 64; }
   std::uint64_t operator()(std::int64_t word) const {
-    const std::int64_t left = end - first_key(word);
-    const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
-    return valid & ~excluded[word];
+    return sdk::low_bits(end - first_key(word)) & ~excluded[word];
   }
 };
 

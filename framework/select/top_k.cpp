@@ -8,6 +8,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "framework/sdk/low_bits.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/top_k.cpp"
 #include "hwy/foreach_target.h"
@@ -50,8 +52,7 @@ struct Candidates {
   std::int64_t n;
 
   std::uint64_t operator()(std::int64_t word) const {
-    const std::int64_t left = n - word * 64;
-    const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+    const std::uint64_t valid = sdk::low_bits(n - word * 64);
     return excluded == nullptr ? valid : valid & ~excluded[word];
   }
 };
@@ -70,7 +71,7 @@ using Tag = hn::ScalableTag<float>;
 using Vector = hn::Vec<Tag>;
 using VectorMask = hn::Mask<Tag>;
 constexpr int kWidth = static_cast<int>(hn::MaxLanes(Tag()));
-constexpr std::uint64_t kAllLanes = (std::uint64_t{1} << kWidth) - 1;
+constexpr std::uint64_t kAllLanes = sdk::low_bits(kWidth);
 
 HWY_INLINE std::uint64_t bits_of(VectorMask mask) {
   std::conditional_t<(kWidth > 8), std::uint16_t, std::uint8_t> bits = 0;
@@ -178,7 +179,7 @@ HWY_INLINE std::int64_t count_passing(const float* values, std::int64_t n, const
     count += static_cast<std::int64_t>(hn::CountTrue(d, test(hn::LoadU(d, values + i))));
   }
   if (i < n) {
-    const std::uint64_t valid = (std::uint64_t{1} << (n - i)) - 1;
+    const std::uint64_t valid = sdk::low_bits(n - i);
     count += std::popcount(bits_of(test(hn::LoadU(d, values + i))) & valid);
   }
   return count;

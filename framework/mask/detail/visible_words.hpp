@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "framework/mask/bit_words.hpp"
 #include "framework/mask/mask.hpp"
 
 namespace maskerade::detail {
@@ -16,13 +17,13 @@ inline constexpr TileWords kAllOnes = [] {
   return words;
 }();
 
-// The bits of keys [64 * tile, end) of a tile.
+// One row's visible bits in a tile, when the row sees the keys [0, end): bit j is key 64 * tile +
+// j.
 inline std::uint64_t visible_word(std::int64_t end, std::int64_t tile) noexcept {
-  const std::int64_t left = end - tile * kTileKeys;
-  if (left >= kTileKeys) return ~std::uint64_t{0};
-  return left <= 0 ? 0 : (std::uint64_t{1} << left) - 1;
+  return low_bits(end - tile * kTileKeys);
 }
 
+// The 64-bit words of a bitmap that has a bit per tile.
 inline std::int64_t words_for(std::int64_t tiles) noexcept { return (tiles + 63) / 64; }
 
 // What the rows of one tile row see.

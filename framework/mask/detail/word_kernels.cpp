@@ -3,6 +3,7 @@
 #include <bit>
 #include <type_traits>
 
+#include "framework/mask/bit_words.hpp"
 #include "framework/mask/detail/probability.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -144,7 +145,7 @@ HWY_INLINE GroupSummary combine_lanes(const WordOperation& operation,
                                       std::uint64_t* result) {
   const WordTag d;
   constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
-  constexpr std::uint64_t kLaneBits = ~std::uint64_t{0} >> (64 - kLanes);
+  constexpr std::uint64_t kLaneBits = low_bits(kLanes);
   const WordOperationVectors vectors(operation);
   const std::uint64_t* next_a = a.words;
   const std::uint64_t* next_b = b.words;
@@ -257,7 +258,7 @@ WeightBits read_weights(const float* weights, int count) {
     below_one |= std::uint64_t{weights[j] < 1.0F} << j;
   }
   bits.sampled = positive & below_one;
-  bits.invalid = (~std::uint64_t{0} >> (64 - count)) & ~(bits.ones | zeros | bits.sampled);
+  bits.invalid = low_bits(count) & ~(bits.ones | zeros | bits.sampled);
   return bits;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "framework/sdk/low_bits.hpp"
+
 // Functions that compile for both host and device, so that tests run on the CPU what a GPU runs;
 // and device code that a host compiler sees as plain functions, to be run by an emulated block.
 #if defined(__CUDACC__)
@@ -35,11 +37,7 @@ MASKERADE_HOST_DEVICE int lowest_bit(std::uint64_t word) {
 #endif
 }
 
-// Bits 0 ... count - 1; none for count <= 0, all from 64 on.
-MASKERADE_HOST_DEVICE std::uint64_t low_bits(std::int64_t count) {
-  if (count >= 64) return ~std::uint64_t{0};
-  return count <= 0 ? 0 : (std::uint64_t{1} << count) - 1;
-}
+using sdk::low_bits;
 
 MASKERADE_HOST_DEVICE std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
