@@ -60,8 +60,7 @@ Mask Mask::from_tile_rows(const Visibility& visibility,
       extent.batch * extent.heads * ((visibility.query_len() + kTileRows - 1) / kTileRows);
   if (static_cast<std::int64_t>(tile_rows.size()) != expected) {
     throw ShapeError(fmt::format(
-        "{} tile rows for a mask of {} batch x {} heads x {} queries; it "
-        "must be {}",
+        "{} tile rows for a mask of {} batch x {} heads x {} queries; there must be {}",
         tile_rows.size(), extent.batch, extent.heads, visibility.query_len(), expected));
   }
   std::int64_t partial_words = 0;
@@ -136,8 +135,10 @@ std::int64_t Mask::size_bytes() const noexcept {
 
 namespace {
 
+// What one tile row holds.
 struct TileRowCounts {
-  std::array<std::int64_t, static_cast<std::size_t>(kTileRows)> active{};  // bits and sampled
+  // The active entries of each row, with whatever probability.
+  std::array<std::int64_t, static_cast<std::size_t>(kTileRows)> active{};
   int rows = 0;
   std::int64_t tiles_full = 0;
   std::int64_t tiles_partial = 0;

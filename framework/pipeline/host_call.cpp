@@ -101,8 +101,8 @@ struct HostServices {
                 const HostCall::Place at = host.place(row);
                 const auto entries = at.builder->sampled(at.row);
                 for (std::size_t i = 0; i < std::min(capacity, entries.size()); ++i) {
-                  keys[i] = entries[i].first;
-                  probabilities[i] = entries[i].second;
+                  keys[i] = entries[i].key;
+                  probabilities[i] = entries[i].probability;
                 }
                 return entries.size();
               });

@@ -132,7 +132,7 @@ void MaskAssembler::append_copy(
 }
 
 Mask MaskAssembler::take() && {
-  // Memory follows what the mask holds, not what was foreseen.
+  // Gives back memory that was reserved and not needed.
   const auto trim = [](auto& values) {
     if (values.capacity() - values.size() > values.size() / 8) values.shrink_to_fit();
   };
