@@ -10,7 +10,8 @@ namespace maskerade {
 #if defined(__cpp_lib_source_location)
 using SourceLocation = std::source_location;
 #else
-// Compilers without std::source_location (clang before 16 over libstdc++) lose the throwing line.
+// Stands in where the compiler has no std::source_location (clang before 16 over libstdc++). Errors
+// then say no source line.
 struct SourceLocation {
   static constexpr SourceLocation current() { return {}; }
   constexpr const char* file_name() const { return ""; }
@@ -18,8 +19,8 @@ struct SourceLocation {
 };
 #endif
 
-// The one channel for errors. what() says what is wrong, where, and what would be right; where() is
-// the throwing line of our code, for internal errors.
+// The base of every exception that this project throws. what() says what is wrong, where, and what
+// would be right; where() is the line of our source that threw, which helps with internal errors.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, SourceLocation where = SourceLocation::current())
@@ -30,12 +31,13 @@ class Error : public std::runtime_error {
   SourceLocation where_;
 };
 
-// A place in a user's text. Lines and columns count from 1; 0 means unknown.
+// A position in a text that the user wrote. Lines and columns count from 1; 0 means unknown.
 struct TextPosition {
   std::string file;
   int line = 0;
   int column = 0;
 
+  // "file:line:column", without the parts that are unknown.
   std::string to_string() const {
     std::string text = file;
     if (line > 0) text.append(":").append(std::to_string(line));
@@ -44,7 +46,8 @@ struct TextPosition {
   }
 };
 
-// Something in an experiment file or on the command line.
+// Something in an experiment file or on the command line is wrong. what() begins with the position
+// when its file is known.
 class ConfigError : public Error {
  public:
   ConfigError(TextPosition position,
@@ -58,22 +61,22 @@ class ConfigError : public Error {
   TextPosition position_;
 };
 
-// A parameter that a masker's table does not accept. Has no position: the layer that read the value
-// from a file finds it by the parameter's name.
+// A masker's parameter table does not accept a parameter or its value. It knows no line of the
+// experiment file: the layer that read the file finds the line by the parameter's name.
 class ParameterError : public Error {
  public:
   ParameterError(std::string parameter,
                  const std::string& message,
                  SourceLocation where = SourceLocation::current())
       : Error(message, where), parameter_(std::move(parameter)) {}
-  // The name as given; empty when a required parameter is missing.
+  // The parameter's name as the user gave it; "" when a required parameter is missing.
   const std::string& parameter() const noexcept { return parameter_; }
 
  private:
   std::string parameter_;
 };
 
-// A plugin library that cannot be used, or a masker that failed.
+// A plugin library cannot be used, or a masker in it failed.
 class PluginError : public Error {
  public:
   PluginError(const std::string& library,
@@ -82,15 +85,17 @@ class PluginError : public Error {
       : Error(library + ": " + message, where) {}
 };
 
-// Tensors or masks whose shapes do not fit together.
+// The shapes of tensors or masks do not fit together.
 class ShapeError : public Error {
  public:
-  // Rationale: not inherited, because nvcc 13.0 cannot inherit the default argument.
+  // Rationale: the constructor is not inherited from Error because nvcc 13.0 does not inherit its
+  // default argument.
   explicit ShapeError(const std::string& message, SourceLocation where = SourceLocation::current())
       : Error(message, where) {}
 };
 
-// A data file, or what is in it. tensor may be empty.
+// A data file cannot be read, or what it holds is wrong. `tensor` names the tensor of the file; ""
+// when the error is about the file as a whole.
 class DataError : public Error {
  public:
   DataError(const std::string& file,

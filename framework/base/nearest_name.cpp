@@ -6,7 +6,8 @@
 namespace maskerade {
 namespace {
 
-// Levenshtein distance, one row at a time.
+// The Levenshtein distance: the fewest characters to insert, delete or replace that turn a into b.
+// Only one row of the usual table is kept.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;

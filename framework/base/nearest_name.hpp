@@ -6,12 +6,13 @@
 
 namespace maskerade {
 
-// The name of `known` with the least edit distance to `name`, when it is near enough (at most a
-// third of the name's length, at least 1, at most 3 edits) to be what was meant; else "".
+// The known name that `name` was probably meant to be: the one with the smallest edit distance, the
+// first of several. "" when none is near: the distance may be a third of the length of `name`, but
+// always 1 and never more than 3.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
 
-// "; did you mean \"window\"?" or "; known: sink, local" when nothing is near; "" when known is
-// empty.
+// The end of an error message about an unknown name: "; did you mean \"window\"?" when a known name
+// is near, else the whole list, "; known: sink, local". "" when there are no known names.
 std::string name_hint(std::string_view name, const std::vector<std::string>& known);
 
 }  // namespace maskerade

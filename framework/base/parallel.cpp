@@ -19,12 +19,12 @@ namespace {
 
 using Body = std::function<void(std::int64_t item, int worker)>;
 
-// One call of for_each: items are handed out one by one.
+// One call of for_each. Threads that work in it take its items one by one.
 class Loop {
  public:
   Loop(std::int64_t items, const Body& body) : items_(items), body_(body) {}
 
-  // Runs items until none is left or one has failed.
+  // Runs items on the calling thread, as this worker, until none is left or one has failed.
   void work(int worker) {
     while (!failed_.load(std::memory_order_relaxed)) {
       const std::int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
@@ -41,6 +41,7 @@ class Loop {
       }
     }
   }
+  // Throws the exception of the lowest item that failed. Does nothing when none did.
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
   }
@@ -57,9 +58,10 @@ class Loop {
 
 }  // namespace
 
-// Workers that wait for loops. Rationale: OpenMP's loops end with a barrier of all threads, so on a
-// busy machine a loop of microseconds waits a scheduler's slice for a thread that was never needed.
-// Here a loop ends as soon as its items are done; a worker that wakes too late finds it closed.
+// Threads that sleep until a loop is opened and then help with it. Rationale: an OpenMP loop ends
+// with a barrier of all threads, so that on a busy machine a loop of microseconds waits a whole
+// slice of the scheduler for a thread that had nothing to do. Here a loop ends as soon as its items
+// are done; a worker that wakes too late finds it closed and sleeps again.
 class Threads::Pool {
  public:
   explicit Pool(int workers) {
@@ -75,7 +77,8 @@ class Threads::Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Runs the loop with all workers and the calling thread; false when the pool is busy.
+  // Runs the loop with the workers and the calling thread, and returns true when it is done.
+  // Returns false, having run nothing, when the pool already runs a loop.
   bool run(Loop& loop) {
     if (busy_.test_and_set(std::memory_order_acquire)) return false;
     {
@@ -93,11 +96,12 @@ class Threads::Pool {
   }
 
  private:
+  // What a worker's thread runs, until the pool is destroyed: sleep, help with a loop, sleep.
   void serve(const std::stop_token& stop, int worker) {
     std::uint64_t seen = 0;
     while (!stop.stop_requested()) {
-      // Loops often follow each other closely: look for a moment before sleeping, which costs more
-      // to wake from than a small loop takes.
+      // Loops often follow each other closely, and waking a thread costs more than a small loop:
+      // look for the next loop for a moment before going to sleep.
       for (int look = 0; look < kLooks && opened_.load() == seen; ++look) pause();
       std::unique_lock lock(mutex_);
       wake_.wait(lock, stop, [&] { return opened_.load() != seen; });
@@ -112,22 +116,24 @@ class Threads::Pool {
     }
   }
 
+  // Tells the processor that this thread is waiting in a loop.
   static void pause() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
   }
 
-  static constexpr int kLooks = 1000;  // about 20 to 60 microseconds
+  static constexpr int kLooks = 1000;  // before sleeping: about 20 to 60 microseconds of looking
 
   std::atomic_flag busy_;  // set while a loop runs
   std::mutex mutex_;
-  std::condition_variable_any wake_;  // wakes for a stop, too
-  std::condition_variable left_;
-  Loop* loop_ = nullptr;  // the open loop
-  int inside_ = 0;        // workers in it
-  std::atomic<std::uint64_t> opened_{0};
-  std::vector<std::jthread> workers_;  // last: stopped and joined before the rest goes
+  std::condition_variable_any wake_;      // workers wait here for a loop or for the request to stop
+  std::condition_variable left_;          // run() waits here for the last worker to leave the loop
+  Loop* loop_ = nullptr;                  // the loop that workers may enter; null: none
+  int inside_ = 0;                        // workers that are in the loop
+  std::atomic<std::uint64_t> opened_{0};  // loops opened so far
+  // The last member, so that its threads are stopped and joined before what they use is destroyed.
+  std::vector<std::jthread> workers_;
 };
 
 Threads::Threads(int count) : count_(count) {

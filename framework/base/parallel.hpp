@@ -6,24 +6,27 @@
 
 namespace maskerade {
 
-// How parallel loops run: a pool of workers. A value: pass it down; copies share the pool; there is
-// no global setting.
+// The threads that a parallel loop may use: the calling thread and a pool of workers. It is a value
+// that functions hand down to what they call, since there is no global setting. Copies share the
+// pool.
 //
 // Every parallel loop of the project is a call of for_each. Items must not depend on each other or
 // on the worker that runs them, so that results are the same for any thread count.
 class Threads {
  public:
-  // count: workers, the calling thread included; >= 1. Throws Error otherwise.
+  // `count` threads run a loop, the calling one included. Throws Error when count is below 1 or the
+  // system cannot start so many.
   explicit Threads(int count);
-  // One worker per processor that this process may use.
+  // As many threads as there are processors that this process may use.
   static Threads all_processors();
 
   int count() const noexcept { return count_; }
 
-  // Calls body(item, worker) for item in [0, items), each once, in no particular order; worker is
-  // in [0, count()) and names the thread, for scratch memory. Returns when all are done. The
-  // exception of the lowest item that threw is rethrown; items after a failure may be skipped. A
-  // loop inside a loop runs on the calling thread alone, as worker 0.
+  // Calls body(item, worker) once for every item in [0, items), in no particular order, and returns
+  // when all calls are done. `worker`, in [0, count()), is the number of the thread that makes the
+  // call, so that each can have scratch memory of its own. Once an item has thrown, others may be
+  // skipped; the exception of the lowest item that threw is thrown again. A loop inside a loop runs
+  // on the calling thread alone, as worker 0.
   void for_each(std::int64_t items,
                 const std::function<void(std::int64_t item, int worker)>& body) const;
 

@@ -4,8 +4,9 @@
 
 namespace maskerade {
 
-// The q-quantile, 0 <= q <= 1, of one or more samples, linear between order statistics (Hyndman and
-// Fan's type 7). Reorders the samples. NaN has no order: all samples are NaN or none is.
+// The q-quantile of the samples, 0 <= q <= 1; 0.5 gives the median. Between two samples it is
+// interpolated linearly (type 7 of Hyndman and Fan, 1996). Requires at least one sample, and that
+// none is NaN or all are, since NaN has no order. The samples are left in another order.
 double quantile_in_place(std::span<double> samples, double q);
 
 }  // namespace maskerade

@@ -11,7 +11,8 @@
 namespace maskerade {
 namespace {
 
-// FIPS 180-4, section 4.2.2: fractional parts of the cube roots of the first 64 primes.
+// The round constants of FIPS 180-4, section 4.2.2: the first 32 bits of the fractional parts of
+// the cube roots of the first 64 primes.
 constexpr std::array<std::uint32_t, 64> kRounds = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -73,7 +74,8 @@ void Sha256::update(const void* data, std::size_t bytes) {
 }
 
 Sha256::Digest Sha256::finish() {
-  // Section 5.1.1: a 1 bit, zeros, and the length in bits as the last 8 bytes of a block.
+  // The padding of FIPS 180-4, section 5.1.1: a 1 bit, zeros, and in the last 8 bytes of a block
+  // the message's length in bits.
   const std::uint64_t bits = bytes_ * 8;
   const std::size_t held = bytes_ % kBlockBytes;
   std::array<std::uint8_t, 2 * kBlockBytes> tail = {};

@@ -4,7 +4,7 @@
 
 namespace maskerade {
 
-// Wall time since it was made or last restarted.
+// Measures wall time in milliseconds since it was constructed or last restarted.
 class Stopwatch {
  public:
   double elapsed_ms() const {

@@ -5,7 +5,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/mask/bit_words.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();

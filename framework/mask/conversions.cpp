@@ -22,7 +22,7 @@ namespace {
 
 std::size_t to_size(std::int64_t value) { return static_cast<std::size_t>(value); }
 
-// Whether every value is above the one before it.
+// Whether each value is larger than the one before it.
 bool ascends(std::span<const std::int32_t> values) {
   unsigned falls = 0;
   for (std::size_t i = 1; i < values.size(); ++i) falls |= values[i] <= values[i - 1] ? 1U : 0U;
@@ -43,15 +43,15 @@ void check_size(const char* name, std::size_t size, std::int64_t expected) {
   }
 }
 
-// "row 5 (batch 0, head 1, query 2)".
+// Row `row` of a mask as error messages show it: "row 5 (batch 0, head 1, query 2)".
 std::string describe_row(const Visibility& visibility, MaskExtent extent, std::int64_t row) {
   const std::int64_t slice = row / visibility.query_len();
   return fmt::format("row {} (batch {}, head {}, query {})", row, slice / extent.heads,
                      slice % extent.heads, row % visibility.query_len());
 }
 
-// Calls fill(builder, row, r) for every row of every tile row: `row` counts within the tile row, r
-// over the mask.
+// Builds a mask row by row. fill(builder, row, r) must add the entries of one row to the builder:
+// `row` is its number within the builder's tile row, r its number in the whole mask.
 template <typename Fill>
 Mask build_by_rows(const Visibility& visibility, MaskExtent extent, Fill&& fill) {
   detail::MaskAssembler assembler(visibility, extent);
@@ -70,10 +70,11 @@ Mask build_by_rows(const Visibility& visibility, MaskExtent extent, Fill&& fill)
   return std::move(assembler).take();
 }
 
-// A tile row's tiles with an active bit, and the bits of its rows in them.
+// Lists the tiles of a tile row that have an active bit, and gives the bits of each row in them.
 class TileList {
  public:
-  // `view` and `visible` outlive the list's use; the list's memory is reused.
+  // Lists the tiles of `view`, in place of what was listed before. `view` and `visible` must
+  // outlive the use of the list.
   void start(const TileRowView& view, const detail::VisibleWords& visible) {
     visible_ = &visible;
     first_keys_.clear();
@@ -85,8 +86,9 @@ class TileList {
     row_words_.resize(tiles_.size());
   }
 
+  // The first key of each listed tile, ascending.
   std::span<const std::int32_t> first_keys() const { return first_keys_; }
-  // The bits of one row, a word per tile.
+  // The bits of one row, a word for each listed tile. Valid until the next call.
   std::span<const std::uint64_t> words(int row) {
     for (std::size_t t = 0; t < tiles_.size(); ++t) {
       row_words_[t] =
@@ -98,11 +100,12 @@ class TileList {
  private:
   const detail::VisibleWords* visible_ = nullptr;
   std::vector<std::int32_t> first_keys_;
-  std::vector<const std::uint64_t*> tiles_;  // words of a partial tile, null for a full one
+  std::vector<const std::uint64_t*> tiles_;  // [tiles] a partial tile's words; null: a full tile
   std::vector<std::uint64_t> row_words_;
 };
 
-// Calls visit(b, h, query, words, first_keys) for every row of a mask: the bits in its tiles.
+// Calls visit(b, h, query, words, first_keys) for every row of a mask, in order. Bit j of words[t]
+// is the row's bit of key first_keys[t] + j; tiles without an active bit are left out.
 template <typename Visit>
 void for_each_row(const Mask& mask, Visit&& visit) {
   TileList tiles;
@@ -187,7 +190,8 @@ CompressedRows to_compressed_rows(const Mask& mask) {
                  std::int32_t* keys = result.keys.data() + result.offsets[row];
                  std::int64_t bits =
                      detail::write_keys(words.data(), first_keys.data(), words.size(), keys) - keys;
-                 // The sampled entries are merged in from the back, where their room is.
+                 // Merges from the back: `keys` holds the bits' keys at its front and free room for
+                 // the sampled entries behind them.
                  const SampledEntries entries = mask.sampled(b, h, query);
                  float* probabilities = result.probabilities.data() + result.offsets[row];
                  std::int64_t target = result.offsets[row + 1] - result.offsets[row];
@@ -241,7 +245,7 @@ Mask from_compressed_rows(const Visibility& visibility,
                                      describe_row(visibility, extent, r), *twice));
       }
     }
-    // Bits of one tile are collected before they are written.
+    // Collects the bits of one tile in `word` before it adds them, as one word.
     std::int64_t tile = 0;
     std::uint64_t word = 0;
     for (std::int64_t i = begin; i < end; ++i) {
@@ -330,12 +334,13 @@ namespace {
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
-// Row of blocks of a query, counted from the first query's.
+// The number of the row of blocks that a query lies in; that of query 0 is 0.
 std::int64_t block_row(const Visibility& visibility, std::int64_t block, std::int64_t query) {
   return floor_divide(visibility.position(query), block) -
          floor_divide(visibility.position(0), block);
 }
 
+// How many blocks the queries and the keys fill.
 struct BlockGrid {
   std::int64_t query_blocks = 0;
   std::int64_t key_blocks = 0;
@@ -402,7 +407,7 @@ BlockMask to_blocks(const Mask& mask, std::int64_t block) {
         const TileRowView view = mask.tile_row(b, h, index);
         const detail::VisibleWords visible(visibility, view.first_query, view.rows);
         const std::int64_t slice = b * mask.extent().heads + h;
-        std::array<std::uint8_t*, kTileRows> active{};  // of each row's row of blocks
+        std::array<std::uint8_t*, kTileRows> active{};  // [rows] where each row's blocks begin
         for (int row = 0; row < view.rows; ++row) {
           const std::int64_t i = block_row(visibility, block, view.first_query + row);
           active[to_size(row)] =
@@ -411,13 +416,13 @@ BlockMask to_blocks(const Mask& mask, std::int64_t block) {
         view.for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
           const std::int64_t first = tile * kTileKeys;
           const std::int64_t last_block = (std::min(first + kTileKeys, mask.key_len()) - 1) / block;
-          std::uint64_t united = 0;  // of the rows so far that share a row of blocks
+          std::uint64_t united = 0;  // the bits of all rows so far in the same row of blocks
           for (int row = 0; row < view.rows; ++row) {
             united |= words == nullptr ? visible.word(row, tile) : words[row];
             if (row + 1 < view.rows && active[to_size(row + 1)] == active[to_size(row)]) continue;
             for (std::int64_t j = first / block; j <= last_block; ++j) {
-              const std::uint64_t keys = detail::visible_word((j + 1) * block, tile) &
-                                         ~detail::visible_word(j * block, tile);
+              const std::uint64_t keys =
+                  detail::low_bits((j + 1) * block - first) & ~detail::low_bits(j * block - first);
               if ((united & keys) != 0) active[to_size(row)][j] = 1;
             }
             united = 0;

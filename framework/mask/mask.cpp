@@ -42,7 +42,7 @@ Mask Mask::full(const Visibility& visibility, MaskExtent extent) {
     const detail::VisibleWords visible(visibility, view.first_query, view.rows);
     for (std::int64_t w = 0; w < words; ++w) {
       mask.full_[static_cast<std::size_t>(tile_row * words + w)] =
-          detail::visible_word(visible.tile_end(), w);
+          detail::low_bits(visible.tile_end() - w * 64);
     }
   }
   for (std::int64_t copy = 1; copy < extent.batch * extent.heads; ++copy) {
@@ -60,8 +60,7 @@ Mask Mask::from_tile_rows(const Visibility& visibility,
       extent.batch * extent.heads * ((visibility.query_len() + kTileRows - 1) / kTileRows);
   if (static_cast<std::int64_t>(tile_rows.size()) != expected) {
     throw ShapeError(fmt::format(
-        "{} tile rows for a mask of {} batch x {} heads x {} queries; it "
-        "must be {}",
+        "{} tile rows for a mask of {} batch x {} heads x {} queries; there must be {}",
         tile_rows.size(), extent.batch, extent.heads, visibility.query_len(), expected));
   }
   std::int64_t partial_words = 0;
@@ -136,8 +135,10 @@ std::int64_t Mask::size_bytes() const noexcept {
 
 namespace {
 
+// What one tile row holds.
 struct TileRowCounts {
-  std::array<std::int64_t, static_cast<std::size_t>(kTileRows)> active{};  // bits and sampled
+  // The active entries of each row, with whatever probability.
+  std::array<std::int64_t, static_cast<std::size_t>(kTileRows)> active{};
   int rows = 0;
   std::int64_t tiles_full = 0;
   std::int64_t tiles_partial = 0;

@@ -10,10 +10,11 @@
 namespace maskerade {
 
 inline constexpr std::int64_t kTileKeys = 64;  // keys of a tile: one 64-bit word per row
-inline constexpr std::int64_t kTileRows = 64;  // most query rows of a tile
+inline constexpr std::int64_t kTileRows = 64;  // query rows of a tile, or fewer in the last one
 
-// The extent of a mask. batch is 1 or the problem's batch; heads is 1, kv_heads or query_heads:
-// smaller masks hold for all (broadcast).
+// How many masks of query_len x key_len a mask holds: batch is 1 or the problem's batch, heads is
+// 1, kv_heads or query_heads. Where it has fewer than the problem, one serves several
+// (broadcasting).
 struct MaskExtent {
   std::int64_t batch = 1;
   std::int64_t heads = 1;
@@ -21,23 +22,26 @@ struct MaskExtent {
   friend bool operator==(const MaskExtent&, const MaskExtent&) = default;
 };
 
-// The entries of one row with probability below 1: keys ascending, disjoint from the row's bits.
+// The entries of one row with an inclusion probability below 1. None of their keys is a bit of the
+// row. Refers to the mask's memory.
 struct SampledEntries {
-  std::span<const std::int32_t> keys;
-  std::span<const float> probabilities;
+  std::span<const std::int32_t> keys;    // ascending
+  std::span<const float> probabilities;  // [keys.size()]
 };
 
-// One tile row of a mask: `rows` queries from first_query on, over all keys.
+// The tiles of one tile row: of the `rows` queries from first_query on, over all keys. Refers to
+// the mask's memory.
 struct TileRowView {
   std::int64_t first_query = 0;
   int rows = 0;
   std::span<const std::uint64_t> any;  // bit t: tile t has an active entry
-  std::span<const std::uint64_t>
-      full;  // bit t: every visible entry of tile t is active, and one is
+  // Bit t: tile t has a visible entry, and every visible entry of it is active.
+  std::span<const std::uint64_t> full;
   const std::uint64_t* partial = nullptr;  // [partial tiles][rows] words, in tile order
 
   // Calls visit(tile, words) for every tile with an active bit, in ascending order. words[rows] are
-  // the bits of a partial tile, or nullptr for a full one (full never implies visible).
+  // the bits of a partial tile. For a full tile it is null: the rows' bits are then what each of
+  // them sees, which need not be the whole tile.
   template <typename Visit>
   void for_each_tile(Visit&& visit) const {
     const std::uint64_t* words = partial;
@@ -52,16 +56,17 @@ struct TileRowView {
   }
 };
 
-// The arrays of a mask, as they lie in memory: what is copied to another device. Tile row
-// (b * heads + h) * tile_row_count + t; row (b * heads + h) * query_len + query.
+// The arrays of a mask as they lie in host memory, for copying them elsewhere. Tile rows are
+// numbered (b * heads + h) * tile_row_count + tile_row, rows (b * heads + h) * query_len + query.
+// Refers to the mask's memory.
 struct MaskArrays {
   std::span<const std::uint64_t> any;             // [tile rows][ceil(tiles / 64)]
-  std::span<const std::uint64_t> full;            // the same
+  std::span<const std::uint64_t> full;            // [tile rows][ceil(tiles / 64)]
   std::span<const std::int64_t> partial_offsets;  // [tile rows + 1] into partial
-  std::span<const std::uint64_t> partial;         // words of all partial tiles
-  std::span<const std::int64_t> sampled_offsets;  // [rows + 1], or empty: no entries below 1
-  std::span<const std::int32_t> sampled_keys;
-  std::span<const float> sampled_probabilities;
+  std::span<const std::uint64_t> partial;         // the words of all partial tiles
+  std::span<const std::int64_t> sampled_offsets;  // [rows + 1]; empty without sampled entries
+  std::span<const std::int32_t> sampled_keys;     // of all rows
+  std::span<const float> sampled_probabilities;   // [sampled_keys.size()]
 };
 
 struct TileRow;
@@ -76,16 +81,17 @@ class MaskAssembler;
 // row, found by counting the partial tiles before them. Entries with probability < 1 live beside
 // the bits as sorted per-row lists. Canonical: invisible entries are never active, a tile with
 // every visible entry active is full, one with none is empty, sampled entries are never also bits.
-// So two masks are equal exactly when their memory is. A mask is a value: nothing changes it once
-// it is made.
+// So two masks are equal exactly when their memory is. A mask is a value in host memory that owns
+// its arrays and never changes.
 class Mask {
  public:
   // No key is active.
   static Mask empty(const Visibility& visibility, MaskExtent extent = {});
   // Every visible key is active.
   static Mask full(const Visibility& visibility, MaskExtent extent = {});
-  // From its tile rows: tile_rows[(batch * heads + head) * tile_row_count + tile_row]. Throws
-  // ShapeError when their number or sizes do not fit.
+  // Joins canonical tile rows, which are copied; that of (b, h) with the number t is
+  // tile_rows[(b * heads + h) * tile_row_count + t]. Throws ShapeError when their number or the
+  // sizes of their arrays do not fit the mask.
   static Mask from_tile_rows(const Visibility& visibility,
                              MaskExtent extent,
                              const std::vector<TileRow>& tile_rows);
@@ -94,11 +100,12 @@ class Mask {
   MaskExtent extent() const noexcept { return extent_; }
   std::int64_t query_len() const noexcept { return visibility_.query_len(); }
   std::int64_t key_len() const noexcept { return visibility_.key_len(); }
-  std::int64_t tile_height() const noexcept;     // min(64, query_len)
-  std::int64_t tile_row_count() const noexcept;  // per (batch, head)
-  std::int64_t tile_count() const noexcept;      // per tile row
+  std::int64_t tile_height() const noexcept;     // rows of the first tile: min(64, query_len)
+  std::int64_t tile_row_count() const noexcept;  // tile rows of one (batch, head)
+  std::int64_t tile_count() const noexcept;      // tiles of one tile row
 
-  // b and h count the mask's own batch and heads; use extent_batch / extent_head to broadcast.
+  // b and h count the mask's own batch and heads. extent_batch and extent_head give those that
+  // serve a batch or a query head of the problem.
   TileRowView tile_row(std::int64_t b, std::int64_t h, std::int64_t tile_row) const noexcept;
   SampledEntries sampled(std::int64_t b, std::int64_t h, std::int64_t query) const noexcept;
   std::int64_t extent_batch(std::int64_t batch) const noexcept {
@@ -108,15 +115,16 @@ class Mask {
     return query_head * extent_.heads / query_heads;
   }
 
-  // The inclusion probability of one entry, 0 when inactive. For tests and small exports.
+  // The inclusion probability of one entry, 0 when it is inactive. Slow: meant for tests and small
+  // exports. Throws ShapeError when the mask has no such entry.
   float probability(std::int64_t b, std::int64_t h, std::int64_t query, std::int64_t key) const;
 
   bool has_sampled() const noexcept { return !sampled_keys_.empty(); }
   std::int64_t sampled_count() const noexcept {
     return static_cast<std::int64_t>(sampled_keys_.size());
   }
-  std::int64_t size_bytes() const noexcept;  // memory of the mask's arrays
-  // They live as long as the mask.
+  std::int64_t size_bytes() const noexcept;  // what the mask's arrays hold
+  // The arrays, which live as long as the mask.
   MaskArrays arrays() const noexcept {
     return {any_,
             full_,
@@ -135,29 +143,31 @@ class Mask {
 
   Visibility visibility_;
   MaskExtent extent_;
-  std::vector<std::uint64_t> any_;             // [batch][heads][tile rows][words]
-  std::vector<std::uint64_t> full_;            // the same
-  std::vector<std::int64_t> partial_offsets_;  // [batch * heads * tile rows + 1] into partial_
-  std::vector<std::uint64_t> partial_;         // words of all partial tiles
-  std::vector<std::int64_t> sampled_offsets_;  // [batch * heads * query_len + 1], or empty: none
+  // See MaskArrays.
+  std::vector<std::uint64_t> any_;
+  std::vector<std::uint64_t> full_;
+  std::vector<std::int64_t> partial_offsets_;
+  std::vector<std::uint64_t> partial_;
+  std::vector<std::int64_t> sampled_offsets_;
   std::vector<std::int32_t> sampled_keys_;
   std::vector<float> sampled_probabilities_;
 };
 
-// What a mask holds, per row and in all.
+// What a mask holds. All counts are over the mask's own extent, without broadcasting.
 struct MaskCounts {
-  std::int64_t active_entries = 0;  // bits and sampled, over the mask's own extent
-  std::int64_t sampled_entries = 0;
-  std::int64_t visible_entries = 0;  // over the mask's own extent
-  std::int64_t tiles_full = 0;       // tiles by their bits; sampled entries do not count
-  std::int64_t tiles_partial = 0;
-  std::int64_t tiles_empty = 0;
-  std::int64_t empty_rows = 0;  // rows without an active entry
-  double density = 0;           // active / visible; 0 when nothing is visible
-  double density_p5 = 0;        // over rows that see a key, linear between ranks
-  double density_p95 = 0;
+  std::int64_t active_entries = 0;   // with whatever probability
+  std::int64_t sampled_entries = 0;  // with a probability below 1
+  std::int64_t visible_entries = 0;
+  std::int64_t tiles_full = 0;     // every visible entry is a bit
+  std::int64_t tiles_partial = 0;  // some visible entries are bits
+  std::int64_t tiles_empty = 0;    // no entry is a bit; sampled entries may lie there
+  std::int64_t empty_rows = 0;     // rows without an active entry
+  double density = 0;              // active / visible entries; 0 when nothing is visible
+  double density_p5 = 0;           // percentiles of the rows' densities, see quantile_in_place();
+  double density_p95 = 0;          // rows that see no key are left out
 };
 MaskCounts count(const Mask& mask);
+// MaskCounts::density alone.
 double density(const Mask& mask);
 
 }  // namespace maskerade

@@ -21,14 +21,19 @@
 namespace maskerade {
 namespace {
 
-// A set operation. On words of the bitmaps over tiles (aa, af: any and full of a; ba, bf: of b),
-// with both operands canonical: `full` tiles of the result are known from the bitmaps alone,
-// `partial` ones need their words; one of the operands is partial there. On bits, and on
-// probabilities.
+// The set operations on masks a and b, as Combination applies them, on three levels.
+// Tiles: a_any and a_full are words of the bitmaps of a, b_any and b_full of b. full() gives the
+// tiles that are full in the result whatever their words are; partial() those whose words must be
+// combined to know, because an operand is partial there. Every other tile of the result is empty.
+// Words: kBits is the operation on the bits of such tiles.
+// Probabilities: combine() turns p[i] of a and q[i] of b, 0 where inactive, into that of the
+// result.
 struct Union {
   using Word = std::uint64_t;
-  static Word full(Word, Word af, Word, Word bf) { return af | bf; }
-  static Word partial(Word aa, Word af, Word ba, Word bf) { return (aa | ba) & ~(af | bf); }
+  static Word full(Word, Word a_full, Word, Word b_full) { return a_full | b_full; }
+  static Word partial(Word a_any, Word a_full, Word b_any, Word b_full) {
+    return (a_any | b_any) & ~(a_full | b_full);
+  }
   static constexpr detail::WordOperation kBits{~Word{0}, ~Word{0}, ~Word{0}};  // ~(~a & ~b)
   static void combine(float* p, const float* q, std::size_t count) {
     detail::unite_probabilities(p, q, count);
@@ -37,19 +42,23 @@ struct Union {
 
 struct Intersection {
   using Word = std::uint64_t;
-  static Word full(Word, Word af, Word, Word bf) { return af & bf; }
-  static Word partial(Word aa, Word af, Word ba, Word bf) { return aa & ba & ~(af & bf); }
+  static Word full(Word, Word a_full, Word, Word b_full) { return a_full & b_full; }
+  static Word partial(Word a_any, Word a_full, Word b_any, Word b_full) {
+    return a_any & b_any & ~(a_full & b_full);
+  }
   static constexpr detail::WordOperation kBits{};  // a & b
   static void combine(float* p, const float* q, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) p[i] = detail::intersected_probability(p[i], q[i]);
   }
 };
 
-// b has no sampled entries.
+// Requires that b has no sampled entries.
 struct Difference {
   using Word = std::uint64_t;
-  static Word full(Word, Word af, Word ba, Word) { return af & ~ba; }
-  static Word partial(Word aa, Word af, Word ba, Word bf) { return aa & ~bf & ~(af & ~ba); }
+  static Word full(Word, Word a_full, Word b_any, Word) { return a_full & ~b_any; }
+  static Word partial(Word a_any, Word a_full, Word b_any, Word b_full) {
+    return a_any & ~b_full & ~(a_full & ~b_any);
+  }
   static constexpr detail::WordOperation kBits{.flip_b = ~Word{0}};  // a & ~b
   static void combine(float* p, const float* q, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) p[i] = q[i] > 0.0F ? 0.0F : p[i];
@@ -60,6 +69,7 @@ std::string describe(MaskExtent extent) {
   return fmt::format("({}, {})", extent.batch, extent.heads);
 }
 
+// The extent of a result of a and b. Throws ShapeError when they do not broadcast to one.
 MaskExtent joint_extent(const Mask& a, const Mask& b) {
   if (!(a.visibility() == b.visibility())) {
     throw ShapeError(fmt::format(
@@ -79,13 +89,14 @@ MaskExtent joint_extent(const Mask& a, const Mask& b) {
   return joint;
 }
 
+// The tile row of a mask that serves (b, h) of a larger extent.
 TileRowView broadcast_tile_row(
     const Mask& mask, MaskExtent extent, std::int64_t b, std::int64_t h, std::int64_t index) {
   return mask.tile_row(mask.extent_batch(b), mask.extent_head(h, extent.heads), index);
 }
 
-// The words of one operand's tiles, which are asked for in ascending order: tile by tile, or, when
-// tiles have one row, 64 tiles at a time.
+// Gives the words of one operand's tiles in a tile row. Tiles must be asked for in ascending order:
+// one by one with words() or, when they have one row, 64 at a time with group().
 class TileSource {
  public:
   TileSource(const TileRowView& view, const detail::VisibleWords& visible)
@@ -95,8 +106,8 @@ class TileSource {
     }
   }
 
-  // The tile's words[rows], whether it is empty, full or partial. Every partial tile must be asked
-  // for; other tiles may be.
+  // The words[rows] of a tile, which may be empty, full or partial. No partial tile may be left
+  // out: their words are found by counting the calls. Valid until the next call.
   const std::uint64_t* words(std::int64_t tile) {
     const auto w = static_cast<std::size_t>(tile / 64);
     const std::uint64_t bit = std::uint64_t{1} << (tile % 64);
@@ -113,7 +124,8 @@ class TileSource {
     return words;
   }
 
-  // Tiles [64 w, 64 w + 64) of one row. Every group with a partial tile must be asked for.
+  // The tiles [64 w, 64 w + 64) of a tile row of one row. No group with a partial tile may be left
+  // out. Valid until the next call.
   detail::OneRowTiles group(std::size_t w) {
     detail::OneRowTiles tiles{
         .partial = view_.any[w] & ~view_.full[w], .full = view_.full[w], .words = next_};
@@ -131,13 +143,16 @@ class TileSource {
   const TileRowView& view_;
   const detail::VisibleWords& visible_;
   const std::uint64_t* next_;
-  std::size_t left_ = 0;  // partial tiles from next_ on, when tiles have one row
+  std::size_t left_ = 0;  // for group(): partial tiles from next_ on
+  // Words that do not lie in the mask, or lie where kSlack words more could not be read.
   std::array<std::uint64_t, kTileRows + detail::kSlack> filled_;
 };
 
-// Merges two lists: their keys, and each key's probability in either, 0 where absent. Returns the
-// number of keys. No branch depends on which list a key comes from, since random masks would
-// mispredict every other one, and the next keys are loaded before that is known.
+// Merges two lists of entries: keys gets the keys of both, ascending and each once, p and q their
+// probabilities in x and y, 0 where a list lacks the key. Each has room for the keys of both lists.
+// Returns the number of keys. Rationale: no branch depends on which list a key comes from, since
+// the processor would mispredict every other one on random masks; the next keys are loaded before
+// that is known.
 std::size_t merge(
     const SampledEntries& x, const SampledEntries& y, std::int32_t* keys, float* p, float* q) {
   const std::size_t size_x = x.keys.size();
@@ -149,8 +164,8 @@ std::size_t merge(
   std::size_t i = 0;
   std::size_t j = 0;
   std::size_t n = 0;
-  // `value` or 0, and `value` or `other`, by masks, not by choices, which compilers turn to
-  // branches.
+  // `value` if `in`, else 0; and `value` if `in`, else `other`. Computed with bit masks, because
+  // compilers turn conditional expressions into branches.
   const auto masked = [](float value, bool in) {
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) &
                                 (0U - static_cast<std::uint32_t>(in)));
@@ -195,7 +210,8 @@ std::size_t merge(
   return n + left_x + left_y;
 }
 
-// Keeps the entries with a probability between 0 and 1, in place; returns how many.
+// Removes, in place, the entries whose probability is 0 (inactive) or 1 (a bit). Returns how many
+// are left.
 std::size_t keep_sampled(std::int32_t* keys, float* probabilities, std::size_t count) {
   unsigned dropped = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -212,7 +228,7 @@ std::size_t keep_sampled(std::int32_t* keys, float* probabilities, std::size_t c
   return kept;
 }
 
-// One set operation over all tile rows, with memory that is reused from one to the next.
+// One set operation on two masks. Its memory is reused from one tile row to the next.
 template <typename Operation>
 class Combination {
  public:
@@ -241,6 +257,7 @@ class Combination {
   }
 
  private:
+  // Allocates memory for the most that the result can hold.
   void reserve(detail::MaskAssembler& assembler) const {
     std::int64_t words = 0;
     std::int64_t sampled = 0;
@@ -260,6 +277,7 @@ class Combination {
     assembler.reserve(words, sampled);
   }
 
+  // Makes any_, full_ and partial_ of one tile row of the result.
   void combine_bits(const TileRowView& a, const TileRowView& b) {
     const detail::VisibleWords visible(a_.visibility(), a.first_query, a.rows);
     TileSource source_a(a, visible);
@@ -268,14 +286,14 @@ class Combination {
     full_.resize(a.any.size());
     partial_words_ = 0;
     for (std::size_t w = 0; w < a.any.size(); ++w) {
-      const std::uint64_t known = Operation::full(a.any[w], a.full[w], b.any[w], b.full[w]);
+      const std::uint64_t full = Operation::full(a.any[w], a.full[w], b.any[w], b.full[w]);
       const std::uint64_t open = Operation::partial(a.any[w], a.full[w], b.any[w], b.full[w]);
-      any_[w] = known;
-      full_[w] = known;
+      any_[w] = full;
+      full_[w] = full;
       const std::size_t needed =
           partial_words_ + detail::kSlack + static_cast<std::size_t>(std::popcount(open) * a.rows);
       if (partial_.size() < needed) partial_.resize(std::max(needed, 2 * partial_.size()));
-      // Tiles that are partial in an operand are read even when the result is known.
+      // A TileSource must be asked for every partial tile, also where the result is known.
       const std::uint64_t read = (a.any[w] & ~a.full[w]) | (b.any[w] & ~b.full[w]);
       if (read == 0) continue;
       if (a.rows == 1) {
@@ -286,7 +304,7 @@ class Combination {
     }
   }
 
-  // Tiles [64 w, 64 w + 64) of one row.
+  // Combines the tiles [64 w, 64 w + 64) of a tile row of one row, those in `open`.
   void combine_group(std::size_t w,
                      std::uint64_t open,
                      const detail::VisibleWords& visible,
@@ -300,6 +318,7 @@ class Combination {
     partial_words_ += static_cast<std::size_t>(std::popcount(group.any & ~group.full));
   }
 
+  // Combines the tiles [64 w, 64 w + 64), those in `open`; reads from both sources those in `read`.
   void combine_tiles(std::size_t w,
                      std::uint64_t open,
                      std::uint64_t read,
@@ -326,6 +345,8 @@ class Combination {
     }
   }
 
+  // Makes counts_, keys_ and probabilities_ of one tile row of the result, for (b, h) of its
+  // extent.
   void combine_sampled(const TileRowView& view_a,
                        const TileRowView& view_b,
                        std::int64_t b,
@@ -368,20 +389,21 @@ class Combination {
   std::vector<std::uint64_t> any_;
   std::vector<std::uint64_t> full_;
   std::vector<std::uint64_t> partial_;
-  std::size_t partial_words_ = 0;  // of partial_, in use
+  std::size_t partial_words_ = 0;  // how many words of partial_ the tile row uses
   detail::TileWords visible_;
-  std::vector<std::int64_t> counts_;
+  std::vector<std::int64_t> counts_;  // [rows] sampled entries; empty when neither mask has any
   std::vector<std::int32_t> keys_;
   std::vector<float> probabilities_;
-  std::vector<float> other_probabilities_;
-  std::size_t sampled_entries_ = 0;  // of keys_ and probabilities_, in use
+  std::vector<float> other_probabilities_;  // of one row: those of b, beside those of a
+  std::size_t sampled_entries_ = 0;         // how many keys and probabilities the tile row uses
   detail::BitReader bits_a_;
   detail::BitReader bits_b_;
 };
 
+// Whether every bit of a tile row is set in that of another mask.
 bool are_within(const TileRowView& a, const TileRowView& b, const detail::VisibleWords& visible) {
   for (std::size_t w = 0; w < a.any.size(); ++w) {
-    // A full tile is not within a partial one: that lacks a visible entry.
+    // A full tile is not within a partial one, since a partial tile lacks a visible entry.
     if ((a.any[w] & ~b.any[w]) != 0 || (a.full[w] & ~b.full[w]) != 0) return false;
   }
   TileSource source_a(a, visible);
@@ -400,7 +422,7 @@ bool are_within(const TileRowView& a, const TileRowView& b, const detail::Visibl
   return true;
 }
 
-// b has no sampled entries.
+// Whether every active entry of a is a bit of b.
 bool is_within(const Mask& a, const Mask& b) {
   const MaskExtent extent = joint_extent(a, b);
   bool within = true;
@@ -477,6 +499,7 @@ Mask support_of(const Mask& mask) {
 
 namespace {
 
+// Throws ShapeError unless a mask of extent `own` can serve `extent`.
 void require_broadcast(MaskExtent own, MaskExtent extent) {
   if (extent.batch < 1 || extent.heads < 1 || (own.batch != 1 && own.batch != extent.batch) ||
       extent.heads % own.heads != 0) {

@@ -12,13 +12,12 @@
 namespace maskerade {
 namespace {
 
-using Entry = std::pair<std::int32_t, float>;
+bool by_key(const SampledEntry& a, const SampledEntry& b) noexcept { return a.key < b.key; }
 
-bool by_key(const Entry& a, const Entry& b) noexcept { return a.first < b.first; }
-
+// Bit index % 64 alone: that of a tile or key in its word.
 std::uint64_t bit_of(std::int64_t index) noexcept { return std::uint64_t{1} << (index % 64); }
 
-// Calls visit(i) for every set bit i, ascending.
+// Calls visit(i) for every set bit i of a bitmap of 64-bit words, ascending.
 template <typename Visit>
 void for_each_bit(const std::vector<std::uint64_t>& words, Visit&& visit) {
   for (std::size_t w = 0; w < words.size(); ++w) {
@@ -54,7 +53,7 @@ void TileRowBuilder::start(std::int64_t tile_row) {
   unsettled_ = 0;
   first_query_ = tile_row * kTileRows;
   rows_ = static_cast<int>(std::min(kTileRows, visibility_.query_len() - first_query_));
-  all_rows_ = ~std::uint64_t{0} >> (64 - rows_);
+  all_rows_ = detail::low_bits(rows_);
 }
 
 void TileRowBuilder::start(std::int64_t tile_row,
@@ -85,10 +84,10 @@ void TileRowBuilder::start(std::int64_t tile_row,
     const SampledEntries entries = previous.sampled(b, h, first_query_ + row);
     if (entries.keys.empty()) continue;
     has_sampled_ |= bit_of(row);
-    std::vector<Entry>& target = sampled_[static_cast<std::size_t>(row)];
+    std::vector<SampledEntry>& target = sampled_[static_cast<std::size_t>(row)];
     target.reserve(entries.keys.size());
     for (std::size_t i = 0; i < entries.keys.size(); ++i) {
-      target.emplace_back(entries.keys[i], entries.probabilities[i]);
+      target.push_back({entries.keys[i], entries.probabilities[i]});
     }
   }
 }
@@ -135,7 +134,7 @@ void TileRowBuilder::add_visible(int row, std::int64_t tile, std::uint64_t bits)
 void TileRowBuilder::add_tiles(std::uint64_t row_bits, std::int64_t first, std::int64_t last) {
   for (std::int64_t w = first / 64; w * 64 < last; ++w) {
     any_[static_cast<std::size_t>(w)] |=
-        detail::visible_word(last, w) & ~detail::visible_word(first, w);
+        detail::low_bits(last - w * 64) & ~detail::low_bits(first - w * 64);
   }
   std::uint64_t* ones = ones_.data();
   for (std::int64_t tile = first; tile < last; ++tile) ones[tile] |= row_bits;
@@ -166,7 +165,7 @@ void TileRowBuilder::add_range(int row_begin,
   if (row_begin >= row_end) return;
   const auto ends = visibility_.ends().begin() + first_query_;
   const std::int64_t least_end = *std::min_element(ends + row_begin, ends + row_end);
-  // The whole tiles of the range that every row sees.
+  // Tiles [first, last) lie wholly in the range, and every row sees all their keys.
   const std::int64_t begin = std::clamp<std::int64_t>(key_begin, 0, visibility_.key_len());
   const std::int64_t first = (begin + kTileKeys - 1) / kTileKeys;
   const std::int64_t last = std::min(key_end, least_end) / kTileKeys;
@@ -174,7 +173,7 @@ void TileRowBuilder::add_range(int row_begin,
     for (int row = row_begin; row < row_end; ++row) add_range(row, key_begin, key_end);
     return;
   }
-  const std::uint64_t row_bits = all_rows_ >> (rows_ - (row_end - row_begin)) << row_begin;
+  const std::uint64_t row_bits = detail::low_bits(row_end - row_begin) << row_begin;
   unsettled_ |= has_sampled_ & row_bits;
   add_tiles(row_bits, first, last);
   const bool is_open_left = begin < first * kTileKeys;
@@ -193,9 +192,9 @@ void TileRowBuilder::add_key(int row, std::int64_t key, float probability) {
     return;
   }
   if (has_bit(row, key)) return;
-  std::vector<Entry>& entries = sampled_[static_cast<std::size_t>(row)];
-  if (!entries.empty() && entries.back().first >= key) unsettled_ |= bit_of(row);
-  entries.emplace_back(static_cast<std::int32_t>(key), probability);
+  std::vector<SampledEntry>& entries = sampled_[static_cast<std::size_t>(row)];
+  if (!entries.empty() && entries.back().key >= key) unsettled_ |= bit_of(row);
+  entries.push_back({static_cast<std::int32_t>(key), probability});
   has_sampled_ |= bit_of(row);
 }
 
@@ -209,17 +208,18 @@ void TileRowBuilder::add_word(int row, std::int64_t tile, std::uint64_t bits) {
 void TileRowBuilder::settle(int row) const {
   if ((unsettled_ & bit_of(row)) == 0) return;
   unsettled_ &= ~bit_of(row);
-  std::vector<Entry>& entries = sampled_[static_cast<std::size_t>(row)];
-  // Equal keys stay in the order in which they were added: rounding depends on it.
+  std::vector<SampledEntry>& entries = sampled_[static_cast<std::size_t>(row)];
+  // Entries of one key stay in the order in which they were added, since how their united
+  // probability is rounded depends on it.
   const auto unsorted = std::is_sorted_until(entries.begin(), entries.end(), by_key);
   std::stable_sort(unsorted, entries.end(), by_key);
   std::inplace_merge(entries.begin(), unsorted, entries.end(), by_key);
   std::size_t kept = 0;
-  for (const Entry& entry : entries) {
-    if (has_bit(row, entry.first)) continue;
-    if (kept > 0 && entries[kept - 1].first == entry.first) {
-      float& probability = entries[kept - 1].second;
-      probability = detail::united_probability(probability, entry.second);
+  for (const SampledEntry& entry : entries) {
+    if (has_bit(row, entry.key)) continue;
+    if (kept > 0 && entries[kept - 1].key == entry.key) {
+      float& probability = entries[kept - 1].probability;
+      probability = detail::united_probability(probability, entry.probability);
     } else {
       entries[kept++] = entry;
     }
@@ -236,21 +236,21 @@ std::uint64_t TileRowBuilder::word(int row, std::int64_t tile) const noexcept {
 
 std::uint64_t TileRowBuilder::support_word(int row, std::int64_t tile) const {
   std::uint64_t bits = word(row, tile);
-  const std::span<const Entry> entries = sampled(row);
+  const std::span<const SampledEntry> entries = sampled(row);
   if (entries.empty()) return bits;
-  const Entry first{static_cast<std::int32_t>(tile * kTileKeys), 0.0F};
+  const SampledEntry first{static_cast<std::int32_t>(tile * kTileKeys), 0.0F};
   for (auto entry = std::lower_bound(entries.begin(), entries.end(), first, by_key);
-       entry != entries.end() && entry->first < (tile + 1) * kTileKeys; ++entry) {
-    bits |= bit_of(entry->first);
+       entry != entries.end() && entry->key < (tile + 1) * kTileKeys; ++entry) {
+    bits |= bit_of(entry->key);
   }
   return bits;
 }
 
 bool TileRowBuilder::is_active(int row, std::int64_t key) const {
   if (has_bit(row, key)) return true;
-  const std::span<const Entry> entries = sampled(row);
+  const std::span<const SampledEntry> entries = sampled(row);
   return std::binary_search(entries.begin(), entries.end(),
-                            Entry{static_cast<std::int32_t>(key), 0.0F}, by_key);
+                            SampledEntry{static_cast<std::int32_t>(key), 0.0F}, by_key);
 }
 
 std::int64_t TileRowBuilder::active_count(int row) const {
@@ -259,7 +259,7 @@ std::int64_t TileRowBuilder::active_count(int row) const {
   return count;
 }
 
-std::span<const Entry> TileRowBuilder::sampled(int row) const {
+std::span<const SampledEntry> TileRowBuilder::sampled(int row) const {
   settle(row);
   return sampled_[static_cast<std::size_t>(row)];
 }
@@ -299,7 +299,7 @@ TileRow TileRowBuilder::finish() const {
   tile_row.sampled_keys.reserve(sampled_total);
   tile_row.sampled_probabilities.reserve(sampled_total);
   for (int row = 0; row < rows_; ++row) {
-    const std::span<const Entry> entries = sampled(row);
+    const std::span<const SampledEntry> entries = sampled(row);
     tile_row.sampled_counts.push_back(static_cast<std::int64_t>(entries.size()));
     for (const auto& [key, probability] : entries) {
       tile_row.sampled_keys.push_back(key);

@@ -17,7 +17,7 @@ void check_length(const char* name, std::int64_t length) {
   }
 }
 
-// Query i at position key_len - query_len + i.
+// The positions of queries that end with the last key: that of query i is key_len - query_len + i.
 std::vector<std::int64_t> last_positions(std::int64_t query_len, std::int64_t key_len) {
   std::vector<std::int64_t> positions(static_cast<std::size_t>(query_len));
   std::iota(positions.begin(), positions.end(), key_len - query_len);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/sdk/low_bits.hpp"
 #include "framework/select/key_tile.hpp"
 #include "framework/select/stream_scores.hpp"
 
@@ -100,8 +101,8 @@ struct HostServices {
                 const HostCall::Place at = host.place(row);
                 const auto entries = at.builder->sampled(at.row);
                 for (std::size_t i = 0; i < std::min(capacity, entries.size()); ++i) {
-                  keys[i] = entries[i].first;
-                  probabilities[i] = entries[i].second;
+                  keys[i] = entries[i].key;
+                  probabilities[i] = entries[i].probability;
                 }
                 return entries.size();
               });
@@ -437,7 +438,7 @@ void HostCall::exclude(const Place& at,
     excluded_[word] =
         at.builder->support_word(at.row, first_tile + static_cast<std::int64_t>(word));
   }
-  excluded_.front() |= (std::uint64_t{1} << (first_key - base)) - 1;
+  excluded_.front() |= sdk::low_bits(first_key - base);
 }
 
 // scores[i] is of key 64 * first_tile + i; adds the best `count` that are visible and inactive,

@@ -19,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "framework/sdk/low_bits.hpp"
 #include "framework/sdk/masker_abi.h"
 #include "framework/sdk/philox.hpp"
 
@@ -47,11 +48,7 @@ MASKERADE_KERNEL int popcount(std::uint64_t word) {
 #endif
 }
 
-// Bits 0 ... count - 1; none for count <= 0, all from 64 on.
-MASKERADE_KERNEL std::uint64_t low_bits(std::int64_t count) {
-  if (count >= 64) return ~std::uint64_t{0};
-  return count <= 0 ? 0 : (std::uint64_t{1} << count) - 1;
-}
+using sdk::low_bits;
 
 // The bits of keys [key_begin, key_end) in word `word` of a row.
 MASKERADE_KERNEL std::uint64_t range_bits(std::int64_t key_begin,

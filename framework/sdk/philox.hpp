@@ -3,11 +3,7 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define MASKERADE_SDK_ANYWHERE __host__ __device__ inline
-#else
-#define MASKERADE_SDK_ANYWHERE inline
-#endif
+#include "framework/sdk/anywhere.hpp"
 
 namespace maskerade::sdk {
 

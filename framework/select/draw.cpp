@@ -6,10 +6,12 @@
 #include <iterator>
 #include <limits>
 
+#include "framework/sdk/low_bits.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/draw.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 #ifndef MASKERADE_SELECT_DRAW_ONCE
@@ -17,10 +19,10 @@
 namespace maskerade {
 namespace {
 
-// Entries past the end of a list that a whole step may write.
+// How many entries past the end of a list may be overwritten.
 constexpr std::int64_t kSlack = 64;
 
-// The candidates among the 64 keys of a word, as bits.
+// The candidates of a draw: the keys of [begin, end) that are not excluded, 64 keys a word.
 struct Candidates {
   std::int64_t begin;
   std::int64_t end;
@@ -28,10 +30,9 @@ struct Candidates {
 
   std::int64_t words() const { return (end - begin + 63) / 64; }
   std::int64_t first_key(std::int64_t word) const { return begin + word * 64; }
+  // Bit j: key first_key(word) + j is a candidate.
   std::uint64_t operator()(std::int64_t word) const {
-    const std::int64_t left = end - first_key(word);
-    const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
-    return valid & ~excluded[word];
+    return sdk::low_bits(end - first_key(word)) & ~excluded[word];
   }
 };
 
@@ -47,10 +48,13 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_SCALAR
 
+// Computes the tickets of keys. A ticket is (random number, key) as one integer, the random number
+// in the high half, so that the smallest tickets are the keys that are drawn.
 struct Tickets {
   explicit Tickets(const RandomField::Row& numbers) : row(numbers) {}
 
-  // The tickets of 64 keys; the bits of those below the bound.
+  // Writes the tickets of 64 keys, from first_key on, to tickets[64]. Bit j of the result: ticket j
+  // is below the bound.
   std::uint64_t fill(std::uint32_t first_key, std::uint64_t bound, std::uint64_t* tickets) const {
     std::uint64_t below = 0;
     for (std::uint32_t j = 0; j < 64; ++j) {
@@ -68,11 +72,14 @@ struct Tickets {
 using Tag = hn::ScalableTag<std::uint64_t>;
 using Vector = hn::Vec<Tag>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(Tag()));
-// Vectors of counters whose chains of products overlap.
+// How many vectors of keys are computed at a time: enough that the processor need not wait for one
+// product before it starts the next.
 constexpr int kVectors = 8;
 
-// Philox for a vector of counters. Each word lies in the low half of a lane of 64 bits; the high
-// half is anything, as products read the low halves alone.
+// Computes the tickets of keys. A ticket is (random number, key) as one integer, the random number
+// in the high half, so that the smallest tickets are the keys that are drawn. This is Philox on
+// vectors of keys: each 32-bit word lies in the low half of a lane of 64 bits, whose high half may
+// hold anything, since products read the low halves alone.
 struct Tickets {
   explicit Tickets(const RandomField::Row& numbers) {
     std::copy(numbers.counter.begin(), numbers.counter.end(), counter);
@@ -88,14 +95,15 @@ struct Tickets {
     return hn::MulEven(hn::BitCast(halves, a), hn::BitCast(halves, b));
   }
 
-  // The high halves in the place of the low ones. Rationale: a shift waits for the unit that
-  // multiplies, a shuffle does not.
+  // Moves the high half of each lane to its low half. Rationale: a shift would wait for the unit
+  // that multiplies, a shuffle does not.
   static HWY_INLINE Vector high(Vector products) {
     const hn::Repartition<float, Tag> halves;
     return hn::BitCast(Tag(), hn::DupOdd(hn::BitCast(halves, products)));
   }
 
-  // The tickets of 64 keys; the bits of those below the bound.
+  // Writes the tickets of 64 keys, from first_key on, to tickets[64]. Bit j of the result: ticket j
+  // is below the bound.
   HWY_INLINE std::uint64_t fill(std::uint32_t first_key,
                                 std::uint64_t bound,
                                 std::uint64_t* tickets) const {
@@ -147,8 +155,8 @@ struct Tickets {
 
 #endif
 
-// The candidates' tickets below `bound`, by ascending key; writes up to kSlack past them. Returns
-// how many.
+// Lists the candidates' tickets below `bound`, by ascending key, and returns how many there are.
+// May overwrite kSlack entries past them.
 std::int64_t collect(const RandomField::Row& numbers,
                      const Candidates& candidates,
                      std::uint64_t bound,
@@ -161,7 +169,8 @@ std::int64_t collect(const RandomField::Row& numbers,
     if (left == 0) continue;
     left &= all.fill(static_cast<std::uint32_t>(candidates.first_key(word)), bound, here);
     const int found = std::popcount(left);
-    // Four at a time without a branch. Past its last bit a word gives here[0].
+    // Four tickets at a time, without a branch for each. Once the word has no bit left, here[0] is
+    // written, which is overwritten later.
     for (int done = 0; done < found; done += 4) {
       for (int j = 0; j < 4; ++j) {
         end[done + j] = here[std::countr_zero(left) & 63];
@@ -187,7 +196,7 @@ namespace {
 
 constexpr std::uint64_t kEveryTicket = std::numeric_limits<std::uint64_t>::max();
 
-// The highest ticket with which a key is among about `rank` of n.
+// A bound below which about `rank` of n random tickets are expected to lie.
 std::uint64_t ticket_at(double rank, std::int64_t n) {
   const double share = rank / static_cast<double>(n);
   if (share >= 1) return kEveryTicket;
@@ -222,8 +231,10 @@ std::span<const std::int32_t> Draw::select(const RandomField& field,
     return {keys_.data(), listed};
   }
 
-  // How many tickets lie below a bound is binomial: the last one drawn is likely to lie within
-  // three standard deviations of its share.
+  // The number of tickets below a bound has a binomial distribution, so the largest ticket that is
+  // drawn probably lies within three standard deviations of where it is expected. Only tickets up
+  // to there are collected, and only those in that interval are sorted. When the guess is wrong,
+  // all are.
   tickets_.resize(std::max(tickets_.size(), static_cast<std::size_t>(total + kSlack)));
   const auto rank = static_cast<double>(wanted);
   const double slack = 3 * std::sqrt(rank) + 4;

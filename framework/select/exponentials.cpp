@@ -5,7 +5,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/exponentials.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
@@ -24,7 +24,7 @@ void exponentials_of(
   for (; j + lanes <= count; j += lanes) {
     const auto wide = hn::PromoteTo(d, hn::LoadU(narrow, scores + j));
     const auto x = hn::Mul(hn::Set(d, scale), hn::Sub(wide, hn::Set(d, double{top})));
-    // Highway's Exp is defined for finite numbers; below -745 the result is 0 anyway.
+    // Highway's Exp takes finite numbers only; below -745 the result is 0 in float64 anyway.
     hn::StoreU(hn::Exp(d, hn::Max(x, hn::Set(d, -1000.0))), d, weights + j);
   }
 #endif

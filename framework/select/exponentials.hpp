@@ -4,9 +4,9 @@
 
 namespace maskerade {
 
-// weights[j] = exp(scale * (scores[j] - top)) in float64, relative error below 1e-15 near 0 and
-// growing with the exponent; 0 for a score of -infinity. top is finite; weights.size() ==
-// scores.size(). What is made of them is promised equal only on one kind of machine.
+// Sets weights[j] to exp(scale * (scores[j] - top)), computed in float64; a score of -infinity
+// gives 0. Requires a finite top and as many weights as scores. The relative error is below 1e-15
+// near 0 and grows with the exponent; it may differ from one instruction set to another.
 void exponentials(std::span<const float> scores,
                   double scale,
                   float top,

@@ -6,7 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/key_tile.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/widen-inl.hpp"
 #include "hwy/highway.h"
@@ -15,12 +15,13 @@ HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
-// Components that are transposed at a time: those of kLanes keys fit the first-level cache.
+// How many components of kLanes keys are transposed at a time: so many fit the first-level cache.
 constexpr std::int64_t kChunk = 128;
 
 #if HWY_NATIVE_FMA
 
-// The four components at `offset` of every fourth key, from keys[0] on: one 128-bit block each.
+// Loads four components, from `offset` on, of every fourth key, keys[0], keys[4], ...: one key in
+// each 128-bit block of the vector.
 HWY_INLINE FloatVector load_blocks(const float* const* keys, std::int64_t offset) {
   const hn::FixedTag<float, 4> block;
   const auto first = hn::LoadU(block, keys[0] + offset);
@@ -39,7 +40,7 @@ HWY_INLINE FloatVector load_blocks(const float* const* keys, std::int64_t offset
 #endif
 }
 
-// packed[i][0 .. kLanes) = component i of the kLanes keys, for i < count <= kChunk.
+// Writes component i of the kLanes keys to packed[i][0 .. kLanes), for i < count <= kChunk.
 HWY_INLINE void transpose(const float* const* keys, std::int64_t count, float* packed) {
   const FloatTag d;
   std::int64_t i = 0;
@@ -73,7 +74,7 @@ HWY_INLINE void transpose(const float* const* keys, std::int64_t count, float* p
 
 #endif
 
-// rows[count]: where the keys lie.
+// pack_keys() for the keys that lie at rows[count].
 void pack(const void* const* rows, int count, DType dtype, std::int64_t dim, float* packed) {
   HWY_ALIGN static constexpr float kZeros[kChunk] = {};
   HWY_ALIGN float widened[kLanes * kChunk];
@@ -100,6 +101,7 @@ void pack(const void* const* rows, int count, DType dtype, std::int64_t dim, flo
   }
 }
 
+// score_tile().
 void score(const float* queries,
            std::int64_t query_stride,
            int rows,

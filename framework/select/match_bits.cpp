@@ -5,14 +5,15 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/match_bits.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads it once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
-// Compiled per target for its popcount instruction.
+// match_bits() for signatures of kWords words, or of `words` words when kWords is 0. It is compiled
+// for each instruction set because each has its own way to count bits.
 template <std::size_t kWords>
 void match_words(const std::uint64_t* signature,
                  const std::uint64_t* signatures,

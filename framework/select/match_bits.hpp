@@ -6,8 +6,8 @@
 
 namespace maskerade {
 
-// matches[j] = the number of equal bits of signature[words] and of signatures[j * words ...].
-// [any thread]
+// Sets matches[j] to the number of bits in which `signature`, of n words, equals signature j, which
+// is signatures[j * n .. (j + 1) * n). [any thread]
 void match_bits(std::span<const std::uint64_t> signature,
                 const std::uint64_t* signatures,
                 std::span<float> matches);

@@ -1,6 +1,6 @@
-// Per-target code of Highway: include it only from sources that Highway compiles once per target.
-
-// Not #pragma once: Highway's guard lets each target include the file once.
+// Code that Highway compiles once for every instruction set: include it only in sources that are
+// compiled so. Rationale: not #pragma once, because each instruction set must include the file
+// once.
 #if defined(MASKERADE_SELECT_MATRIX_TILE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SELECT_MATRIX_TILE_INL
 #undef MASKERADE_SELECT_MATRIX_TILE_INL
@@ -22,12 +22,12 @@ using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 
-// A micro tile of kMicroRows x kMicroVectors accumulators fills the register file: 24 of 32 with
-// AVX-512, 12 of 16 with AVX2.
+// A matrix is multiplied in micro tiles of kMicroRows rows and kMicroVectors vectors of columns,
+// whose sums stay in registers: they take 24 of 32 registers with AVX-512, 12 of 16 with AVX2.
 inline constexpr int kMicroRows = 6;
 inline constexpr int kMicroVectors = kLanes >= 16 ? 4 : 2;
 
-// a * b + c. Exact: with one rounding on every target.
+// a * b + c. If kExact, it is rounded once on every instruction set; otherwise as is fastest.
 template <bool kExact>
 HWY_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
 #if HWY_NATIVE_FMA
@@ -46,14 +46,14 @@ HWY_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c)
 #endif
 }
 
-// Row i of a matrix whose rows lie `stride` elements apart.
+// Gives row i of a matrix whose rows lie `stride` elements apart.
 struct StridedRows {
   const float* first;
   std::int64_t stride;
   HWY_INLINE const float* operator()(std::int64_t i) const { return first + i * stride; }
 };
 
-// Row i of a matrix whose rows are listed.
+// Gives row list[i] of a matrix whose rows lie `stride` elements apart.
 struct ListedRows {
   const float* first;
   std::int64_t stride;
@@ -61,8 +61,9 @@ struct ListedRows {
   HWY_INLINE const float* operator()(std::int64_t i) const { return first + list[i] * stride; }
 };
 
-// What becomes of a row's products: row(r, v) makes ready for those from vector v on; its result
-// takes them one by one.
+// Stores products: target[r][c] = product. It is one of the `Finish` types of the functions below,
+// which say what is done with products: row(r, first_vector) gives an object for row r, and that
+// object is called with each vector of sums and its number from first_vector on.
 struct StoreProducts {
   float* target;
   std::int64_t stride;
@@ -78,7 +79,8 @@ struct StoreProducts {
   }
 };
 
-// target = target * scale[row] + products.
+// Adds products to what is there, after scaling it: target[r][c] = target[r][c] * scale[r] +
+// product.
 struct AddToScaled {
   float* target;
   std::int64_t stride;
@@ -99,8 +101,9 @@ struct AddToScaled {
   }
 };
 
-// sum[r][v] = sum over i < depth of a[r][i] * b(i)[v], i ascending from 0, one accumulator each.
-// Passes each sum to finish.row(first_row + r, first_vector).
+// Multiplies kRows rows of a, [kRows][depth], by kVectors vectors of columns of b, whose row i is
+// b(i), from vector first_vector on. Each element is one sum over i ascending from 0. The sums of
+// row r go to finish.row(first_row + r, first_vector).
 template <int kRows, int kVectors, bool kExact, class Rows, class Finish>
 HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
                                  std::int64_t a_stride,
@@ -131,7 +134,7 @@ HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
       }
     }
   }
-  // A copy, which the stores cannot change: its members stay in registers.
+  // Rationale: stores cannot change a copy, so the compiler keeps its members in registers.
   const Finish last = finish;
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -141,7 +144,7 @@ HWY_NOINLINE void multiply_block(const float* HWY_RESTRICT a,
   }
 }
 
-// The same for kVectors columns of vectors and any number of rows.
+// Like multiply_block(), but for any number of rows of a.
 template <int kVectors, bool kExact, class Rows, class Finish>
 HWY_INLINE void multiply_columns(const float* a,
                                  std::int64_t a_stride,

@@ -5,7 +5,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/stream_scores.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/transpose-inl.hpp"
 #include "framework/select/widen-inl.hpp"
@@ -16,18 +16,20 @@
 namespace maskerade {
 namespace {
 
+// float32 queries, `stride` elements apart.
 struct Queries {
   const float* first;
   std::int64_t stride;
 };
 
-// Keys first[i * stride], or first[list[i] * stride].
+// The keys to be scored, as they lie in memory: key i is at first + i * stride_bytes, or at
+// first + list[i] * stride_bytes.
 struct StreamedKeys {
   const std::byte* first;
   std::int64_t stride_bytes;
-  const std::int32_t* list;  // null: the keys in their order
+  const std::int32_t* list;  // [count]; null: all keys in their order
   std::int64_t count;
-  std::int64_t dim;
+  std::int64_t dim;  // elements of a key
   DType dtype;
 
   const std::byte* operator()(std::int64_t i) const {
@@ -35,7 +37,7 @@ struct StreamedKeys {
   }
 };
 
-constexpr std::int64_t kLineBytes = 64;
+constexpr std::int64_t kLineBytes = 64;  // of the caches
 
 }  // namespace
 }  // namespace maskerade
@@ -46,11 +48,11 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Components that are widened at a time: those of the keys in flight fit the first-level cache.
+// How many components of the keys in work are widened at a time: so many fit the first-level cache.
 constexpr std::int64_t kWidened = 128;
 
-// Asks for the keys that come next, line by line in the order of memory, while four components of
-// as many keys are multiplied at each step.
+// Fetches the keys that come next into the cache, some lines at each step, while four components of
+// the present keys are multiplied. It reads each key from its beginning to its end.
 class Prefetch {
  public:
   Prefetch(const std::byte* const* keys, std::int64_t key_bytes, std::int64_t step_bytes)
@@ -58,7 +60,7 @@ class Prefetch {
 
   HWY_INLINE void step() {
     for (int i = 0; i < lines_; ++i) {
-      // Into the second-level cache: the first has fewer lines in flight.
+      // Into the second-level cache, which can wait for more lines at a time than the first.
       __builtin_prefetch(*keys_ + at_, 0, 2);
       at_ += kLineBytes;
       if (at_ >= key_bytes_) {
@@ -75,7 +77,8 @@ class Prefetch {
   std::int64_t at_ = 0;
 };
 
-// sums[r][v] += queries[r][i] * rows[v * kLanes + lane][i], i ascending below size.
+// Adds to lane l of sums[r][v] the product of query r and key v * kLanes + l over the components
+// i < size, ascending. rows[] points to the float32 keys, at the first of these components.
 template <int kRows, int kVectors>
 HWY_INLINE void accumulate(const Queries& queries,
                            const float* const* rows,
@@ -112,12 +115,13 @@ HWY_INLINE void accumulate(const Queries& queries,
   }
 }
 
+// stream_scores() for kRows queries.
 template <int kRows>
 HWY_NOINLINE void stream_rows(const Queries& queries,
                               const StreamedKeys& keys,
                               float* scores,
                               std::int64_t score_stride) {
-  // Two vectors of keys hide the latency of a few chains of sums.
+  // With few sums per vector of keys, two vectors are needed to hide the latency of the additions.
   constexpr int kVectors = kRows <= 4 || kLanes >= 16 ? 2 : 1;
   constexpr int kKeys = kVectors * kLanes;
   const FloatTag d;

@@ -7,13 +7,14 @@
 
 namespace maskerade {
 
-// The most queries whose keys are better read where they lie than packed for score_tile.
+// For up to so many queries stream_scores() is faster than packing the keys for score_tile().
 inline constexpr int kMostStreamedRows = 8;
 
-// scores[r][j] = q.k of query r < rows and key first_key + j < first_key + count of (b, kv_head),
-// reading each key once, without packing: for few queries and many keys. 1 <= rows <= 8; queries
-// are float32. In float32 by s = fma(q[d], k[d], s), d ascending from s = 0, as score_tile does on
-// every instruction set. Strides in elements. [any thread]
+// Sets scores[r][j] to the product of query r and key first_key + j of (b, kv_head), for r < rows
+// and j < count. It reads each key once, where it lies, which suits few queries and many keys. 1 <=
+// rows <= kMostStreamedRows; queries are float32; strides are in elements. The products are bit for
+// bit those of score_tile(): float32, s = fma(q[d], k[d], s), for d ascending from s = 0. [any
+// thread]
 void stream_scores(const float* queries,
                    std::int64_t query_stride,
                    int rows,
@@ -24,7 +25,7 @@ void stream_scores(const float* queries,
                    std::int64_t count,
                    float* scores,
                    std::int64_t score_stride);
-// The same for the listed keys.
+// Like the function above, but for key listed[j] in the place of first_key + j.
 void stream_scores(const float* queries,
                    std::int64_t query_stride,
                    int rows,

@@ -8,10 +8,12 @@
 #include <limits>
 #include <type_traits>
 
+#include "framework/sdk/low_bits.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/select/top_k.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 #ifndef MASKERADE_SELECT_TOP_K_ONCE
@@ -20,11 +22,12 @@ namespace maskerade {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-// Elements past the end of a buffer that whole vectors may touch.
+// How many elements past the end of a buffer may be read and overwritten.
 constexpr std::int64_t kSlack = 64;
 
 #if defined(__x86_64__)
-// Row b lists the set bits of b: the lanes that an 8-lane compression keeps.
+// Row b lists the numbers of the set bits of the byte b, ascending: the lanes that compress()
+// keeps.
 constexpr auto kSetBits = [] {
   std::array<std::array<std::uint8_t, 8>, 256> rows{};
   for (unsigned bits = 0; bits < 256; ++bits) {
@@ -37,21 +40,21 @@ constexpr auto kSetBits = [] {
 }();
 #endif
 
-// A value among others.
-struct Ranked {
+// A value and its rank among others.
+struct RankedValue {
   float value;
-  std::int64_t above;  // how many are higher
-  std::int64_t equal;  // how many are the same, itself included
+  std::int64_t above;  // how many values are higher
+  std::int64_t equal;  // how many are equal, itself included
 };
 
-// The candidates among the scores of one word, as bits.
+// The scores that may be selected: those of n that are not excluded.
 struct Candidates {
-  const std::uint64_t* excluded;  // may be null
+  const std::uint64_t* excluded;  // [(n + 63) / 64] bit i % 64 of word i / 64; null excludes none
   std::int64_t n;
 
+  // Bit j: score 64 * word + j is a candidate.
   std::uint64_t operator()(std::int64_t word) const {
-    const std::int64_t left = n - word * 64;
-    const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+    const std::uint64_t valid = sdk::low_bits(n - word * 64);
     return excluded == nullptr ? valid : valid & ~excluded[word];
   }
 };
@@ -70,18 +73,21 @@ using Tag = hn::ScalableTag<float>;
 using Vector = hn::Vec<Tag>;
 using VectorMask = hn::Mask<Tag>;
 constexpr int kWidth = static_cast<int>(hn::MaxLanes(Tag()));
-constexpr std::uint64_t kAllLanes = (std::uint64_t{1} << kWidth) - 1;
+constexpr std::uint64_t kAllLanes = sdk::low_bits(kWidth);
 
+// A vector mask as bits: bit i is lane i.
 HWY_INLINE std::uint64_t bits_of(VectorMask mask) {
   std::conditional_t<(kWidth > 8), std::uint16_t, std::uint8_t> bits = 0;
   hn::StoreMaskBits(Tag(), mask, reinterpret_cast<std::uint8_t*>(&bits));
   return bits;
 }
 
-// The lanes of v whose bit is set, in order; the rest is anything.
+// Moves the lanes of v whose bit is set to the front, in their order. The other lanes of the result
+// are not defined.
 HWY_INLINE Vector compress(Vector v, std::uint64_t bits) {
 #if HWY_TARGET == HWY_AVX2
-  // Rationale: Highway 1.0.3's table is a local array, which GCC 12 copies at each use.
+  // Rationale: Highway 1.0.3 compresses by a table in a local array, which GCC 12 copies at each
+  // call.
   const hn::RebindToSigned<Tag> indices;
   const hn::Rebind<std::uint8_t, Tag> bytes;
   const auto lanes = hn::PromoteTo(indices, hn::LoadU(bytes, kSetBits[bits].data()));
@@ -92,7 +98,7 @@ HWY_INLINE Vector compress(Vector v, std::uint64_t bits) {
 #endif
 }
 
-// Bit j of the result: test(scores[j .. j + kWidth)), for 64 scores.
+// Tests 64 scores, a vector at a time. Bit j of the result: score j passes.
 template <class Test>
 HWY_INLINE std::uint64_t test_word(const float* scores, const Test& test) {
   std::uint64_t word = 0;
@@ -103,7 +109,8 @@ HWY_INLINE std::uint64_t test_word(const float* scores, const Test& test) {
   return word;
 }
 
-// Calls visit(word, 64 scores) for every 64 scores; the last ones are padded.
+// Calls visit(word, scores + 64 * word) for every 64 scores. The last ones come as a copy of 64
+// scores that is filled up with zeros.
 template <class Visit>
 HWY_INLINE void for_each_word(const float* scores, std::int64_t n, const Visit& visit) {
   const std::int64_t whole = n / 64;
@@ -114,11 +121,13 @@ HWY_INLINE void for_each_word(const float* scores, std::int64_t n, const Visit& 
   visit(whole, last.data());
 }
 
-// Appends the values whose bit is set, in order; writes up to kSlack - 1 floats past them.
+// Appends the scores whose bit in `word` is set, in order, at `end`, and returns the new end. May
+// overwrite up to kSlack - 1 floats past it.
 HWY_INLINE float* append(const float* scores, std::uint64_t word, float* end) {
   const int found = std::popcount(word);
   if (found <= 64 / kWidth * 2) {
-    // Four at a time without a branch. Past its last bit a word gives scores[0].
+    // Four scores at a time, without a branch for each. Once the word has no bit left, scores[0] is
+    // written, which is overwritten later.
     for (int done = 0; done < found; done += 4) {
       for (int j = 0; j < 4; ++j) {
         end[done + j] = scores[std::countr_zero(word) & 63];
@@ -137,7 +146,8 @@ HWY_INLINE float* append(const float* scores, std::uint64_t word, float* end) {
   return end;
 }
 
-// The candidates that reach the threshold, which is above -infinity. Returns how many.
+// Writes the scores of the candidates that are not below the threshold to `values` and returns how
+// many they are. The threshold is above -infinity.
 std::int64_t collect_reaching(const float* scores,
                               const Candidates& candidates,
                               float threshold,
@@ -152,7 +162,7 @@ std::int64_t collect_reaching(const float* scores,
   return end - values;
 }
 
-// All candidates, NaN as -infinity. Returns how many.
+// Writes the scores of all candidates to `values`, NaN as -infinity, and returns how many they are.
 std::int64_t collect_all(const float* scores, const Candidates& candidates, float* values) {
   const Tag d;
   const Vector lowest = hn::Set(d, kLowest);
@@ -168,7 +178,7 @@ std::int64_t collect_all(const float* scores, const Candidates& candidates, floa
   return end - values;
 }
 
-// How many of values[0 .. n) pass.
+// How many of values[0 .. n) pass the test.
 template <class Test>
 HWY_INLINE std::int64_t count_passing(const float* values, std::int64_t n, const Test& test) {
   const Tag d;
@@ -178,13 +188,13 @@ HWY_INLINE std::int64_t count_passing(const float* values, std::int64_t n, const
     count += static_cast<std::int64_t>(hn::CountTrue(d, test(hn::LoadU(d, values + i))));
   }
   if (i < n) {
-    const std::uint64_t valid = (std::uint64_t{1} << (n - i)) - 1;
+    const std::uint64_t valid = sdk::low_bits(n - i);
     count += std::popcount(bits_of(test(hn::LoadU(d, values + i))) & valid);
   }
   return count;
 }
 
-// Moves the values that pass to the front.
+// Moves those of values[0 .. n) that pass the test to the front, in their order.
 template <class Test>
 HWY_INLINE void keep_passing(float* values, std::int64_t n, const Test& test) {
   const Tag d;
@@ -192,17 +202,17 @@ HWY_INLINE void keep_passing(float* values, std::int64_t n, const Test& test) {
   for (std::int64_t i = 0; i < n; i += kWidth) {
     const Vector v = hn::LoadU(d, values + i);
     const std::uint64_t passing = bits_of(test(v));
-    // At or before what was read: nothing unread is overwritten.
+    // This ends at or before what was just read, so no value is overwritten before it is read.
     hn::StoreU(compress(v, passing), d, end);
     end += std::popcount(passing);
   }
 }
 
-// The rank-th highest value, by quick-select. 1 <= rank <= n; no NaN. Permutes values; reads and
-// writes up to kSlack floats past them.
-Ranked find_rank(float* values, std::int64_t n, std::int64_t rank) {
+// Finds the rank-th highest of values[0 .. n) by quick-select. 1 <= rank <= n, and no value is NaN.
+// Changes the values, and may read and overwrite up to kSlack floats past them.
+RankedValue find_rank(float* values, std::int64_t n, std::int64_t rank) {
   const Tag d;
-  std::int64_t above_all = 0;  // values dropped because they are higher
+  std::int64_t above_all = 0;  // how many values were dropped because they are higher
   for (int round = 0;; ++round) {
     float pivot = 0;
     if (round < 32) {
@@ -211,7 +221,8 @@ Ranked find_rank(float* values, std::int64_t n, std::int64_t rank) {
       const float c = values[n - 1 - n / 4];
       pivot = std::max(std::min(a, b), std::min(std::max(a, b), c));
     } else {
-      // An order that defeats the medians of three.
+      // After so many rounds the medians of three are bad pivots for this order of values;
+      // nth_element is never slow.
       std::nth_element(values, values + (rank - 1), values + n, std::greater<>());
       pivot = values[rank - 1];
     }
@@ -233,10 +244,11 @@ Ranked find_rank(float* values, std::int64_t n, std::int64_t rank) {
   }
 }
 
-// The candidates above the bound and the first `ties` of those that equal it, as bits.
+// Marks in bits[] the candidates above the bound and the first `ties` of those that are equal to
+// it.
 void mark(const float* scores,
           const Candidates& candidates,
-          Ranked bound,
+          RankedValue bound,
           std::int64_t ties,
           std::uint64_t* bits) {
   const Vector value = hn::Set(Tag(), bound.value);
@@ -267,7 +279,8 @@ std::int64_t count_candidates(const Candidates& candidates) {
   return count;
 }
 
-// The indices of the set bits, ascending; writes up to kSlack past them. Returns how many.
+// Lists the indices of the set bits of words[0 .. count), ascending, and returns how many they are.
+// May overwrite up to kSlack entries past them.
 std::int64_t list_bits(const std::uint64_t* words, std::int64_t count, std::int32_t* indices) {
   std::int32_t* end = indices;
   for (std::int64_t w = 0; w < count; ++w) {
@@ -301,15 +314,16 @@ HWY_EXPORT(list_bits);
 
 namespace {
 
-// One score of kSampleStep is sampled, within these numbers.
+// One score of every kSampleStep is sampled, but not fewer than kFewestSamples or more than
+// kMostSamples.
 constexpr std::int64_t kSampleStep = 64;
 constexpr std::int64_t kFewestSamples = 64;
 constexpr std::int64_t kMostSamples = 1024;
-// Below this many scores the sample costs more than it saves.
+// With fewer scores than this, a sample costs more than it saves.
 constexpr std::int64_t kSampledFrom = 512;
 
-// A score that a little more than `count` of the `total` candidates are likely to reach, from a
-// sample at scattered places; -infinity when the sample does not tell.
+// Guesses a threshold that a few more than `count` of the `total` candidates probably reach, from a
+// sample of scores at scattered indices. -infinity when the sample is too small to tell.
 float likely_threshold(const float* scores,
                        const Candidates& candidates,
                        std::int64_t count,
@@ -327,8 +341,8 @@ float likely_threshold(const float* scores,
     samples +=
         candidates.excluded == nullptr || ((candidates.excluded[i / 64] >> (i % 64)) & 1U) == 0;
   }
-  // The sample's rank of the count-th score is binomial: three standard deviations on the safe
-  // side.
+  // The rank that the count-th score has in the sample follows a binomial distribution: add three
+  // standard deviations to be on the safe side.
   const double expected =
       static_cast<double>(samples) * static_cast<double>(count) / static_cast<double>(total);
   const auto rank = static_cast<std::int64_t>(expected + 3 * std::sqrt(expected) + 4);
@@ -362,7 +376,7 @@ std::span<const std::uint64_t> TopK::select_bits(std::span<const float> scores,
   if (collected < count) {
     collected = HWY_DYNAMIC_DISPATCH(collect_all)(scores.data(), candidates, values_.data());
   }
-  const Ranked bound = HWY_DYNAMIC_DISPATCH(find_rank)(values_.data(), collected, count);
+  const RankedValue bound = HWY_DYNAMIC_DISPATCH(find_rank)(values_.data(), collected, count);
   HWY_DYNAMIC_DISPATCH(mark)
   (scores.data(), candidates, bound, count - bound.above, bits_.data());
   return bits_;

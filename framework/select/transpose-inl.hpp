@@ -1,6 +1,6 @@
-// Per-target code of Highway: include it only from sources that Highway compiles once per target.
-
-// Not #pragma once: Highway's guard lets each target include the file once.
+// Code that Highway compiles once for every instruction set: include it only in sources that are
+// compiled so. Rationale: not #pragma once, because each instruction set must include the file
+// once.
 #if defined(MASKERADE_SELECT_TRANSPOSE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SELECT_TRANSPOSE_INL
 #undef MASKERADE_SELECT_TRANSPOSE_INL
@@ -17,7 +17,8 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// columns[i] = elements offset + i of as many rows as a vector has lanes, for i < 4.
+// Loads four columns of as many rows as a vector has lanes: lane l of columns[i] is
+// rows[l][offset + i], for i < 4.
 HWY_INLINE void load_columns(const float* const* rows,
                              std::int64_t offset,
                              hn::Vec<hn::ScalableTag<float>>* columns) {
@@ -25,7 +26,8 @@ HWY_INLINE void load_columns(const float* const* rows,
 #if HWY_TARGET == HWY_SCALAR
   for (int i = 0; i < 4; ++i) columns[i] = hn::Set(d, rows[0][offset + i]);
 #else
-  // Every fourth row, one 128-bit block each; then 4 x 4 within the blocks.
+  // Loads four elements of every fourth row, one row in each 128-bit block of a vector; then
+  // transposes 4 x 4 elements within the blocks.
   const auto every_fourth = [&](const float* const* row) HWY_ATTR {
     const hn::FixedTag<float, 4> block;
     const auto first = hn::LoadU(block, row[0] + offset);

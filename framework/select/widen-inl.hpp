@@ -1,6 +1,6 @@
-// Per-target code of Highway: include it only from sources that Highway compiles once per target.
-
-// Not #pragma once: Highway's guard lets each target include the file once.
+// Code that Highway compiles once for every instruction set: include it only in sources that are
+// compiled so. Rationale: not #pragma once, because each instruction set must include the file
+// once.
 #if defined(MASKERADE_SELECT_WIDEN_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SELECT_WIDEN_INL
 #undef MASKERADE_SELECT_WIDEN_INL
@@ -19,7 +19,7 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Widens `count` elements to float32, exactly.
+// Widens source[0 .. count) of `dtype` to float32 in target[0 .. count), without rounding.
 HWY_INLINE void widen(DType dtype, const void* source, std::int64_t count, float* target) {
   std::int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR

@@ -23,7 +23,8 @@ std::unique_ptr<std::byte[], FreeAligned> allocate_aligned(std::size_t bytes) {
   void* memory = nullptr;
   if (::posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-  // Whole huge pages only: the rest of the last one is not ours. A refusal costs nothing but speed.
+  // Only whole huge pages, since the rest of the last one is not ours. When the system refuses, the
+  // memory is merely slower.
   if (bytes >= kHugePage) ::madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
   return std::unique_ptr<std::byte[], FreeAligned>(static_cast<std::byte*>(memory));

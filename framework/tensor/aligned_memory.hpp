@@ -6,20 +6,23 @@
 
 namespace maskerade {
 
+// In bytes: tensors begin at a multiple of this address.
 inline constexpr std::size_t kTensorAlignment = 64;
 
+// Frees what allocate_aligned() gave.
 struct FreeAligned {
   void operator()(void* memory) const noexcept;
 };
 
-// kTensorAlignment-aligned memory, not cleared. Throws std::bad_alloc.
+// Allocates host memory that begins at a multiple of kTensorAlignment and is not cleared. Throws
+// std::bad_alloc.
 //
-// From 2 MiB on it begins on a huge page and asks the system for huge pages, where it has them:
-// rows that are gathered from a long cache lie each in a small page of its own, and what the
-// processor then spends on finding the pages is as much as what it spends on reading the rows.
+// From 2 MiB on, the memory begins on a huge page, and the system is asked for huge pages.
+// Rationale: when rows are gathered from a long cache, each lies in another page; with small pages
+// the processor spends as much time on finding pages as on reading rows.
 std::unique_ptr<std::byte[], FreeAligned> allocate_aligned(std::size_t bytes);
 
-// A vector of floats in such memory.
+// Lets a std::vector use allocate_aligned().
 template <typename T>
 struct AlignedAllocator {
   using value_type = T;
@@ -34,7 +37,7 @@ struct AlignedAllocator {
 };
 using AlignedFloats = std::vector<float, AlignedAllocator<float>>;
 
-// 64-byte aligned float32 scratch memory, not cleared; likewise.
+// Memory for `count` float32 values from allocate_aligned(), not cleared.
 std::unique_ptr<float[], FreeAligned> aligned_floats(std::size_t count);
 
 }  // namespace maskerade

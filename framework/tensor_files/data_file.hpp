@@ -10,18 +10,18 @@
 
 namespace maskerade {
 
-// A regular file, open for reading. What is read is copied, so that a file that is changed or cut
-// later changes nothing that is in use. Copies share the open file.
+// A regular file that is open for reading. What is read is copied, so that nothing in use changes
+// when the file is changed or cut later. Copies share the open file, which is closed with the last.
 class DataFile {
  public:
   // Throws DataError when the file cannot be opened or is no regular file.
   static DataFile open(const std::string& file);
 
   const std::string& name() const noexcept { return name_; }
-  // In bytes, when it was opened.
+  // The size in bytes that the file had when it was opened.
   std::uint64_t size() const noexcept { return size_; }
-  // Fills `target` with the bytes from `begin` on. Throws DataError when they cannot be read, or
-  // are no longer there.
+  // Fills `target` with the bytes from byte `begin` of the file on. Throws DataError when they
+  // cannot be read or the file no longer has them.
   void read(std::uint64_t begin, std::span<std::byte> target) const;
 
  private:
@@ -32,8 +32,8 @@ class DataFile {
   std::shared_ptr<const int> descriptor_;
 };
 
-// Copies a contiguous tensor that begins at byte `begin` of a file; `description` has no data.
-// Throws as DataFile::read.
+// Reads a contiguous tensor that begins at byte `begin` of a file. `description` is its view
+// without the data; the result owns a copy. Throws DataError as DataFile::read() does.
 Tensor read_tensor(const DataFile& file, std::uint64_t begin, TensorView description);
 
 }  // namespace maskerade

@@ -19,17 +19,19 @@ namespace maskerade {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::size_t kMaxAxes = 64;  // NumPy's own limit
+constexpr std::size_t kMaxAxes = 64;  // NumPy has the same limit
 constexpr std::uint64_t kMaxHeaderBytes = 1'000'000;
 
+// The three entries of an npy file's header, as the file has them.
 struct Header {
   std::string descr;
   bool fortran_order = false;
   std::vector<std::int64_t> shape;
 };
 
-// Reads the dictionary {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: exactly these
-// keys in any order, strings without escapes.
+// Reads the header, which is the text of a Python dictionary such as
+// {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. It must have exactly these keys, in
+// any order, and strings without escapes. Throws DataError on anything else.
 class HeaderParser {
  public:
   HeaderParser(const std::string& file, std::string_view text) : file_(file), text_(text) {}
@@ -78,6 +80,7 @@ class HeaderParser {
                        at_, expected));
   }
 
+  // The beginning of a text from the file for an error message, without control characters.
   static std::string printable(std::string_view text) {
     std::string shown;
     for (const char c : text.substr(0, 40)) shown += c >= ' ' && c <= '~' ? c : '?';
@@ -159,7 +162,7 @@ class HeaderParser {
   std::size_t at_ = 0;
 };
 
-// The bytes of one element. Throws DataError unless the type is a little-endian float or integer.
+// The bytes of one element of a type. Throws DataError unless it is one of those that are read.
 std::uint64_t element_bytes(const std::string& file, const std::string& descr) {
   constexpr std::string_view kUse = "use <f4 or <f2, or a safetensors file";
   if (descr.size() > 1 && descr[0] == '>') {
@@ -184,10 +187,16 @@ std::uint64_t element_bytes(const std::string& file, const std::string& descr) {
   throw DataError(file, "", fmt::format("its type '{}' is not read; {}", shown, kUse));
 }
 
-// Begin and end of the header's text.
-std::pair<std::uint64_t, std::uint64_t> find_header(const DataFile& data) {
+// Where in the file the header's text lies, in bytes: [begin, end).
+struct HeaderRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
+// Finds the header's text. Throws DataError when the file does not begin as an npy file does.
+HeaderRange find_header(const DataFile& data) {
   const std::string& file = data.name();
-  std::array<std::byte, 12> start{};  // magic, version, a length of 2 or 4 bytes
+  std::array<std::byte, 12> start{};  // magic, version, and a header length of 2 or 4 bytes
   data.read(0, std::span(start).first(std::min<std::uint64_t>(data.size(), start.size())));
   const auto byte = [&](std::uint64_t i) { return std::to_integer<std::uint64_t>(start[i]); };
   const std::size_t known = std::min<std::uint64_t>(data.size(), kMagic.size());
@@ -196,7 +205,7 @@ std::pair<std::uint64_t, std::uint64_t> find_header(const DataFile& data) {
                     "this is no npy file: it does not begin with the magic \\x93NUMPY (an .npz "
                     "file is an archive of npy files: unpack it)");
   }
-  constexpr std::uint64_t kShortest = 10;  // magic, version, a length of 2 bytes
+  constexpr std::uint64_t kShortest = 10;  // magic, version, and a header length of 2 bytes
   if (data.size() < kShortest) {
     throw DataError(file, "",
                     fmt::format("the file has {} bytes; an npy file begins with at least {}: "
@@ -221,15 +230,16 @@ std::pair<std::uint64_t, std::uint64_t> find_header(const DataFile& data) {
   std::uint64_t length = 0;
   for (std::uint64_t i = 0; i < length_bytes; ++i) length |= byte(8 + i) << (8 * i);
   if (length > data.size() - begin) {
-    throw DataError(file, "",
-                    fmt::format("the header is to have {} bytes, but {} follow in the file: it is "
-                                "cut, or no npy file",
-                                length, data.size() - begin));
-  }
-  if (length > kMaxHeaderBytes) {
     throw DataError(
         file, "",
-        fmt::format("the header is to have {} bytes; the limit is {}", length, kMaxHeaderBytes));
+        fmt::format("the file says that its header has {} bytes, but only {} follow: the "
+                    "file is truncated, or no npy file",
+                    length, data.size() - begin));
+  }
+  if (length > kMaxHeaderBytes) {
+    throw DataError(file, "",
+                    fmt::format("the file says that its header has {} bytes; the limit is {}",
+                                length, kMaxHeaderBytes));
   }
   return {begin, begin + length};
 }

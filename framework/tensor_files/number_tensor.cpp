@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostAxes = 8;
 
-// "[0, 17]": the place of the element of this number, the last axis fastest.
+// The index of an element as error messages show it, "[0, 17]". `element` is its row-major number.
 std::string index_text(const std::vector<std::int64_t>& shape, std::size_t element) {
   std::vector<std::int64_t> index(shape.size());
   auto rest = static_cast<std::int64_t>(element);
@@ -35,7 +35,7 @@ std::string index_text(const std::vector<std::int64_t>& shape, std::size_t eleme
   return fmt::format("[{}]", fmt::join(index, ", "));
 }
 
-// Makes the values of one tensor; every message names the file and the tensor.
+// Converts the values of one tensor. Its errors name the file and the tensor.
 class ValueReader {
  public:
   ValueReader(const std::string& file,
@@ -47,7 +47,7 @@ class ValueReader {
     throw DataError(file_, name_, message);
   }
 
-  // Throws DataError when a finite number is beyond float32.
+  // The numbers rounded to float32. Throws DataError when a finite one is beyond its range.
   std::vector<float> round(const std::vector<double>& numbers) const {
     std::vector<float> values(numbers.begin(), numbers.end());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -59,7 +59,8 @@ class ValueReader {
     return values;
   }
 
-  // The values of a safetensors or npy type.
+  // The tensor whose elements are `bytes`, of a type as safetensors or npy files spell it. Throws
+  // DataError when the type is none that is read.
   NumberTensor read(std::string_view type, const std::vector<std::byte>& bytes) const {
     NumberTensor tensor{shape_, {}};
     if (type == "F32" || type == "<f4") {
@@ -119,7 +120,8 @@ Json parse_json(const std::string& file) {
   return json;
 }
 
-// Nested arrays of numbers, checked for one shape.
+// Reads nested JSON arrays of numbers as a tensor. Throws DataError when they do not have one
+// shape.
 class ListReader {
  public:
   ListReader(const std::string& file, const std::string& name) : values_(file, name, shape_) {}
@@ -137,6 +139,7 @@ class ListReader {
   }
 
  private:
+  // Finds the shape from the first element of each list.
   void measure(const Json& json) {
     for (const Json* part = &json; part->is_array(); part = &part->front()) {
       shape_.push_back(static_cast<std::int64_t>(part->size()));
@@ -146,6 +149,7 @@ class ListReader {
       }
     }
   }
+  // Collects the numbers of one nested list, which must have the shape from axis `depth` on.
   void add(const Json& json, std::size_t depth) {
     if (depth == shape_.size()) {
       if (!json.is_number()) values_.refuse("it holds something that is not a number");
@@ -175,7 +179,7 @@ class ListReader {
   }
 
   std::vector<std::int64_t> shape_;
-  ValueReader values_;  // of shape_
+  ValueReader values_;  // refers to shape_
   std::vector<const Json*> numbers_;
 };
 

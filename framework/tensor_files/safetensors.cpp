@@ -25,7 +25,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 
-// The element types of the format with whole bytes.
+// The format's element types that take whole bytes, with their size in bytes.
 constexpr std::array<std::pair<std::string_view, std::uint64_t>, 16> kTypeBytes = {{{"BOOL", 1},
                                                                                     {"U8", 1},
                                                                                     {"I8", 1},
@@ -50,6 +50,7 @@ std::optional<std::uint64_t> type_bytes(std::string_view dtype) {
   return std::nullopt;
 }
 
+// The storage type of q, k and v that an element type is; nothing when it is none.
 std::optional<DType> storage_type(std::string_view dtype) {
   if (dtype == "F32") return DType::kFloat32;
   if (dtype == "F16") return DType::kFloat16;
@@ -57,7 +58,8 @@ std::optional<DType> storage_type(std::string_view dtype) {
   return std::nullopt;
 }
 
-// The header as JSON; duplicate keys, which the JSON library would drop, are refused.
+// The header as JSON. Throws DataError when it is no JSON object, or when an object in it has a key
+// twice, of which the JSON library would drop one.
 Json parse_header(const std::string& file, std::string_view text) {
   std::vector<std::set<std::string>> open_objects;
   std::string duplicate;
@@ -87,7 +89,7 @@ Json parse_header(const std::string& file, std::string_view text) {
   return header;
 }
 
-// The shape's product in bytes; nullopt when it overflows.
+// The bytes of a tensor of this shape; nothing when their number overflows.
 std::optional<std::uint64_t> shape_bytes(const std::vector<std::int64_t>& shape,
                                          std::uint64_t element_bytes) {
   std::uint64_t bytes = element_bytes;
@@ -99,7 +101,7 @@ std::optional<std::uint64_t> shape_bytes(const std::vector<std::int64_t>& shape,
   return bytes;
 }
 
-// Reads the header's entries one by one; every message names the file and the tensor.
+// Reads the header's entries. Its errors are DataErrors that name the file and the tensor.
 class EntryReader {
  public:
   EntryReader(const std::string& file, std::uint64_t data_bytes)
@@ -110,7 +112,7 @@ class EntryReader {
     SafetensorsEntry entry;
     entry.name = name;
     const Json& dtype = field(name, json, "dtype");
-    if (!dtype.is_string()) refuse(name, "dtype is not a text");
+    if (!dtype.is_string()) refuse(name, "dtype is not a string");
     entry.dtype = dtype.get<std::string>();
     const Json& shape = field(name, json, "shape");
     if (!shape.is_array()) refuse(name, "shape is not a list of whole numbers");
@@ -127,7 +129,7 @@ class EntryReader {
     return entry;
   }
 
-  // The tensors cover the data, one after the other.
+  // Throws DataError unless the tensors lie one after the other and cover all the data.
   void check_cover(std::vector<SafetensorsEntry> entries) const {
     std::sort(
         entries.begin(), entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
@@ -181,7 +183,8 @@ class EntryReader {
 
   void check_size(const SafetensorsEntry& entry) const {
     const std::optional<std::uint64_t> element_bytes = type_bytes(entry.dtype);
-    if (!element_bytes) return;  // a type we do not know: listed, and refused when it is used
+    if (!element_bytes)
+      return;  // an unknown type: the tensor is listed, and refused when it is used
     const std::optional<std::uint64_t> bytes = shape_bytes(entry.shape, *element_bytes);
     const std::uint64_t stored = entry.end_bytes - entry.begin_bytes;
     if (bytes != stored) {
@@ -197,10 +200,10 @@ class EntryReader {
 
 std::map<std::string, std::string> read_metadata(const std::string& file, const Json& json) {
   std::map<std::string, std::string> metadata;
-  if (!json.is_object()) throw DataError(file, "", "__metadata__ is not an object of texts");
+  if (!json.is_object()) throw DataError(file, "", "__metadata__ is not an object of strings");
   for (const auto& [key, value] : json.items()) {
     if (!value.is_string()) {
-      throw DataError(file, "", fmt::format("__metadata__ \"{}\" is not a text", key));
+      throw DataError(file, "", fmt::format("__metadata__ \"{}\" is not a string", key));
     }
     metadata[key] = value.get<std::string>();
   }
@@ -229,8 +232,8 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   if (header_bytes > kMaxHeaderBytes || header_bytes > rest) {
     throw DataError(
         name, "",
-        fmt::format("the header is to have {} bytes; {} follow in the file and the limit "
-                    "is {}, so this is no safetensors file or a cut one",
+        fmt::format("the file says that its header has {} bytes; {} follow and the limit is {}, so "
+                    "this is no safetensors file or a truncated one",
                     header_bytes, rest, kMaxHeaderBytes));
   }
   std::string text(header_bytes, '\0');
@@ -269,7 +272,7 @@ const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
     std::vector<std::string> names;
     for (const SafetensorsEntry& entry : entries_) names.push_back(entry.name);
     const auto listed = std::span(names).first(std::min(names.size(), kListed));
-    // Names of one or two letters are all near each other.
+    // Any two names of one or two letters are near each other, so a suggestion would say nothing.
     const std::string nearest = name.size() < 3 ? "" : nearest_name(name, names);
     throw DataError(
         file_.name(), name,

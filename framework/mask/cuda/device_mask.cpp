@@ -40,19 +40,21 @@ DeviceMask DeviceMask::upload(const Mask& mask, cudaStream_t stream) {
   cuda::find_ranks(
       {device.view_.words(), device.view_.any, device.view_.full, device.ranks_.data()},
       device.view_.slices() * device.view_.tile_rows(), stream);
-  // Before `ends` goes.
+  // `ends` is destroyed on return: its copy must be done by then.
   check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   return device;
 }
 
 Mask DeviceMask::download(const Visibility& visibility) const {
   if (overflow_.size() > 0 && overflow_.download().front() != 0) {
-    throw Error("a combined mask has more partial tiles than its operands");
+    throw Error(
+        "internal error: a combined mask has more words in partial tiles than its operands "
+        "together");
   }
   const auto any = any_.download();
   const auto full = full_.download();
   const auto offsets = partial_offsets_.download();
-  // What was selected here may have room for more.
+  // A mask that was made on the device may have room for more than it holds.
   const auto used = [](const std::vector<std::int64_t>& ends) {
     return ends.empty() ? 0 : ends.back();
   };
@@ -128,7 +130,7 @@ DeviceMask DeviceMask::combined(cuda::MaskOperation operation, const DeviceMask&
   result.full_ = {tile_rows * a.words(), stream};
   result.ranks_ = {tile_rows * a.words(), stream};
   result.partial_offsets_ = {tile_rows + 1, stream};
-  // A tile of the result is partial only where one of an operand is.
+  // A tile of the result is partial only where a tile of an operand is, so their words are enough.
   const std::int64_t slices = batch * heads;
   result.partial_ = {
       slices / a.slices() * partial_.size() + slices / b.slices() * other.partial_.size(), stream};

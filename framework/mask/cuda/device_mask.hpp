@@ -13,27 +13,29 @@ namespace maskerade {
 
 class MaskDraft;
 
-// A mask in device memory: the same tiles, word for word. Belongs to a stream, in whose order it
-// is made, read and freed.
+// A mask in device memory, with the same tiles and words as in host memory. It belongs to a stream:
+// its memory is written, read and freed in that stream's order, and the stream must outlive it.
 class DeviceMask {
  public:
-  // Copies a mask and waits until it is there. Throws CudaError.
+  // Copies a mask to the device and waits until the copy is done. Throws CudaError.
   static DeviceMask upload(const Mask& mask, cudaStream_t stream);
 
-  // The mask, in host memory; waits for the stream.
+  // A copy in host memory; waits for the stream. `visibility` must be that of the mask. Throws
+  // CudaError.
   Mask download(const Visibility& visibility) const;
 
-  // The algebra of masks of bits, as in set_operations.hpp: enqueued in the stream of the left
-  // operand, to which the right one belongs too. Throw ShapeError when the operands do not fit, and
-  // when one has entries with probability below 1, which are combined on the CPU only. Both have
-  // the same visibility.
+  // The union, intersection, difference and complement of set_operations.hpp for masks without
+  // sampled entries. The work is enqueued in the stream of this mask, to which `other` must belong,
+  // and is not waited for. Both must have the same visibility. Throw ShapeError when lengths or
+  // extents do not fit, or when a mask has sampled entries, which are combined on the CPU only.
   DeviceMask united(const DeviceMask& other) const;
   DeviceMask intersected(const DeviceMask& other) const;
   DeviceMask without(const DeviceMask& other) const;
   DeviceMask complement() const;
 
+  // The mask's arrays for kernels, valid as long as the mask.
   const cuda::MaskView& view() const noexcept { return view_; }
-  std::int64_t size_bytes() const noexcept;
+  std::int64_t size_bytes() const noexcept;  // device memory of the arrays
 
  private:
   friend class MaskDraft;
@@ -48,15 +50,15 @@ class DeviceMask {
   DeviceBuffer<std::int32_t> sampled_keys_;
   DeviceBuffer<float> sampled_probabilities_;
   DeviceBuffer<std::int32_t> ends_;
-  DeviceBuffer<std::int32_t> overflow_;  // of a combined mask: must stay 0
+  DeviceBuffer<std::int32_t> overflow_;  // CombinedArrays::overflow of a combined mask; else empty
   cuda::MaskView view_;
 };
 
 namespace cuda {
 
-// Enqueues FindRanks for `tile_rows`.
+// Enqueues a call of `body` for each of so many tile rows.
 void find_ranks(const FindRanks& body, std::int64_t tile_rows, cudaStream_t stream);
-// Enqueues combine_masks_steps.
+// Enqueues the steps of combine_masks_steps().
 void combine_masks(const CombinedWords& source, const CombinedArrays& to, cudaStream_t stream);
 
 }  // namespace cuda

@@ -6,38 +6,41 @@
 #include "framework/mask/cuda/mask_view.hpp"
 #include "framework/sdk/masker_abi.h"
 
-// A mask while maskers add to it on the device (maskerade_cuda_rows): a word for every row and
-// tile, so that any thread finds it at once. Written against steps and plain pointers, so that
-// tests run it on the CPU.
+// Steps on a draft: the form that a mask has while maskers add to it on the device
+// (maskerade_cuda_rows), with a word for every row and tile, so that any thread finds its word at
+// once. They work on plain pointers of one memory space, so that tests run them on the CPU (see
+// HostSteps).
 namespace maskerade::cuda {
 
-// The words of a draft, as combine_masks_steps packs them.
+// The words of a draft, in the form in which combine_masks_steps() makes a mask of them.
 struct DraftWords {
-  MaskView lengths;  // and `ends`; without arrays
-  const std::uint64_t* bits;
+  MaskView view;              // the mask's extent, lengths and visible ends; no other arrays
+  const std::uint64_t* bits;  // [batch * heads * query_len][tiles]
   std::int64_t batch = 1;
   std::int64_t heads = 1;
 
-  MASKERADE_HOST_DEVICE const MaskView& of() const { return lengths; }
+  MASKERADE_HOST_DEVICE const MaskView& lengths() const { return view; }
   MASKERADE_HOST_DEVICE std::uint64_t word(std::int64_t slice,
                                            std::int64_t query,
                                            std::int64_t tile) const {
-    return bits[(slice * lengths.query_len + query) * lengths.tiles() + tile];
+    return bits[(slice * view.query_len + query) * view.tiles() + tile];
   }
 };
 
-// Where the sampled entries of a draft go, see MaskView.
+// Where the sampled entries of a draft are written in the order of a mask: those arrays of
+// MaskView, and scratch memory.
 struct DraftSamples {
-  std::int64_t* word_offsets = nullptr;     // [rows * words + 1] scratch
-  std::int32_t* kept = nullptr;             // [rows] scratch
+  std::int64_t* word_offsets = nullptr;     // [rows * words + 1] scratch: entries before a word's
+  std::int32_t* kept_counts = nullptr;      // [rows] scratch: entries of a row that were written
   std::int64_t* sampled_offsets = nullptr;  // [rows + 1]
   std::int32_t* sampled_keys = nullptr;     // [capacity]
-  float* sampled_probabilities = nullptr;
-  std::int64_t capacity = 0;
+  float* sampled_probabilities = nullptr;   // [capacity]
+  std::int64_t capacity = 0;                // entries of all rows together
 };
 
 namespace detail {
 
+// Adds 1, atomically where threads run at the same time.
 MASKERADE_HOST_DEVICE void add_one(std::int32_t* to) {
 #if defined(__CUDA_ARCH__)
   atomicAdd(to, 1);
@@ -50,7 +53,8 @@ MASKERADE_HOST_DEVICE std::int64_t rows_in(const maskerade_cuda_rows& draft) {
   return draft.batch * draft.heads * draft.query_len;
 }
 
-// One call for each word of the draft `to`: that of a mask, which is broadcast to its extent.
+// Writes the words of a mask, which is broadcast to the draft's extent, into the draft `to`. One
+// call for each word of the draft.
 struct ReadMask {
   MaskView from;
   maskerade_cuda_rows to;
@@ -68,7 +72,8 @@ struct ReadMask {
   }
 };
 
-// One call for each row of the draft.
+// Writes the sampled entries of the mask into the draft's lists. One call for each row of the
+// draft.
 struct ReadSamples : ReadMask {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
     to.sampled_counts[row] = 0;
@@ -86,7 +91,8 @@ struct ReadSamples : ReadMask {
   }
 };
 
-// One call for each word of the draft `to`, from one of another extent.
+// Writes the words of a draft, which is broadcast to a larger extent, into the draft `to`. One call
+// for each word of `to`.
 struct WidenDraft {
   maskerade_cuda_rows from;
   maskerade_cuda_rows to;
@@ -106,7 +112,8 @@ struct WidenDraft {
   }
 };
 
-// One call for each row of the draft `to`.
+// Writes the sampled entries of the draft `from` into the lists of `to`. One call for each row of
+// `to`.
 struct WidenSamples : WidenDraft {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
     const std::int64_t source = source_row(row);
@@ -121,7 +128,8 @@ struct WidenSamples : WidenDraft {
   }
 };
 
-// One call for each word: what became a bit is no sampled entry, and how many are left.
+// Drops the sampled entries that have become bits, and counts those that are left in each word. One
+// call for each word.
 struct CountSamples {
   maskerade_cuda_rows draft;
   DraftSamples to;
@@ -132,18 +140,20 @@ struct CountSamples {
   }
 };
 
-// One call for each row, and one for their end.
+// Finds where each row's sampled entries begin in the mask. One call for each row, and one for the
+// end of the last.
 struct FindSampledRows : CountSamples {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
-    if (row < rows_in(draft)) to.kept[row] = 0;
-    // What has no room belongs to no row, so that nobody reads it.
+    if (row < rows_in(draft)) to.kept_counts[row] = 0;
+    // Entries beyond the capacity belong to no row, so that nobody reads them.
     const std::int64_t offset = to.word_offsets[row * draft.words];
     to.sampled_offsets[row] = smaller(offset, to.capacity);
     if (offset > to.capacity) *draft.faults |= MASKERADE_CUDA_OVERFLOW;
   }
 };
 
-// One call for each place in the rows' lists.
+// Writes each sampled entry of the draft's lists, which are in any order, to its position in the
+// mask. One call for each position in the lists, used or not.
 struct KeepSamples : CountSamples {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
     const std::int64_t row = i / draft.sampled_capacity;
@@ -156,11 +166,11 @@ struct KeepSamples : CountSamples {
     const std::int64_t at = row * draft.words + key / 64;
     const std::uint64_t word = draft.sampled_bits[at];
     if ((word >> (key % 64) & 1U) == 0) {
-      // What became a bit since is left out; what never was an entry is a fault.
+      // A listed key that has become a bit is left out. One that is neither is a fault.
       if ((draft.bits[at] >> (key % 64) & 1U) == 0) *draft.faults |= MASKERADE_CUDA_SAMPLED_TWICE;
       return;
     }
-    add_one(to.kept + row);
+    add_one(to.kept_counts + row);
     const std::int64_t target = to.word_offsets[at] + popcount(word & low_bits(key % 64));
     if (target >= to.capacity) return;
     to.sampled_keys[target] = static_cast<std::int32_t>(key);
@@ -168,13 +178,14 @@ struct KeepSamples : CountSamples {
   }
 };
 
-// One call for each row: every bit has one entry. Where that is not so, nobody is to read what was
-// not written.
+// Checks that each row has as many entries as sampled bits, so that every one was written. Where
+// that is not so it reports a fault and writes harmless entries, since nobody may read memory that
+// was not written. One call for each row.
 struct CheckSamples : CountSamples {
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
     const std::int64_t bits =
         to.word_offsets[(row + 1) * draft.words] - to.word_offsets[row * draft.words];
-    if (to.kept[row] == bits) return;
+    if (to.kept_counts[row] == bits) return;
     *draft.faults |= MASKERADE_CUDA_SAMPLED_TWICE;
     for (std::int64_t s = to.sampled_offsets[row]; s < to.sampled_offsets[row + 1]; ++s) {
       to.sampled_keys[s] = 0;
@@ -185,7 +196,9 @@ struct CheckSamples : CountSamples {
 
 }  // namespace detail
 
-// Fills a draft with a mask, which is broadcast to its extent.
+// Fills the draft `to` with the entries of a mask, which is broadcast to the draft's extent.
+// Reports MASKERADE_CUDA_OVERFLOW in *to.faults when a row has more sampled entries than the draft
+// has room.
 template <typename Steps>
 void read_mask_steps(const Steps& steps, const MaskView& from, const maskerade_cuda_rows& to) {
   const detail::ReadMask step{from, to};
@@ -193,7 +206,8 @@ void read_mask_steps(const Steps& steps, const MaskView& from, const maskerade_c
   if (to.sampled_bits != nullptr) steps.for_each(detail::rows_in(to), detail::ReadSamples{step});
 }
 
-// Fills a draft with another one, which is broadcast to its extent and has no more sampled entries.
+// Fills the draft `to` with the entries of another draft, which is broadcast to its extent. The
+// rows of `to` must have room for as many sampled entries.
 template <typename Steps>
 void widen_draft_steps(const Steps& steps,
                        const maskerade_cuda_rows& from,
@@ -203,7 +217,9 @@ void widen_draft_steps(const Steps& steps,
   if (to.sampled_bits != nullptr) steps.for_each(detail::rows_in(to), detail::WidenSamples{step});
 }
 
-// Brings a draft's sampled entries into the order of a mask.
+// Writes a draft's sampled entries in the order of a mask: row by row, by ascending key. Reports
+// MASKERADE_CUDA_OVERFLOW in *draft.faults when there are more than to.capacity, and
+// MASKERADE_CUDA_SAMPLED_TWICE when a row's list and its sampled bits do not have the same keys.
 template <typename Steps>
 void sort_samples_steps(const Steps& steps,
                         const maskerade_cuda_rows& draft,

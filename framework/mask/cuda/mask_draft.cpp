@@ -9,11 +9,11 @@ DeviceVisibility::DeviceVisibility(const Visibility& visibility, cudaStream_t st
       key_len(visibility.key_len()) {
   const std::vector<std::int32_t> narrow(visibility.ends().begin(), visibility.ends().end());
   ends = {std::span<const std::int32_t>(narrow), stream};
-  // Before `narrow` goes.
+  // `narrow` is destroyed on return: its copy must be done by then.
   check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
 
-MaskDraft::MaskDraft(WithoutEntries,
+MaskDraft::MaskDraft(UnwrittenMemory,
                      const DeviceVisibility& visibility,
                      MaskExtent extent,
                      std::int64_t sampled_capacity,
@@ -48,7 +48,7 @@ MaskDraft::MaskDraft(const DeviceVisibility& visibility,
                      std::int64_t sampled_capacity,
                      std::uint32_t* faults,
                      cudaStream_t stream)
-    : MaskDraft(WithoutEntries(), visibility, extent, sampled_capacity, faults, stream) {
+    : MaskDraft(UnwrittenMemory(), visibility, extent, sampled_capacity, faults, stream) {
   bits_.fill_bytes(0);
   sampled_bits_.fill_bytes(0);
   sampled_counts_.fill_bytes(0);
@@ -59,7 +59,7 @@ MaskDraft::MaskDraft(const DeviceVisibility& visibility,
                      std::int64_t sampled_capacity,
                      std::uint32_t* faults,
                      cudaStream_t stream)
-    : MaskDraft(WithoutEntries(),
+    : MaskDraft(UnwrittenMemory(),
                 visibility,
                 {mask.view().batch, mask.view().heads},
                 sampled_capacity,
@@ -69,7 +69,7 @@ MaskDraft::MaskDraft(const DeviceVisibility& visibility,
 }
 
 MaskDraft MaskDraft::widened(MaskExtent extent, std::int64_t sampled_capacity) const {
-  MaskDraft wide(WithoutEntries(), *visibility_, extent, sampled_capacity, rows_.faults, stream_);
+  MaskDraft wide(UnwrittenMemory(), *visibility_, extent, sampled_capacity, rows_.faults, stream_);
   cuda::widen_draft(rows_, wide.rows_, stream_);
   return wide;
 }
@@ -91,7 +91,7 @@ DeviceMask MaskDraft::finish(const cuda::MaskBounds& bounds, std::uint32_t* faul
   mask.partial_offsets_ = {tile_rows + 1, stream_};
   mask.partial_ = {bounds.partial_tiles * view.tile_height(), stream_};
   const DeviceBuffer<std::uint8_t> states(tile_rows * view.tiles(), stream_);
-  cuda::pack_draft({.lengths = view, .bits = rows_.bits, .batch = view.batch, .heads = view.heads},
+  cuda::pack_draft({.view = view, .bits = rows_.bits, .batch = view.batch, .heads = view.heads},
                    {.states = states.data(),
                     .any = mask.any_.data(),
                     .full = mask.full_.data(),
@@ -112,10 +112,10 @@ DeviceMask MaskDraft::finish(const cuda::MaskBounds& bounds, std::uint32_t* faul
   mask.sampled_keys_ = {bounds.sampled, stream_};
   mask.sampled_probabilities_ = {bounds.sampled, stream_};
   const DeviceBuffer<std::int64_t> word_offsets(rows * rows_.words + 1, stream_);
-  const DeviceBuffer<std::int32_t> kept(rows, stream_);
+  const DeviceBuffer<std::int32_t> kept_counts(rows, stream_);
   cuda::sort_samples(rows_,
                      {.word_offsets = word_offsets.data(),
-                      .kept = kept.data(),
+                      .kept_counts = kept_counts.data(),
                       .sampled_offsets = mask.sampled_offsets_.data(),
                       .sampled_keys = mask.sampled_keys_.data(),
                       .sampled_probabilities = mask.sampled_probabilities_.data(),

@@ -6,24 +6,26 @@
 
 namespace maskerade::cuda {
 
-inline constexpr int kTileKeys = 64;
+inline constexpr int kTileKeys = 64;  // maskerade::kTileKeys, as device code uses it
 
-// The arrays of a mask (see MaskArrays) in one memory space, device or host, with what finds a
-// tile's words at once. A slice is one (mask batch, mask head): number b * heads + h. Does not own.
+// The arrays of a mask (see MaskArrays) in one memory space, host or device, with ranks by which
+// any thread finds a tile's words at once. A slice is one (mask batch, mask head), with the number
+// b * heads + h. Tiles have 64 keys and up to 64 queries. Does not own its arrays.
 struct MaskView {
   std::int64_t batch = 1;
   std::int64_t heads = 1;
   std::int64_t query_len = 1;
   std::int64_t key_len = 1;
-  const std::uint64_t* any = nullptr;             // [slices * tile_rows][words]
-  const std::uint64_t* full = nullptr;            // the same
-  const std::int32_t* ranks = nullptr;            // the same: partial tiles of the tile row before
-  const std::int64_t* partial_offsets = nullptr;  // [slices * tile_rows + 1]
-  const std::uint64_t* partial = nullptr;
-  const std::int64_t* sampled_offsets = nullptr;  // [slices * query_len + 1]; null: none
-  const std::int32_t* sampled_keys = nullptr;
-  const float* sampled_probabilities = nullptr;
-  const std::int32_t* ends = nullptr;  // [query_len] one past the last visible key
+  const std::uint64_t* any = nullptr;   // [slices * tile_rows][words] the tiles with active bits
+  const std::uint64_t* full = nullptr;  // [slices * tile_rows][words] the tiles that are full
+  // [slices * tile_rows][words] how many partial tiles of the tile row are before the word's tiles
+  const std::int32_t* ranks = nullptr;
+  const std::int64_t* partial_offsets = nullptr;  // [slices * tile_rows + 1] into partial
+  const std::uint64_t* partial = nullptr;         // the words of all partial tiles
+  const std::int64_t* sampled_offsets = nullptr;  // [slices * query_len + 1]; null: no such entries
+  const std::int32_t* sampled_keys = nullptr;     // of all rows, ascending within a row
+  const float* sampled_probabilities = nullptr;   // of the same entries
+  const std::int32_t* ends = nullptr;             // [query_len] one past the last visible key
 
   MASKERADE_HOST_DEVICE std::int64_t slices() const { return batch * heads; }
   MASKERADE_HOST_DEVICE std::int64_t tile_rows() const { return ceil_div(query_len, 64); }
@@ -31,27 +33,29 @@ struct MaskView {
     return smaller<std::int64_t>(64, query_len);
   }
   MASKERADE_HOST_DEVICE std::int64_t tiles() const { return ceil_div(key_len, kTileKeys); }
+  // The words of a bitmap over the tiles of one tile row.
   MASKERADE_HOST_DEVICE std::int64_t words() const { return ceil_div(tiles(), 64); }
   MASKERADE_HOST_DEVICE std::int64_t tile_row_index(std::int64_t slice, std::int64_t query) const {
     return slice * tile_rows() + query / 64;
   }
-  // Queries of the tile row that `query` is in.
+  // The number of queries in the tile row that `query` lies in.
   MASKERADE_HOST_DEVICE std::int64_t rows_of(std::int64_t query) const {
     return smaller<std::int64_t>(64, query_len - query / 64 * 64);
   }
 
-  // Columns of `tile` that a query sees.
+  // The keys of a tile that a query sees: bit j is key 64 * tile + j.
   MASKERADE_HOST_DEVICE std::uint64_t visible_word(std::int64_t query, std::int64_t tile) const {
     return low_bits(ends[query] - tile * kTileKeys);
   }
 
+  // Whether the tile that holds `query` in `tile` is full.
   MASKERADE_HOST_DEVICE bool is_full(std::int64_t slice,
                                      std::int64_t query,
                                      std::int64_t tile) const {
     return ((full[tile_row_index(slice, query) * words() + tile / 64] >> (tile % 64)) & 1U) != 0;
   }
 
-  // The bits (probability 1) of a query in a tile.
+  // The keys of a tile that are active for a query with probability 1: bit j is key 64 * tile + j.
   MASKERADE_HOST_DEVICE std::uint64_t word(std::int64_t slice,
                                            std::int64_t query,
                                            std::int64_t tile) const {
@@ -66,8 +70,8 @@ struct MaskView {
 
   MASKERADE_HOST_DEVICE bool has_sampled() const { return sampled_offsets != nullptr; }
 
-  // The first sampled entry of a query at or after `key`, and the end of its entries, in
-  // sampled_keys. Requires has_sampled().
+  // The index, in sampled_keys, of the first sampled entry of a query whose key is not below `key`;
+  // sampled_end() if there is none. Requires has_sampled().
   MASKERADE_HOST_DEVICE std::int64_t first_sampled(std::int64_t slice,
                                                    std::int64_t query,
                                                    std::int64_t key) const {
@@ -83,26 +87,29 @@ struct MaskView {
     }
     return low;
   }
+  // One past the index of the last sampled entry of a query. Requires has_sampled().
   MASKERADE_HOST_DEVICE std::int64_t sampled_end(std::int64_t slice, std::int64_t query) const {
     return sampled_offsets[slice * query_len + query + 1];
   }
 
-  // The columns of a tile that are active for a query with whatever probability.
+  // The keys of a tile that are active for a query with whatever probability: bit j is key
+  // 64 * tile + j.
   MASKERADE_HOST_DEVICE std::uint64_t support_word(std::int64_t slice,
                                                    std::int64_t query,
                                                    std::int64_t tile) const {
-    std::uint64_t columns = word(slice, query, tile);
-    if (!has_sampled()) return columns;
+    std::uint64_t bits = word(slice, query, tile);
+    if (!has_sampled()) return bits;
     const std::int64_t first_key = tile * kTileKeys;
     const std::int64_t end = sampled_end(slice, query);
     for (std::int64_t s = first_sampled(slice, query, first_key);
          s < end && sampled_keys[s] < first_key + kTileKeys; ++s) {
-      columns |= std::uint64_t{1} << (sampled_keys[s] - first_key);
+      bits |= std::uint64_t{1} << (sampled_keys[s] - first_key);
     }
-    return columns;
+    return bits;
   }
 
-  // The probability of an entry with whatever probability; 1 when it is not a sampled one.
+  // The inclusion probability of an active entry: that of a sampled entry, else 1. Requires
+  // has_sampled().
   MASKERADE_HOST_DEVICE float sampled_probability(std::int64_t slice,
                                                   std::int64_t query,
                                                   std::int64_t key) const {
@@ -112,12 +119,12 @@ struct MaskView {
   }
 };
 
-// Fills ranks: one call a tile row.
+// Computes MaskView::ranks from the bitmaps. One call for each tile row.
 struct FindRanks {
-  std::int64_t words;
-  const std::uint64_t* any;
-  const std::uint64_t* full;
-  std::int32_t* ranks;
+  std::int64_t words;         // of one bitmap of a tile row
+  const std::uint64_t* any;   // [tile rows][words]
+  const std::uint64_t* full;  // [tile rows][words]
+  std::int32_t* ranks;        // [tile rows][words] result
 
   MASKERADE_HOST_DEVICE void operator()(std::int64_t tile_row) const {
     std::int32_t rank = 0;

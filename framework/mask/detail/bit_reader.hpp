@@ -8,7 +8,9 @@
 
 namespace maskerade::detail {
 
-// Random access to the bits of one tile row, which outlives it; one reader serves many (start).
+// Tells whether a key's bit is set, in any order of rows and keys, for the tile row that it was
+// started with. The tile row's mask must outlive this use. One reader serves many tile rows, one
+// after the other, so that its memory is reused.
 class BitReader {
  public:
   void start(const TileRowView& view) {
@@ -24,9 +26,10 @@ class BitReader {
     has_any_ = any != 0;
   }
 
-  // Whether any bit is set.
+  // Whether the tile row has a bit that is set.
   bool has_any() const noexcept { return has_any_; }
-  // Whether a visible key's bit is set.
+  // Whether the bit of `key` is set in row `row` of the tile row. The key must be visible to the
+  // row: a full tile counts every key as set.
   bool has(int row, std::int64_t key) const noexcept {
     const std::int64_t tile = key / kTileKeys;
     const auto w = static_cast<std::size_t>(tile / 64);
@@ -41,7 +44,7 @@ class BitReader {
  private:
   TileRowView view_;
   bool has_any_ = false;
-  std::vector<std::int64_t> ranks_;  // partial tiles before each word of the bitmaps
+  std::vector<std::int64_t> ranks_;  // [words of a bitmap] partial tiles before the word's tiles
 };
 
 }  // namespace maskerade::detail

@@ -48,7 +48,7 @@ void MaskAssembler::append(const TileRowParts& parts) {
   for (std::int64_t w = 0; w < words; ++w) {
     const std::uint64_t any = parts.any[static_cast<std::size_t>(w)];
     const std::uint64_t full = parts.full[static_cast<std::size_t>(w)];
-    if ((any & ~visible_word(mask_.tile_count(), w)) != 0 || (full & ~any) != 0) {
+    if ((any & ~low_bits(mask_.tile_count() - w * 64)) != 0 || (full & ~any) != 0) {
       throw ShapeError(fmt::format(
           "tile row {}: any and full must be within the {} tiles of a row, and full within any",
           next_, mask_.tile_count()));
@@ -132,7 +132,7 @@ void MaskAssembler::append_copy(
 }
 
 Mask MaskAssembler::take() && {
-  // Memory follows what the mask holds, not what was foreseen.
+  // Gives back memory that was reserved and not needed.
   const auto trim = [](auto& values) {
     if (values.capacity() - values.size() > values.size() / 8) values.shrink_to_fit();
   };

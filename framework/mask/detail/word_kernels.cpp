@@ -3,12 +3,13 @@
 #include <bit>
 #include <type_traits>
 
+#include "framework/mask/bit_words.hpp"
 #include "framework/mask/detail/probability.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/mask/detail/word_kernels.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,13 +20,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 using WordTag = hn::ScalableTag<std::uint64_t>;
 using WordVector = hn::Vec<WordTag>;
 
+// A WordOperation on vectors of words.
 struct WordOperationVectors {
   explicit WordOperationVectors(const WordOperation& operation)
       : flip_a(hn::Set(WordTag(), operation.flip_a)),
         flip_b(hn::Set(WordTag(), operation.flip_b)),
         flip_result(hn::Set(WordTag(), operation.flip_result)) {}
 
-  HWY_INLINE WordVector of(WordVector a, WordVector b) const {
+  HWY_INLINE WordVector apply(WordVector a, WordVector b) const {
     return hn::Xor(hn::And(hn::Xor(a, flip_a), hn::Xor(b, flip_b)), flip_result);
   }
 
@@ -34,8 +36,8 @@ struct WordOperationVectors {
   WordVector flip_result;
 };
 
-// The mask's bits. Rationale: read back with the width they are written in; a wider load would wait
-// for the store.
+// A vector mask as bits: bit i is lane i. Rationale: the bits are read back in the width in which
+// they were written, since a wider load would wait for the store.
 template <typename D>
 HWY_INLINE std::uint64_t bits_of(D d, hn::Mask<D> mask) {
   std::conditional_t<(hn::MaxLanes(d) > 8), std::uint16_t, std::uint8_t> bits = 0;
@@ -43,6 +45,7 @@ HWY_INLINE std::uint64_t bits_of(D d, hn::Mask<D> mask) {
   return bits;
 }
 
+// The vector mask whose lane i is bit i.
 template <typename D>
 HWY_INLINE hn::Mask<D> mask_of(D d, std::uint64_t bits) {
   return hn::LoadMaskBits(d, reinterpret_cast<const std::uint8_t*>(&bits));
@@ -61,7 +64,7 @@ TileSummary combine_tile(const WordOperation& operation,
   auto missing = hn::Zero(d);
   int row = 0;
   for (; row + lanes <= rows; row += lanes) {
-    const auto words = vectors.of(hn::LoadU(d, a + row), hn::LoadU(d, b + row));
+    const auto words = vectors.apply(hn::LoadU(d, a + row), hn::LoadU(d, b + row));
     hn::StoreU(words, d, result + row);
     united = hn::Or(united, words);
     missing = hn::Or(missing, hn::Xor(words, hn::LoadU(d, visible + row)));
@@ -77,18 +80,19 @@ TileSummary combine_tile(const WordOperation& operation,
   return summary;
 }
 
-// The places of the set bits of each byte, ascending; and for each place, the set bits before it.
+// For each value of a byte: the numbers of its set bits, ascending; and for each of its bits, how
+// many set bits are below it.
 struct ByteTables {
-  std::uint8_t places[256][8];
+  std::uint8_t set_bits[256][8];
   std::uint8_t ranks[256][8];
 };
-constexpr ByteTables kBytes = [] {
+constexpr ByteTables kByteTables = [] {
   ByteTables tables{};
   for (unsigned byte = 0; byte < 256; ++byte) {
     std::uint8_t found = 0;
-    for (std::uint8_t place = 0; place < 8; ++place) {
-      tables.ranks[byte][place] = found;
-      if ((byte >> place & 1U) != 0) tables.places[byte][found++] = place;
+    for (std::uint8_t bit = 0; bit < 8; ++bit) {
+      tables.ranks[byte][bit] = found;
+      if ((byte >> bit & 1U) != 0) tables.set_bits[byte][found++] = bit;
     }
   }
   return tables;
@@ -125,7 +129,7 @@ GroupSummary combine_one_row(const WordOperation& operation,
 
 #else
 
-// table[lane] = table[indices[lane]].
+// Lane i of the result is lane indices[i] of the table.
 HWY_INLINE WordVector permute(WordVector table, const std::uint8_t* indices) {
   const WordTag d;
   const hn::Rebind<std::uint32_t, WordTag> half;
@@ -134,7 +138,8 @@ HWY_INLINE WordVector permute(WordVector table, const std::uint8_t* indices) {
   return hn::TableLookupLanes(table, hn::IndicesFromVec(d, wide));
 }
 
-// kDense: every tile of both is partial.
+// combine_one_row() on vectors of tiles. kDense: every tile of both operands is partial, so that
+// their words need not be moved to their tiles' lanes.
 template <bool kDense>
 HWY_INLINE GroupSummary combine_lanes(const WordOperation& operation,
                                       const OneRowTiles& a,
@@ -144,7 +149,7 @@ HWY_INLINE GroupSummary combine_lanes(const WordOperation& operation,
                                       std::uint64_t* result) {
   const WordTag d;
   constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
-  constexpr std::uint64_t kLaneBits = ~std::uint64_t{0} >> (64 - kLanes);
+  constexpr std::uint64_t kLaneBits = low_bits(kLanes);
   const WordOperationVectors vectors(operation);
   const std::uint64_t* next_a = a.words;
   const std::uint64_t* next_b = b.words;
@@ -157,19 +162,20 @@ HWY_INLINE GroupSummary combine_lanes(const WordOperation& operation,
     }
     const std::uint64_t partial = tiles.partial >> tile & kLaneBits;
     next += std::popcount(partial);
-    return hn::Or(hn::IfThenElseZero(mask_of(d, partial), permute(own, kBytes.ranks[partial])),
+    return hn::Or(hn::IfThenElseZero(mask_of(d, partial), permute(own, kByteTables.ranks[partial])),
                   hn::IfThenElseZero(mask_of(d, tiles.full >> tile & kLaneBits), seen));
   };
   GroupSummary summary;
   for (int tile = 0; tile < 64; tile += kLanes) {
     const auto seen = hn::LoadU(d, visible + tile);
-    const auto words = vectors.of(words_of(a, tile, seen, next_a), words_of(b, tile, seen, next_b));
+    const auto words =
+        vectors.apply(words_of(a, tile, seen, next_a), words_of(b, tile, seen, next_b));
     const std::uint64_t any = (open >> tile & kLaneBits) & bits_of(d, hn::Ne(words, hn::Zero(d)));
     const std::uint64_t full = any & bits_of(d, hn::Eq(words, seen));
     summary.any |= any << tile;
     summary.full |= full << tile;
     const std::uint64_t kept = any & ~full;
-    hn::StoreU(kept == kLaneBits ? words : permute(words, kBytes.places[kept]), d, result);
+    hn::StoreU(kept == kLaneBits ? words : permute(words, kByteTables.set_bits[kept]), d, result);
     result += std::popcount(kept);
   }
   return summary;
@@ -192,8 +198,8 @@ std::int32_t* write_keys(const std::uint64_t* words,
                          const std::int32_t* first_keys,
                          std::size_t count,
                          std::int32_t* keys) {
-  // From this many keys a word on, its bytes are looked up; below, a loop over the set bits is
-  // quicker.
+  // A word with at least so many keys is written byte by byte, by a table; one with fewer bit by
+  // bit, which is then quicker.
   constexpr int kDense = 12;
   const hn::CappedTag<std::int32_t, 8> d;
   const hn::Rebind<std::uint8_t, decltype(d)> narrow;
@@ -202,7 +208,7 @@ std::int32_t* write_keys(const std::uint64_t* words,
     const std::int32_t first = first_keys[i];
     const int found = std::popcount(word);
     if (hn::MaxLanes(d) < 8 || found < kDense) {
-      // Four at a time without a branch.
+      // Four keys at a time, without a branch for each; what is written too much is overwritten.
       for (int done = 0; done < found; done += 4) {
         for (int j = 0; j < 4; ++j) {
           keys[done + j] = first + std::countr_zero(word);
@@ -214,8 +220,8 @@ std::int32_t* write_keys(const std::uint64_t* words,
     }
     for (int j = 0; j < 64; j += 8) {
       const std::uint64_t byte = (word >> j) & 255U;
-      const auto places = hn::PromoteTo(d, hn::LoadU(narrow, kBytes.places[byte]));
-      hn::StoreU(hn::Add(places, hn::Set(d, first + j)), d, keys);
+      const auto set_bits = hn::PromoteTo(d, hn::LoadU(narrow, kByteTables.set_bits[byte]));
+      hn::StoreU(hn::Add(set_bits, hn::Set(d, first + j)), d, keys);
       keys += std::popcount(byte);
     }
   }
@@ -257,7 +263,7 @@ WeightBits read_weights(const float* weights, int count) {
     below_one |= std::uint64_t{weights[j] < 1.0F} << j;
   }
   bits.sampled = positive & below_one;
-  bits.invalid = (~std::uint64_t{0} >> (64 - count)) & ~(bits.ones | zeros | bits.sampled);
+  bits.invalid = low_bits(count) & ~(bits.ones | zeros | bits.sampled);
   return bits;
 }
 

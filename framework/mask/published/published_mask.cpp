@@ -30,8 +30,8 @@ void check_count(const char* name, std::size_t count, std::int64_t expected) {
   }
 }
 
-// "batch 0, head 1, query 2, key 5".
-std::string place_of(const PublishedShape& shape, std::int64_t index) {
+// An entry as error messages show it: "batch 0, head 1, query 2, key 5".
+std::string describe_entry(const PublishedShape& shape, std::int64_t index) {
   const std::int64_t row = index / shape.key_len;
   return fmt::format("batch {}, head {}, query {}, key {}", row / shape.query_len / shape.heads,
                      row / shape.query_len % shape.heads, row % shape.query_len,
@@ -41,12 +41,13 @@ std::string place_of(const PublishedShape& shape, std::int64_t index) {
 void check_weight(const PublishedShape& shape, std::int64_t index, float weight) {
   if (!std::isfinite(weight) || weight < 0.0F) {
     throw ShapeError(fmt::format("{}: the weight is {}; it must be finite and at least 0",
-                                 place_of(shape, index), weight));
+                                 describe_entry(shape, index), weight));
   }
 }
 
 void check_weights(const PublishedShape& shape, std::span<const float> weights) {
-  // Most masks pass, and this loop runs on vectors; the other finds the culprit.
+  // Nearly always every weight is fine, which this loop finds out fast because the compiler turns
+  // it into vector code. Only when one is not does the second loop look for it and throw.
   unsigned refused = 0;
   for (const float weight : weights) {
     refused |= weight >= 0.0F && weight <= std::numeric_limits<float>::max() ? 0U : 1U;
@@ -78,7 +79,8 @@ void check_offsets(const PublishedShape& shape,
   }
 }
 
-// Writes entries into dense weights and refuses a place that is written twice.
+// Collects entries as dense weights. Throws ShapeError when an entry is written twice, unless
+// duplicates is kLast.
 class EntryWriter {
  public:
   EntryWriter(const PublishedShape& shape, Duplicates duplicates)
@@ -93,7 +95,7 @@ class EntryWriter {
       throw ShapeError(
           fmt::format("{}: the entry appears twice; an entry may appear once, or "
                       "duplicates: last lets the last one count",
-                      place_of(shape_, index)));
+                      describe_entry(shape_, index)));
     }
     written_[to_size(index)] = true;
     weights_[to_size(index)] = weight;

@@ -25,51 +25,54 @@ struct PublishedShape {
 
 // What a constructor does with an entry that is given twice.
 enum class Duplicates {
-  kError,  // throws ShapeError
-  kLast,   // the last one counts, as in the published code
+  kError,  // it throws ShapeError
+  kLast,   // it takes the last one, as the published code does
 };
 
-// The index form of a mask: entry i of row r, offsets[r] <= i < offsets[r + 1], is the weight
-// weights[i] at the flat index indices[i] = r * key_len + key. Ascending when a mask gives it.
+// The active entries of a mask as a list. Those of row r are the entries i with
+// offsets[r] <= i < offsets[r + 1]; entry i has the weight weights[i] and the flat index
+// indices[i] = r * key_len + key.
 struct PublishedEntries {
-  std::vector<std::int64_t> indices;
+  std::vector<std::int64_t> indices;  // ascending
   std::vector<std::int64_t> offsets;  // [rows + 1]
-  std::vector<float> weights;
+  std::vector<float> weights;         // [indices.size()]
 };
 
 // A mask with the semantics of sparse-attention-hub, for parity with published code; the program's
 // own masks are Mask. A weight per (batch, head, query, key): 0 is inactive, p > 0 is active with
 // inclusion probability p. It knows no causality. Two states are flags and not weights: flagged
 // empty ("no mask built yet") and flagged full; a mask whose weights happen to be all 0 or all 1
-// has neither flag. A value.
+// has neither flag. A value in host memory.
 class PublishedMask {
  public:
   static PublishedMask flagged_empty(const PublishedShape& shape);
   static PublishedMask flagged_full(const PublishedShape& shape);
 
-  // weights[batch, heads, query_len, key_len]. Throws ShapeError when the number does not fit or a
-  // weight is negative or not finite; so do all constructors from weights.
+  // The mask with these weights, [batch, heads, query_len, key_len]. Throws ShapeError when their
+  // number does not fit the shape, or when one is negative or not finite; so do the functions
+  // below.
   static PublishedMask from_dense(const PublishedShape& shape, std::vector<float> weights);
 
-  // Flat indices r * key_len + key in any order. weights: one per index, or none (all 1). offsets:
-  // [rows + 1] as in PublishedEntries, or none; when given, each index must lie in its row. Throws
-  // ShapeError on an index out of range, and on one that appears twice unless duplicates is kLast.
+  // The mask with these entries, which are flat indices r * key_len + key in any order. There is
+  // one weight per index, or none and all are 1. When offsets are given, they are [rows + 1] as in
+  // PublishedEntries, and each index must lie in its row. Throws ShapeError on an index that is out
+  // of range or in another row, and on one that appears twice unless duplicates is kLast.
   static PublishedMask from_indices(const PublishedShape& shape,
                                     std::span<const std::int64_t> indices,
                                     std::span<const float> weights,
                                     std::span<const std::int64_t> offsets = {},
                                     Duplicates duplicates = Duplicates::kError);
 
-  // keys[rows, keys_per_row], key ids of each row; a negative one is padding and adds nothing.
-  // weights: of the same size, or none (all 1). Throws as from_indices does.
+  // The mask with these keys for each row, [rows, keys_per_row]; a negative key is padding and adds
+  // nothing. There are as many weights, or none and all are 1. Throws as from_indices() does.
   static PublishedMask from_rows(const PublishedShape& shape,
                                  std::span<const std::int64_t> keys,
                                  std::span<const float> weights,
                                  std::int64_t keys_per_row,
                                  Duplicates duplicates = Duplicates::kError);
 
-  // The probabilities of `mask` over batch x heads (broadcast); never flagged. Throws ShapeError
-  // when its extent does not fit.
+  // The mask whose weights are the inclusion probabilities of `mask`, broadcast to batch x heads.
+  // It is never flagged. Throws ShapeError when its extent does not fit.
   static PublishedMask from_mask(const Mask& mask, std::int64_t batch, std::int64_t heads);
 
   const PublishedShape& shape() const noexcept { return shape_; }
@@ -82,19 +85,20 @@ class PublishedMask {
     if (state_ == State::kWeights) return weights_[static_cast<std::size_t>(index)];
     return state_ == State::kFull ? 1.0F : 0.0F;
   }
-  // [batch, heads, query_len, key_len]; none when flagged.
+  // The stored weights, [batch, heads, query_len, key_len]; none when flagged.
   std::span<const float> weights() const noexcept { return weights_; }
-  std::vector<float> to_dense() const;  // [batch, heads, query_len, key_len]
-  PublishedEntries to_indices() const;  // the entries above 0
-  // Our mask of the entries that `visibility` shows. Throws ShapeError when the lengths differ or a
-  // weight is above 1.
+  // The weights as weight() gives them, flagged or not: [batch, heads, query_len, key_len].
+  std::vector<float> to_dense() const;
+  PublishedEntries to_indices() const;  // the entries with a weight above 0
+  // The same entries as a Mask, without those that are not visible. Throws ShapeError when the
+  // lengths differ or a weight is above 1.
   Mask to_mask(const Visibility& visibility) const;
 
-  std::vector<std::int64_t> row_active() const;  // [rows] entries above 0
-  std::int64_t active_entries() const;           // over all rows
+  std::vector<std::int64_t> row_active() const;  // [rows] each row's entries with a weight above 0
+  std::int64_t active_entries() const;           // the entries of all rows with a weight above 0
   double density() const;                        // active entries / all entries
 
-  // Equal shape, flags and weights.
+  // Whether shape, flags and weights are equal.
   friend bool operator==(const PublishedMask&, const PublishedMask&) = default;
 
  private:

@@ -9,7 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/mask/published/published_operations.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for every instruction set.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,7 +17,8 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// result[i] = value(x[i], weights[i]) where the weight is above 0, else 0. result may be x.
+// Sets result[i] to value(d, x[i], weights[i]) on vectors of tag d where the weight is above 0,
+// else to 0, for i < count. result may be x.
 template <typename Value>
 HWY_INLINE void apply(
     const float* weights, const float* x, std::size_t count, float* result, Value&& value) {
@@ -73,7 +74,8 @@ void check_count(const PublishedMask& mask, const char* name, std::size_t count)
   }
 }
 
-// Calls kernel(weights, x, count, result) for pieces of the entries.
+// Checks the sizes and calls kernel(weights, x, count, result) for pieces of the entries, in
+// parallel; a flagged mask, which has no weights, copies or clears them instead.
 template <typename Kernel>
 void apply(const PublishedMask& mask,
            std::span<const float> x,

@@ -9,14 +9,16 @@
 
 namespace maskerade::cuda {
 
-// One thread of a block: what the selection kernels ask of the machine. Its counterpart on the CPU
-// is EmulatedThread, in the tests.
+// One thread of a block, with what the selection kernels need of the device. In tests
+// EmulatedThread stands in its place, so that the kernels run on the CPU.
 class DeviceThread {
  public:
   __device__ __forceinline__ int thread() const { return static_cast<int>(threadIdx.x); }
   __device__ __forceinline__ std::int64_t block() const { return blockIdx.x; }
+  // Waits for all threads of the block.
   __device__ __forceinline__ void sync() const { __syncthreads(); }
-  // Bit l: what thread l of the warp gives.
+  // Bit l of the result: the value that thread l of the warp gives. Called by all threads of a
+  // warp.
   __device__ __forceinline__ std::uint32_t ballot(bool value) const {
     return __ballot_sync(0xFFFFFFFFU, value);
   }
@@ -24,7 +26,7 @@ class DeviceThread {
   __device__ __forceinline__ void atomic_or(std::uint32_t* to, std::uint32_t value) const {
     atomicOr(to, value);
   }
-  // Element `index` of an array, widened.
+  // Element `index` of an array of kType, widened to float32.
   template <DType kType>
   __device__ __forceinline__ float load(const void* data, std::int64_t index) const {
     if constexpr (kType == DType::kFloat32) {

@@ -8,10 +8,11 @@
 
 namespace maskerade::cuda {
 
-// Products of eight vectors with 128 keys, one key a thread, so that each product is summed in one
-// order by one thread. Keys and vectors come in pieces of 32 components: keys are read along their
-// components, as they lie, and turned in shared memory, in rows of 129 so that neither side
-// conflicts; vectors are read by all threads at once.
+// The kernel of multiply(). A block computes the products of kVectors vectors with kThreads keys;
+// each thread has one key, so that one thread sums each product in one order. Keys and vectors are
+// loaded to shared memory in pieces of kPiece components. Keys are read from memory along their
+// components, as they lie, and stored transposed, in rows of kKeyStride floats, so that neither
+// writing nor reading them has bank conflicts.
 template <typename Lane, DType kType>
 class ProductKernel {
  public:
@@ -21,7 +22,8 @@ class ProductKernel {
   static constexpr int kKeyStride = kThreads + 1;
   static constexpr int kSharedBytes = (kPiece * kKeyStride + kPiece * kVectors) * 4;
 
-  // Blocks for a job: key blocks, within vector blocks, within groups.
+  // How many blocks of threads a job needs. Blocks are numbered by group, then by vectors of the
+  // group, then by keys.
   MASKERADE_HOST_DEVICE static std::int64_t key_blocks(const ProductJob& job) {
     return ceil_div(job.key_count, kThreads);
   }
@@ -77,7 +79,7 @@ class ProductKernel {
   }
 
  private:
-  // What the vectors [first_, last) need.
+  // One past the last key that any of the vectors [first_, last) needs.
   MASKERADE_DEVICE std::int64_t end_of_keys(std::int64_t last) const {
     if (job_.ends == nullptr) return job_.key_count;
     std::int64_t end = 0;
@@ -86,6 +88,7 @@ class ProductKernel {
     }
     return end;
   }
+  // Loads kPiece components, from `begin` on, of the block's keys and vectors to shared memory.
   MASKERADE_DEVICE void load(std::int64_t group, std::int64_t begin) {
     for (int i = lane_.thread(); i < kThreads * kPiece; i += kThreads) {
       const int d = i % kPiece;
@@ -105,11 +108,11 @@ class ProductKernel {
 
   Lane& lane_;
   const ProductJob& job_;
-  float* keys_;     // [kPiece][kKeyStride]
-  float* vectors_;  // [kPiece][kVectors]
-  std::int64_t first_ = 0;
-  std::int64_t first_key_ = 0;
-  int count_ = 0;
+  float* keys_;                 // [kPiece][kKeyStride]
+  float* vectors_;              // [kPiece][kVectors]
+  std::int64_t first_ = 0;      // the block's first vector
+  std::int64_t first_key_ = 0;  // the block's first key
+  int count_ = 0;               // the block's vectors
 };
 
 }  // namespace maskerade::cuda

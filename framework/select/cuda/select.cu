@@ -16,6 +16,8 @@ __global__ void __launch_bounds__(Kernel::kThreads)
   Kernel(thread, jobs..., shared).run();
 }
 
+// Enqueues a kernel of so many blocks, each with the same jobs. Throws ShapeError when there are
+// more blocks than a launch can have, CudaError when it is refused.
 template <typename Kernel, typename... Jobs>
 void launch(const char* name, std::int64_t blocks, cudaStream_t stream, const Jobs&... jobs) {
   constexpr std::int64_t kMostBlocks = 2147483647;

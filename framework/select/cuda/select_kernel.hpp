@@ -7,13 +7,14 @@
 
 namespace maskerade::cuda {
 
-// Takes the best candidates of one list, exactly: a radix selection finds the rank of the last one
-// taken, byte by byte from the top, and how many of that rank are taken; then one pass over the
-// candidates in their order takes all better ones and the first of that rank.
+// Takes the best candidates of one row of a SelectJob, exactly. A radix selection first finds the
+// rank of the last one that is taken, byte by byte from the highest, and how many of that rank are
+// taken. Then one pass over the candidates, by ascending key, takes all of better rank and the
+// first of that rank.
 //
-// Sink gets what is taken: take(half, bits, before), called by every thread of a warp with the same
-// 32 candidates' bits, `before` being how many were taken before them; and finish(taken), by every
-// thread.
+// A Sink receives what is taken. take(half, bits, before) is called by every thread of a warp: bit
+// j means that key 32 * half + j is taken, and `before` is how many keys were taken before these.
+// finish(taken) is called at the end by every thread with the number of keys taken.
 template <typename Lane, typename Ranks, typename Sink>
 class SelectKernel {
  public:
@@ -47,13 +48,14 @@ class SelectKernel {
 
  private:
   static constexpr int kWarps = kThreads / 32;
-  static constexpr int kHalvesAWarp = 4;  // 32 candidates each, between two waits for the block
+  static constexpr int kHalvesAWarp = 4;  // of 32 keys each, between two waits for the block
   static constexpr int kHalves = kWarps * kHalvesAWarp;
 
   MASKERADE_DEVICE int warp() const { return lane_.thread() / 32; }
   MASKERADE_DEVICE int in_warp() const { return lane_.thread() % 32; }
 
-  // By halves of words: others write to the other half in the same pass.
+  // 32 bits of a row, from key 32 * half on. Read as halves of words, because other warps may write
+  // to the other half of a word at the same time.
   MASKERADE_DEVICE std::uint32_t half_of(const std::uint64_t* bits, std::int64_t half) const {
     if (bits == nullptr) return 0;
     return reinterpret_cast<const std::uint32_t*>(bits)[row_ * job_.words * 2 + half];
@@ -65,7 +67,8 @@ class SelectKernel {
     return (taken >> (key % 32) & 1U) == 0;
   }
 
-  // The rank of the last candidate that is taken, and how many of that rank are.
+  // Finds last_rank_, the rank of the last candidate that is taken, and of_last_rank_, how many of
+  // that rank are taken.
   MASKERADE_DEVICE void find_last(std::int64_t wanted) {
     std::int64_t missing = wanted;
     std::uint32_t prefix = 0;
@@ -81,7 +84,7 @@ class SelectKernel {
       lane_.sync();
       if (lane_.thread() == 0) choose(missing);
       lane_.sync();
-      if (chosen_[0] < 0) {  // there are fewer than wanted
+      if (chosen_[0] < 0) {  // there are fewer candidates than wanted: all are taken
         last_rank_ = 0;
         of_last_rank_ = end_ - begin_;
         return;
@@ -93,7 +96,9 @@ class SelectKernel {
     last_rank_ = prefix;
     of_last_rank_ = missing;
   }
-  // The byte of the last one taken, and how many with that byte are; -1 when there are not enough.
+  // From the histogram of a byte of the ranks: sets chosen_[0] to that byte of the last candidate
+  // taken, and chosen_[1] to how many with that byte are taken. chosen_[0] is -1 when there are too
+  // few.
   MASKERADE_DEVICE void choose(std::int64_t missing) const {
     int byte = 255;
     while (byte >= 0 && histogram_[byte] < missing) {
@@ -104,9 +109,10 @@ class SelectKernel {
     chosen_[1] = static_cast<int>(byte < 0 ? 0 : missing);
   }
 
+  // Gives the sink all candidates of better rank and the first of the last rank.
   MASKERADE_DEVICE void take_all(Sink& sink) {
     std::int64_t taken_before = 0;
-    std::int64_t last_before = 0;  // of the last rank
+    std::int64_t last_before = 0;  // candidates of the last rank so far, taken or not
     for (std::int64_t first = begin_ / 32; first * 32 < end_; first += kHalves) {
       std::uint32_t better[kHalvesAWarp];
       std::uint32_t same[kHalvesAWarp];
@@ -139,7 +145,8 @@ class SelectKernel {
         better_total += totals_[w];
         same_total += totals_[kWarps + w];
       }
-      // All the better ones, and of the others the first of_last_rank_.
+      // How many keys are taken before those of this warp: all of better rank, and of those of the
+      // last rank the first of_last_rank_.
       std::int64_t before = taken_before + better_so_far + smaller(same_so_far, of_last_rank_) -
                             smaller(last_before, of_last_rank_);
       MASKERADE_UNROLL
@@ -156,7 +163,7 @@ class SelectKernel {
     }
     sink.finish(taken_before);
   }
-  // The `count` lowest bits that are set.
+  // The `count` lowest of the set bits.
   MASKERADE_DEVICE static std::uint32_t lowest(std::uint32_t bits, std::int64_t count) {
     if (count >= popcount(bits)) return bits;
     std::uint32_t kept = 0;
@@ -173,14 +180,14 @@ class SelectKernel {
   typename Ranks::OfRow rank_;
   std::int64_t begin_;
   std::int64_t end_;
-  int* histogram_;  // [256]
-  int* totals_;     // [2][kWarps]
-  int* chosen_;     // [2]
+  int* histogram_;  // [256] how many candidates have each value of the present byte of their rank
+  int* totals_;     // [2][kWarps] how many candidates of a warp have a better and the last rank
+  int* chosen_;     // [2] see choose()
   std::uint32_t last_rank_ = 0;
   std::int64_t of_last_rank_ = 0;
 };
 
-// Sets the bits of what is taken.
+// Sets the bits of the keys that are taken in the job's bits.
 template <typename Lane>
 struct BitSink {
   Lane& lane;
@@ -194,6 +201,7 @@ struct BitSink {
   MASKERADE_DEVICE void finish(std::int64_t) {}
 };
 
+// The kernel of add_top().
 template <typename Lane>
 class TopKernel {
  public:
@@ -213,14 +221,15 @@ class TopKernel {
   Kernel kernel_;
 };
 
-// Appends what is taken to a row's list, or sets bits where the probability is 1.
+// Appends the keys that are taken to a row's list of sampled entries and sets their sampled bits;
+// where the row's probability is 1, sets their bits instead.
 template <typename Lane>
 struct DrawSink {
   Lane& lane;
   const DrawJob& job;
   std::int64_t row;
   float probability;
-  std::int64_t listed;  // entries of the row before
+  std::int64_t listed;  // entries that the row's list had before
 
   MASKERADE_DEVICE bool is_sure() const { return probability >= 1.0F; }
   MASKERADE_DEVICE void take(std::int64_t half, std::uint32_t bits, std::int64_t before) {
@@ -250,6 +259,7 @@ struct DrawSink {
   }
 };
 
+// The kernel of add_draw().
 template <typename Lane>
 class DrawKernel {
  public:
@@ -270,7 +280,7 @@ class DrawKernel {
   Kernel kernel_;
 };
 
-// Counts the candidates of one list.
+// The kernel of count_candidates(): counts those of one row.
 template <typename Lane>
 class CountKernel {
  public:

@@ -8,7 +8,7 @@
 
 namespace maskerade {
 
-// A call of the CUDA runtime that failed.
+// A call of the CUDA runtime failed. call() is the function or kernel, code() what CUDA returned.
 class CudaError : public Error {
  public:
   CudaError(const std::string& call,
@@ -27,8 +27,8 @@ class CudaError : public Error {
   cudaError_t code_;
 };
 
-// Throws CudaError unless code is cudaSuccess. What is thrown is not left behind for the check of
-// the next launch.
+// Throws CudaError unless code is cudaSuccess. Clears CUDA's record of the last error, so that the
+// check of the next launch does not report this one again.
 inline void check_cuda(cudaError_t code,
                        const char* call,
                        SourceLocation where = SourceLocation::current()) {
@@ -37,7 +37,7 @@ inline void check_cuda(cudaError_t code,
   throw CudaError(call, code, where);
 }
 
-// After a launch: throws CudaError when it was refused.
+// To be called after the launch of a kernel: throws CudaError when CUDA refused the launch.
 inline void check_launch(const char* kernel, SourceLocation where = SourceLocation::current()) {
   check_cuda(cudaGetLastError(), kernel, where);
 }

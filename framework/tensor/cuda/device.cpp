@@ -10,7 +10,9 @@
 namespace maskerade {
 namespace {
 
-constexpr int kOldestMajor = 8;  // mma of bfloat16, cp.async
+// The oldest major compute capability whose instructions the kernels can do without others: 8 was
+// the first with mma on bfloat16 and cp.async.
+constexpr int kOldestMajor = 8;
 
 std::string error_text(cudaError_t code) {
   return fmt::format("CUDA error {} ({})", static_cast<int>(code), cudaGetErrorString(code));
@@ -26,7 +28,7 @@ CudaDevice find_device() {
   cudaDeviceProp properties = {};
   if (code == cudaSuccess) code = cudaGetDeviceProperties(&properties, 0);
   if (code != cudaSuccess) {
-    // Not left behind for the first check of a launch.
+    // Clears CUDA's record of the error, so that the check of the first launch does not report it.
     static_cast<void>(cudaGetLastError());
     device.reason = "there is no CUDA device: " + error_text(code);
     return device;
@@ -60,13 +62,14 @@ CudaDevice find_device() {
     device.pci_bus_id = bus_id.data();
   }
   device.compute_capability = 10 * properties.major + properties.minor;
-  // Freed memory stays in the pool: allocating again costs no call of the driver.
+  // Keeps freed memory in CUDA's pool, so that allocating it again needs no call of the driver.
   cudaMemPool_t pool = nullptr;
   if (cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess) {
     std::uint64_t keep = ~std::uint64_t{0};
     static_cast<void>(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
   }
-  static_cast<void>(cudaGetLastError());  // a device without pools works as well
+  static_cast<void>(
+      cudaGetLastError());  // clears the error of a device without pools, which works too
   return device;
 }
 

@@ -13,15 +13,16 @@
 
 namespace maskerade {
 
-// `size` elements of device memory, not cleared, allocated and freed in the order of a stream,
-// which outlives it. All calls enqueue in that stream, and none but download() waits for it. Moves
-// only.
+// Owns an array in device memory. The memory is allocated, used and freed in the order of a stream,
+// which must outlive the buffer; all functions enqueue their work in it, and only download() waits
+// for it. All throw CudaError. Can be moved, not copied.
 template <typename T>
 class DeviceBuffer {
   static_assert(std::is_trivially_copyable_v<T>, "device memory is copied byte by byte");
 
  public:
   DeviceBuffer() = default;
+  // Allocates `size` elements, which are not cleared.
   DeviceBuffer(std::int64_t size, cudaStream_t stream) : size_(size), stream_(stream) {
     if (size > 0) {
       void* data = nullptr;
@@ -29,8 +30,8 @@ class DeviceBuffer {
       data_ = static_cast<T*>(data);
     }
   }
-  // A copy of host memory, which must stay as it is until the stream has come so far: the copy may
-  // still read it when this returns.
+  // Allocates as many elements and copies `values` from host memory. `values` must stay as they are
+  // until the stream has done the copy, which may be after this returns.
   DeviceBuffer(std::span<const T> values, cudaStream_t stream)
       : DeviceBuffer(static_cast<std::int64_t>(values.size()), stream) {
     if (size_ > 0) {
@@ -45,7 +46,7 @@ class DeviceBuffer {
     return *this;
   }
 
-  // A copy of its own, in the same stream.
+  // A new buffer in the same stream with a copy of the elements.
   DeviceBuffer copy() const {
     DeviceBuffer copied(size_, stream_);
     if (size_ > 0) {
@@ -60,11 +61,11 @@ class DeviceBuffer {
   std::int64_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return static_cast<std::size_t>(size_) * sizeof(T); }
 
-  // Sets every byte.
+  // Sets every byte to `value`.
   void fill_bytes(int value) const {
     if (size_ > 0) check_cuda(cudaMemsetAsync(data_, value, bytes(), stream_), "cudaMemsetAsync");
   }
-  // Copies the first values.size() elements to the host and waits for them.
+  // Copies the first values.size() elements to host memory and waits until they are there.
   void download(std::span<T> values) const {
     if (!values.empty()) {
       check_cuda(cudaMemcpyAsync(values.data(), data_, values.size_bytes(), cudaMemcpyDeviceToHost,
@@ -73,7 +74,7 @@ class DeviceBuffer {
     }
     check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
   }
-  // The first `count` elements.
+  // The first `count` elements, or all, in host memory.
   std::vector<T> download(std::int64_t count) const {
     std::vector<T> values(static_cast<std::size_t>(count));
     download(values);

@@ -5,7 +5,7 @@
 namespace maskerade {
 namespace {
 
-// Compiled for what all kernels are compiled for.
+// Does nothing. It is compiled for the same architectures as all kernels of the build.
 __global__ void nothing_kernel() {}
 
 }  // namespace

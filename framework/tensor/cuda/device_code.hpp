@@ -4,8 +4,8 @@
 
 namespace maskerade {
 
-// cudaSuccess when this build's kernels run on the current device; cudaErrorNoKernelImageForDevice
-// when it was compiled for others alone.
+// cudaSuccess when the kernels of this build can run on the current device;
+// cudaErrorNoKernelImageForDevice when they were compiled for other architectures only.
 cudaError_t find_device_code() noexcept;
 
 }  // namespace maskerade

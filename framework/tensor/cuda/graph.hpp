@@ -8,11 +8,13 @@
 
 namespace maskerade {
 
-// What was enqueued in a stream, recorded instead of run, to be enqueued as a whole. Moves only.
+// Work that was recorded while it was enqueued in a stream, to be enqueued again as a whole, which
+// costs the host one call. Can be moved, not copied.
 class CudaGraph {
  public:
-  // Calls body, which enqueues in `stream` and allocates nothing, and readies what it enqueued.
-  // Throws what body throws, and CudaError when something of it cannot be recorded.
+  // Calls body(), which enqueues work in `stream` and allocates no memory, records the work without
+  // running it, and prepares it for launch(). Throws what body throws, and CudaError when something
+  // that it did cannot be recorded.
   template <typename Body>
   static CudaGraph record(cudaStream_t stream, const Body& body) {
     check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
@@ -39,6 +41,7 @@ class CudaGraph {
   CudaGraph(CudaGraph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
   CudaGraph& operator=(CudaGraph&&) = delete;
 
+  // Enqueues the recorded work. Throws CudaError.
   void launch(cudaStream_t stream) const {
     check_cuda(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
   }

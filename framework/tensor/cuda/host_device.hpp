@@ -2,8 +2,12 @@
 
 #include <cstdint>
 
-// Functions that compile for both host and device, so that tests run on the CPU what a GPU runs;
-// and device code that a host compiler sees as plain functions, to be run by an emulated block.
+#include "framework/sdk/low_bits.hpp"
+
+// MASKERADE_HOST_DEVICE marks a function that is compiled for the host and for the device, so that
+// tests run on the CPU what the GPU runs. MASKERADE_DEVICE marks code of kernels: nvcc compiles it
+// for the device alone, a host compiler as plain functions, which tests run in an emulated block of
+// threads. MASKERADE_UNROLL unrolls the loop that follows, MASKERADE_KEEP_LOOP keeps it a loop.
 #if defined(__CUDACC__)
 #define MASKERADE_HOST_DEVICE __host__ __device__ __forceinline__
 #define MASKERADE_DEVICE __device__ __forceinline__
@@ -18,6 +22,7 @@
 
 namespace maskerade::cuda {
 
+// The number of set bits.
 MASKERADE_HOST_DEVICE int popcount(std::uint64_t word) {
 #if defined(__CUDA_ARCH__)
   return __popcll(word);
@@ -26,7 +31,7 @@ MASKERADE_HOST_DEVICE int popcount(std::uint64_t word) {
 #endif
 }
 
-// The lowest set bit's number; word is not 0.
+// The number of the lowest set bit, from 0. Requires that the word is not 0.
 MASKERADE_HOST_DEVICE int lowest_bit(std::uint64_t word) {
 #if defined(__CUDA_ARCH__)
   return __ffsll(static_cast<long long>(word)) - 1;
@@ -35,12 +40,9 @@ MASKERADE_HOST_DEVICE int lowest_bit(std::uint64_t word) {
 #endif
 }
 
-// Bits 0 ... count - 1; none for count <= 0, all from 64 on.
-MASKERADE_HOST_DEVICE std::uint64_t low_bits(std::int64_t count) {
-  if (count >= 64) return ~std::uint64_t{0};
-  return count <= 0 ? 0 : (std::uint64_t{1} << count) - 1;
-}
+using sdk::low_bits;
 
+// a / b, rounded up. Requires a >= 0 and b > 0.
 MASKERADE_HOST_DEVICE std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
@@ -55,12 +57,13 @@ MASKERADE_HOST_DEVICE T larger(T a, T b) {
   return a < b ? b : a;
 }
 
-// [begin, end).
+// The whole numbers from begin on, below end.
 struct Range {
   std::int64_t begin = 0;
   std::int64_t end = 0;
 
-  // Part `part` of `parts`; parts differ by at most one element.
+  // The range cut into `parts` neighbouring ranges, whose sizes differ by at most one: number
+  // `part` of them, from 0.
   MASKERADE_HOST_DEVICE Range split(std::int64_t part, std::int64_t parts) const {
     const std::int64_t size = end - begin;
     return {begin + size * part / parts, begin + size * (part + 1) / parts};

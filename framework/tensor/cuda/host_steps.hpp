@@ -4,15 +4,17 @@
 
 namespace maskerade {
 
-// Runs on the host, in order, the steps that DeviceSteps (launch.cuh) runs on the device: work on
-// both is written once, against either.
+// Runs steps on the host. DeviceSteps (launch.cuh) has the same functions for the device: an
+// algorithm that takes one of the two as a template argument is written once and runs on both.
 struct HostSteps {
-  // Calls body(i) for i in [0, count); the calls do not depend on each other's order.
+  // Calls body(i) for every i in [0, count). The calls must not depend on each other or their
+  // order.
   template <typename Body>
   void for_each(std::int64_t count, const Body& body) const {
     for (std::int64_t i = 0; i < count; ++i) body(i);
   }
-  // In place: values[i] becomes the sum of the values before i; values[count] the sum of all.
+  // Replaces each of values[0 .. count) by the sum of those before it, and writes the sum of all to
+  // values[count].
   void exclusive_sum(std::int64_t* values, std::int64_t count) const {
     std::int64_t sum = 0;
     for (std::int64_t i = 0; i <= count; ++i) {

@@ -10,6 +10,7 @@
 
 namespace maskerade {
 
+// Calls body(i) for every i in [0, count), with any number of threads.
 template <typename Body>
 __global__ void for_each_index_kernel(std::int64_t count, Body body) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
@@ -19,11 +20,13 @@ __global__ void for_each_index_kernel(std::int64_t count, Body body) {
   }
 }
 
-// Runs steps on the device, one after the other in a stream; see HostSteps.
+// Runs steps on the device: enqueues them in a stream, one after the other, and does not wait for
+// them. Has the functions of HostSteps, over device memory. They throw CudaError.
 class DeviceSteps {
  public:
   explicit DeviceSteps(cudaStream_t stream) : stream_(stream) {}
 
+  // Calls body(i), on the device, for every i in [0, count), in no particular order.
   template <typename Body>
   void for_each(std::int64_t count, const Body& body) const {
     constexpr std::int64_t kThreads = 256;
@@ -33,7 +36,8 @@ class DeviceSteps {
     for_each_index_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream_>>>(count, body);
     check_launch("for_each_index_kernel");
   }
-  // In place: values[i] becomes the sum of the values before i; values[count] the sum of all.
+  // Replaces each of values[0 .. count) by the sum of those before it, and writes the sum of all to
+  // values[count].
   void exclusive_sum(std::int64_t* values, std::int64_t count) const {
     exclusive_sum_on_device(values, count + 1, stream_);
   }

@@ -6,7 +6,7 @@
 
 namespace maskerade {
 
-// A stream of its own, which does not wait for the default stream. Moves only.
+// Owns a CUDA stream, which does not wait for the default stream. Can be moved, not copied.
 class CudaStream {
  public:
   CudaStream() {
@@ -19,14 +19,15 @@ class CudaStream {
   CudaStream& operator=(CudaStream&&) = delete;
 
   cudaStream_t get() const noexcept { return stream_; }
-  // Waits for all that was enqueued; throws what any of it failed with.
+  // Waits until all enqueued work is done. Throws CudaError when any of it failed.
   void synchronize() const { check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
  private:
   cudaStream_t stream_ = nullptr;
 };
 
-// A point in a stream. Moves only.
+// Owns a CUDA event: a point in the work of a stream and the time at which it was reached. Can be
+// moved, not copied.
 class CudaEvent {
  public:
   CudaEvent() { check_cuda(cudaEventCreate(&event_), "cudaEventCreate"); }
@@ -36,10 +37,12 @@ class CudaEvent {
   CudaEvent(CudaEvent&& other) noexcept : event_(other.event_) { other.event_ = nullptr; }
   CudaEvent& operator=(CudaEvent&&) = delete;
 
+  // Puts the event after the work that the stream has so far.
   void record(cudaStream_t stream) {
     check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord");
   }
-  // Waits for this event. Both were recorded.
+  // Waits until this event is reached and gives the milliseconds since `begin` was. Both must have
+  // been recorded. Throws CudaError.
   double ms_since(const CudaEvent& begin) const {
     check_cuda(cudaEventSynchronize(event_), "cudaEventSynchronize");
     float ms = 0;

@@ -32,7 +32,7 @@ TEST(Threads, TheFirstItemThatFailsIsReported) {
     std::string message;
     try {
       Threads(count).for_each(100, [](std::int64_t item, int) {
-        // Item 0 is always begun, whichever items fail before it ends.
+        // Item 0 is handed out first, so it runs and fails whichever other items fail before.
         if (item == 0 || item > 50) throw Error("item " + std::to_string(item));
       });
     } catch (const Error& error) {

@@ -10,7 +10,7 @@ namespace {
 
 using Words = std::array<std::uint32_t, 4>;
 
-// The known answers of Random123 for philox4x32-10.
+// The known answers that Random123, the authors' library, publishes for philox4x32-10.
 TEST(Philox, AgreesWithTheKnownAnswers) {
   EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
             (Words{0x6627e8d5U, 0xe169c58dU, 0xbc57ac4cU, 0x9b00dbd8U}));
@@ -64,9 +64,10 @@ TEST(RandomField, TheSameAddressGivesTheSameNumber) {
   EXPECT_EQ(a.normal(3, 4), b.normal(3, 4));
 }
 
-// 100,000 draws with a fixed seed. The mean of n uniforms has standard deviation 1 / sqrt(12 n),
-// that of n normals 1 / sqrt(n), their variance sqrt(2 / n): six of them are allowed (two-sided
-// 2e-9 each).
+// 100,000 draws with a fixed seed. The standard deviation of the mean of n uniform numbers is
+// 1 / sqrt(12 n), that of the mean of n normal numbers 1 / sqrt(n), and that of their variance
+// sqrt(2 / n). Six standard deviations are allowed, which correct numbers exceed with probability
+// 2e-9.
 TEST(RandomField, UniformsAndNormalsHaveTheirMoments) {
   constexpr int kDraws = 100000;
   const RandomField field({.seed = 7});

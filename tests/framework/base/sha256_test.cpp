@@ -11,7 +11,7 @@
 namespace maskerade {
 namespace {
 
-// Known answers: NIST's examples for FIPS 180-4.
+// The known answers of NIST's examples for FIPS 180-4.
 TEST(Sha256, OfNothing) {
   EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
@@ -38,7 +38,8 @@ TEST(Sha256, OfAMillionBytesInUnevenPieces) {
 }
 
 TEST(Sha256, PadsEveryLengthAroundABlock) {
-  // The digests of the digests of 0 ... 130 bytes, from Python's hashlib.
+  // The digest of the digests of texts of 0 to 130 bytes, one after the other; Python's hashlib
+  // gave what is expected.
   Sha256 all;
   for (std::size_t length = 0; length <= 130; ++length) {
     all.update(sha256_hex(std::string(length, 'x')));

@@ -29,7 +29,7 @@ std::vector<float> hide(const Visibility& visibility, std::vector<float> weights
 RC_GTEST_PROP(DenseConversion, RoundTripsAndDropsWhatIsHidden, ()) {
   const Visibility visibility = random_visibility();
   const MaskExtent extent = random_extent();
-  // Weights also where hidden.
+  // Weights for every entry, also those that the mask's visibility hides.
   const std::vector<float> weights = random_weights(
       Visibility::all(visibility.query_len(), visibility.key_len()), extent, Kind::kSampled);
   const Mask mask = from_dense(visibility, extent, weights);
@@ -68,7 +68,7 @@ RC_GTEST_PROP(CompressedRowsConversion, RoundTripsInAnyOrderWithinRows, ()) {
   RC_ASSERT(rows.keys == expected.keys);
   RC_ASSERT(rows.probabilities == expected.probabilities);
 
-  // Reverse every row.
+  // Keys may come in any order: here descending within every row.
   for (std::size_t r = 0; r + 1 < rows.offsets.size(); ++r) {
     std::reverse(rows.keys.begin() + rows.offsets[r], rows.keys.begin() + rows.offsets[r + 1]);
     std::reverse(rows.probabilities.begin() + rows.offsets[r],
@@ -116,7 +116,7 @@ RC_GTEST_PROP(ListConversions, WithoutProbabilitiesEveryEntryIsABit, ()) {
 RC_GTEST_PROP(BlockConversion, BlocksCoverTheirVisibleEntries, ()) {
   const MaskExtent extent = random_extent();
   std::int64_t block = *rc::gen::element<std::int64_t>(1, 3, 16, 48, 64, 100, 128, 1000);
-  // Blocks start at query 0, so positions ascend.
+  // The first row of blocks is that of query 0, so no later query may have a lower position.
   Visibility visibility = random_visibility();
   std::vector<std::int64_t> positions = visibility.positions();
   if (positions.front() >= 0) {
@@ -129,7 +129,7 @@ RC_GTEST_PROP(BlockConversion, BlocksCoverTheirVisibleEntries, ()) {
   const std::vector<float> weights = to_dense(mask);
   const std::int64_t key_len = visibility.key_len();
   const auto block_of = [&](std::int64_t position) {
-    return (position + 1000 * block) / block;  // positions before the first key count down
+    return (position + 1000 * block) / block;  // rounds down for negative positions as well
   };
   BlockMask expected{.block = block, .query_blocks = 0, .key_blocks = 0, .active = {}};
   expected.query_blocks = block_of(visibility.position(visibility.query_len() - 1)) -
@@ -161,7 +161,7 @@ RC_GTEST_PROP(BlockConversion, BlocksCoverTheirVisibleEntries, ()) {
 }
 
 TEST(BlockConversion, FirstRowOfBlocksHoldsTheFirstQuery) {
-  // Positions 90 ... 99 lie in blocks 1 and 2 of 48 tokens.
+  // With blocks of 48 tokens, positions 90 to 95 lie in block 1 and 96 to 99 in block 2.
   const Visibility visibility = Visibility::causal(10, 100);
   BlockMask blocks{.block = 48, .query_blocks = 2, .key_blocks = 3, .active = {1, 0, 0, 0, 0, 1}};
   const Mask mask = from_blocks(visibility, {}, blocks);
@@ -218,7 +218,7 @@ TEST(CompressedRowsConversion, BadListsAreNamed) {
   EXPECT_EQ(
       error_of({0, 1, 4}, {2, 2, 0, 2}, {}),
       "row 1 (batch 0, head 0, query 1): key 2 appears twice; a key may appear once in a row");
-  // Hidden keys as well: key 2 of query 0.
+  // A key that appears twice is refused also where it is not visible: query 0 does not see key 2.
   EXPECT_EQ(
       error_of({0, 2, 2}, {2, 2}, {}),
       "row 0 (batch 0, head 0, query 0): key 2 appears twice; a key may appear once in a row");

@@ -15,7 +15,7 @@ using testing::random_visibility;
 using testing::random_weights;
 using testing::shape_error_of;
 
-// All bits of the tiles, found without the mask's own bookkeeping.
+// A bitmap over at most 64 tiles in which the bits of these tiles are set.
 std::vector<std::uint64_t> bitmap_of(std::initializer_list<int> tiles) {
   std::vector<std::uint64_t> words(1);
   for (const int tile : tiles) words[0] |= std::uint64_t{1} << tile;
@@ -34,7 +34,8 @@ TEST(Mask, EmptyHoldsNothing) {
 }
 
 TEST(Mask, FullHoldsEveryVisibleEntryAsFullTilesOnly) {
-  // The second tile row sees up to key 129, the first up to key 124 at most.
+  // The first 64 queries see the keys up to 123 at most, so the first tile row has tiles 0 and 1
+  // only. The second sees up to key 129, which is in tile 2.
   const Mask mask = Mask::full(Visibility::causal(70, 130), {1, 2});
   const MaskCounts counts = count(mask);
   EXPECT_EQ(counts.active_entries, counts.visible_entries);
@@ -202,7 +203,7 @@ TEST(Mask, TileRowsThatDoNotFitAreNamed) {
   EXPECT_EQ(shape_error_of([&] {
               Mask::from_tile_rows(visibility, {2, 3}, {good});
             }),
-            "1 tile rows for a mask of 2 batch x 3 heads x 2 queries; it must be 6");
+            "1 tile rows for a mask of 2 batch x 3 heads x 2 queries; there must be 6");
   EXPECT_EQ(error_of([](TileRow& t) { t.any.clear(); }),
             "tile row 0: any has 0 elements; it must have 1");
   EXPECT_EQ(error_of([](TileRow& t) { t.full.push_back(0); }),
@@ -245,7 +246,7 @@ TEST(Mask, SampledEntriesOfLaterTileRowsKeepTheirRows) {
   EXPECT_TRUE(mask.sampled(0, 1, 128).keys.empty());
 }
 
-// Sink 128 and local 1024 of 131,072 causal tokens.
+// The first 128 keys (sink) and the last 1024 visible keys (local) of 131,072 causal tokens.
 TEST(Mask, LongSinkAndLocalMaskTakesMegabytes) {
   constexpr std::int64_t kTokens = 131072;
   const auto begin = std::chrono::steady_clock::now();
@@ -268,7 +269,7 @@ TEST(Mask, LongSinkAndLocalMaskTakesMegabytes) {
   RecordProperty("size_bytes", static_cast<int>(mask.size_bytes()));
   EXPECT_LT(mask.size_bytes(), 16 << 20);
   EXPECT_GT(mask.size_bytes(), 0);
-  // Rows with at least 1152 visible keys have that many; the others have all.
+  // A row with at least 1152 visible keys has 1152 active ones; in every other row all are active.
   const MaskCounts counts = count(mask);
   EXPECT_EQ(counts.active_entries, (kTokens - 1152) * 1152 + std::int64_t{1152} * 1153 / 2);
   EXPECT_EQ(counts.empty_rows, 0);

@@ -16,7 +16,7 @@ using testing::random_visibility;
 using testing::random_weights;
 using testing::shape_error_of;
 
-// Three masks over the same entries.
+// Three random masks of the same visibility and extent.
 struct Three {
   explicit Three(Kind kind)
       : visibility(random_visibility()),
@@ -109,7 +109,8 @@ RC_GTEST_PROP(MaskLattice, SupportsOfSampledMasksFollowTheLattice, ()) {
   RC_ASSERT(support_of(difference_of(m.a, m.b)) == difference_of(a, b));
 }
 
-// One operation against the same on every entry.
+// Checks an operation on random masks against `naive`, which is given the probabilities of one
+// entry.
 template <typename Operation, typename Naive>
 void check_against_naive(Operation&& operation, Naive&& naive) {
   const Visibility visibility = random_visibility();
@@ -124,7 +125,7 @@ void check_against_naive(Operation&& operation, Naive&& naive) {
     expected[i] = static_cast<float>(naive(static_cast<double>(x[i]), static_cast<double>(y[i])));
   }
   RC_ASSERT(to_dense(result) == expected);
-  // What an operation makes is canonical, and it leaves its operands alone.
+  // The result is canonical, and the operands are unchanged.
   RC_ASSERT(result == from_dense(visibility, extent, expected));
   RC_ASSERT(to_dense(a) == x);
   RC_ASSERT(to_dense(b) == y);
@@ -165,7 +166,8 @@ RC_GTEST_PROP(SetOperations, SubsetAgreesWithEveryEntry, ()) {
   const MaskExtent extent = random_extent();
   const std::vector<float> x = random_weights(visibility, extent, Kind::kSampled);
   std::vector<float> y = random_weights(visibility, extent, Kind::kSampled);
-  // Most of the time all of x but one entry, or all of it: random masks are hardly ever subsets.
+  // Random masks are hardly ever subsets, so mostly y has every entry of x (kind 2), or all of them
+  // but perhaps one (kind 1).
   const std::int64_t kind = draw(0, 2);
   if (kind != 0) {
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -209,7 +211,7 @@ RC_GTEST_PROP(SampledMasks, UnionIsMonotoneAndIntersectionShrinks, ()) {
     RC_ASSERT(united[i] >= std::max(a[i], b[i]));
     RC_ASSERT(common[i] <= std::min(a[i], b[i]));
   }
-  // A larger operand gives a larger union.
+  // The union is monotone: a larger operand gives a larger result.
   const std::vector<float> more = to_dense(union_of(union_of(m.a, m.c), m.b));
   for (std::size_t i = 0; i < a.size(); ++i) RC_ASSERT(more[i] >= united[i] * (1.0F - 4e-7F));
 }
@@ -240,8 +242,8 @@ TEST(TileMask, UnionKeepsFullTilesFull) {
   std::vector<float> x(64 * 128);
   std::vector<float> y(64 * 128);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (i % 128 < 64) x[i] = 1.0F;   // the first tile
-    (i % 2 == 0 ? x : y)[i] = 1.0F;  // together, both
+    if (i % 128 < 64) x[i] = 1.0F;   // x alone fills the first tile
+    (i % 2 == 0 ? x : y)[i] = 1.0F;  // x and y together fill both tiles
   }
   const Mask a = from_dense(visibility, {}, x);
   const Mask b = from_dense(visibility, {}, y);

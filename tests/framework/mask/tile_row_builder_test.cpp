@@ -28,7 +28,7 @@ void unite(Entries& entries, int row, std::int64_t key, float probability) {
   }
 }
 
-// The builder holds exactly the entries, whichever way it is read.
+// Checks that the builder holds exactly these entries, whichever function reads it.
 void check_same(const TileRowBuilder& builder,
                 const Visibility& visibility,
                 std::int64_t tile_row,
@@ -36,7 +36,7 @@ void check_same(const TileRowBuilder& builder,
   for (int row = 0; row < builder.rows(); ++row) {
     std::vector<std::uint64_t> bits(static_cast<std::size_t>((visibility.key_len() + 63) / 64));
     std::vector<std::uint64_t> support = bits;
-    std::vector<std::pair<std::int32_t, float>> sampled;
+    std::vector<SampledEntry> sampled;
     for (auto entry = entries.lower_bound({row, 0});
          entry != entries.end() && entry->first.first == row; ++entry) {
       const std::int64_t key = entry->first.second;
@@ -45,7 +45,7 @@ void check_same(const TileRowBuilder& builder,
       if (entry->second >= 1.0F) {
         bits[static_cast<std::size_t>(key / 64)] |= bit;
       } else {
-        sampled.emplace_back(static_cast<std::int32_t>(key), entry->second);
+        sampled.push_back({static_cast<std::int32_t>(key), entry->second});
       }
     }
     std::int64_t active = 0;
@@ -58,9 +58,9 @@ void check_same(const TileRowBuilder& builder,
     const auto found = builder.sampled(row);
     RC_ASSERT(found.size() == sampled.size());
     for (std::size_t i = 0; i < sampled.size(); ++i) {
-      RC_ASSERT(found[i].first == sampled[i].first);
-      RC_ASSERT(std::abs(found[i].second - sampled[i].second) <= 1e-6F);
-      RC_ASSERT(builder.is_active(row, found[i].first));
+      RC_ASSERT(found[i].key == sampled[i].key);
+      RC_ASSERT(std::abs(found[i].probability - sampled[i].probability) <= 1e-6F);
+      RC_ASSERT(builder.is_active(row, found[i].key));
     }
     RC_ASSERT(builder.visible_end(row) == visibility.end(tile_row * 64 + row));
   }
@@ -74,7 +74,7 @@ RC_GTEST_PROP(TileRowBuilder, HoldsWhatANaiveMapHolds, ()) {
   const auto below = [&](std::int64_t limit) {
     return static_cast<std::int64_t>(engine() % static_cast<std::uint64_t>(limit));
   };
-  // One builder for several tile rows: nothing is left of the one before.
+  // Uses one builder for several tile rows: start() must leave nothing of the tile row before.
   for (int reuse = 0; reuse < 3; ++reuse) {
     const std::int64_t tile_row = below((visibility.query_len() + 63) / 64);
     builder.start(tile_row);
@@ -144,7 +144,8 @@ RC_GTEST_PROP(TileRowBuilder, OrderOfAddingDoesNotShow, ()) {
     if (engine() % 2 == 0) {
       adds.push_back({row, begin, begin + static_cast<std::int64_t>(engine() % 130), 1.0F});
     } else {
-      // Once per key: unions of several probabilities depend on the order by rounding.
+      // Adds each key once with a probability below 1, since how a united probability is rounded
+      // depends on the order in which the entries are added.
       const bool is_new = sampled.emplace(std::pair{row, begin}, true).second;
       adds.push_back({row, begin, is_new ? begin + 1 : begin, 0.5F});
     }
@@ -197,7 +198,7 @@ TEST(TileRowBuilder, BitReplacesASampledEntryAndStays) {
   EXPECT_EQ(builder.word(0, 1), std::uint64_t{1} << 36);
   EXPECT_EQ(builder.support_word(0, 1), std::uint64_t{3} << 36);
   ASSERT_EQ(builder.sampled(0).size(), 1U);
-  EXPECT_EQ(builder.sampled(0)[0].first, 101);
+  EXPECT_EQ(builder.sampled(0)[0].key, 101);
   EXPECT_EQ(builder.active_count(0), 2);
   builder.add_range(0, 0, 200);
   const TileRow tile_row = builder.finish();
@@ -210,7 +211,7 @@ TEST(TileRowBuilder, UnitedProbabilitiesStayBelowOne) {
   TileRowBuilder builder(Visibility::all(1, 2));
   for (int i = 0; i < 100; ++i) builder.add_key(0, 1, 0.9F);
   ASSERT_EQ(builder.sampled(0).size(), 1U);
-  EXPECT_EQ(builder.sampled(0)[0].second, 0x1.fffffep-1F);
+  EXPECT_EQ(builder.sampled(0)[0].probability, 0x1.fffffep-1F);
   EXPECT_EQ(builder.word(0, 0), 0U);
 }
 
@@ -218,7 +219,7 @@ TEST(TileRowBuilder, SmallProbabilitiesKeepTheirPrecision) {
   TileRowBuilder builder(Visibility::all(1, 2));
   builder.add_key(0, 1, 0x1p-60F);
   builder.add_key(0, 1, 0x1p-61F);
-  EXPECT_EQ(builder.sampled(0)[0].second, 0x1.8p-60F);
+  EXPECT_EQ(builder.sampled(0)[0].probability, 0x1.8p-60F);
 }
 
 TEST(TileRowBuilder, WritesAreClippedToWhatARowSees) {

@@ -33,7 +33,7 @@ TEST(WordOperation, IsTheSetOperation) {
   EXPECT_EQ(combined(kDifference, kA, kB), kA & ~kB);
 }
 
-// A word that is often 0 or all ones.
+// A random word that is often 0 or all ones.
 std::uint64_t random_word(std::mt19937_64& engine) {
   switch (engine() % 4) {
     case 0:
@@ -77,7 +77,7 @@ RC_GTEST_PROP(CombineTile, IsTheOperationOnEveryTarget, ()) {
   });
 }
 
-// 64 tiles of one row and their words by tile.
+// 64 random tiles of one row: as combine_one_row() takes them, and the word of each tile.
 struct Row {
   explicit Row(std::mt19937_64& engine, const std::vector<std::uint64_t>& visible) {
     const std::uint64_t any = random_word(engine);

@@ -14,7 +14,7 @@ namespace {
 
 using Keys = std::vector<std::int32_t>;
 
-// The definition: a sort of the candidates by (random number, key).
+// The draw as it is defined: sorts the candidates by (random number, key) and takes the first ones.
 Keys sorted_draw(const RandomField& field,
                  std::uint64_t row,
                  std::int64_t n,
@@ -88,7 +88,8 @@ TEST(Draw, KeysMayBeginAnywhere) {
     excluded[static_cast<std::size_t>(key / 64)] |= std::uint64_t{1} << (key % 64);
   }
   const auto count = (all.end() - from) / 3;
-  // The same numbers belong to the same keys.
+  // A key has the same random number whatever the range begins with: excluding all keys before it
+  // from a range that begins at 0 must give the same draw.
   auto before = std::vector<std::uint64_t>(10, ~std::uint64_t{0});
   before.insert(before.end(), excluded.begin(), excluded.end());
   const Keys expected = sorted_draw(field_of_test(), 7, 1024, before, count);
@@ -108,7 +109,8 @@ RC_GTEST_PROP(Draw, AgreesWithASort, ()) {
   RC_ASSERT(draw(field, row, n, excluded, count) == sorted_draw(field, row, n, excluded, count));
 }
 
-// Of many rows some have numbers so uneven that the bounds which nearly all keep do not hold.
+// Among so many rows some have random numbers so uneven that the draw's guess, which nearly always
+// holds, fails.
 TEST(Draw, RowsBeyondTheLikelyBoundsAreExact) {
   Draw one;
   for (const auto& [n, count] : {std::pair{64, 2}, std::pair{1000, 100}}) {

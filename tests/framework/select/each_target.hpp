@@ -6,8 +6,8 @@
 
 namespace maskerade {
 
-// Calls body(name) once per instruction set that this machine can run and the project is built for,
-// with dispatch bound to it.
+// Calls body(name) once for each instruction set that the project is built for and this machine
+// has. During the call every function that chooses by instruction set uses that one.
 template <typename Body>
 void for_each_target(Body&& body) {
   for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {

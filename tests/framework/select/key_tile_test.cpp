@@ -63,7 +63,7 @@ TEST(PackKeys, TransposesAndWidensExactly) {
       const std::int64_t length = 150;
       std::vector<float> values = random_floats(static_cast<std::size_t>(2 * 2 * length * dim), 3);
       values[0] = std::numeric_limits<float>::denorm_min();
-      values[1 % values.size()] = 1e-6F;  // denormal as float16
+      values[1 % values.size()] = 1e-6F;  // a denormal number in float16
       const Tensor tensor = Tensor::from_floats(dtype, 2, 2, length, dim, values.data());
       const TensorView view = tensor.view();
       for (const int count : {1, 5, 16, 33, 63, 64}) {
@@ -101,7 +101,7 @@ TEST(PackKeys, TransposesAndWidensExactly) {
 
 TEST(PackKeys, ReadsStridedTensors) {
   const std::vector<float> values = random_floats(64 * 3 * 8, 4);
-  // [length][heads][dim]: head 1 of 3.
+  // The tensor lies in memory as [length][heads][dim].
   const TensorView view{.data = values.data(),
                         .batch = 1,
                         .heads = 3,

@@ -21,7 +21,7 @@ std::vector<float> random_floats(std::int64_t count, unsigned seed) {
   return values;
 }
 
-// The documented order of summation.
+// The bits of a product that is summed in the documented order.
 std::uint32_t product_bits(const float* query, const TensorView& keys, std::int64_t key) {
   float sum = 0;
   for (std::int64_t d = 0; d < keys.dim; ++d) {
@@ -91,7 +91,7 @@ TEST_P(StreamScores, EqualsSequentialFusedSumsOnEveryTarget) {
 
 TEST(StreamScoresLayout, ReadsStridedTensors) {
   const std::vector<float> values = random_floats(64 * 3 * 8, 4);
-  // [length][heads][dim]: head 1 of 3.
+  // The tensor lies in memory as [length][heads][dim].
   const TensorView view{.data = values.data(),
                         .batch = 1,
                         .heads = 3,

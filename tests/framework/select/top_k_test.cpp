@@ -18,7 +18,8 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// The definition: a stable sort of the candidates by falling score.
+// The selection as it is defined: sorts the candidates stably by descending score, takes the first
+// ones.
 std::vector<std::int32_t> sorted_top_k(const std::vector<float>& scores,
                                        const std::vector<std::uint64_t>& excluded,
                                        std::int64_t count) {
@@ -82,7 +83,8 @@ TEST(TopK, SpecialValues) {
   EXPECT_EQ(top_k({0, tiny, -tiny}, {}, 1), (std::vector<std::int32_t>{1}));
 }
 
-// Long enough for the sampled threshold; the distributions mislead it in turn.
+// The rows are long enough that a threshold is guessed from a sample, and of distributions with
+// which the guess is good, bad or impossible.
 TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
   std::mt19937 engine(7);
   std::normal_distribution<float> normal;
@@ -91,13 +93,13 @@ TEST(TopK, LongRowsEqualAStableSortOnEveryTarget) {
     std::vector<float> scores(n);
     for (float& score : scores) score = normal(engine);
     rows.push_back(scores);
-    for (float& score : scores) score = static_cast<float>(engine() % 5);  // many ties
+    for (float& score : scores) score = static_cast<float>(engine() % 5);  // many equal scores
     rows.push_back(scores);
     rows.emplace_back(n, 1.0F);
     rows.emplace_back(n, kNaN);
     std::fill(scores.begin(), scores.end(), -kInf);
     for (std::size_t i = 0; i < 40; ++i) scores[n - 1 - i * 3] = static_cast<float>(i);
-    rows.push_back(scores);  // fewer finite scores than asked for
+    rows.push_back(scores);  // fewer finite scores than are asked for
     for (std::size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(n - i);
     rows.push_back(scores);
     for (std::size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(std::min(i, n - i) % 999);

@@ -52,7 +52,7 @@ TEST(DType, NarrowingRoundsHalfToEven) {
   EXPECT_EQ(narrowed(DType::kBFloat16, 1.0F + 0x1p-8F + 0x1p-20F), 0x3f81);
 }
 
-// Every 16-bit pattern widens to a value that narrows back to it; NaN to a NaN.
+// Every pattern of 16 bits is widened and narrowed back to itself; that of a NaN back to some NaN.
 TEST(DType, EveryHalfPrecisionValueRoundTrips) {
   for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
     for (std::uint32_t pattern = 0; pattern < 65536; ++pattern) {

@@ -55,13 +55,13 @@ TEST(AttentionShape, ElementsCanBeCounted) {
             "must each have fewer than 2^60 elements");
   constexpr std::int64_t k20 = std::int64_t{1} << 20;
   shape = {.query_heads = k20, .kv_heads = 1, .query_len = k20, .key_len = 1, .head_dim = k20};
-  EXPECT_NE(error_of(shape), "");  // q
+  EXPECT_NE(error_of(shape), "");  // q is too large
   shape.head_dim /= 2;
   EXPECT_EQ(error_of(shape), "");
   shape.key_len = k20;
-  EXPECT_NE(error_of(shape), "");  // the mask
+  EXPECT_NE(error_of(shape), "");  // the mask is too large
   shape = {.query_heads = k20, .kv_heads = k20, .query_len = 1, .key_len = k20, .head_dim = k20};
-  EXPECT_NE(error_of(shape), "");  // k
+  EXPECT_NE(error_of(shape), "");  // k is too large
 }
 
 TEST(CountElements, StopsBeforeItOverflows) {

@@ -52,7 +52,7 @@ TEST(Tensor, ATensorThatNoMemoryHoldsIsRefused) {
 }
 
 TEST(TensorView, StridesMayBeAnything) {
-  // [length, heads, dim] in memory.
+  // The tensor lies in memory as [length, heads, dim].
   const std::vector<float> values = ascending(5 * 3 * 4);
   const TensorView view{.data = values.data(),
                         .dtype = DType::kFloat32,

@@ -6,7 +6,8 @@
 
 namespace maskerade {
 
-// Magic, version, header length and header of an npy file, as they are given.
+// The beginning of an npy file with this header, right or wrong: magic, version, header length,
+// header.
 inline std::string npy_start(const std::string& header, int major = 1) {
   std::string bytes = "\x93NUMPY";
   bytes += static_cast<char>(major);
@@ -17,7 +18,8 @@ inline std::string npy_start(const std::string& header, int major = 1) {
   return bytes + header;
 }
 
-// The header that NumPy writes: in version 1.0, the data begins at a multiple of 64 bytes.
+// The header that NumPy writes for a type and a shape. It is padded so that in a file of
+// version 1.0 the data begins at a multiple of 64 bytes.
 inline std::string npy_header(const std::string& descr, const std::string& shape) {
   std::string header =
       "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";

@@ -26,7 +26,8 @@ class Npy : public testing::Test {
     return NpyFile::open(file());
   }
 
-  // The error that opening, and then use as a tensor, gives.
+  // The message of the error when such a file is opened and read as a tensor; "accepted" without
+  // one.
   std::string error(const std::string& bytes) const {
     return message([&] { open(bytes).tensor(TensorLayout::kBhld); });
   }
@@ -129,13 +130,13 @@ TEST_F(Npy, FilesThatAreNoneAreRefused) {
   EXPECT_EQ(error(std::string("\x93NUMPY\x01\x01\x01\0\0\0", 12)),
             "x.npy: its format version is 1.1; versions 1.0, 2.0 and 3.0 are read");
   EXPECT_EQ(error(std::string("\x93NUMPY\x01\0\x76\0{}", 12)),
-            "x.npy: the header is to have 118 bytes, but 2 follow in the file: it is cut, or no "
-            "npy file");
+            "x.npy: the file says that its header has 118 bytes, but only 2 follow: the file is "
+            "truncated, or no npy file");
   EXPECT_EQ(error(std::string("\x93NUMPY\x03\0\xFF\xFF\xFF\xFF{}", 14)),
-            "x.npy: the header is to have 4294967295 bytes, but 2 follow in the file: it is cut, "
-            "or no npy file");
+            "x.npy: the file says that its header has 4294967295 bytes, but only 2 follow: the "
+            "file is truncated, or no npy file");
   EXPECT_EQ(error(std::string("\x93NUMPY\x02\0\x41\x42\x0F\0", 12) + std::string(1'000'001, ' ')),
-            "x.npy: the header is to have 1000001 bytes; the limit is 1000000");
+            "x.npy: the file says that its header has 1000001 bytes; the limit is 1000000");
   std::filesystem::remove(file());
   std::filesystem::create_directory(file());
   EXPECT_EQ(message([&] { NpyFile::open(file()); }), "x.npy: this is no regular file");
@@ -233,7 +234,7 @@ TEST_F(Npy, ArraysThatCannotBeUsedAreRefused) {
             "heads, head_dim], each at least 1");
 }
 
-// Whatever the bytes are, there is a tensor or an error.
+// Whatever bytes a file has, reading it gives a tensor or a DataError.
 TEST_F(Npy, DamagedFilesNeverCrash) {
   const std::string good =
       npy_start(npy_header("<f4", kShape)) + bytes_of(DType::kFloat32, kValues);

@@ -20,7 +20,7 @@ std::string raw(const std::vector<Value>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
 }
 
-// What reading says, without the folder's name.
+// The message of the error when a tensor is read, without the folder's name; "" without an error.
 std::string refusal(const DataFolder& folder, const std::string& file, const std::string& name) {
   try {
     read_number_tensor(folder.path() / file, name);

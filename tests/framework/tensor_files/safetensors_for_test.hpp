@@ -13,7 +13,7 @@
 
 namespace maskerade {
 
-// A folder of its own for one test; removed at the end.
+// A temporary folder for one test, which is removed with the object.
 class DataFolder {
  public:
   DataFolder() {
@@ -28,18 +28,18 @@ class DataFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file() const { return path_ / "x.safetensors"; }
 
-  // Writes x.safetensors: the bytes as they are.
+  // Writes the file x.safetensors with these bytes.
   void write_bytes(const std::string& bytes) const {
     std::ofstream(file(), std::ios::binary | std::ios::trunc) << bytes;
   }
-  // Writes x.safetensors: the header's length, the header, the data.
+  // Writes the file x.safetensors with the header's length, the header and the data.
   void write(const std::string& header, const std::string& data) const {
     std::string bytes;
     for (int i = 0; i < 8; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 0xFF);
     write_bytes(bytes + header + data);
   }
 
-  // A message without the folder's name.
+  // An error message without the folder's path.
   std::string shorten(std::string message) const {
     const std::string folder = path_.string() + "/";
     for (std::size_t at = message.find(folder); at != std::string::npos;
@@ -53,7 +53,7 @@ class DataFolder {
   std::filesystem::path path_;
 };
 
-// The bytes of values in a dtype.
+// The bytes of values that are narrowed to a dtype.
 inline std::string bytes_of(DType dtype, const std::vector<float>& values) {
   std::string bytes(values.size() * size_of(dtype), '\0');
   convert_from_float(dtype, values.data(), values.size(), bytes.data());

@@ -29,7 +29,7 @@ std::string tensor_error(const DataFolder& folder, const std::string& name) {
   return "accepted";
 }
 
-// A header with one tensor "q" of the given fields.
+// The header of a file with one tensor, "q", that has these fields.
 std::string one_tensor(const std::string& dtype,
                        const std::string& shape,
                        const std::string& offsets) {
@@ -125,12 +125,12 @@ TEST(Safetensors, FilesThatAreNoneAreRefused) {
             "length");
   folder.write_bytes("a text that is not a tensor file");
   EXPECT_EQ(open_error(folder),
-            "x.safetensors: the header is to have 8367816168101388385 bytes; 24 follow in the file "
-            "and the limit is 100000000, so this is no safetensors file or a cut one");
+            "x.safetensors: the file says that its header has 8367816168101388385 bytes; 24 follow "
+            "and the limit is 100000000, so this is no safetensors file or a truncated one");
   folder.write_bytes(std::string("\x10\0\0\0\0\0\0\0{}", 10));
   EXPECT_EQ(open_error(folder),
-            "x.safetensors: the header is to have 16 bytes; 2 follow in the file and the limit is "
-            "100000000, so this is no safetensors file or a cut one");
+            "x.safetensors: the file says that its header has 16 bytes; 2 follow and the limit is "
+            "100000000, so this is no safetensors file or a truncated one");
   std::filesystem::remove(folder.file());
   std::filesystem::create_directory(folder.file());
   EXPECT_EQ(open_error(folder), "x.safetensors: this is no regular file");
@@ -156,7 +156,7 @@ TEST(Safetensors, BadHeadersAreRefused) {
       {R"({"q":{"dtype":"F32","shape":[2]}})",
        "x.safetensors: tensor \"q\": its header entry has no data_offsets"},
       {R"({"q":{"dtype":32,"shape":[2],"data_offsets":[0,8]}})",
-       "x.safetensors: tensor \"q\": dtype is not a text"},
+       "x.safetensors: tensor \"q\": dtype is not a string"},
       {one_tensor("F32", "[-2]", "[0,8]"),
        "x.safetensors: tensor \"q\": shape is not a list of whole numbers"},
       {one_tensor("F32", "[2.0]", "[0,8]"),
@@ -189,8 +189,8 @@ TEST(Safetensors, BadHeadersAreRefused) {
        "x.safetensors: tensor \"q\": there is a hole before it: bytes 0 to 4 belong to no tensor"},
       {one_tensor("F16", "[2]", "[0,4]"),
        "x.safetensors: the tensors end at byte 4 of the data, which has 8 bytes"},
-      {R"({"__metadata__":[]})", "x.safetensors: __metadata__ is not an object of texts"},
-      {R"({"__metadata__":{"layer":3}})", "x.safetensors: __metadata__ \"layer\" is not a text"},
+      {R"({"__metadata__":[]})", "x.safetensors: __metadata__ is not an object of strings"},
+      {R"({"__metadata__":{"layer":3}})", "x.safetensors: __metadata__ \"layer\" is not a string"},
   };
   const DataFolder folder;
   for (const Bad& bad : cases) {

@@ -43,7 +43,7 @@ TEST(DeviceMask, TheAlgebraOfBitsIsTheCpus) {
         EXPECT_EQ(on_a.intersected(on_b).download(visibility), intersection_of(a, b));
         EXPECT_EQ(on_a.without(on_b).download(visibility), difference_of(a, b));
         EXPECT_EQ(on_a.complement().download(visibility), complement_of(a));
-        // What was combined can be combined.
+        // The results of operations can be operands.
         EXPECT_EQ(on_a.without(on_b).united(on_a.intersected(on_b)).download(visibility),
                   union_of(a, difference_of(b, b)));
       }
@@ -54,7 +54,7 @@ TEST(DeviceMask, TheAlgebraOfBitsIsTheCpus) {
 TEST(DeviceMask, AnAllocationThatFailedIsNotTheNextLaunchsError) {
   if (!cuda_device().is_available) GTEST_SKIP() << cuda_device().reason;
   const CudaStream stream;
-  EXPECT_EQ(cudaGetLastError(), cudaSuccess);  // after looking for the device
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);  // looking for the device has left no error
   constexpr std::int64_t kTooMany = std::int64_t{1} << 50;
   EXPECT_THROW(DeviceBuffer<std::byte>(kTooMany, stream.get()), CudaError);
   const Visibility visibility = Visibility::causal(70, 200);

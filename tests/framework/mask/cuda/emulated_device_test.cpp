@@ -1,4 +1,4 @@
-// Of devices that no test machine has.
+// Tests with an emulated device of a kind that no test machine has.
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ namespace maskerade {
 namespace {
 
 TEST(CudaDeviceDeathTest, WithoutKernelsForItSaysSo) {
-  // A process looks once: another one.
+  // A process looks for its device once, so this must be tested in a new process.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {

@@ -1,4 +1,4 @@
-// What the device reads of a mask, run on the CPU.
+// Tests on the CPU how device code reads a mask.
 
 #include "framework/mask/cuda/mask_view.hpp"
 

@@ -71,7 +71,7 @@ TEST(ApplyMask, RefusesAResultOfAnotherSize) {
             "the result has 5 elements; a mask of shape (1, 1, 1, 4) takes 4");
 }
 
-// More entries than one piece of work, and no multiple of a vector.
+// Has more entries than one piece of parallel work, and a number that no vector length divides.
 TEST(ApplyMask, IsTheDefinitionOnEveryTargetAndThreadCountAndInPlace) {
   const PublishedShape shape{1, 3, 1, 43'711};
   std::mt19937_64 engine(7);

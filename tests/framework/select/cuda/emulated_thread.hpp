@@ -8,10 +8,10 @@
 #include "framework/select/cuda/select_kernel.hpp"
 #include "tests/attention/cuda/emulated_block.hpp"
 
-// The selection kernels on an emulated block.
+// Runs the selection kernels on the CPU, in an emulated block of threads.
 namespace maskerade::cuda {
 
-// DeviceThread's functions over a thread of an emulated block.
+// Has DeviceThread's functions for a thread of an emulated block.
 class EmulatedThread {
  public:
   explicit EmulatedThread(EmulatedLane& lane) : lane_(lane) {}
@@ -26,7 +26,7 @@ class EmulatedThread {
     }
     return bits;
   }
-  // Threads take turns at waits alone.
+  // Plain operations suffice: an emulated thread runs alone until it waits.
   void atomic_add(int* to, int value) const { *to += value; }
   void atomic_or(std::uint32_t* to, std::uint32_t value) const { *to |= value; }
   template <DType kType>
@@ -38,7 +38,7 @@ class EmulatedThread {
   EmulatedLane& lane_;
 };
 
-// A kernel as run_emulated takes it.
+// Gives a selection kernel the constructor that run_emulated() calls.
 template <typename Kernel, typename... Jobs>
 struct OnEmulatedLane {
   static constexpr int kThreads = Kernel::kThreads;
@@ -52,6 +52,7 @@ struct OnEmulatedLane {
   Kernel kernel;
 };
 
+// Runs a selection kernel of so many blocks.
 template <typename Kernel, typename... Jobs>
 void run_selection(std::int64_t blocks, const Jobs&... jobs) {
   run_emulated<OnEmulatedLane<Kernel, Jobs...>>(blocks, Kernel::kSharedBytes, std::tie(jobs...), 0,

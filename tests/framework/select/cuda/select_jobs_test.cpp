@@ -1,4 +1,4 @@
-// The selection kernels on a device, real or emulated, against the CPU's functions.
+// Compares the selection kernels on a device, real or emulated, with the CPU's functions.
 
 #include "framework/select/cuda/select_jobs.hpp"
 
@@ -112,7 +112,7 @@ TEST(SelectJobs, ProductsAreSummedInTheCpusOrder) {
       };
       const DeviceBuffer<std::byte> v(bytes(vectors, kGroupVectors), stream.get());
       const DeviceBuffer<std::byte> k(bytes(keys, kKeys), stream.get());
-      // A range that begins and ends within groups.
+      // The range of vectors begins and ends in the middle of a group.
       constexpr std::int64_t kFirst = 5;
       constexpr std::int64_t kLast = 28;
       const DeviceBuffer<float> products((kLast - kFirst) * kKeys, stream.get());
