@@ -14,6 +14,7 @@
 namespace maskerade {
 namespace {
 
+// What a masker's selection depends on: "shape, seed".
 std::string dependencies_of(const MaskerType& masker) {
   constexpr std::array<std::pair<std::uint32_t, const char*>, 8> kNames = {
       {{MASKERADE_DEPENDS_SHAPE, "shape"},
@@ -35,7 +36,7 @@ std::string default_of(const maskerade_parameter& parameter) {
   return parameter.default_value == nullptr ? "required" : parameter.default_value;
 }
 
-// Lines of left-aligned cells; the last column is not padded.
+// Aligns the rows of a table to the left; the last column is not padded.
 std::string aligned(const std::vector<std::array<std::string, 5>>& rows) {
   std::array<std::size_t, 5> widths{};
   for (const auto& row : rows) {
@@ -113,9 +114,9 @@ void add_list_command(CLI::App& program, Command& command) {
     std::vector<std::string> plugins;
   };
   const auto arguments = std::make_shared<ListArguments>();
-  CLI::App* list_command =
-      program.add_subcommand("list", "Show the maskers found, their parameters, and the presets");
-  list_command->add_option("NAME", arguments->id, "Show this one only");
+  CLI::App* list_command = program.add_subcommand(
+      "list", "Show the maskers that were found, their parameters, and the presets");
+  list_command->add_option("NAME", arguments->id, "Show only this masker or preset");
   add_plugin_option(*list_command, arguments->plugins);
   list_command->footer("Example: maskerade list oracle_topk");
   list_command->callback([arguments, &command] {

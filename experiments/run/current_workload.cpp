@@ -45,7 +45,7 @@ template <typename Reference, typename Make>
 Reference& CurrentWorkload::keep(Kept<Reference>& kept, std::size_t check, const Make& make) {
   if (kept.check != check) {
     kept = {};  // before the next one is made: both at once may be too large
-    kept.reference = make(experiment_.checks[check].first);
+    kept.reference = make(experiment_.checks[check].check);
     kept.check = check;
   }
   return *kept.reference;

@@ -21,7 +21,7 @@ void run_cuda_job(const Experiment& experiment,
                   CellResult& result) {
   CudaReference& dense = current.cuda_reference(inputs, job.cell.check);
   const CudaCellContext context{inputs, current.workload().dtype, dense,
-                                experiment.checks[job.cell.check].second, options};
+                                experiment.checks[job.cell.check].measure, options};
   result.dense_kernel = dense.plan.kernel_name();
   result.dense_kernel_reason = dense.cudnn_problem;
   if (job.is_dense_reference) {
@@ -48,8 +48,8 @@ void run_job(const Experiment& experiment,
       return;
     }
   }
-  const CheckSpec& check = experiment.checks[job.cell.check].first;
-  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
+  const CheckSpec& check = experiment.checks[job.cell.check].check;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].measure;
   const PipelineOptions selecting{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows};
   const DType dtype = current.workload().dtype;
   // The pipeline, with what a parameter of it was found to be.

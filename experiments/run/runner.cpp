@@ -107,7 +107,7 @@ RunOutcome run_experiment(const Experiment& experiment,
     }
     result.plugins = keys.plugins_of(pipeline);
     if (is_on_cuda(job)) {
-      describe_cuda(experiment.checks[job.cell.check].first, options, result);
+      describe_cuda(experiment.checks[job.cell.check].check, options, result);
     }
     if (listener.find_finished) {
       // What cannot be routed is another cell than what can.
