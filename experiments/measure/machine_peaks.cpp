@@ -23,7 +23,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Independent chains of multiply-adds. There are more of them than any target has in flight at once
 // (latency times issue width), and with two operands they fit into 16 registers.
 constexpr int kChains = 12;
-constexpr int kSums = 8;  // independent sums, likewise
+constexpr int kSums = 8;  // independent sums, for the same reason
 
 // Runs `rounds` multiply-adds in each of kChains chains and returns the number of flops. Stores
 // what they give in *result, so that the compiler cannot leave the work out.

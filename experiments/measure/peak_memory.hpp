@@ -6,7 +6,7 @@
 namespace maskerade {
 
 // Measures the peak of this process's resident memory while the object lives. It resets the
-// kernel's high-water mark through /proc/self/clear_refs and reads it as VmHWM in
+// operating system's high-water mark through /proc/self/clear_refs and reads it as VmHWM in
 // /proc/self/status. There is one mark for the process, so that only one object may be in use at a
 // time.
 class PeakMemory {
