@@ -14,14 +14,16 @@ std::shared_ptr<const AttentionProblem> ProblemStore::problem(const AttentionSha
                                                               bool causal) {
   auto& known = problems_[fmt::format("{} {} {}", shape_name(shape), name_of(dtype), causal)];
   if (const auto problem = known.lock()) return problem;
-  const auto problem = std::make_shared<AttentionProblem>(AttentionProblem{
-      random_tensor(1, dtype, shape.batch, shape.query_heads, shape.query_len, shape.head_dim),
-      random_tensor(2, dtype, shape.batch, shape.kv_heads, shape.key_len, shape.head_dim),
-      random_tensor(3, dtype, shape.batch, shape.kv_heads, shape.key_len, shape.head_dim),
-      {.shape = shape,
-       .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
-       .visibility = causal ? Visibility::causal(shape.query_len, shape.key_len)
-                            : Visibility::all(shape.query_len, shape.key_len)}});
+  const TensorExtent queries{shape.batch, shape.query_heads, shape.query_len, shape.head_dim};
+  const TensorExtent keys{shape.batch, shape.kv_heads, shape.key_len, shape.head_dim};
+  const auto problem = std::make_shared<AttentionProblem>(
+      AttentionProblem{random_tensor(1, dtype, queries),
+                       random_tensor(2, dtype, keys),
+                       random_tensor(3, dtype, keys),
+                       {.shape = shape,
+                        .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
+                        .visibility = causal ? Visibility::causal(shape.query_len, shape.key_len)
+                                             : Visibility::all(shape.query_len, shape.key_len)}});
   problem->inputs.q = problem->q.view();
   problem->inputs.k = problem->k.view();
   problem->inputs.v = problem->v.view();

@@ -15,8 +15,9 @@
 namespace maskerade {
 namespace {
 
-constexpr std::int64_t kCheckedRows = 12;
+constexpr std::int64_t kCheckedRows = 12;  // rows of the sample that checks look at
 
+// Throws Error where the output differs from the oracle in a sample of rows.
 void check_output(const AttentionInputs& inputs,
                   const Mask& mask,
                   const AttentionOutput& output,
@@ -28,6 +29,8 @@ void check_output(const AttentionInputs& inputs,
                       describe_row(inputs.shape, error.row)));
 }
 
+// The least work of attention over a mask. Of K and V it counts what the plan touches, at most
+// once.
 WorkCounts attention_counts(const AttentionInputs& inputs, const Mask& mask, const CpuPlan& plan) {
   const AttentionShape& shape = inputs.shape;
   const auto element = static_cast<double>(size_of(inputs.q.dtype));
@@ -185,11 +188,15 @@ void check_rows(const Mask& mask, const AttentionInputs& inputs, const RowRule& 
 
 MaskerUse use_masker(const Catalog& maskers,
                      const std::string& id,
-                     const std::vector<std::pair<std::string, std::string>>& parameters) {
+                     const std::vector<ParameterText>& parameters) {
   const auto type = maskers.find(id);
-  if (type == nullptr) throw Error("no masker \"" + id + "\" lies beside the program");
+  if (type == nullptr) {
+    throw Error("there is no masker \"" + id + "\" in the folder plugins beside the program");
+  }
   std::vector<GivenParameter> given;
-  for (const auto& [name, value] : parameters) given.push_back({.name = name, .values = {value}});
+  for (const ParameterText& parameter : parameters) {
+    given.push_back({.name = parameter.name, .values = {parameter.value}});
+  }
   return {type, std::make_shared<const Arguments>(bind_arguments(type->descriptor(), given))};
 }
 
@@ -204,7 +211,8 @@ RowRule sink_window_and_top(std::int64_t sink, std::int64_t window, std::int64_t
     const std::int64_t end = inputs.visibility.end(query);
     const std::int64_t position = inputs.visibility.position(query);
     std::vector<bool> active(static_cast<std::size_t>(shape.key_len));
-    std::vector<std::pair<float, std::int64_t>> others;  // (-score, key): the best one first
+    // (-score, key): in ascending order the highest score comes first, then the lower key.
+    std::vector<std::pair<float, std::int64_t>> others;
     std::vector<float> q(static_cast<std::size_t>(shape.head_dim));
     std::vector<float> k(q.size());
     inputs.q.load_row(batch, head, query, q.data());

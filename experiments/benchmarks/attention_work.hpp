@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "attention/cpu/cpu_plan.hpp"
@@ -13,45 +12,54 @@
 
 namespace maskerade {
 
-// Attention over a given mask, planned beforehand for `kernel` (nullopt: the one that is chosen for
-// the mask). Checked against the oracle on a sample of rows.
+// Times attention over a given mask. It is planned once, before, for `kernel`; nullopt: for the
+// kernels that the cost model chooses. The check compares a sample of rows with the oracle.
 std::unique_ptr<BenchmarkWork> attend_work(std::shared_ptr<const AttentionProblem> problem,
                                            Mask mask,
                                            std::optional<Walk> kernel,
                                            const Threads& threads);
 
-// Which part of a pipeline's work is timed; what comes before it is done once, beforehand.
+// The stage of a pipeline that is timed. The stages before it are done once and are not timed.
 enum class TimedStage { kSelect, kPlan, kAttend, kAll };
 std::string_view name_of(TimedStage stage) noexcept;  // "select", "plan", "attend", "all"
 
-// The keys that a pipeline ought to select in one row, found in the plainest way: active[key_len].
+// Finds in a simple way which keys a pipeline should select in one row: one truth value for each of
+// the key_len keys.
 using RowRule = std::function<std::vector<bool>(const AttentionInputs& inputs,
                                                 std::int64_t batch,
                                                 std::int64_t query_head,
                                                 std::int64_t query)>;
 
-// One stage of a pipeline, or all of them in turn. What was selected is checked against `rule`, the
-// output against the oracle, on a sample of rows each.
+// Times one stage of a pipeline, or all of them in turn. The check compares the selected keys with
+// `rule` and the output with the oracle, on a sample of rows.
 std::unique_ptr<BenchmarkWork> pipeline_work(std::shared_ptr<const AttentionProblem> problem,
                                              Pipeline pipeline,
                                              RowRule rule,
                                              TimedStage stage,
                                              const Threads& threads);
 
-// Throws Error unless `mask` holds in a sample of rows what `rule` says.
+// Throws Error unless the active keys of `mask`, in a sample of rows, are those that `rule` gives.
 void check_rows(const Mask& mask, const AttentionInputs& inputs, const RowRule& rule);
 
-// A masker of the catalog with parameters by name ("" is the first one).
+// A parameter's name, "" for the first one of the masker, and its value as in YAML.
+struct ParameterText {
+  std::string name;
+  std::string value;
+};
+// Returns a masker of the catalog with some parameters, the others at their defaults. Throws Error
+// when there is no such masker.
 MaskerUse use_masker(const Catalog& maskers,
                      const std::string& id,
-                     const std::vector<std::pair<std::string, std::string>>& parameters);
+                     const std::vector<ParameterText>& parameters);
 
-// The first `sink` keys and the window of `window` keys that ends at the query.
+// The rule of the maskers sink and local: the first `sink` keys, and the `window` keys that end at
+// the query's position.
 RowRule sink_and_window(std::int64_t sink, std::int64_t window);
-// Those, and the `budget` keys of highest q.k among the other visible ones.
+// The same, and of the other visible keys the `budget` keys with the highest q.k.
 RowRule sink_window_and_top(std::int64_t sink, std::int64_t window, std::int64_t budget);
 
-// Active pairs of a mask over all batches and query heads of a shape.
+// The number of active (query, key) pairs of a mask over all batch entries and query heads of a
+// shape.
 double active_pairs(const Mask& mask, const AttentionShape& shape);
 
 }  // namespace maskerade

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,51 +12,64 @@
 
 namespace maskerade {
 
-// What one run needs at least, counted on what it really works on. 0: nothing to say.
+// The least work that one run of a case needs, by which its rates are reckoned. 0: does not apply.
 struct WorkCounts {
-  double flops = 0;            // of useful pairs: 4 head_dim for each active (query, key)
-  double matrix_products = 0;  // see MachinePeaks::flops_with()
-  double bytes = 0;            // that must be read and written, each once
-  double items = 0;    // what a time per item counts: keys a selection looks at, entries of a mask
+  double flops = 0;            // 4 head_dim for each active (query, key) pair
+  double matrix_products = 0;  // argument of MachinePeaks::flops_with()
+  double bytes = 0;            // read and written, each byte once
+  double items = 0;    // for a time per item: keys that a selection looks at, entries of a mask
   double density = 0;  // active / visible entries
 };
 
-// A workload that is ready to be timed, with its memory and its threads.
+// The work of a case on a number of threads, ready to be timed. It owns its memory.
 class BenchmarkWork {
  public:
   virtual ~BenchmarkWork() = default;
 
-  // Renews what run() uses up. Called before every run, untimed.
+  // Restores what run() consumes. It is called before every run and not timed.
   virtual void set_up() {}
-  // What is timed.
+  // Does the work that is timed.
   virtual void run() = 0;
-  // Compares the result of the last run with the oracle or a plain construction. Throws Error when
-  // they differ.
+  // Compares the result of the last run with the oracle, or with a result found in a simple way.
+  // Throws Error when they differ.
   virtual void check() const = 0;
+  // The least work of the last run.
   virtual WorkCounts counts() const { return {}; }
 };
 
-// kReduced keeps the kind of work and cuts its sizes, so that checking every case takes seconds.
+// The sizes of the cases. kReduced has the same kinds of work at small sizes, so that all cases can
+// be checked within seconds.
 enum class Scale { kFull, kReduced };
 
-// What works are made of. Outlives them.
+// What a case needs to create its work, which it must outlive.
 struct BenchmarkContext {
   const Catalog& maskers;
   ProblemStore& problems;
 };
 
+// One case of a table: something to time, on any number of threads.
 struct BenchmarkCase {
-  // "dense/1x8x8x2048x2048x64/float32/causal": no blanks, unique; begins with the table's name.
+  // "dense/1x8x8x2048x2048x64/float32/causal": unique, without blanks; the table's name comes
+  // first.
   std::string name;
+  // Creates the work of the case.
   std::function<std::unique_ptr<BenchmarkWork>(const BenchmarkContext&, const Threads&)> make;
 
   std::string table() const { return name.substr(0, name.find('/')); }
 };
 
-// Every case, table by table.
+// A case on a number of threads.
+struct CaseRun {
+  std::string name;  // of the case
+  int threads = 1;
+
+  friend auto operator<=>(const CaseRun&, const CaseRun&) = default;
+};
+
+// All cases, table by table.
 std::vector<BenchmarkCase> benchmark_cases(Scale scale);
 
-// Throws Error unless `holds`: the judgement of a check.
+// Throws Error with the text `what` unless `holds`; for BenchmarkWork::check().
 void require(bool holds, const std::string& what);
 
 }  // namespace maskerade

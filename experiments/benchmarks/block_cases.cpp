@@ -10,28 +10,31 @@
 namespace maskerade {
 namespace {
 
-// Makes the mask of a pattern over so many blocks a row.
+// Returns the mask of a block pattern over `blocks` query blocks and as many key blocks.
 using Pattern = std::function<Mask(std::int64_t blocks)>;
 
 Pattern dense() {
   return [](std::int64_t blocks) { return Mask::full(Visibility::all(64 * blocks, 64 * blocks)); };
 }
-Pattern dilated() {  // 7 blocks a row
+// 7 blocks in a row of blocks, except near the edges.
+Pattern dilated() {
   return [](std::int64_t blocks) {
     const std::int64_t rates[] = {1, 2, 4};
     return block_dilated_mask(blocks, rates);
   };
 }
-Pattern local() {  // 5 blocks a row
+// 5 blocks in a row of blocks, except near the edges.
+Pattern local() {
   return [](std::int64_t blocks) { return block_local_mask(blocks, 2); };
 }
-// 10 % of a row's blocks, as the published adaptive variant keeps; at random, as which they are
-// makes no difference to the time.
+// 10 % of the blocks of each row, as many as the published adaptive variant keeps. They are drawn
+// at random, because which blocks they are makes no difference to the time.
 Pattern tenth() {
   return [](std::int64_t blocks) { return random_block_mask(blocks, blocks / 10, 7); };
 }
-// As many blocks a row as come nearest to the density: its own and pairs at the distances 1, 2, 3,
-// 6, 5, 10, ... of the rates 1 and 2.
+// The dilated pattern whose number of blocks in a row comes nearest to the density. A row has its
+// own block and blocks on both sides at the distances 1, 2, 3, 6, 5, 10, ...: the odd numbers and
+// their doubles, which the dilation rates 1 and 2 give.
 Pattern dilated_to(double density) {
   return [=](std::int64_t blocks) {
     const auto per_side = std::llround((static_cast<double>(blocks) * density - 1) / 2);
@@ -65,7 +68,7 @@ AttentionShape square(std::int64_t batch, std::int64_t heads, std::int64_t lengt
 
 }  // namespace
 
-// Block patterns of 64 tokens beside real dense attention on the same shapes.
+// Patterns of blocks of 64 tokens, beside dense attention on the same shapes.
 std::vector<BenchmarkCase> block_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   const auto add = [&](const std::string& name, const AttentionShape& shape,

@@ -40,12 +40,12 @@ Mask random_block_mask(std::int64_t blocks, std::int64_t per_row, std::uint64_t 
   std::vector<std::int64_t> order(static_cast<std::size_t>(blocks));
   for (std::int64_t i = 0; i < blocks; ++i) {
     std::iota(order.begin(), order.end(), 0);
-    // A block's place in the draw; the row's own comes first.
-    const auto place = [&](std::int64_t j) {
+    // The blocks with the smallest numbers are taken; the row's own block has the smallest of all.
+    const auto number = [&](std::int64_t j) {
       return j == i ? -1.0 : random_uniform(seed, static_cast<std::uint64_t>(i * blocks + j));
     };
     std::sort(order.begin(), order.end(),
-              [&](std::int64_t a, std::int64_t b) { return place(a) < place(b); });
+              [&](std::int64_t a, std::int64_t b) { return number(a) < number(b); });
     for (std::int64_t n = 0; n < per_row; ++n) {
       active[static_cast<std::size_t>(i * blocks + order[static_cast<std::size_t>(n)])] = 1;
     }

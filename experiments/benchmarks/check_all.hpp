@@ -4,8 +4,8 @@
 
 namespace maskerade {
 
-// Makes, runs and checks every case once on each number of threads. Prints the failures; returns
-// their number.
+// Creates, runs and checks every case of the pool once on each number of threads. Prints each
+// failure; returns how many there are.
 int check_all(WorkPool& pool, const std::vector<int>& thread_counts);
 
 }  // namespace maskerade

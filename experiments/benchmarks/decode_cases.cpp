@@ -18,8 +18,8 @@ BenchmarkCase dense_decode(const AttentionShape& full, DType dtype, Scale scale)
 
 }  // namespace
 
-// A few queries over a long cache: dense over every key, and what a pipeline selects, by its
-// stages.
+// One or a few queries over a long key-value cache: dense attention, and a pipeline of sink, local
+// and top-k stage by stage.
 std::vector<BenchmarkCase> decode_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   const AttentionShape main{1, 32, 8, 1, 32768, 128};

@@ -18,7 +18,7 @@ BenchmarkCase dense_case(const AttentionShape& shape, DType dtype, bool causal, 
 
 }  // namespace
 
-// Dense prefill: the reference of every speedup.
+// Dense prefill, against which every speedup is measured.
 std::vector<BenchmarkCase> dense_cases(Scale scale) {
   const AttentionShape shapes[] = {{1, 8, 8, 1024, 1024, 64},  {1, 8, 8, 2048, 2048, 64},
                                    {1, 8, 8, 4096, 4096, 64},  {1, 8, 8, 8192, 8192, 64},

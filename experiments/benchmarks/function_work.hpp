@@ -8,7 +8,7 @@
 
 namespace maskerade {
 
-// A work whose parts are functions over state that they share.
+// The parts of a BenchmarkWork as functions, over state that they share.
 struct WorkParts {
   std::function<void()> set_up;  // may be empty
   std::function<void()> run;
@@ -16,6 +16,7 @@ struct WorkParts {
   std::function<WorkCounts()> counts;  // may be empty
 };
 
+// A BenchmarkWork that calls these functions.
 class FunctionWork final : public BenchmarkWork {
  public:
   explicit FunctionWork(WorkParts parts) : parts_(std::move(parts)) {}

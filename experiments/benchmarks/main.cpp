@@ -16,16 +16,18 @@ namespace maskerade {
 namespace {
 
 constexpr const char* kFooter =
-    "Everything else is an option of Google Benchmark: --benchmark_filter=dense times one table,\n"
-    "--benchmark_repetitions=N, --benchmark_out=FILE ...; repetitions are interleaved.\n"
-    "%peak and %read are shares of the machine's arithmetic and read bandwidth, measured first.\n"
-    "Where a matrix unit multiplies, %peak is the share of its bfloat16 products, counting those\n"
-    "that float32 arithmetic takes: 2 for bfloat16 storage, 4.5 for float16, 6 for float32.\n"
-    "Exit codes: 0 fine, 1 a case failed its check, 2 bad options.";
+    "All other options are those of Google Benchmark: --benchmark_filter=dense times one table,\n"
+    "--benchmark_repetitions=N, --benchmark_out=FILE and so on. Repetitions are interleaved.\n"
+    "%peak and %read are shares of the machine's peak arithmetic and read bandwidth, which are\n"
+    "measured first. Where the processor's matrix unit is used, %peak is a share of its bfloat16\n"
+    "rate; one float32 product then counts as the bfloat16 products that it takes: 2 for\n"
+    "bfloat16 inputs, 4.5 for float16, 6 for float32.\n"
+    "Exit codes: 0 success, 1 a case failed its check, 2 wrong options.";
 
 int run_program(int argc, char** argv) {
-  CLI::App program("Times the kernels on the tables of the field; every case is checked first.",
-                   "maskerade_bench");
+  CLI::App program(
+      "Times the kernels on the cases of several tables. Every case is checked before it is timed.",
+      "maskerade_bench");
   bool check = false;
   bool serve_requests = false;
   bool list = false;
@@ -33,20 +35,21 @@ int run_program(int argc, char** argv) {
   std::string today;
   std::string target;
   program.add_flag("--list", list, "Print the names of the cases");
-  program.add_flag("--check", check, "Check every case on reduced sizes; time nothing");
+  program.add_flag("--check", check, "Check every case at small sizes, and time nothing");
   program.add_flag("--serve", serve_requests,
-                   "Answer requests for single samples, one a line: see serve.hpp");
+                   "Read requests from standard input, one a line, and answer each with one timing "
+                   "in JSON; experiments/benchmarks/serve.hpp describes them");
   program.add_option("--threads", threads, "Numbers of threads, separated by commas (1,2)")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
   program
       .add_option("--today", today,
-                  "What compare_pytorch.py --hub wrote: the published code's times of today")
+                  "Also print the times that the published code takes today, from a file that "
+                  "compare_pytorch.py --hub wrote with --json")
       ->type_name("FILE");
   program
-      .add_option(
-          "--target", target,
-          "Run, and measure the machine, with this instruction set: AMX, AVX3, AVX2, SCALAR")
+      .add_option("--target", target,
+                  "Use this instruction set, and measure its peak: AMX, AVX3, AVX2, SCALAR")
       ->type_name("NAME");
   program.footer(kFooter);
   program.allow_extras();

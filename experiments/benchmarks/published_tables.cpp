@@ -15,12 +15,14 @@
 
 namespace maskerade {
 
-// published_tables.json, compiled in.
+// The text of published_tables.json, which the build compiles in.
 extern const char* const kPublishedTables;
 
 namespace {
 
-constexpr std::string_view kPublishedCode = "hub ";  // begins the reference of its rows
+// In a file of compare_pytorch.py the `reference` of a row against the published code is this word
+// and the mode.
+constexpr std::string_view kPublishedCode = "hub ";
 
 template <typename Key>
 std::string time_text(const std::map<Key, double>& times, const Key& key) {
@@ -28,7 +30,8 @@ std::string time_text(const std::map<Key, double>& times, const Key& key) {
   return at == times.end() ? "-" : milliseconds_text(at->second);
 }
 
-// A table's cells in columns as wide as their widest cell; the first two to the left.
+// Aligns the rows of a table. Columns are as wide as their widest cell; the first two and the last
+// are aligned to the left, the others to the right.
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
@@ -49,6 +52,7 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+// One published table as text; "" when none of its cases is in `ours`.
 std::string format_table(const nlohmann::json& table,
                          const std::set<int>& thread_counts,
                          const MedianTimes& ours,
@@ -61,18 +65,18 @@ std::string format_table(const nlohmann::json& table,
   rows[0].push_back("note");
   for (const nlohmann::json& row : table["rows"]) {
     const std::string name = row["case"];
-    const std::string how = row["how"];
+    const std::string mode = row["how"];
     const bool is_timed = std::any_of(thread_counts.begin(), thread_counts.end(), [&](int threads) {
       return ours.contains({name, threads});
     });
     if (!is_timed) continue;
     const nlohmann::json& published = row["published_ms"];
-    std::vector<std::string> cells = {row["row"], how,
+    std::vector<std::string> cells = {row["row"], mode,
                                       published.is_null() ? "-" : milliseconds_text(published)};
     for (const int threads : thread_counts) {
-      const std::pair<std::string, int> key{name, threads};
-      cells.push_back(time_text(today, {key, how}));
-      cells.push_back(time_text(ours, key));
+      const CaseRun run{name, threads};
+      cells.push_back(time_text(today, {run, mode}));
+      cells.push_back(time_text(ours, run));
     }
     cells.push_back(row.value("note", ""));
     rows.push_back(std::move(cells));
@@ -90,7 +94,7 @@ TimesToday read_times_today(const std::filesystem::path& file) {
   std::ifstream stream(file);
   const auto json = nlohmann::json::parse(stream, nullptr, false);
   if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array()) {
-    throw DataError(file.string(), "", "is not a file that compare_pytorch.py --json wrote");
+    throw DataError(file.string(), "", "is not a file that compare_pytorch.py wrote with --json");
   }
   TimesToday today;
   for (const nlohmann::json& row : json["rows"]) {
@@ -104,7 +108,7 @@ TimesToday read_times_today(const std::filesystem::path& file) {
 
 std::string format_published_tables(const MedianTimes& ours, const TimesToday& today) {
   std::set<int> thread_counts;
-  for (const auto& [key, ms] : ours) thread_counts.insert(key.second);
+  for (const auto& [run, ms] : ours) thread_counts.insert(run.threads);
   std::string text;
   const nlohmann::json published = nlohmann::json::parse(kPublishedTables);
   for (const nlohmann::json& table : published["tables"]) {
@@ -114,19 +118,23 @@ std::string format_published_tables(const MedianTimes& ours, const TimesToday& t
 }
 
 std::string format_scaling(const MedianTimes& ours) {
-  // (series, threads) -> (ln key_len, ln ms)
-  std::map<std::pair<std::string, int>, std::vector<std::pair<double, double>>> series;
+  struct Point {
+    double log_key_len;
+    double log_ms;
+  };
+  std::map<CaseRun, std::vector<Point>> series;  // `name` is the name of the series
   constexpr std::string_view kTable = "scaling/";
   constexpr std::string_view kKeys = "/keys=";
-  for (const auto& [key, ms] : ours) {
-    const auto& [name, threads] = key;
+  for (const auto& [run, ms] : ours) {
+    const auto& [name, threads] = run;
     const std::size_t at = name.find(kKeys);
     if (!name.starts_with(kTable) || at == std::string::npos) continue;
-    series[{name.substr(kTable.size(), at - kTable.size()), threads}].emplace_back(
-        std::log(std::stod(name.substr(at + kKeys.size()))), std::log(ms));
+    series[{name.substr(kTable.size(), at - kTable.size()), threads}].push_back(
+        {.log_key_len = std::log(std::stod(name.substr(at + kKeys.size()))),
+         .log_ms = std::log(ms)});
   }
   std::string text;
-  for (const auto& [key, points] : series) {
+  for (const auto& [run, points] : series) {
     if (points.size() < 3) continue;
     const auto n = static_cast<double>(points.size());
     double mean_x = 0;
@@ -141,8 +149,8 @@ std::string format_scaling(const MedianTimes& ours) {
       covariance += (x - mean_x) * (y - mean_y);
       variance += (x - mean_x) * (x - mean_x);
     }
-    text += fmt::format("  {}, {} threads: time grows with key_len to the power {:.2f}\n",
-                        key.first, key.second, covariance / variance);
+    text += fmt::format("  {}, {} threads: time grows with key_len to the power {:.2f}\n", run.name,
+                        run.threads, covariance / variance);
   }
   return text.empty() ? "" : "\nscaling\n" + text;
 }

@@ -1,29 +1,40 @@
 #pragma once
 
+#include <compare>
 #include <filesystem>
 #include <map>
 #include <string>
-#include <utility>
+
+#include "experiments/benchmarks/benchmark_case.hpp"
 
 namespace maskerade {
 
-// Median times in milliseconds, by case and number of threads.
-using MedianTimes = std::map<std::pair<std::string, int>, double>;
+// The median times of our cases, in milliseconds.
+using MedianTimes = std::map<CaseRun, double>;
 
-// What the published code takes today, by case, number of threads and how ("dense", "old"), in
-// milliseconds.
-using TimesToday = std::map<std::pair<std::pair<std::string, int>, std::string>, double>;
+// The published code that does the work of one of our cases: in one of its modes ("dense", "old").
+struct PublishedRun {
+  CaseRun run;
+  std::string mode;
 
-// The times of the published code in a file that compare_pytorch.py --hub wrote. Throws DataError
-// when it is not such a file.
+  friend auto operator<=>(const PublishedRun&, const PublishedRun&) = default;
+};
+// The times that the published code takes on a machine of today, in milliseconds.
+using TimesToday = std::map<PublishedRun, double>;
+
+// Reads the times of the published code from a file that compare_pytorch.py --hub wrote with
+// --json. Throws DataError when the file is not one.
 TimesToday read_times_today(const std::filesystem::path& file);
 
-// The published tables (published_tables.json) that hold a case of `ours`, as text: published, the
-// same code today where it is known, ours, a note; below each table what stands of it. "" for none.
+// Returns the published tables (published_tables.json) as text, without rows whose case is not in
+// `ours`; a table without rows is left out. A row has the published time, the time of the same code
+// today where it is known, our time and a note. Below each table stands what our times confirm of
+// it and what they do not.
 std::string format_published_tables(const MedianTimes& ours, const TimesToday& today);
 
-// How time grows with key_len in the series of the table `scaling`: the exponent of the power law
-// fitted to it, one line for each series and number of threads of at least three lengths.
+// Returns as text how time grows with key_len in the cases of the table `scaling`: for each series
+// and number of threads with at least three lengths, the exponent of a power law fitted to the
+// times. "": there are none.
 std::string format_scaling(const MedianTimes& ours);
 
 }  // namespace maskerade

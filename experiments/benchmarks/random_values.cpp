@@ -16,7 +16,8 @@ double random_uniform(std::uint64_t seed, std::uint64_t index) noexcept {
 }
 
 void fill_random(std::uint64_t seed, std::uint64_t first, float* values, std::size_t count) {
-  // Four uniform numbers in [0, 65536) have mean 131070 together and variance (65536^2 - 1) / 3.
+  // The sum of four uniform whole numbers in [0, 65536) has mean 131070 and variance
+  // (65536^2 - 1) / 3, whose root is 37837.2.
   constexpr float kScale = 1.0F / 37837.2F;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t bits = random_bits(seed, first + i);
@@ -32,18 +33,14 @@ std::vector<float> random_floats(std::uint64_t seed, std::size_t count) {
   return values;
 }
 
-Tensor random_tensor(std::uint64_t seed,
-                     DType dtype,
-                     std::int64_t batch,
-                     std::int64_t heads,
-                     std::int64_t length,
-                     std::int64_t dim) {
-  OwnedTensor tensor = new_tensor(dtype, batch, heads, length, dim);
-  std::vector<float> row(static_cast<std::size_t>(dim));
+Tensor random_tensor(std::uint64_t seed, DType dtype, const TensorExtent& extent) {
+  OwnedTensor tensor =
+      new_tensor(dtype, extent.batch, extent.heads, extent.length, extent.head_dim);
+  std::vector<float> row(static_cast<std::size_t>(extent.head_dim));
   std::uint64_t first = 0;
-  for (std::int64_t b = 0; b < batch; ++b) {
-    for (std::int64_t h = 0; h < heads; ++h) {
-      for (std::int64_t i = 0; i < length; ++i) {
+  for (std::int64_t b = 0; b < extent.batch; ++b) {
+    for (std::int64_t h = 0; h < extent.heads; ++h) {
+      for (std::int64_t i = 0; i < extent.length; ++i) {
         fill_random(seed, first, row.data(), row.size());
         first += row.size();
         tensor.store_row(b, h, i, row.data());

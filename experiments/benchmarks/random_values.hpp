@@ -7,23 +7,28 @@
 
 namespace maskerade {
 
-// Values of mean 0 and variance 1, nearly normal (the sum of four uniform ones), a function of seed
-// and index. Much faster to make than gaussian_tensor: a benchmark starts with gigabytes of them.
-// values[i] is number first + i of the seed.
+// Nearly normal values of mean 0 and variance 1: sums of four uniform numbers. A value depends on
+// seed and index alone. Rationale: a benchmark starts with gigabytes of them, for which
+// gaussian_tensor() takes much longer.
+//
+// fill_random() writes the values with the indices first to first + count - 1; random_floats()
+// returns those with the indices 0 to count - 1.
 void fill_random(std::uint64_t seed, std::uint64_t first, float* values, std::size_t count);
 std::vector<float> random_floats(std::uint64_t seed, std::size_t count);
 
-// [batch, heads, length, dim], narrowed to dtype.
-Tensor random_tensor(std::uint64_t seed,
-                     DType dtype,
-                     std::int64_t batch,
-                     std::int64_t heads,
-                     std::int64_t length,
-                     std::int64_t dim);
+// The extent of a tensor [batch, heads, length, head_dim].
+struct TensorExtent {
+  std::int64_t batch = 1;
+  std::int64_t heads = 1;
+  std::int64_t length = 1;
+  std::int64_t head_dim = 1;
+};
+// A tensor of these values, in order from index 0, rounded to dtype.
+Tensor random_tensor(std::uint64_t seed, DType dtype, const TensorExtent& extent);
 
-// 64 random bits, a function of seed and index (splitmix64).
+// 64 random bits that depend on seed and index alone (splitmix64).
 std::uint64_t random_bits(std::uint64_t seed, std::uint64_t index) noexcept;
-// Uniform in [0, 1).
+// A uniform number in [0, 1) that depends on seed and index alone.
 double random_uniform(std::uint64_t seed, std::uint64_t index) noexcept;
 
 }  // namespace maskerade

@@ -13,7 +13,8 @@
 namespace maskerade {
 namespace {
 
-// Rates, and their share of what the machine gives as many threads.
+// Sets the counters of a case: its rates, and their shares of the machine's peaks. seconds: the
+// mean time of a run.
 void set_counters(benchmark::State& state,
                   const WorkCounts& counts,
                   const MachinePeaks& peaks,
@@ -32,7 +33,8 @@ void set_counters(benchmark::State& state,
   if (counts.density > 0) state.counters["density"] = counts.density;
 }
 
-// A repetition: an untimed run, then runs by their own clock, as set_up() is not to be counted.
+// Does one repetition of a case: one run that is not timed, then timed runs. Rationale: they are
+// timed by hand, because Google Benchmark's timer would include set_up().
 void run_case(benchmark::State& state,
               WorkPool& pool,
               const BenchmarkCase& benchmark,
@@ -59,23 +61,22 @@ void run_case(benchmark::State& state,
   }
 }
 
-// The names that the cases are registered by, and what they stand for.
-using Registered = std::map<std::string, std::pair<std::string, int>>;
+// The cases by the names under which Google Benchmark has them.
+using CasesByName = std::map<std::string, CaseRun>;
 
-// Prints as Google Benchmark does, of the aggregates the medians and their spread (cv), and keeps
-// the medians.
+// Prints like Google Benchmark's console reporter, but of the aggregates only the median and the
+// coefficient of variation (cv); and keeps the medians.
 class MedianReporter final : public benchmark::ConsoleReporter {
  public:
-  explicit MedianReporter(const Registered& registered)
-      : ConsoleReporter(OO_None), registered_(registered) {}
+  explicit MedianReporter(const CasesByName& cases) : ConsoleReporter(OO_None), cases_(cases) {}
 
   void ReportRuns(const std::vector<Run>& runs) override {
     std::vector<Run> printed;
     for (const Run& run : runs) {
       const bool is_median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
       const bool is_only = run.run_type == Run::RT_Iteration && run.repetitions <= 1;
-      const auto at = registered_.find(run.run_name.function_name);
-      if ((is_median || is_only) && !run.error_occurred && at != registered_.end()) {
+      const auto at = cases_.find(run.run_name.function_name);
+      if ((is_median || is_only) && !run.error_occurred && at != cases_.end()) {
         medians_[at->second] = run.GetAdjustedRealTime();  // in ms, the unit of all cases
       }
       if (run.run_type != Run::RT_Aggregate || is_median || run.aggregate_name == "cv") {
@@ -87,7 +88,7 @@ class MedianReporter final : public benchmark::ConsoleReporter {
   const MedianTimes& medians() const noexcept { return medians_; }
 
  private:
-  const Registered& registered_;
+  const CasesByName& cases_;
   MedianTimes medians_;
 };
 
@@ -98,7 +99,7 @@ bool run_benchmarks(WorkPool& pool,
                     const TimesToday& today,
                     const std::string& program,
                     const std::vector<std::string>& options) {
-  // Ours first: a later option wins.
+  // Our options come first, because a later option replaces an earlier one.
   std::vector<std::string> words = {program, "--benchmark_enable_random_interleaving=true",
                                     "--benchmark_repetitions=5", "--benchmark_min_time=0.05",
                                     "--benchmark_display_aggregates_only=true"};
@@ -111,11 +112,11 @@ bool run_benchmarks(WorkPool& pool,
     throw ConfigError({}, fmt::format("there is no option \"{}\"; see --help", arguments[1]));
   }
   bool failed = false;
-  Registered registered;
+  CasesByName cases;
   for (const BenchmarkCase& one : pool.cases()) {
     for (const int threads : thread_counts) {
       const std::string name = fmt::format("{}/threads:{}", one.name, threads);
-      registered[name] = {one.name, threads};
+      cases[name] = {one.name, threads};
       benchmark::RegisterBenchmark(name.c_str(), run_case, std::ref(pool), std::cref(one), threads,
                                    std::ref(failed))
           ->UseManualTime()
@@ -134,7 +135,7 @@ bool run_benchmarks(WorkPool& pool,
                 : fmt::format(", {:.0f} on bfloat16 tiles", peaks.matrix_flops_per_second / 1e9),
             peaks.read_bytes_per_second / 1e9));
   }
-  MedianReporter reporter(registered);
+  MedianReporter reporter(cases);
   benchmark::RunSpecifiedBenchmarks(&reporter);
   benchmark::Shutdown();
   fmt::print("{}{}", format_published_tables(reporter.medians(), today),

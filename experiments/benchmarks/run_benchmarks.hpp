@@ -9,9 +9,11 @@
 
 namespace maskerade {
 
-// Times the cases that the options of Google Benchmark choose, on each number of threads, and
-// prints them, the published tables among them and the exponents of `scaling`. False when a case
-// failed. Throws ConfigError on an option that Google Benchmark does not know.
+// Times cases of the pool on each number of threads, and prints their times, the published tables
+// with them, and the exponents of the table `scaling`. options: of Google Benchmark, which choose
+// the cases. today: times of the published code to print too, may be empty. program: the program's
+// name. Returns false when a case failed. Throws ConfigError on an option that Google Benchmark
+// does not know.
 bool run_benchmarks(WorkPool& pool,
                     std::span<const int> thread_counts,
                     const TimesToday& today,

@@ -5,8 +5,8 @@
 
 namespace maskerade {
 
-// Time against key_len, one case a length: dense prefill and sink + local, causal, one head; dense
-// decode. The exponents are fitted to them.
+// Three series of cases over key_len, to which format_scaling() fits exponents: dense prefill, and
+// the pipeline of sink and local, both causal with one head; and dense decode.
 std::vector<BenchmarkCase> scaling_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   const auto add = [&](const char* series, std::int64_t length, auto make) {

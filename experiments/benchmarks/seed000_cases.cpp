@@ -21,16 +21,16 @@ using Operation = void (*)(const PublishedMask&,
                            const PublishedRules&,
                            const Threads&);
 
-// The published operations on one mask, its partner and one tensor.
+// The operands and results of the published operations.
 struct OperationState {
-  std::vector<float> weights;
-  std::vector<float> partner_weights;
-  std::vector<float> x;
+  std::vector<float> weights;          // of `mask`, [heads, key_len]
+  std::vector<float> partner_weights;  // of `partner`, [heads, key_len]
+  std::vector<float> x;                // what a mask is applied to, [heads, key_len]
   PublishedMask mask;
-  PublishedMask partner;
-  std::vector<float> applied;
-  PublishedMask merged;
-  PublishedEntries entries;
+  PublishedMask partner;       // what `mask` is merged with
+  std::vector<float> applied;  // the result of applying, [heads, key_len]
+  PublishedMask merged;        // the result of merging or of converting from indices
+  PublishedEntries entries;    // the result of converting to indices
 };
 
 std::shared_ptr<OperationState> operation_state(const MaskSize& size, double density) {
@@ -60,8 +60,8 @@ std::unique_ptr<BenchmarkWork> apply_work(const MaskSize& size,
   return function_work({.run = [=] { apply(state->mask, state->x, state->applied, {}, threads); },
                         .check =
                             [state] {
-                              // The weights are 0 and 1: to multiply and to divide by them is the
-                              // same.
+                              // All weights are 0 or 1, so that multiplying by them and dividing
+                              // by them give the same result.
                               for (std::size_t i = 0; i < state->x.size(); ++i) {
                                 require(state->applied[i] ==
                                             (state->weights[i] == 1 ? state->x[i] : 0.0F),
@@ -91,7 +91,8 @@ std::unique_ptr<BenchmarkWork> merge_work(const MaskSize& size, double density, 
                         }});
 }
 
-// Between the two forms of a mask that the published code has a mode for each.
+// Converts a mask from its dense form to indices and weights. The published code has a mode for
+// each of these forms.
 std::unique_ptr<BenchmarkWork> to_indices_work(const MaskSize& size,
                                                double density,
                                                const Threads&) {
@@ -112,6 +113,7 @@ std::unique_ptr<BenchmarkWork> to_indices_work(const MaskSize& size,
                         }});
 }
 
+// Converts a mask from indices and weights to its dense form.
 std::unique_ptr<BenchmarkWork> from_indices_work(const MaskSize& size,
                                                  double density,
                                                  const Threads&) {
@@ -124,14 +126,18 @@ std::unique_ptr<BenchmarkWork> from_indices_work(const MaskSize& size,
                                   PublishedMask::from_indices(state->mask.shape(), entries.indices,
                                                               entries.weights, entries.offsets);
                             },
-                        .check = [state] { require(state->merged == state->mask, "other mask"); },
+                        .check =
+                            [state] {
+                              require(state->merged == state->mask,
+                                      "the mask differs from the one that gave the indices");
+                            },
                         .counts = [=]() -> WorkCounts {
                           return {.items = static_cast<double>(size.entries()), .density = density};
                         }});
 }
 
-// A masker of positions on an empty mask: for every batch and head as the published code makes it,
-// or once for all (a smaller mask holds for all).
+// Sink or local on an empty mask. With `every_head` the mask is stored for every batch entry and
+// head, as the published code does; else one copy is stored that holds for all.
 BenchmarkCase masker_case(const std::string& masker,
                           std::int64_t tokens,
                           const AttentionShape& full,

@@ -8,22 +8,27 @@
 namespace maskerade {
 namespace {
 
+// A row of the published tables.
 struct Configuration {
   const char* name;
   AttentionShape shape;
-  int percent;   // of the keys to select
-  bool partial;  // two keys of each row are active beforehand
+  int percent;   // percentage of the keys that is selected
+  bool partial;  // each row's first two keys are active before the selection
 };
 
-constexpr int kCallsThatFill = 25;  // of 5 % of the keys each
+// So many selections of 5 % of the keys fill a mask.
+constexpr int kCallsThatFill = 25;
 
+// How the selected keys get into the mask.
 enum class Way {
-  kMerge,    // published as old: build a mask, then merge it
-  kDirect,   // published as new: add to the mask
-  kOneMask,  // kDirect as it was timed: all calls fill one mask; most of them found it full
+  kMerge,   // the published "old" way: select into a new mask, then merge it into the given one
+  kDirect,  // the published "new" way: add to the given mask
+  // kDirect as it was timed for publication: all calls add to the same mask, which most of them
+  // find full already.
+  kOneMask,
 };
 
-// Every row's first two keys.
+// A mask in which the first two keys of every row are active.
 Mask first_keys(const Visibility& visibility, const MaskExtent& extent) {
   TileRowBuilder builder(visibility);
   std::vector<TileRow> rows;
@@ -38,7 +43,7 @@ Mask first_keys(const Visibility& visibility, const MaskExtent& extent) {
   return Mask::from_tile_rows(visibility, extent, rows);
 }
 
-// Oracle top-k on one configuration.
+// Times oracle top-k on one configuration.
 class OracleTopKWork final : public BenchmarkWork {
  public:
   OracleTopKWork(std::shared_ptr<const AttentionProblem> problem,
@@ -131,7 +136,8 @@ BenchmarkCase select_case(const Configuration& configuration, Way way, Scale sca
 
 }  // namespace
 
-// Oracle top-k on self-attention: the published configurations and the single tests.
+// Oracle top-k on self-attention: the configurations of the published comparison, and those of the
+// published single tests.
 std::vector<BenchmarkCase> seed001_cases(Scale scale) {
   const Configuration configurations[] = {
       {"Tiny", {1, 4, 4, 256, 256, 64}, 10, false},

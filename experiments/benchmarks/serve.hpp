@@ -6,15 +6,18 @@
 
 namespace maskerade {
 
-// Times cases one sample at a time for another program, which so can interleave them with its own.
-// Each line of `requests` is answered by one line of JSON, at once:
+// Times cases for another program, one sample for each request, so that this program can interleave
+// them with its own timings. Each line of `requests` is answered at once by one line of JSON:
 //
-//   NAME THREADS     {"ms": 12.3, "flops": ..., "bytes": ..., "items": ..., "density": ...}
+//   NAME THREADS     one sample of a case, see sample_ms(), and its WorkCounts:
+//                    {"ms": 12.3, "flops": ..., "peak_flops_per_second": ..., "bytes": ...,
+//                     "items": ..., "density": ...}
 //   peaks THREADS    {"flops_per_second": ..., "read_bytes_per_second": ...}
 //   machine          {"machine": "...", "version": "..."}
-//   forget           {}, after giving the memory of all cases back
+//   forget           {}, after it has freed the memory of all cases
 //
-// or {"error": "..."}. Returns at the end of the requests. Nothing spins between requests.
+// A request that fails is answered by {"error": "..."}. Returns at the end of `requests`. No thread
+// spins between requests.
 void serve(WorkPool& pool, std::istream& requests, std::ostream& answers);
 
 }  // namespace maskerade

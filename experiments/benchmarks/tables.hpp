@@ -6,7 +6,7 @@
 
 namespace maskerade {
 
-// The cases of each table; the files have the tables' names.
+// The cases of each table. The cases of table NAME are in NAME_cases.cpp.
 std::vector<BenchmarkCase> dense_cases(Scale scale);
 std::vector<BenchmarkCase> window_cases(Scale scale);
 std::vector<BenchmarkCase> tile_cases(Scale scale);

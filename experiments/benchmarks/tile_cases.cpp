@@ -6,7 +6,8 @@
 
 namespace maskerade {
 
-// The tiles kernel over random 64-key tiles, not causal; `dense` has the same shapes.
+// The kernel `tiles` over random tiles of 64 x 64 entries, not causal. The table `dense` has the
+// same shapes.
 std::vector<BenchmarkCase> tile_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   for (const std::int64_t length : {4096, 8192}) {

@@ -13,13 +13,14 @@ namespace {
 
 constexpr std::int64_t kRows = 32;
 
+// Selects the `count` highest of the scores of `keys` keys in each row.
 struct TopKState {
   std::int64_t keys;
   std::int64_t count;
   Threads threads;
   std::vector<float> scores;                        // [kRows][keys]
-  std::vector<TopK> top_k;                          // of each thread
-  std::vector<std::vector<std::int32_t>> selected;  // of each row
+  std::vector<TopK> top_k;                          // one for each thread
+  std::vector<std::vector<std::int32_t>> selected;  // the keys of each row, ascending
 
   std::span<const float> row(std::int64_t r) const {
     return std::span(scores).subspan(static_cast<std::size_t>(r * keys),
@@ -42,14 +43,14 @@ struct TopKState {
       order.resize(static_cast<std::size_t>(count));
       std::sort(order.begin(), order.end());
       require(order == selected[static_cast<std::size_t>(r)],
-              fmt::format("row {} has other keys than a sort gives", r));
+              fmt::format("row {} has other keys than sorting the scores gives", r));
     }
   }
 };
 
 }  // namespace
 
-// The selection alone: scores in, indices out.
+// Top-k selection alone: from scores to indices.
 std::vector<BenchmarkCase> top_k_cases(Scale scale) {
   struct Size {
     std::int64_t keys;

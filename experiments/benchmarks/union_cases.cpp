@@ -11,7 +11,7 @@
 namespace maskerade {
 namespace {
 
-// Two masks, as weights and as masks, and what came of them.
+// Two masks, their weights [heads, key_len], and their union.
 struct UnionState {
   std::vector<float> a_weights;
   std::vector<float> b_weights;
@@ -56,7 +56,7 @@ BenchmarkCase union_case(const MaskSize& full, double density, bool sampled, Sca
 
 }  // namespace
 
-// The union of two random masks of one query and 32 heads.
+// The union of two random masks with one query and 32 heads.
 std::vector<BenchmarkCase> union_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   for (const std::int64_t key_len : {32768, 131072}) {

@@ -5,7 +5,8 @@
 
 namespace maskerade {
 
-// Sink 64 and window 256, causal: a pattern of positions alone, by its stages.
+// A pipeline that depends on positions alone, stage by stage: the first 64 keys and a window of 256
+// keys, causal.
 std::vector<BenchmarkCase> window_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   for (const std::int64_t length : {8192, 16384}) {

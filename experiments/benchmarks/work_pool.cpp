@@ -29,19 +29,19 @@ const BenchmarkCase& WorkPool::find(std::string_view name) const {
 
 BenchmarkWork& WorkPool::work(const BenchmarkCase& benchmark, int threads) {
   const auto [at, is_new] = works_.try_emplace({benchmark.name, threads});
-  Made& made = at->second;
+  WorkOrFailure& entry = at->second;
   if (is_new) {
     try {
-      made.work = benchmark.make({maskers_, problems_}, workers(threads));
-      made.work->set_up();
-      made.work->run();
-      made.work->check();
+      entry.work = benchmark.make({maskers_, problems_}, workers(threads));
+      entry.work->set_up();
+      entry.work->run();
+      entry.work->check();
     } catch (const std::exception& error) {
-      made.failure = error.what();
+      entry.failure = error.what();
     }
   }
-  if (!made.failure.empty()) throw Error(made.failure);
-  return *made.work;
+  if (!entry.failure.empty()) throw Error(entry.failure);
+  return *entry.work;
 }
 
 const MachinePeaks& WorkPool::peaks(int threads) {
@@ -55,7 +55,7 @@ const Threads& WorkPool::workers(int threads) {
 }
 
 double sample_ms(BenchmarkWork& work) {
-  // Workers that slept take milliseconds to come back.
+  // Rationale: threads that slept take milliseconds until they run again.
   constexpr double kWarm_ms = 20;
   constexpr double kLeast_ms = 1;
   const double first_ms = timed_run_ms(work);

@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "experiments/benchmarks/benchmark_case.hpp"
@@ -12,29 +11,29 @@
 
 namespace maskerade {
 
-// The cases, and those of them that are in use: made and checked when they are first asked for.
-// What does not pass its check is never timed.
+// Owns the cases and their works. A work is created, run and checked when it is first asked for;
+// one that fails its check is never handed out, so that it cannot be timed.
 class WorkPool {
  public:
+  // maskers: those that cases may use.
   WorkPool(Catalog maskers, std::vector<BenchmarkCase> cases);
 
   const std::vector<BenchmarkCase>& cases() const noexcept { return cases_; }
-  // Throws Error when there is no such case.
+  // The case with this name. Throws Error when there is none.
   const BenchmarkCase& find(std::string_view name) const;
 
-  // A case on a number of threads, checked. Throws Error when it cannot be made or fails its check,
-  // every time it is asked for.
+  // The checked work of a case on a number of threads; the pool owns it until forget_works().
+  // Throws Error when it cannot be created or fails its check, again for every call.
   BenchmarkWork& work(const BenchmarkCase& benchmark, int threads);
-  // What this machine gives that many threads; measured when it is first asked for.
+  // The machine's peaks with a number of threads; measured when they are first asked for.
   const MachinePeaks& peaks(int threads);
-  // Gives the memory of all works back.
+  // Frees all works and their memory.
   void forget_works() { works_.clear(); }
 
  private:
-  // A work or why there is none.
-  struct Made {
+  struct WorkOrFailure {
     std::unique_ptr<BenchmarkWork> work;
-    std::string failure;
+    std::string failure;  // why the work cannot be used; "" if it can
   };
   const Threads& workers(int threads);
 
@@ -43,11 +42,13 @@ class WorkPool {
   ProblemStore problems_;
   std::map<int, Threads> threads_;
   std::map<int, MachinePeaks> peaks_;
-  std::map<std::pair<std::string, int>, Made> works_;
+  std::map<CaseRun, WorkOrFailure> works_;
 };
 
-// One sample of a work: the mean time of as many runs as make up a millisecond, at least one, after
-// untimed runs of 20 ms; or its first run, where that takes several times as long.
+// Takes one sample of a work, in milliseconds. It runs the work for 20 ms without counting, and
+// returns the mean of as many further runs as last one millisecond, at least one. A work whose
+// first run lasts seven times as long as that warm-up is not run again; the first run is the
+// sample.
 double sample_ms(BenchmarkWork& work);
 
 }  // namespace maskerade

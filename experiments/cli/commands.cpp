@@ -11,7 +11,8 @@
 namespace maskerade {
 namespace {
 
-// Rationale: names in data files are anyone's text, and may hold what a terminal obeys.
+// Returns the text with control characters in the form \x1b. Rationale: a message may quote names
+// from data files, and a terminal obeys control characters.
 std::string printable(const std::string& text) {
   std::string printed;
   for (const char c : text) {
@@ -43,7 +44,8 @@ PresetTable find_presets() {
 }
 
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
-  subcommand.add_option("--plugin", files, "Load a masker library; may be repeated")
+  subcommand
+      .add_option("--plugin", files, "Also load the maskers of this library; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->take_all();

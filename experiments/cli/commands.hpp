@@ -12,36 +12,39 @@
 
 namespace maskerade {
 
-// Exit codes of the program.
+// The exit codes of the program.
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitFailed = 1;         // a cell or a check failed
-inline constexpr int kExitBadInput = 2;       // command line, experiment, data or plugin files
-inline constexpr int kExitInternal = 3;       // a fault of the program
-inline constexpr int kExitInterrupted = 130;  // Ctrl-C
+inline constexpr int kExitFailed = 1;         // a cell failed
+inline constexpr int kExitBadInput = 2;       // wrong command line, experiment, data or plugin file
+inline constexpr int kExitInternal = 3;       // an error in the program itself
+inline constexpr int kExitInterrupted = 130;  // the user pressed Ctrl-C
 
-// What a command line asks for; gives the exit code.
+// Does what a command line asks for, and returns the exit code.
 using Command = std::function<int()>;
 
-// Each adds one subcommand to the program. When the command line names it, parsing sets `command`,
-// which must outlive the parsing.
+// Each function adds one subcommand to the program. When the command line names that subcommand,
+// parsing sets `command`. The references must stay valid until the parsing is done.
 void add_run_command(CLI::App& program, Command& command);
 void add_list_command(CLI::App& program, Command& command);
 void add_info_command(CLI::App& program, Command& command);
 void add_calibrate_command(CLI::App& program, Command& command);
 
-// The folder that the program lies in.
+// The folder of the running program's file.
 std::filesystem::path program_folder();
-// The folders that MASKERADE_PLUGIN_PATH names, separated by ':'; "" when it is not set.
+// The value of the environment variable MASKERADE_PLUGIN_PATH, folders separated by ':'; "" when it
+// is not set.
 std::string plugin_path();
-// The maskers at hand; `files` are those of --plugin.
+// Loads all maskers that can be found: beside the program, in the folders of plugin_path(), and in
+// `files`, the libraries named by --plugin. Throws PluginError.
 Catalog find_maskers(const std::vector<std::string>& files);
-// The presets beside the program; none when the file is not there. Throws ConfigError.
+// Reads the presets from presets.yaml beside the program; there are none when that file is missing.
+// Throws ConfigError.
 PresetTable find_presets();
-// Adds --plugin to a subcommand.
+// Adds the option --plugin to a subcommand; parsing appends its values to `files`.
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
 
-// The stored calibration of this machine, else the default costs; `problem` says why one that is
-// there cannot be used.
+// Returns the cost model that `maskerade calibrate` saved for this machine, or the default one.
+// `problem` becomes the reason why a saved one cannot be used, else "".
 CostModel find_costs(std::string& problem);
 
 // Writes "maskerade: note: <message>" to stderr.

@@ -19,14 +19,15 @@ namespace {
 void print_folder(const std::filesystem::path& folder) {
   std::error_code ignored;
   fmt::print("plugins     {}{}\n", folder.string(),
-             std::filesystem::is_directory(folder, ignored) ? "" : " (not there)");
+             std::filesystem::is_directory(folder, ignored) ? "" : " (no such folder)");
 }
 
+// The version that CUDA encodes as 1000 * major + 10 * minor.
 std::string cuda_version(int version) {
   return version == 0 ? "none" : fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
-// What a build with the CUDA backend finds.
+// Prints what a build with the CUDA backend finds on this machine.
 void print_cuda(const CudaDevice& cuda) {
   fmt::print("cuda        runtime {}, driver {}\n", cuda_version(cuda.runtime_version),
              cuda_version(cuda.driver_version));
@@ -46,7 +47,7 @@ void print_cuda(const CudaDevice& cuda) {
                           "products {:.0f} TFLOP/s ({})",
                           roofs->copy_bytes_per_second / 1e9, roofs->l2_read_bytes_per_second / 1e9,
                           roofs->matrix_flops_per_second / 1e12, roofs->matrix_source)
-            : "not measured yet; \"maskerade calibrate\" or a run on cuda does");
+            : "not measured yet; \"maskerade calibrate\" or a run on cuda measures them");
 }
 
 int info() {
@@ -72,8 +73,8 @@ int info() {
 }  // namespace
 
 void add_info_command(CLI::App& program, Command& command) {
-  CLI::App* info_command =
-      program.add_subcommand("info", "Show the version, the machine and where plugins are found");
+  CLI::App* info_command = program.add_subcommand(
+      "info", "Show the version, the machine, its devices, and the folders of plugins");
   info_command->footer("Example: maskerade info");
   info_command->callback([&command] { command = [] { return info(); }; });
 }

@@ -16,6 +16,7 @@
 namespace maskerade {
 namespace {
 
+// What a masker's selection depends on: "shape, seed".
 std::string dependencies_of(const MaskerType& masker) {
   constexpr std::array<std::pair<std::uint32_t, const char*>, 8> kNames = {
       {{MASKERADE_DEPENDS_SHAPE, "shape"},
@@ -37,7 +38,7 @@ std::string default_of(const maskerade_parameter& parameter) {
   return parameter.default_value == nullptr ? "required" : parameter.default_value;
 }
 
-// Lines of left-aligned cells; the last column is not padded.
+// Aligns the rows of a table to the left; the last column is not padded.
 template <std::size_t kColumns>
 std::string aligned(const std::vector<std::array<std::string, kColumns>>& rows) {
   std::array<std::size_t, kColumns> widths{};
@@ -141,9 +142,8 @@ void add_list_command(CLI::App& program, Command& command) {
   };
   const auto arguments = std::make_shared<ListArguments>();
   CLI::App* list_command = program.add_subcommand(
-      "list", "Show the maskers found, their parameters, the presets, and the kernels");
-  list_command->add_option("NAME", arguments->id,
-                           "Show this one only: a masker, a preset, or kernels");
+      "list", "Show the maskers that were found, their parameters, the presets, and the kernels");
+  list_command->add_option("NAME", arguments->id, "Show only this masker or preset, or: kernels");
   add_plugin_option(*list_command, arguments->plugins);
   list_command->footer("Example: maskerade list oracle_topk");
   list_command->callback([arguments, &command] {

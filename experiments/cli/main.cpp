@@ -21,9 +21,8 @@ int run_program(int argc, char** argv) {
   program.set_version_flag("--version", "maskerade " + program_version());
   program.require_subcommand(1);
   program.footer(
-      "Exit codes: 0 fine, 1 a cell or check failed, 2 bad command line, experiment, data or "
-      "plugin, "
-      "3 internal error.");
+      "Exit codes: 0 success, 1 a cell failed, 2 wrong command line, experiment, data or plugin, "
+      "3 internal error, 130 interrupted.");
   Command command;
   add_run_command(program, command);
   add_list_command(program, command);
@@ -37,7 +36,7 @@ int run_program(int argc, char** argv) {
     return kExitBadInput;
   }
   const int code = command();
-  // Rationale: a full disk shows when the last of the table is written.
+  // Rationale: on a full disk only the last write of the table fails.
   if (std::fflush(stdout) != 0) {
     throw std::system_error(errno, std::generic_category(), "the output cannot be written");
   }
@@ -63,7 +62,7 @@ int guarded_run(int argc, char** argv) {
                 std::to_string(error.where().line()) + ")");
     return kExitInternal;
   } catch (const std::system_error& error) {
-    // Of fmt::print and of the flush above.
+    // fmt::print and the flush in run_program() throw it.
     print_error(std::string(error.what()) + "; is the disk or the pipe full?");
   } catch (const std::bad_alloc&) {
     print_error("out of memory");

@@ -35,12 +35,12 @@ namespace {
 struct RunArguments {
   std::string file;
   OutputPaths outputs;
-  bool dry_run = false;
-  bool no_peaks = false;
-  int threads = 0;  // 0: all processors
+  bool dry_run = false;   // list the cells, measure nothing
+  bool no_peaks = false;  // do not measure the machine's peaks
+  int threads = 0;        // 0: all processors
   std::int64_t chunk_rows = 1024;
-  std::vector<std::string> settings;
-  std::vector<std::string> plugins;
+  std::vector<std::string> settings;  // of --set: KEY=VALUE
+  std::vector<std::string> plugins;   // of --plugin: files
 };
 
 volatile sig_atomic_t interrupted = 0;
@@ -53,20 +53,20 @@ void finish_on_interrupt() {
   sigaction(SIGINT, &action, nullptr);
 }
 
-std::vector<Override> overrides_of(const std::vector<std::string>& settings) {
-  std::vector<Override> overrides;
-  for (const std::string& setting : settings) {
-    const std::size_t equals = setting.find('=');
+std::vector<Setting> settings_of(const std::vector<std::string>& texts) {
+  std::vector<Setting> settings;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       throw ConfigError(
-          {}, "--set " + setting + ": give key=value, for example --set measure.budget=500ms");
+          {}, "--set " + text + ": give key=value, for example --set measure.budget=500ms");
     }
-    overrides.push_back({setting.substr(0, equals), setting.substr(equals + 1)});
+    settings.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
-  return overrides;
+  return settings;
 }
 
-// Says which pipelines have no workload of their kind.
+// Prints a note for each pipeline whose `only` excludes every workload.
 void note_idle_pipelines(const Experiment& experiment) {
   for (const PipelineSpec& pipeline : experiment.pipelines) {
     if (std::any_of(experiment.workloads.begin(), experiment.workloads.end(),
@@ -79,27 +79,34 @@ void note_idle_pipelines(const Experiment& experiment) {
   }
 }
 
-// Says which overrides hold for no workload. One of the file stands in every pipeline.
+// Prints a note for each override that applies to no workload. An override of the whole file, which
+// every pipeline has, gets one note only.
 void note_idle_overrides(const Experiment& experiment) {
-  std::map<std::string, std::pair<const RouteRule*, bool>> rules;  // by place: whether it may hold
+  struct RuleUse {
+    const RouteRule* rule = nullptr;
+    bool may_apply = false;  // to some workload
+  };
+  std::map<std::string, RuleUse> uses;  // by the rule's position in the text
   for (const PipelineSpec& pipeline : experiment.pipelines) {
     for (const WorkloadSpec& workload : experiment.workloads) {
       if (!runs_on(pipeline, workload)) continue;
       for (const RouteRule& rule : pipeline.overrides) {
-        auto& [first, holds] = rules[rule.position.to_string()];
-        first = &rule;
-        holds = holds || may_hold(rule, workload);
+        RuleUse& use = uses[rule.position.to_string()];
+        use.rule = &rule;
+        use.may_apply = use.may_apply || may_hold(rule, workload);
       }
     }
   }
-  for (const auto& [place, rule] : rules) {
-    if (rule.second) continue;  // as every rule without layers
-    print_note(fmt::format("{}: the override of layers {} holds for no workload: it is not used",
-                           place, fmt::join(*rule.first->layers, ", ")));
+  for (const auto& [position, use] : uses) {
+    if (use.may_apply) continue;
+    // Only a rule that names layers can apply to no workload.
+    print_note(fmt::format("{}: the override of layers {} applies to no workload: it is not used",
+                           position, fmt::join(*use.rule->layers, ", ")));
   }
 }
 
-// Loads every workload, then lists the cells.
+// Does --dry-run: loads every workload and prints it and its cells. Throws ConfigError, DataError
+// or ShapeError where a cell cannot run. Returns the exit code.
 int print_cells(const Experiment& experiment, const RunOptions& options) {
   std::optional<std::size_t> workload;
   Workload loaded;
@@ -114,7 +121,8 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
                  is_trace ? fmt::format(" and {} decode steps,", loaded.decode_steps) : "",
                  name_of(loaded.dtype), loaded.causal ? "causal" : "not causal", loaded.source);
     }
-    const Pipeline routed = pipeline_of(experiment, job, &loaded);  // throws where none fits
+    // Throws where the job's pipeline does not fit the loaded data.
+    const Pipeline routed = pipeline_of(experiment, job, &loaded);
     const CellResult described = describe_job(experiment, job, options);
     fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,
                described.device, described.kernel,
@@ -129,7 +137,8 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
   return kExitOk;
 }
 
-// nullopt, and a note, where memory is too short to measure.
+// Measures the machine's peaks. Prints a note and returns nullopt where there is too little memory
+// for that.
 std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   try {
     return measure_peaks(threads);
@@ -139,8 +148,10 @@ std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   }
 }
 
-// Those kept for the device; else, where wanted, measured and kept. nullopt where no cell is on a
-// device or there is none.
+// Returns the roofs of the CUDA device that an earlier run saved. If there are none and `measures`
+// is set, measures and saves them. nullopt: they are not known, or no cell runs on cuda, or there
+// is no device. Prints a note where a saved file cannot be used, and where measuring or saving
+// fails.
 std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measures) {
   const auto& devices = experiment.devices;
   if (std::find(devices.begin(), devices.end(), "cuda") == devices.end() ||
@@ -150,7 +161,7 @@ std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measure
   const DeviceRoofFile file(cache_folder(), cuda_device().name);
   std::string problem;
   std::optional<DeviceRoofs> roofs = file.load(problem);
-  if (!problem.empty()) print_note(problem + "; maskerade calibrate replaces it");
+  if (!problem.empty()) print_note(problem + "; \"maskerade calibrate\" replaces it");
   if (roofs || !measures) return roofs;
   try {
     roofs = measure_device_roofs();
@@ -161,11 +172,14 @@ std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measure
   try {
     file.save(*roofs);
   } catch (const ConfigError& error) {
-    print_note(std::string("the device's roofs are not kept: ") + error.what());
+    print_note(std::string("the device's roofs were measured, but could not be saved: ") +
+               error.what());
   }
   return roofs;
 }
 
+// Runs the experiment: prints tables and progress, and writes the outputs. wants_peaks: measures
+// the peaks of the machine, and of the device if they are not known yet. Returns the exit code.
 int run_cells(const Experiment& experiment,
               RunOptions options,
               const OutputPaths& paths,
@@ -174,8 +188,8 @@ int run_cells(const Experiment& experiment,
   if (wants_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, wants_peaks);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
-  std::vector<CellResult> block;
-  std::pair<std::size_t, std::size_t> block_of;  // workload, check
+  std::vector<CellResult> block;  // finished cells of one workload and check, not printed yet
+  std::pair<std::size_t, std::size_t> block_of;  // their workload and check
   KernelComparison comparison;
   const auto print_block = [&] {
     if (block.empty()) return;
@@ -221,7 +235,9 @@ int run_cells(const Experiment& experiment,
     fmt::print(
         "results in {}{}{}\n", outputs.store()->file().string(),
         outcome.kept > 0 ? fmt::format("; {} kept from an earlier run", outcome.kept) : "",
-        others > 0 ? fmt::format("; {} of other versions of it have no cell number", others) : "");
+        others > 0
+            ? fmt::format("; {} of other versions of the experiment have no cell number", others)
+            : "");
   }
   for (const std::string& problem : outcome.bad_inputs) print_error(problem);
   if (outcome.was_stopped) {
@@ -240,12 +256,13 @@ int run(const RunArguments& arguments) {
   std::string problem;
   options.costs = find_costs(problem);
   if (!problem.empty()) {
-    print_note(problem +
-               "; kernels are chosen by the default cost model (maskerade calibrate replaces it)");
+    print_note(
+        problem +
+        "; kernels are chosen by the default cost model (\"maskerade calibrate\" replaces it)");
   }
   const Catalog catalog = find_maskers(arguments.plugins);
   const Experiment experiment =
-      read_experiment(arguments.file, overrides_of(arguments.settings), catalog, find_presets());
+      read_experiment(arguments.file, settings_of(arguments.settings), catalog, find_presets());
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
@@ -256,45 +273,56 @@ int run(const RunArguments& arguments) {
 }  // namespace
 
 void add_run_command(CLI::App& program, Command& command) {
-  // Rationale: an unset shell variable must not turn into results that nobody keeps.
+  // Rationale: with `--out $DIR` and DIR unset, a run must not go on and drop its results.
   const CLI::Validator kNotEmpty(
-      [](const std::string& path) { return path.empty() ? "the path is empty" : ""; }, "");
+      [](const std::string& path) {
+        return path.empty() ? "the path is empty; name a file or folder" : "";
+      },
+      "");
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App* run_command =
       program.add_subcommand("run", "Run an experiment file and print its table");
   run_command->add_option("FILE", arguments->file, "The experiment (YAML)")->required();
   run_command
       ->add_option("--out", arguments->outputs.folder,
-                   "Keep the results in DIR/results.sqlite; DIR is made when it is missing")
+                   "Write the results to DIR/results.sqlite; DIR is created when it is missing")
       ->type_name("DIR")
       ->check(kNotEmpty);
-  run_command->add_flag("--resume", arguments->outputs.resumes,
-                        "Keep the cells that --out already holds, ok or failed, and run the rest");
+  run_command->add_flag(
+      "--resume", arguments->outputs.resumes,
+      "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
   run_command
-      ->add_option("--json", arguments->outputs.json, "Write one JSON object a cell, line by line")
+      ->add_option("--json", arguments->outputs.json,
+                   "Write the results as JSON Lines: one object for each cell")
       ->type_name("FILE")
       ->check(kNotEmpty);
-  run_command->add_option("--csv", arguments->outputs.csv, "Write the same keys as a CSV table")
+  run_command
+      ->add_option("--csv", arguments->outputs.csv,
+                   "Write the results as a CSV table: one row for each cell")
       ->type_name("FILE")
       ->check(kNotEmpty);
   run_command->add_flag("--dry-run", arguments->dry_run,
-                        "Check everything and list the cells; measure nothing");
-  run_command->add_flag("--no-peaks", arguments->no_peaks,
-                        "Start at once, without measuring peak arithmetic and bandwidth: no "
-                        "attainable_ms, but on cuda where maskerade calibrate left the roofs");
-  run_command->add_option("--threads", arguments->threads, "Worker threads [all processors]")
+                        "Check the experiment and its data, and list the cells; measure nothing");
+  run_command->add_flag(
+      "--no-peaks", arguments->no_peaks,
+      "Do not measure the machine's peak arithmetic and bandwidth first: cells have "
+      "no attainable_ms, except on cuda if the device was measured before");
+  run_command
+      ->add_option("--threads", arguments->threads,
+                   "Number of worker threads [one for each processor]")
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));
   run_command
-      ->add_option("--set", arguments->settings,
-                   "Replace a value of the experiment; may be repeated")
+      ->add_option(
+          "--set", arguments->settings,
+          "Replace or add a value of the experiment, such as measure.budget=500ms; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();
   add_plugin_option(*run_command, arguments->plugins);
   run_command
       ->add_option("--chunk-rows", arguments->chunk_rows,
-                   "Query rows selected at once [1024]; changes memory and time, no result")
+                   "Query rows to select at once [1024]; changes memory and time, but no result")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description(""));
   run_command->footer(

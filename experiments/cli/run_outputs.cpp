@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Whether two paths name the same file, which may not exist yet.
 bool is_same_file(const fs::path& a, const fs::path& b) {
   std::error_code error;
   if (fs::equivalent(a, b, error) && !error) return true;
@@ -20,12 +21,13 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
          fs::weakly_canonical(fs::absolute(b), error);
 }
 
-// An export that is asked for, and the option that asks.
+// An export, and the option of the command line that asks for it.
 struct Export {
   fs::path file;
   const char* option;
 };
 
+// Throws ConfigError where an export cannot be written, or would replace a file that is needed.
 void check_exports(const OutputPaths& paths, const std::vector<fs::path>& files_read) {
   std::vector<Export> exports;
   if (!paths.json.empty()) exports.push_back({paths.json, "--json"});

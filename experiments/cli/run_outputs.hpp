@@ -13,33 +13,37 @@
 
 namespace maskerade {
 
-// Where a run leaves its results, as the command line says. Empty paths: not asked for.
+// Where a run writes its results, as the command line says. "": this output is not asked for.
 struct OutputPaths {
-  std::string folder;  // of the results database
-  bool resumes = false;
-  std::string json;
-  std::string csv;
+  std::string folder;    // --out: the folder of the results database
+  bool resumes = false;  // --resume: the database may hold cells of an earlier run
+  std::string json;      // --json: a file
+  std::string csv;       // --csv: a file
 };
 
-// The files that an experiment reads: its own, and those of its data and of its maskers.
+// The files that a run of an experiment reads: the experiment file, the data files of its
+// workloads, the libraries of its maskers, and the files that their parameters name.
 std::vector<std::filesystem::path> files_read_by(const Experiment& experiment);
 
-// The results database and the exports of a run.
+// The outputs of a run: the results database, and the exports as JSON Lines and CSV.
 class RunOutputs {
  public:
-  // files_read: what an export must not replace. Throws ConfigError when one cannot be written, two
-  // are the same file, one is read by the run, or when the database holds cells and the run does
-  // not resume: nothing has been replaced then.
+  // Opens the outputs. files_read: files_read_by() the experiment, which an export must not
+  // replace. Throws ConfigError, before any file is replaced, when an output cannot be written,
+  // when both exports are the same file or one is a file that the run reads, and when the database
+  // holds cells but the run does not resume.
   RunOutputs(const OutputPaths& paths, const std::vector<std::filesystem::path>& files_read);
 
+  // The results database; nullopt: none is asked for.
   const std::optional<ResultStore>& store() const noexcept { return store_; }
 
-  // To the database and the exports.
+  // Writes the result of a cell that this run finished to the database and the exports.
   void write(const CellResult& finished);
-  // To the exports; the database has it, and learns its number.
+  // Writes the result of a cell that an earlier run finished to the exports. In the database, which
+  // has it, the cell gets its number in this run.
   void keep(const CellResult& kept);
-  // After the last cell of a run that was not stopped. Returns how many cells of other versions of
-  // the experiment the database holds.
+  // To be called after the last cell, unless the run was stopped. Cells of other versions of the
+  // experiment stay in the database but lose their numbers; returns how many there are.
   std::int64_t finish();
 
  private:

@@ -8,11 +8,11 @@ namespace maskerade {
 namespace {
 
 const std::vector<std::string>& names_of(const std::vector<AcceptedNames>& all,
-                                         std::string_view place) {
+                                         std::string_view owner) {
   for (const AcceptedNames& accepted : all) {
-    if (accepted.place == place) return accepted.names;
+    if (accepted.owner == owner) return accepted.names;
   }
-  throw Error("no accepted names are listed for \"" + std::string(place) + "\"");
+  throw Error("no accepted names are listed for \"" + std::string(owner) + "\"");
 }
 
 }  // namespace
@@ -60,12 +60,12 @@ const std::vector<AcceptedNames>& all_accepted_choices() {
   return kAll;
 }
 
-const std::vector<std::string>& accepted_keys(std::string_view place) {
-  return names_of(all_accepted_keys(), place);
+const std::vector<std::string>& accepted_keys(std::string_view mapping) {
+  return names_of(all_accepted_keys(), mapping);
 }
 
-const std::vector<std::string>& accepted_choices(std::string_view place) {
-  return names_of(all_accepted_choices(), place);
+const std::vector<std::string>& accepted_choices(std::string_view key) {
+  return names_of(all_accepted_choices(), key);
 }
 
 }  // namespace maskerade

@@ -6,21 +6,20 @@
 
 namespace maskerade {
 
-// The names that an experiment file may use in one place.
+// The keys that one mapping of an experiment file may have, or the choices that one key may take.
 struct AcceptedNames {
-  std::string
-      place;  // "workload", "source gaussian": a mapping; "dtype": a key that takes a choice
+  std::string owner;  // the mapping ("workload", "source gaussian") or the key ("dtype")
   std::vector<std::string> names;
 };
 
-// The keys of every mapping with fixed keys. The reader accepts these and no others, and the
-// reference (experiments/README.md) has a table for each: a test compares them.
+// The keys of every mapping whose keys are fixed. The reader accepts no others. A test checks that
+// experiments/README.md has a table of exactly these keys for each mapping.
 const std::vector<AcceptedNames>& all_accepted_keys();
-// The names of every value that is a choice.
+// The choices of every key whose value is one of a few names.
 const std::vector<AcceptedNames>& all_accepted_choices();
 
-// The names of one place. Throws Error when there is no such place.
-const std::vector<std::string>& accepted_keys(std::string_view place);
-const std::vector<std::string>& accepted_choices(std::string_view place);
+// The keys of one mapping; the choices of one key. Both throw Error for an owner that has none.
+const std::vector<std::string>& accepted_keys(std::string_view mapping);
+const std::vector<std::string>& accepted_choices(std::string_view key);
 
 }  // namespace maskerade

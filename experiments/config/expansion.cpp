@@ -30,19 +30,21 @@ std::size_t count_values(const YamlNode& node) {
 void check_variants(std::size_t count, const TextPosition& position) {
   if (count > kMaxVariants) {
     throw ConfigError(position,
-                      fmt::format("the sweeps up to here multiply to {} variants; the limit is {}",
+                      fmt::format("the sweeps up to here multiply to {} variants; the limit is {}, "
+                                  "so sweep fewer values",
                                   count, kMaxVariants));
   }
 }
 
-// The variants of a list or a mapping, multiplied value by value.
+// Builds the variants of a list or a mapping: starts with the empty one, then multiplies by the
+// options of one contained value after the other.
 class Product {
  public:
-  // One variant: a list or a mapping without values.
+  // empty: the list or mapping without its values.
   explicit Product(YamlNode empty) : variants_{{.node = std::move(empty)}} {}
 
-  // Multiplies by the options of one more value; append(variant node, option node) adds it. Throws
-  // ConfigError above what can be held in memory.
+  // Replaces every variant by one copy for each option. append(variant node, option node) puts the
+  // option into the copy. Throws ConfigError when the variants get too many or too large.
   template <typename Append>
   void multiply(const std::vector<Variant>& options,
                 const TextPosition& position,
@@ -80,13 +82,15 @@ class Product {
   }
 
   std::vector<Variant> variants_;
-  std::size_t values_ = 1;  // in all variants
+  std::size_t values_ = 1;  // the number of values in all variants together
 };
 
 std::vector<Variant> expand(const YamlNode& node, const Path& path);
 
-// Notes in `option` that `choice`, the index-th of a sweep, became it. A long value is named by its
-// place in the sweep; then, and where a let-name stands for it, the sweeps inside it are named too.
+// Records in `option` that the value at `path` is `choice`, the value number `index` of a sweep.
+// The label shows the value itself, or its number ("#2") where its text is long. What was swept
+// inside the value is recorded too where the label does not show it: for long values and for
+// let-names.
 void record_choice(Variant& option, const YamlNode& choice, const Path& path, std::size_t index) {
   if (is_sweep(choice)) return;
   std::string text = option.node.to_text();
@@ -133,7 +137,8 @@ std::vector<Variant> expand_sweep(const YamlNode& node, const Path& path) {
   return result;
 }
 
-// Each variant is a mapping of the zipped keys.
+// Returns one variant for each position of the zipped lists: a mapping of the zipped keys to their
+// values. Values may hold sweeps, which multiply it.
 std::vector<Variant> expand_zip(const YamlEntry& zip, const Path& path) {
   if (!zip.value.is_mapping() || zip.value.entries.empty()) {
     throw ConfigError(
@@ -179,8 +184,8 @@ std::vector<Variant> expand_mapping(const YamlNode& node, const Path& path) {
       for (const YamlEntry& zipped : options.front().node.entries) {
         if (const YamlEntry* other = node.find(zipped.key)) {
           throw ConfigError(zipped.key_position,
-                            fmt::format("zip sets \"{}\", which line {} sets too", zipped.key,
-                                        other->key_position.line));
+                            fmt::format("zip sets \"{}\", which line {} sets too; keep one of them",
+                                        zipped.key, other->key_position.line));
         }
       }
       product.multiply(options, entry.key_position, [](YamlNode& mapping, const YamlNode& zipped) {
@@ -213,7 +218,7 @@ std::vector<Variant> expand(const YamlNode& node, const Path& path) {
   return {{.node = node}};
 }
 
-// The last `segments` of a path, joined by dots.
+// The last `segments` keys of a path, joined by dots.
 std::string path_tail(const Path& path, std::size_t segments) {
   const std::size_t begin = path.size() - std::min(segments, path.size());
   return fmt::format("{}",

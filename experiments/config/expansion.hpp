@@ -7,31 +7,31 @@
 
 namespace maskerade {
 
-// One value that a sweep or a zip gave to a variant.
+// One value that a variant has because of a sweep or a zip.
 struct SweptValue {
-  std::vector<std::string> path;  // keys from the root of the tree; may be empty
-  std::string value;              // as it reads in a label
+  std::vector<std::string> path;  // the keys that lead to the value; empty: it is the whole tree
+  std::string value;              // its text in a label
 };
 
-// One point of the product of a tree's sweeps.
+// A tree without sweeps: one point of the product of all sweeps of a tree.
 struct Variant {
   YamlNode node;
-  std::vector<SweptValue> swept = {};  // in the order of the text
+  std::vector<SweptValue> swept = {};  // what this variant chose, in the order of the text
 };
 
-// The product of all `{sweep: [...]}` and `zip: {a: [...], b: [...]}` in a tree, in the order of
-// the text, the first sweep outermost. A tree without any gives itself. A sweep stands for a value
-// and may hold others; a zip stands among the entries of a mapping and gives several keys their
-// values in step. Throws ConfigError on a sweep of the wrong form, an empty one, a value listed
-// twice, zipped lists of different lengths, or a product above 100,000
-// variants or two million values.
+// Returns every combination of the values that `{sweep: [...]}` and `zip: {a: [...], b: [...]}`
+// list in a tree; a tree without either is its only variant. The first sweep of the text varies
+// slowest. A sweep takes the place of one value, and its values may hold further sweeps. A zip is
+// an entry of a mapping: variant i gives each of its keys the i-th value of that key's list. Throws
+// ConfigError on a malformed or empty sweep, a value listed twice, zipped lists of different
+// lengths, more than 100,000 variants or more than two million values in all variants.
 std::vector<Variant> expand_sweeps(const YamlNode& node);
 
-// Whether node is `{sweep: ...}`.
+// Whether a node has the form `{sweep: ...}`.
 bool is_sweep(const YamlNode& node) noexcept;
 
-// "topk budget=5%": a name and what distinguishes a variant. A key is shortened to its last segment
-// where that is unambiguous, else to its last two.
+// "topk budget=5%": a name, followed by what a variant chose. A path is shortened to its last key,
+// or to its last two where several paths end in the same key.
 std::string variant_label(const std::string& name, const std::vector<SweptValue>& swept);
 
 }  // namespace maskerade

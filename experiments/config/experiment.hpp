@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "experiments/config/preset_table.hpp"
+#include "experiments/config/settings.hpp"
 #include "experiments/match/match_spec.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
@@ -19,30 +20,33 @@
 
 namespace maskerade {
 
-// The name of the reference that always runs, and of a route that attends to every visible key.
+// The name of the dense reference, which always runs. As the `use` of a route it means that every
+// visible key is attended to.
 inline constexpr const char* kDenseName = "dense";
 
 // q, k, v of independent standard normal numbers.
 struct GaussianSource {
   std::uint64_t seed = 0;
-  double key_spread = 0;  // each key is longer by a log-normal factor of that sigma
+  // Sigma of the log-normal factor by which each key's length is multiplied; 0: lengths stay.
+  double key_spread = 0;
 };
 
-// q, k, v with the traits of real attention: see experiments/data/structured.hpp.
+// q, k, v with what real attention shows: sinks, near keys and heavy hitters. The model is
+// described in experiments/data/structured.hpp.
 struct StructuredSource {
   std::uint64_t seed = 0;
-  std::int64_t rank = 8;       // directions that the content of the keys of a head spans
+  std::int64_t rank = 8;       // dimensions of the space that the content of a head's keys spans
   double contrast = 2;         // standard deviation of a query's content logits, in nats
-  std::int64_t sinks = 4;      // the first keys, which draw every query
-  double sink_mass = 0.2;      // the share of softmax mass that they aim at
-  std::int64_t window = 64;    // tokens around a query that are near
-  double local_mass = 0.25;    // the share of softmax mass that the near keys aim at
-  double hitters = 0.01;       // share of the keys that every query of a group favours
-  double hitter_mass = 0.15;   // the share of softmax mass that they aim at
-  double rope_base = 500'000;  // of the rotary position embedding
+  std::int64_t sinks = 4;      // number of first keys that attract every query
+  double sink_mass = 0.2;      // share of the softmax mass that the sinks are built to get
+  std::int64_t window = 64;    // keys within this many tokens of a query are its near keys
+  double local_mass = 0.25;    // share of the softmax mass that the near keys are built to get
+  double hitters = 0.01;       // share of the keys that every query of a kv group prefers
+  double hitter_mass = 0.15;   // share of the softmax mass that the hitters are built to get
+  double rope_base = 500'000;  // base of the rotary position embedding's frequencies
 };
 
-// q, k, v of one safetensors file, of one layer.
+// q, k, v of one layer, from one safetensors file.
 struct SafetensorsSource {
   std::filesystem::path file;  // absolute
   std::string query = "q";     // tensor names
@@ -53,7 +57,7 @@ struct SafetensorsSource {
   std::optional<std::int64_t> layer = {};  // default: what the metadata says, or 0
 };
 
-// q, k, v of one npy file each. Files are absolute.
+// q, k and v from one npy file each. The paths are absolute.
 struct NpySource {
   std::filesystem::path query;
   std::filesystem::path key;
@@ -65,17 +69,18 @@ struct NpySource {
 
 using WorkloadSource = std::variant<GaussianSource, StructuredSource, SafetensorsSource, NpySource>;
 
-// Whether the numbers are made, not read.
+// Whether the program generates q, k and v; otherwise it reads them from files.
 inline bool is_generated(const WorkloadSource& source) noexcept {
   return std::holds_alternative<GaussianSource>(source) ||
          std::holds_alternative<StructuredSource>(source);
 }
 
-// What a workload does: read a prompt, or add to it token by token.
+// Prefill attends with many queries at once, as when a model reads a prompt. Decode attends with
+// one query, as when it generates one token.
 enum class WorkloadKind { kPrefill, kDecode };
 
-// One workload after sweeps, file patterns and layers are expanded. Sizes that are not given come
-// from the data file; a generated source needs them all.
+// One workload, after sweeps, file patterns and lists of layers were expanded. Sizes that are
+// absent come from the data file; a generated source has all of them.
 struct WorkloadSpec {
   std::string name;   // the key under `workloads:`, or "workload"
   std::string label;  // the name and what distinguishes this variant: "prefill key_len=4096"
@@ -90,70 +95,87 @@ struct WorkloadSpec {
   std::optional<DType> dtype;
   std::optional<bool> causal;
   std::optional<float> scale;
-  // Query rows to draw from the query_len of the source, which keep their positions; default: all.
+  // How many of the source's query_len queries to draw; each keeps its position. Absent: all.
   std::optional<std::int64_t> queries;
-  std::uint64_t query_seed = 0;  // of that draw
-  // Known when a pipeline of the file asks for it; absent too when a data file cannot be read.
+  std::uint64_t query_seed = 0;  // seed of that draw
+  // Set only when some pipeline of the file has `only`, and the data file's header can be read.
   std::optional<WorkloadKind> kind = {};
-  // A decode trace: key_len keys, then one more a step, each attended to by one query.
+  // Present for a decode trace: the prompt has key_len keys, and each of these steps appends one
+  // key and attends with one query.
   std::optional<std::int64_t> decode_steps = {};
-  std::map<std::string, TextPosition> positions = {};  // of the values that the text gives, by key
+  // Where the YAML text gives a value, by key ("key_len"); keys that it leaves out are absent.
+  std::map<std::string, TextPosition> positions = {};
 
-  // Where the value of a key stands: for one that is not given, the workload's place.
+  // Where the YAML text gives the value of a key, or where the workload begins if it does not.
   const TextPosition& position_of(const std::string& key) const {
     const auto found = positions.find(key);
     return found == positions.end() ? position : found->second;
   }
 };
 
-// What selects in a pipeline's place, in some layers or for some heads of them.
+// One entry of `overrides`: for some layers and query heads, other maskers take the place of the
+// pipeline's own.
 struct RouteRule {
-  std::optional<std::vector<std::int64_t>> layers;  // nullopt: all
-  std::optional<std::vector<std::int64_t>> heads;   // query heads; nullopt: all
-  std::string use;                                  // the name of what selects there, or "dense"
-  bool is_dense = false;                            // every visible key; then there are no maskers
+  std::optional<std::vector<std::int64_t>> layers;  // nullopt: every layer
+  std::optional<std::vector<std::int64_t>> heads;   // query heads; nullopt: every query head
+  std::string use;        // the pipeline, let or preset that selects instead, or "dense"
+  bool is_dense = false;  // every visible key is attended to; `maskers` is empty
   std::vector<MaskerUse> maskers = {};
-  TextPosition position;  // of the heads, or where there are none of the rule
+  TextPosition position;  // where `heads` stands in the YAML, or the whole rule if it has none
 
-  // Whether it holds for a layer; nullopt: of data that states none.
+  // Whether the rule applies to data of this layer. nullopt: the data does not say its layer; then
+  // only rules for every layer apply.
   bool is_for_layer(std::optional<std::int64_t> layer) const;
 };
 
-// One pipeline after lets and sweeps are expanded, its parameters validated against the catalog.
+// One pipeline, after lets and sweeps were expanded and its parameters were validated against the
+// catalog.
 struct PipelineSpec {
   std::string name;   // the key under `pipelines:`
   std::string label;  // the name and the swept values: "topk budget=5%"
   TextPosition position;
   std::vector<MaskerUse> maskers;
-  std::optional<WorkloadKind> only = {};  // the workloads that it runs on; default: all
-  std::optional<MatchSpec> match = {};    // what a parameter of `maskers` is searched for
-  std::vector<RouteRule> overrides = {};  // a head takes the first that holds for it
+  std::optional<WorkloadKind> only = {};  // the kind of workload it runs on; absent: both kinds
+  std::optional<MatchSpec> match = {};  // the target that one parameter of `maskers` is set to meet
+  std::vector<RouteRule> overrides = {};  // the first that applies to a head decides for it
 };
 
-// Whether the grid has cells of that pipeline on that workload. A workload of unknown kind keeps
-// every pipeline: its cells all say why it cannot be loaded.
+// Whether the grid has cells of the pipeline on the workload. Rationale: a workload whose kind is
+// unknown because its file cannot be read gets every pipeline, so that each of its cells can report
+// that failure.
 bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept;
 
-// Whether an override holds for a workload, or may: a file may state its layer when it is read.
+// Whether a rule applies to a workload, as far as is known before the data is loaded: true also
+// when only the loaded file will tell its layer.
 bool may_hold(const RouteRule& rule, const WorkloadSpec& workload);
 
-// Whether any masker of a pipeline, or of an override that may hold, draws random numbers.
+// Whether a masker of the pipeline, or of an override that may apply to the workload, draws random
+// numbers.
 bool depends_on_seed(const PipelineSpec& pipeline, const WorkloadSpec& workload);
 
-// How a cell is checked and measured.
+// How the result of a cell is checked: the section `check`.
 struct CheckSpec {
   std::int64_t oracle_rows = 256;   // rows compared with the float64 oracle; 0: none; -1: all
-  std::optional<double> tolerance;  // of the oracle error; default by the kernel's arithmetic
-  std::int64_t coverage_seeds = 0;  // draws on which a stated guarantee is checked; 0: none
-  std::int64_t coverage_rows = 64;  // rows on which it is
+  std::optional<double> tolerance;  // largest oracle error; absent: by the kernel's arithmetic
+  // Seeds and rows on which a guarantee that a sampler states is put to the test; 0 seeds: no test.
+  std::int64_t coverage_seeds = 0;
+  std::int64_t coverage_rows = 64;
 };
+
+// How a cell is timed: the section `measure`.
 struct MeasureSpec {
   double target = 0.02;     // relative half-width of the median's 95 % confidence interval
-  double budget_ms = 2000;  // wall time per cell after which repetition stops
-  // Of cells on cuda: whether a stage finds in the second-level cache what running it leaves there,
-  // and whether attend is replayed from a graph.
+  double budget_ms = 2000;  // wall time of a cell after which no further repetition begins
+  // For cells on cuda. Warm: the second-level cache keeps what the stage's last run left in it;
+  // else the cache is flushed before each repetition.
   bool is_warm = false;
-  bool uses_graph = false;
+  bool uses_graph = false;  // for cells on cuda: attend is replayed from a CUDA graph
+};
+
+// One point of the product of the sweeps in `check` and `measure`.
+struct CellRules {
+  CheckSpec check;
+  MeasureSpec measure;
 };
 
 struct Cell;
@@ -167,10 +189,11 @@ struct Experiment {
   std::vector<std::string> devices;  // names in the table of backends
   std::vector<std::string> kernels;  // names in the table of kernels
   std::vector<std::uint64_t> mask_seeds;
-  std::vector<std::pair<CheckSpec, MeasureSpec>> checks;  // one unless swept
+  std::vector<CellRules> checks;  // one, unless `check` or `measure` is swept
 };
 
-// One point of the grid. Indices into the experiment's lists.
+// One point of the grid. workload, pipeline and check are indices into the experiment's lists
+// workloads, pipelines and checks.
 struct Cell {
   std::size_t number = 0;  // from 0, in grid order
   std::size_t workload = 0;
@@ -181,23 +204,17 @@ struct Cell {
   std::uint64_t mask_seed = 0;
 };
 
-// A `--set key=value` of the command line: key is a dotted path ("measure.budget",
-// "workloads.prefill.key_len"), value a YAML text.
-struct Override {
-  std::string key;
-  std::string value;
-};
-
-// Reads and validates an experiment file. `presets` are pipelines that it may name. Throws
-// ConfigError with file, line and column.
+// Reads and validates an experiment file, after applying `settings` to its text in their order. Its
+// pipelines use the maskers of `catalog` and may name `presets`. Throws ConfigError with file, line
+// and column.
 Experiment read_experiment(const std::filesystem::path& file,
-                           const std::vector<Override>& overrides,
+                           const std::vector<Setting>& settings,
                            const Catalog& catalog,
                            const PresetTable& presets = {});
 
-// The product workloads x checks x pipelines x devices x kernels x seeds, workloads outermost so
-// that data is loaded once. Pipelines without random maskers get one seed only; one for the other
-// kind of workload gets no cell. Throws ConfigError above a million cells.
+// The product workloads x checks x pipelines x devices x kernels x seeds. Workloads are outermost,
+// so that each is loaded once. A pipeline without random maskers gets the first seed only, and gets
+// no cell on workloads that its `only` excludes. Throws ConfigError above a million cells.
 std::vector<Cell> make_grid(const Experiment& experiment);
 
 }  // namespace maskerade

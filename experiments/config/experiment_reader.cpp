@@ -6,10 +6,10 @@
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/expansion.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/config/overrides.hpp"
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
+#include "experiments/config/settings.hpp"
 #include "experiments/config/workload_kind.hpp"
 #include "experiments/config/workload_reader.hpp"
 #include "experiments/config/yaml_tree.hpp"
@@ -44,7 +44,7 @@ const YamlEntry& require_section(const YamlNode& root,
   return *entry;
 }
 
-// A mapping with at least one entry.
+// Throws ConfigError, with the example, unless the section is a mapping with at least one entry.
 void require_named_entries(const YamlEntry& section, const std::string& example) {
   if (!section.value.is_mapping() || section.value.entries.empty()) {
     throw ConfigError(
@@ -72,7 +72,8 @@ std::vector<WorkloadSpec> read_workloads(const YamlNode& root,
     if (entry.key == "sweep" || entry.key == "zip") {
       throw ConfigError(
           entry.key_position,
-          fmt::format("{} stands inside a workload, not for the workloads", entry.key));
+          fmt::format("\"{0}\" cannot be the name of a workload; write the {0} inside a workload",
+                      entry.key));
     }
     for (WorkloadSpec& spec : read_workload(entry.key, entry.key_position, entry.value, folder)) {
       specs.push_back(std::move(spec));
@@ -81,7 +82,8 @@ std::vector<WorkloadSpec> read_workloads(const YamlNode& root,
   return specs;
 }
 
-// A list of different names, each one of `known`.
+// Reads a list of different names, each of which must be one of `known`. `what` names one of them
+// in messages: "device".
 std::vector<std::string> read_names(const YamlEntry& section,
                                     const std::string& what,
                                     const std::vector<std::string>& known) {
@@ -164,8 +166,8 @@ MeasureSpec read_measure(const YamlNode& node) {
   return spec;
 }
 
-// Throws ConfigError where samplers of a pipeline draw from the same keys of a workload whose
-// length is known.
+// Throws ConfigError where two samplers of a pipeline, or of one of its overrides, draw from the
+// same keys. Checks nothing when the workload's key_len is not known yet.
 void check_samplers(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
   if (!workload.key_len || !runs_on(pipeline, workload)) return;
   const auto check = [&](const std::vector<MaskerUse>& maskers, const TextPosition& position) {
@@ -189,18 +191,19 @@ std::vector<Variant> expand_section(const YamlNode& root, const std::string& key
   return {{.node = {.kind = YamlNode::Kind::kMapping, .position = root.position}}};
 }
 
-std::vector<std::pair<CheckSpec, MeasureSpec>> read_checks(const YamlNode& root) {
+std::vector<CellRules> read_checks(const YamlNode& root) {
   const std::vector<Variant> check_variants = expand_section(root, "check");
   const std::vector<Variant> measure_variants = expand_section(root, "measure");
   if (check_variants.size() > kMaxChecks / measure_variants.size()) {
     throw ConfigError(root.find("check")->key_position,
-                      fmt::format("check and measure multiply to {} variants; the limit is {}",
+                      fmt::format("check and measure multiply to {} variants; the limit is {}, so "
+                                  "sweep fewer values",
                                   check_variants.size() * measure_variants.size(), kMaxChecks));
   }
-  std::vector<std::pair<CheckSpec, MeasureSpec>> checks;
+  std::vector<CellRules> checks;
   for (const Variant& check : check_variants) {
     for (const Variant& measure : measure_variants) {
-      checks.emplace_back(read_check(check.node), read_measure(measure.node));
+      checks.push_back({.check = read_check(check.node), .measure = read_measure(measure.node)});
     }
   }
   return checks;
@@ -209,7 +212,7 @@ std::vector<std::pair<CheckSpec, MeasureSpec>> read_checks(const YamlNode& root)
 }  // namespace
 
 Experiment read_experiment(const std::filesystem::path& file,
-                           const std::vector<Override>& overrides,
+                           const std::vector<Setting>& settings,
                            const Catalog& catalog,
                            const PresetTable& presets) {
   YamlNode root = read_yaml_file(file);
@@ -218,7 +221,7 @@ Experiment read_experiment(const std::filesystem::path& file,
                       fmt::format("the file is empty; an experiment begins, for example:{}{}{}",
                                   kNameExample, kWorkloadExample, kPipelinesExample));
   }
-  for (const Override& override : overrides) root = apply_override(root, override);
+  for (const Setting& setting : settings) root = apply_setting(root, setting);
   require_keys(root, "the experiment file", accepted_keys("experiment"));
 
   Experiment experiment;

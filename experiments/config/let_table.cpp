@@ -60,7 +60,7 @@ bool LetTable::has(const std::string& name) const {
   return has_let(name) || presets_.find(name) != nullptr;
 }
 
-const char* LetTable::kind_of(const std::string& name) const {
+const char* LetTable::describe(const std::string& name) const {
   return has_let(name) ? "a let" : "a preset";
 }
 
@@ -86,8 +86,9 @@ YamlNode LetTable::splice_item(const YamlNode& item,
                                std::vector<std::string>& open,
                                std::size_t& count) const {
   if (++count > kMaxSplicedItems) {
-    throw ConfigError(item.position,
-                      fmt::format("the lets expand to more than {} items", kMaxSplicedItems));
+    throw ConfigError(
+        item.position,
+        fmt::format("the lets expand to more than {} items; shorten them", kMaxSplicedItems));
   }
   if (item.is_scalar() && has(item.text)) return splice_name(item, open, count);
   YamlNode spliced = item;

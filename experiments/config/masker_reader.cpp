@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -23,7 +24,8 @@ const maskerade_parameter* find_parameter(const maskerade_masker_descriptor& mas
   return nullptr;
 }
 
-// Whether a masker's value is `{share: 5%, of: visible}` and not its parameters of those names.
+// Whether the mapping after a masker's name is `{share: 5%, of: visible}`, the value of its first
+// parameter, and not a mapping of parameters that happen to be named `share` and `of`.
 bool is_share_of(const YamlNode& value, const maskerade_masker_descriptor& masker) {
   const YamlEntry* of = value.find("of");
   if (value.entries.size() != 2 || of == nullptr || value.find("share") == nullptr) return false;
@@ -31,7 +33,8 @@ bool is_share_of(const YamlNode& value, const maskerade_masker_descriptor& maske
   return find_parameter(masker, "share") == nullptr && find_parameter(masker, "of") == nullptr;
 }
 
-// `{share: 5%, of: visible}` as a tokens value.
+// Returns `{share: 5%, of: visible}` in the text form of a tokens value: "5% of visible". Of `keys`
+// it is "5%". `what` names the parameter in messages.
 std::string share_text(const YamlNode& value, const std::string& what) {
   const YamlEntry* share = value.find("share");
   const YamlEntry* of = value.find("of");
@@ -41,7 +44,8 @@ std::string share_text(const YamlNode& value, const std::string& what) {
                                   "{{share: 5%, of: visible}}",
                                   what));
   }
-  const std::string population = read_choice(of->value, "of", accepted_choices("of"));
+  const std::string population =
+      read_choice(of->value, "population of keys", accepted_choices("of"));
   const std::string text = read_text(share->value, what + " share");
   if (!text.ends_with('%')) {
     throw ConfigError(
@@ -51,7 +55,7 @@ std::string share_text(const YamlNode& value, const std::string& what) {
   return population == "visible" ? text + " of visible" : text;
 }
 
-// Whether a masker needs a first parameter that is not given and that a search could find.
+// Whether a masker's first parameter is required, not given, and of a kind that a search can find.
 bool lacks_first_parameter(const maskerade_masker_descriptor& masker,
                            const std::vector<GivenParameter>& given) {
   if (masker.parameter_count == 0 || masker.parameters[0].default_value != nullptr ||
@@ -63,12 +67,13 @@ bool lacks_first_parameter(const maskerade_masker_descriptor& masker,
   });
 }
 
+// The least value that a search would give the parameter, as a user would write it.
 std::string least_value(const maskerade_parameter& parameter) {
   const ParameterRange range(parameter, {}, 0);
   return range.text(range.steps().first);
 }
 
-// The items of nested lists, in order.
+// Appends the items of a list to `items`, and in place of a nested list its items.
 void flatten(const YamlNode& list, std::vector<const YamlNode*>& items) {
   for (const YamlNode& item : list.items) {
     if (item.is_list()) {
@@ -81,10 +86,10 @@ void flatten(const YamlNode& list, std::vector<const YamlNode*>& items) {
 
 }  // namespace
 
-// Parameters as given, and where.
-struct MaskerReader::Given {
+// The arguments that an experiment gives a masker, and where each stands in the text.
+struct MaskerReader::GivenArguments {
   std::vector<GivenParameter> parameters;
-  std::vector<std::pair<std::string, TextPosition>> positions;  // by name
+  std::map<std::string, TextPosition> positions;  // by the parameter's name
 };
 
 std::vector<MaskerUse> MaskerReader::read(const YamlNode& list,
@@ -114,7 +119,7 @@ MaskerUse MaskerReader::read_item(const YamlNode& item, std::vector<OpenParamete
   if (lets_.has(entry.key)) {
     throw ConfigError(entry.key_position,
                       fmt::format("\"{}\" is {} and takes no value; write its name alone",
-                                  entry.key, lets_.kind_of(entry.key)));
+                                  entry.key, lets_.describe(entry.key)));
   }
   return bind(entry.key, entry.key_position, &entry.value, open);
 }
@@ -131,7 +136,8 @@ MaskerUse MaskerReader::bind(const std::string& id,
     throw ConfigError(position, fmt::format("unknown masker \"{}\"{}", id, name_hint(id, known)));
   }
   const maskerade_masker_descriptor& masker = type->descriptor();
-  Given given = value == nullptr ? Given{} : read_given(masker, position, *value);
+  GivenArguments given =
+      value == nullptr ? GivenArguments{} : read_arguments(masker, position, *value);
   const auto bound = [&]() -> MaskerUse {
     return {type, std::make_shared<const Arguments>(bind_arguments(masker, given.parameters))};
   };
@@ -147,24 +153,21 @@ MaskerUse MaskerReader::bind(const std::string& id,
       return use;
     }
   } catch (const ParameterError& error) {
-    TextPosition at = position;
-    for (const auto& [name, where] : given.positions) {
-      if (name == error.parameter()) at = where;
-    }
-    throw ConfigError(at, error.what());
+    const auto where = given.positions.find(error.parameter());
+    throw ConfigError(where == given.positions.end() ? position : where->second, error.what());
   }
 }
 
-MaskerReader::Given MaskerReader::read_given(const maskerade_masker_descriptor& masker,
-                                             const TextPosition& position,
-                                             const YamlNode& value) const {
+MaskerReader::GivenArguments MaskerReader::read_arguments(const maskerade_masker_descriptor& masker,
+                                                          const TextPosition& position,
+                                                          const YamlNode& value) const {
   if (value.is_empty()) {
     throw ConfigError(position,
                       fmt::format("\"{0}\" has no value; write {0} alone for its defaults, or "
                                   "{{{0}: VALUE}}",
                                   masker.id));
   }
-  Given given;
+  GivenArguments given;
   if (!value.is_mapping() || is_share_of(value, masker)) {
     const std::string name = masker.parameter_count > 0 ? masker.parameters[0].name : "";
     add(masker, name, value.position, value, given);
@@ -182,7 +185,7 @@ void MaskerReader::add(const maskerade_masker_descriptor& masker,
                        const std::string& name,
                        const TextPosition& position,
                        const YamlNode& value,
-                       Given& given) const {
+                       GivenArguments& given) const {
   const maskerade_parameter* parameter = find_parameter(masker, name);
   const std::string what = fmt::format("{}.{}", masker.id, name);
   GivenParameter result{.name = name, .values = {}, .is_list = value.is_list()};
@@ -194,10 +197,11 @@ void MaskerReader::add(const maskerade_masker_descriptor& masker,
     result.values.push_back(value_text(value, what, parameter));
   }
   given.parameters.push_back(std::move(result));
-  given.positions.emplace_back(name, position);
+  given.positions[name] = position;
 }
 
-// A single value in the grammar of its unit.
+// Returns the text of a single value for bind_arguments(): a mapping as a share of tokens, a file
+// as an absolute path. `parameter` is nullptr when the masker has none of that name.
 std::string MaskerReader::value_text(const YamlNode& value,
                                      const std::string& what,
                                      const maskerade_parameter* parameter) const {

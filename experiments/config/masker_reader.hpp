@@ -13,42 +13,43 @@ namespace maskerade {
 
 struct PipelineContext;
 
-// A required first parameter that is not given, because a search is to find its value. The masker
-// holds the least value that a search would try.
+// A masker whose required first parameter is not given. That is an error, unless `match` searches
+// for its value. Until then the masker holds the least value that the search would try.
 struct OpenParameter {
-  std::size_t masker = 0;  // of the list
-  TextPosition position;
-  std::string error;  // of a pipeline whose search is for something else
+  std::size_t masker = 0;  // its index in the list
+  TextPosition position;   // of the masker
+  std::string error;       // the message to throw if no search sets the parameter
 };
 
-// Reads lists of maskers: each a name, or one masker with its arguments. What it is made of
-// outlives it.
+// Reads lists of maskers. An item is a masker's name, or a mapping of that name to its arguments.
+// lets and context must outlive this object.
 class MaskerReader {
  public:
   MaskerReader(const LetTable& lets, const PipelineContext& context)
       : lets_(lets), context_(context) {}
 
-  // Maskers of a list, spliced and without sweeps; lists inside it are flattened. Throws
-  // ConfigError. open: gets the parameters that are left to a search; nullptr: there is none.
+  // Reads a list in which lets are spliced and sweeps expanded; lists inside it are flattened.
+  // Throws ConfigError. A required first parameter that is missing is appended to `open`; it is an
+  // error where `open` is nullptr.
   std::vector<MaskerUse> read(const YamlNode& list,
                               std::vector<OpenParameter>* open = nullptr) const;
 
  private:
-  struct Given;
+  struct GivenArguments;
 
   MaskerUse read_item(const YamlNode& item, std::vector<OpenParameter>* open) const;
   MaskerUse bind(const std::string& id,
                  const TextPosition& position,
                  const YamlNode* value,
                  std::vector<OpenParameter>* open) const;
-  Given read_given(const maskerade_masker_descriptor& masker,
-                   const TextPosition& position,
-                   const YamlNode& value) const;
+  GivenArguments read_arguments(const maskerade_masker_descriptor& masker,
+                                const TextPosition& position,
+                                const YamlNode& value) const;
   void add(const maskerade_masker_descriptor& masker,
            const std::string& name,
            const TextPosition& position,
            const YamlNode& value,
-           Given& given) const;
+           GivenArguments& given) const;
   std::string value_text(const YamlNode& value,
                          const std::string& what,
                          const maskerade_parameter* parameter) const;

@@ -76,7 +76,8 @@ std::vector<MatchRequest> read_matches(const YamlNode& match) {
 
 namespace {
 
-// "oracle_topk", "oracle_topk#2" for the second of them.
+// The name of a masker in `match.parameter`: "oracle_topk", or "oracle_topk#2" for the second of
+// that id in the pipeline.
 std::string use_name(const PipelineSpec& pipeline, std::size_t masker) {
   const std::string id = pipeline.maskers[masker].type->id();
   int number = 1;
@@ -88,7 +89,8 @@ const maskerade_parameter& parameter_of(const PipelineSpec& pipeline, const Matc
   return pipeline.maskers[spec.masker].type->descriptor().parameters[spec.parameter];
 }
 
-// Finds the parameter that was asked for by name.
+// Sets the spec's masker and parameter to those that the request names. Throws ConfigError where
+// the pipeline has no such parameter or it cannot be searched.
 void find_named(const PipelineSpec& pipeline, const MatchRequest& request, MatchSpec& spec) {
   const std::size_t dot = request.parameter.find('.');
   const std::string masker = request.parameter.substr(0, dot);
@@ -118,10 +120,11 @@ void find_named(const PipelineSpec& pipeline, const MatchRequest& request, Match
     spec.masker = *found;
     spec.parameter = i;
     if (const std::string obstacle = search_obstacle(descriptor.parameters[i]); !obstacle.empty()) {
-      throw ConfigError(request.position,
-                        fmt::format("{} {}; match searches a number: tokens, a share, a count, "
-                                    "blocks or a number",
-                                    request.parameter, obstacle));
+      throw ConfigError(
+          request.position,
+          fmt::format("{} {}; match can search only a parameter in tokens, a share, a "
+                      "count, blocks or a number",
+                      request.parameter, obstacle));
     }
     return;
   }
@@ -129,7 +132,8 @@ void find_named(const PipelineSpec& pipeline, const MatchRequest& request, Match
                                                   parameter, name_hint(parameter, names)));
 }
 
-// Finds the last masker whose first parameter can be searched.
+// Sets the spec's masker to the last one whose first parameter can be searched, and its parameter
+// to that first one. Throws ConfigError where there is none.
 void find_last(const PipelineSpec& pipeline, const MatchRequest& request, MatchSpec& spec) {
   for (std::size_t i = pipeline.maskers.size(); i-- > 0;) {
     const maskerade_masker_descriptor& descriptor = pipeline.maskers[i].type->descriptor();

@@ -9,22 +9,23 @@
 
 namespace maskerade {
 
-// A `match` section, before it meets a pipeline.
+// What a `match` section asks for, before it is applied to a pipeline.
 struct MatchRequest {
-  MatchSpec spec;         // masker, parameter and name are not known yet
-  std::string parameter;  // "oracle_topk.budget"; empty: to be found in each pipeline
-  TextPosition position;  // of parameter, or of the section
-  std::vector<SweptValue> swept = {};
+  MatchSpec spec;         // its masker, parameter and name are set by match_of()
+  std::string parameter;  // "oracle_topk.budget"; empty: match_of() chooses it for each pipeline
+  TextPosition position;  // of `parameter` in the text, or of the section without one
+  std::vector<SweptValue> swept = {};  // what this variant of the section chose
 };
 
-// Reads a section without sweeps. Throws ConfigError.
+// Reads a section `match` whose sweeps are expanded. Throws ConfigError.
 MatchRequest read_match(const YamlNode& match);
-// The variants of a section with sweeps.
+// Reads a section that may hold sweeps: one request for each of its variants. Throws ConfigError.
 std::vector<MatchRequest> read_matches(const YamlNode& match);
 
-// What the request means for a pipeline: without a parameter, the first one of the last masker
-// whose first one can be searched. Throws ConfigError where there is none, and where the quantity
-// has no meaning for the pipeline.
+// Applies a request to a pipeline. If the request names no parameter, the first parameter of a
+// masker is searched: of the last masker whose first parameter can be. Throws ConfigError where no
+// parameter can be searched, and where the quantity is not defined for the pipeline
+// (attention_recall with a sampler).
 MatchSpec match_of(const PipelineSpec& pipeline, const MatchRequest& request);
 
 }  // namespace maskerade

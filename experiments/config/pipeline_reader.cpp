@@ -19,6 +19,7 @@
 namespace maskerade {
 namespace {
 
+// The two forms of a pipeline, for messages.
 constexpr const char* kForms = "[{sink: 4}, {local: 64}] or {maskers: [{sink: 4}], only: decode}";
 
 const Preset& find_preset(const YamlNode& name, const PresetTable& presets) {
@@ -30,13 +31,16 @@ const Preset& find_preset(const YamlNode& name, const PresetTable& presets) {
   return *preset;
 }
 
-// A mapping that names a preset with the preset's maskers, and its `only` where it has none itself.
+// Returns a pipeline's mapping; if it names a preset, the preset's maskers are added, and its
+// `only` unless the mapping has one. Throws ConfigError on an unknown preset, or maskers beside a
+// preset.
 YamlNode resolve_preset(const YamlNode& mapping, const PresetTable& presets) {
   const YamlEntry* name = mapping.find("preset");
   if (name == nullptr) return mapping;
   const Preset& preset = find_preset(name->value, presets);
   if (const YamlEntry* maskers = mapping.find("maskers")) {
-    throw ConfigError(maskers->key_position, "a pipeline has maskers or a preset, not both");
+    throw ConfigError(maskers->key_position,
+                      "a pipeline has maskers or a preset, not both; remove one of them");
   }
   YamlNode resolved = mapping;
   for (const char* key : {"maskers", "only"}) {
@@ -46,8 +50,8 @@ YamlNode resolve_preset(const YamlNode& mapping, const PresetTable& presets) {
   return resolved;
 }
 
-// A pipeline with its presets resolved and its let-names spliced: in the list, or in the `maskers`
-// of a mapping.
+// Returns a pipeline in which every preset is resolved and every let-name is replaced by its list.
+// The maskers are the list itself, or stand under the key `maskers` of a mapping.
 YamlNode splice_pipeline(const YamlNode& pipeline,
                          const LetTable& lets,
                          const PresetTable& presets) {
@@ -68,7 +72,8 @@ YamlNode splice_pipeline(const YamlNode& pipeline,
   return spliced;
 }
 
-// Reads the pipelines of a file, each in one of its two forms. What it is made of outlives it.
+// Reads the pipelines of a file, each either a list of maskers or a mapping that holds one. The
+// constructor's arguments must outlive it.
 class PipelineReader {
  public:
   PipelineReader(const YamlNode& pipelines, const LetTable& lets, const PipelineContext& context)
@@ -78,7 +83,7 @@ class PipelineReader {
     if (context.match != nullptr) matches_ = read_matches(*context.match);
   }
 
-  // Every let is validated, used or not.
+  // Throws ConfigError unless every let can be read, whether a pipeline uses it or not.
   void check_lets() const {
     for (const YamlEntry& entry : lets_.entries()) {
       YamlNode name{
@@ -90,21 +95,23 @@ class PipelineReader {
     }
   }
 
-  // Adds the variants that the sweeps of one entry of `pipelines` and of the file's overrides give;
-  // specs[i] gets those of variant i of the file's match, the first of them what has its own or
-  // none.
+  // Reads one entry of `pipelines`. Sweeps in it and in the file's overrides give several variants;
+  // those for variant i of the file's `match` are appended to specs[i]. A pipeline with a `match`
+  // of its own, and every pipeline of a file without `match`, is appended to specs[0].
   void read(const YamlEntry& entry, std::vector<std::vector<PipelineSpec>>& specs) const {
     specs.resize(std::max<std::size_t>(1, matches_.size()));
     for (const Variant& variant : expand_sweeps(splice_pipeline(entry.value, lets_, presets_))) {
-      for (const Variant& of_file : file_overrides_) {
+      for (const Variant& overrides : file_overrides_) {
         std::vector<SweptValue> swept = variant.swept;
-        swept.insert(swept.end(), of_file.swept.begin(), of_file.swept.end());
-        read_variant(entry, variant.node, of_file.node, swept, specs);
+        swept.insert(swept.end(), overrides.swept.begin(), overrides.swept.end());
+        read_variant(entry, variant.node, overrides.node, swept, specs);
       }
     }
   }
 
  private:
+  // Reads one variant of an entry, with one variant of the file's overrides, and appends it as
+  // read() says. swept: what both variants chose.
   void read_variant(const YamlEntry& entry,
                     const YamlNode& node,
                     const YamlNode& file_overrides,
@@ -147,14 +154,16 @@ class PipelineReader {
     }
   }
 
-  // The mapping form: what holds for the pipeline as a whole stands beside its maskers.
+  // Reads a pipeline in the form of a mapping into `spec`. A missing required first parameter is
+  // appended to `open`, as in MaskerReader::read().
   void read_mapping(const YamlNode& mapping,
                     PipelineSpec& spec,
                     std::vector<OpenParameter>* open) const {
     require_keys(mapping, fmt::format("pipeline \"{}\"", spec.name), accepted_keys("pipeline"));
     spec.maskers = maskers_.read(require_maskers(mapping, spec.name), open);
     if (const YamlEntry* only = mapping.find("only")) {
-      spec.only = parse_workload_kind(read_choice(only->value, "only", accepted_choices("only")));
+      spec.only =
+          parse_workload_kind(read_choice(only->value, "workload kind", accepted_choices("only")));
     }
     if (const YamlEntry* overrides = mapping.find("overrides")) {
       add_overrides(overrides->value, spec);
@@ -192,7 +201,9 @@ class PipelineReader {
     }
   }
 
-  // What the name of a pipeline, let or preset stands for in `use`: its maskers alone.
+  // Returns the maskers of the pipeline, let or preset that `use` names, without its overrides,
+  // `only` or `match`. Throws ConfigError on an unknown name and on one that stands for several
+  // pipelines.
   std::vector<MaskerUse> maskers_of(const YamlNode& use) const {
     const YamlEntry* pipeline = pipelines_.find(use.text);
     if (pipeline == nullptr && !lets_.has_let(use.text)) {
@@ -213,13 +224,14 @@ class PipelineReader {
     if (variants.size() > 1) {
       throw ConfigError(
           use.position,
-          fmt::format("\"{}\" has sweeps and stands for {} pipelines; use one without", use.text,
-                      variants.size()));
+          fmt::format("\"{}\" stands for {} pipelines, as it has sweeps; name one without sweeps",
+                      use.text, variants.size()));
     }
     const YamlNode& node = variants.front().node;
     return maskers_.read(node.is_mapping() ? require_maskers(node, use.text) : node, nullptr);
   }
 
+  // Throws ConfigError where a list of maskers is no valid pipeline, because of its samplers.
   static void check_order(const PipelineSpec& spec) {
     const auto check = [&](const std::vector<MaskerUse>& maskers, const TextPosition& position) {
       try {
@@ -232,7 +244,8 @@ class PipelineReader {
     for (const RouteRule& rule : spec.overrides) check(rule.maskers, rule.position);
   }
 
-  // What is left open must be what the search is for.
+  // Throws ConfigError for a missing required parameter that the pipeline's `match` does not
+  // search.
   static void check_open(const PipelineSpec& spec, const std::vector<OpenParameter>& open) {
     for (const OpenParameter& parameter : open) {
       if (spec.match && spec.match->masker == parameter.masker && spec.match->parameter == 0) {
@@ -249,7 +262,7 @@ class PipelineReader {
   const PresetTable& presets_;
   MaskerReader maskers_;
   std::vector<Variant> file_overrides_;
-  std::vector<MatchRequest> matches_;  // the variants of the file's match
+  std::vector<MatchRequest> matches_;  // the variants of the file's `match`; empty: it has none
 };
 
 }  // namespace
@@ -265,7 +278,8 @@ std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
     if (entry.key == "sweep" || entry.key == "zip") {
       throw ConfigError(
           entry.key_position,
-          fmt::format("{} stands inside a pipeline, not for the pipelines", entry.key));
+          fmt::format("\"{0}\" cannot be the name of a pipeline; write the {0} inside a pipeline",
+                      entry.key));
     }
     reader.read(entry, specs);
   }

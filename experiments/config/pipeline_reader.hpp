@@ -9,19 +9,20 @@
 
 namespace maskerade {
 
-// What the pipelines of a file are read with.
+// What the pipelines of an experiment file may refer to.
 struct PipelineContext {
   const Catalog& catalog;
-  std::filesystem::path folder;  // relative paths of file parameters start here; absolute
+  std::filesystem::path folder;  // absolute; relative paths in parameters of unit file start here
   const PresetTable& presets;
-  // The sections of the file for all its pipelines; nullptr: there is none.
+  // The sections of the file that hold for all its pipelines; nullptr: the file has none.
   const YamlNode* overrides = nullptr;
   const YamlNode* match = nullptr;
 };
 
-// Reads the sections `pipelines` and `let` (nullptr: there is none). Every let is validated, used
-// or not. Every pipeline comes once for each variant of the file's `match`, unless it has its own:
-// all pipelines of the first variant come first. Throws ConfigError.
+// Reads the sections `pipelines` and `let` (nullptr: the file has none), and expands their sweeps.
+// A let is validated even if no pipeline uses it. If the file has a `match`, every pipeline without
+// a `match` of its own is returned once for each variant of it: first all pipelines with the first
+// variant, then all with the second. Throws ConfigError.
 std::vector<PipelineSpec> read_pipelines(const YamlNode& pipelines,
                                          const YamlNode* let,
                                          const PipelineContext& context);

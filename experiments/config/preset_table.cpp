@@ -15,7 +15,9 @@ PresetTable PresetTable::read(const std::filesystem::path& file) {
   if (!root.is_mapping()) {
     throw ConfigError(
         {file.string(), 0, 0},
-        fmt::format("the file of presets is {}; it must be a mapping of names", root.describe()));
+        fmt::format("the file of presets is {}; it must be a mapping of names to presets: "
+                    "{{NAME: {{summary: TEXT, maskers: [...]}}}}",
+                    root.describe()));
   }
   PresetTable table;
   for (const YamlEntry& entry : root.entries) {

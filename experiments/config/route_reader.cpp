@@ -12,7 +12,7 @@
 namespace maskerade {
 namespace {
 
-RouteRule read_rule(const YamlNode& node, const NamedMaskers& named) {
+RouteRule read_rule(const YamlNode& node, const MaskersByName& maskers_of) {
   require_keys(node, "an override", accepted_keys("override"));
   RouteRule rule{.layers = {}, .heads = {}, .use = {}, .position = node.position};
   if (const YamlEntry* layers = node.find("layers")) {
@@ -25,12 +25,12 @@ RouteRule read_rule(const YamlNode& node, const NamedMaskers& named) {
   const YamlEntry* use = node.find("use");
   if (use == nullptr) {
     throw ConfigError(node.position,
-                      "an override has no use; name what selects there: {layers: [0, 1], use: "
-                      "dense}");
+                      "an override has no \"use\"; name the pipeline, let or preset that selects "
+                      "there, or dense: {layers: [0, 1], use: dense}");
   }
   rule.use = read_text(use->value, "use");
   rule.is_dense = rule.use == kDenseName;
-  if (!rule.is_dense) rule.maskers = named(use->value);
+  if (!rule.is_dense) rule.maskers = maskers_of(use->value);
   return rule;
 }
 
@@ -51,7 +51,7 @@ bool may_hold(const RouteRule& rule, const WorkloadSpec& workload) {
   return rule.is_for_layer(layer) || (!layer && !is_generated(workload.source));
 }
 
-std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& named) {
+std::vector<RouteRule> read_overrides(const YamlNode& list, const MaskersByName& maskers_of) {
   if (!list.is_list()) {
     throw ConfigError(list.position,
                       fmt::format("overrides is {}; it must be a list: [{{layers: [0, 1], use: "
@@ -59,7 +59,7 @@ std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& 
                                   list.describe()));
   }
   std::vector<RouteRule> rules;
-  for (const YamlNode& item : list.items) rules.push_back(read_rule(item, named));
+  for (const YamlNode& item : list.items) rules.push_back(read_rule(item, maskers_of));
   return rules;
 }
 
@@ -67,10 +67,11 @@ void check_heads(const RouteRule& rule, std::int64_t query_heads, const std::str
   if (!rule.heads) return;
   const auto largest = std::max_element(rule.heads->begin(), rule.heads->end());
   if (*largest < query_heads) return;
-  throw ConfigError(rule.position,
-                    fmt::format("an override takes query head {}, but workload \"{}\" has {}: 0 to "
-                                "{}",
-                                *largest, workload, query_heads, query_heads - 1));
+  throw ConfigError(
+      rule.position,
+      fmt::format("an override names query head {}, but workload \"{}\" has the query heads "
+                  "0 to {}",
+                  *largest, workload, query_heads - 1));
 }
 
 void check_heads(const PipelineSpec& pipeline, const WorkloadSpec& workload) {

@@ -11,19 +11,23 @@
 
 namespace maskerade {
 
-// The maskers that the name in `use` stands for; throws ConfigError where it stands for none.
-using NamedMaskers = std::function<std::vector<MaskerUse>(const YamlNode& use)>;
+// Returns the maskers of the pipeline, let or preset that the value of `use` names. Throws
+// ConfigError where it names none.
+using MaskersByName = std::function<std::vector<MaskerUse>(const YamlNode& use)>;
 
-// Reads a list of `overrides` without sweeps. Throws ConfigError.
-std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& named);
+// Reads a list of `overrides` whose sweeps are expanded. `maskers_of` looks up what their `use`
+// names. Throws ConfigError.
+std::vector<RouteRule> read_overrides(const YamlNode& list, const MaskersByName& maskers_of);
 
-// The layer that a source states before its files are read; nullopt: none.
+// The layer that the experiment file states for a source; nullopt: it states none.
 std::optional<std::int64_t> stated_layer(const WorkloadSource& source);
 
-// Throws ConfigError where a rule names a query head that a workload is known not to have.
+// Throws ConfigError where an override of the pipeline that applies to the workload names a query
+// head that the workload does not have. Checks nothing while the number of its heads is not known.
 void check_heads(const PipelineSpec& pipeline, const WorkloadSpec& workload);
 
-// Throws ConfigError, at the rule, where it names a head that is not among query_heads.
+// Throws ConfigError, with the rule's position, where the rule names a head that is not below
+// query_heads. `workload` is the workload's name in the message.
 void check_heads(const RouteRule& rule, std::int64_t query_heads, const std::string& workload);
 
 }  // namespace maskerade

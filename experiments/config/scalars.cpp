@@ -16,7 +16,8 @@ namespace {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-// [-] digits [. digits] [e [+-] digits], the whole part without leading zeros.
+// Reads the form `[-] digits [. digits] [e [+-] digits]`, in which the digits before the point have
+// no leading zero. nullopt: the text has another form, or its value is not finite.
 std::optional<double> parse_number(std::string_view text) noexcept {
   std::size_t i = 0;
   const auto skip_digits = [&] {
@@ -53,7 +54,8 @@ std::optional<std::uint64_t> parse_whole(std::string_view text) noexcept {
   return value;
 }
 
-// The number before a suffix: 2 of "2%".
+// The number before a suffix: 2 for "2%" with "%". nullopt: the text is not a number with the
+// suffix.
 std::optional<double> parse_with_suffix(std::string_view text, std::string_view suffix) noexcept {
   if (!text.ends_with(suffix)) return std::nullopt;
   return parse_number(text.substr(0, text.size() - suffix.size()));

@@ -11,10 +11,11 @@
 namespace maskerade {
 
 // Strict readers of single values. `what` names the value in messages: "key_len". Numbers are plain
-// decimals: no quotes, no leading zeros, no octal, no underscores. All throw ConfigError at the
-// value.
+// decimals: without quotes, leading zeros or underscores, and never octal. Every read_ function
+// throws ConfigError, with the value's position, when the value has another form.
 
-// A whole number in [minimum, maximum], digits only. `otherwise` ends the message: ", or all".
+// A whole number in [minimum, maximum]. `otherwise` is appended to the message, to name what else
+// the caller accepts: ", or all".
 std::int64_t read_whole(const YamlNode& node,
                         const std::string& what,
                         std::int64_t minimum,
@@ -24,7 +25,7 @@ std::int64_t read_whole(const YamlNode& node,
 std::uint64_t read_seed(const YamlNode& node, const std::string& what);
 // A finite number above 0: 0.125, 1e-5.
 double read_positive(const YamlNode& node, const std::string& what);
-// A scale of logits: see parse_scale.
+// A scale of logits, as parse_scale() accepts it.
 float read_scale(const YamlNode& node, const std::string& what);
 // true or false.
 bool read_bool(const YamlNode& node, const std::string& what);
@@ -34,7 +35,7 @@ std::string read_text(const YamlNode& node, const std::string& what);
 std::string read_choice(const YamlNode& node,
                         const std::string& what,
                         const std::vector<std::string>& names);
-// A list of different whole numbers, or `all`: nullopt. Throws on an empty list.
+// A list of different whole numbers that is not empty; or the word `all`, which gives nullopt.
 std::optional<std::vector<std::int64_t>> read_numbers_or_all(const YamlNode& node,
                                                              const std::string& what);
 // A share in (0, 1), written 2% or 0.02.
@@ -42,7 +43,8 @@ double read_share(const YamlNode& node, const std::string& what);
 // A time in milliseconds, written 2s or 500ms.
 double read_duration_ms(const YamlNode& node, const std::string& what);
 
-// A scale of logits: a number that is finite and above 0 as float32. nullopt: the text is none.
+// Reads a scale of logits: a number that, rounded to float32, is finite and above 0. nullopt: the
+// text is not such a number. kScaleForm says in messages what is.
 std::optional<float> parse_scale(std::string_view text) noexcept;
 inline constexpr const char* kScaleForm =
     "a number above 0 in the range of float32, such as 0.125 or 1e-5";

@@ -29,8 +29,8 @@ std::size_t count_nodes(const YamlNode& node) {
   return count;
 }
 
-// Makes the tree from yaml-cpp's events. Its own tree is not used: that one keeps duplicate keys
-// and gives an alias the position of its anchor.
+// Builds the tree from the events of yaml-cpp's parser. Rationale: yaml-cpp's own tree keeps
+// duplicate keys and gives an alias the position of its anchor.
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(const std::string& text, std::string file) : text_(text), file_(std::move(file)) {}
@@ -53,7 +53,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    // yaml-cpp marks an empty value where the next token stands.
+    // yaml-cpp gives an empty value the position of the next token; the key's, or the list's, is
+    // used instead.
     YamlNode node{.position = position_of(mark)};
     if (!frames_.empty()) {
       const Frame& frame = frames_.back();
@@ -67,7 +68,8 @@ class TreeBuilder : public YAML::EventHandler {
     const TextPosition position = position_of(mark);
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) {
-      throw ConfigError(position, "this alias stands inside the value of its own anchor");
+      throw ConfigError(
+          position, "this alias stands inside the value of its own anchor; write the value out");
     }
     YamlNode node = found->second.node;
     node.position = position;
@@ -106,18 +108,20 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { end(); }
 
  private:
+  // A list or mapping that has begun and not ended. Heights are levels of nesting, a scalar's is 1.
   struct Frame {
     YamlNode node;
-    YAML::anchor_t anchor = 0;
-    std::size_t height = 1;
-    bool has_key = false;
+    YAML::anchor_t anchor = 0;  // 0: none
+    std::size_t height = 1;     // of the highest value inside so far
+    bool has_key = false;       // a mapping's `key` was read, its value was not
     std::string key = {};
     TextPosition key_position = {};
   };
-  struct Anchored {
+  // The value of an anchor, which aliases copy.
+  struct AnchorValue {
     YamlNode node;
     std::size_t height = 1;
-    std::size_t nodes = 1;
+    std::size_t nodes = 1;  // values in it, itself included
   };
 
   void check_tag(const std::string& tag, const YAML::Mark& mark) const {
@@ -125,7 +129,8 @@ class TreeBuilder : public YAML::EventHandler {
     throw ConfigError(position_of(mark), "YAML tags (!name) are not used here; remove the tag");
   }
 
-  // yaml-cpp takes the end of the file for a missing quote.
+  // Throws ConfigError where a quoted text is not closed. Rationale: yaml-cpp accepts the end of
+  // the file in place of the closing quote.
   void check_quote_closed(const YAML::Mark& mark) const {
     const auto begin = static_cast<std::size_t>(mark.pos);
     if (begin >= text_.size()) return;
@@ -139,13 +144,18 @@ class TreeBuilder : public YAML::EventHandler {
         ++i;
       }
     }
-    throw ConfigError(position_of(mark), "this quote is not closed");
+    throw ConfigError(position_of(mark),
+                      fmt::format("this quote is not closed; add the closing {}", quote));
   }
 
+  // Adds to the number of values of the document. Throws ConfigError above the limit.
   void count(std::size_t nodes, const TextPosition& position) {
     nodes_ += nodes;
     if (nodes_ > kMaxNodes) {
-      throw ConfigError(position, fmt::format("more than {} values, aliases counted", kMaxNodes));
+      throw ConfigError(position,
+                        fmt::format("the text has more than {} values, those that aliases "
+                                    "repeat included; shorten it",
+                                    kMaxNodes));
     }
   }
 
@@ -171,7 +181,10 @@ class TreeBuilder : public YAML::EventHandler {
   void add(YamlNode node, YAML::anchor_t anchor, std::size_t height) {
     count(1, node.position);
     if (frames_.size() + height > kMaxDepth) {
-      throw ConfigError(node.position, fmt::format("nested more than {} levels deep", kMaxDepth));
+      throw ConfigError(node.position,
+                        fmt::format("the values are nested more than {} levels deep; nest "
+                                    "them less",
+                                    kMaxDepth));
     }
     if (anchor != 0) anchors_[anchor] = {node, height, count_nodes(node)};
     if (frames_.empty()) {
@@ -222,7 +235,7 @@ class TreeBuilder : public YAML::EventHandler {
   int documents_ = 0;
   std::size_t nodes_ = 0;
   std::vector<Frame> frames_;
-  std::map<YAML::anchor_t, Anchored> anchors_;
+  std::map<YAML::anchor_t, AnchorValue> anchors_;
   std::optional<YamlNode> root_;
 };
 
@@ -234,7 +247,7 @@ void refuse_tabs(const std::string& text, const std::string& file) {
     const std::size_t tab = line.find('\t');
     if (tab < indent) {
       throw ConfigError({file, number, static_cast<int>(tab) + 1},
-                        "a tab in the indentation; use spaces");
+                        "there is a tab in the indentation; use spaces");
     }
   }
 }
@@ -291,7 +304,8 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& exception) {
-    // A brace ends a plain text inside {...}, at a place that says little.
+    // Rationale: the } of an unquoted {layer} ends the mapping around it, and yaml-cpp's error
+    // points to some later position.
     const bool has_layer_mark = text.find("{layer}") != std::string::npos;
     throw ConfigError(
         builder.position_of(exception.mark),
@@ -336,7 +350,7 @@ void refuse_control_characters(std::string_view text, const TextPosition& positi
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte != 0x7F) continue;
-    throw ConfigError(position, c == '\n' ? "a text of several lines; write it on one line"
+    throw ConfigError(position, c == '\n' ? "this text has several lines; write it on one line"
                                           : fmt::format("a text holds the control character "
                                                         "\\x{:02x}; remove it",
                                                         byte));

@@ -11,17 +11,18 @@ namespace maskerade {
 
 struct YamlEntry;
 
-// A YAML value that knows where it was written. A value that nothing changes once it is read;
-// whoever needs another tree makes a copy.
+// A YAML value and the position where it was written. A tree is not changed after it is read; code
+// that needs a different one changes a copy.
 struct YamlNode {
   enum class Kind { kEmpty, kScalar, kList, kMapping };
 
   Kind kind = Kind::kEmpty;
-  TextPosition position;           // of an empty mapping value: that of its key
-  std::string text = {};           // of a scalar; of a list that replaces a let-name: that name
-  bool quoted = false;             // the scalar was written in quotes, or as a block of text
-  std::vector<YamlNode> items;     // of a list
-  std::vector<YamlEntry> entries;  // of a mapping, in the order of the text; no key twice
+  TextPosition position;        // for an empty value in a mapping, the position of its key
+  std::string text = {};        // a scalar's text; the let-name that a spliced list replaces
+  bool quoted = false;          // the scalar was written in quotes, or as a block (`|` or `>`)
+  std::vector<YamlNode> items;  // the items of a list
+  std::vector<YamlEntry>
+      entries;  // the entries of a mapping, in the order of the text; keys differ
 
   bool is_empty() const noexcept { return kind == Kind::kEmpty; }
   bool is_scalar() const noexcept { return kind == Kind::kScalar; }
@@ -30,33 +31,38 @@ struct YamlNode {
 
   // The entry of a mapping with that key, or nullptr.
   const YamlEntry* find(std::string_view key) const noexcept;
-  // What stands here, for messages: 1e3, "1e3" in quotes, a list, a mapping, empty.
+  // Describes the value in messages: 1e3, "1e3" in quotes, a list, a mapping, empty.
   std::string describe() const;
-  // The value on one line: "5%", "[1, 2]", "{share: 5%, of: visible}".
+  // The value on one line: "5%", "[1, 2]", "{share: 5%, of: visible}". A list that replaces a
+  // let-name gives that name.
   std::string to_text() const;
 };
 
+// A key of a mapping and its value.
 struct YamlEntry {
   std::string key;
   TextPosition key_position;
   YamlNode value;
 };
 
-// Reads one YAML document. `file` is what positions show. Throws ConfigError on what is not valid
-// YAML and on what is easily misread: duplicate keys, merge keys (<<), keys that are no plain text,
-// tags, several documents, tabs as indentation, quotes that are not closed, control characters. An
-// alias stands at its own position; what is inside it keeps the positions of the anchor.
+// Reads one YAML document. `file` is the file's name in positions. Throws ConfigError on text that
+// is not valid YAML, and on YAML that is easily misread: duplicate keys, merge keys (<<), keys that
+// are not plain text, tags, several documents, tabs as indentation, quotes that are not closed,
+// control characters. The value that an alias repeats has the alias's position, but the values
+// inside it have their positions in the anchored text. Throws ConfigError too above 100 levels or
+// 100,000 values.
 YamlNode parse_yaml(const std::string& text, const std::string& file);
 
-// The same for a file. Throws ConfigError when it cannot be read, is no regular file or has more
-// than 64 MB.
+// Reads a file with parse_yaml(). Throws ConfigError also when the file cannot be read, is not a
+// regular file or is larger than 64 MB.
 YamlNode read_yaml_file(const std::filesystem::path& file);
 
-// Names and values reach the terminal: throws ConfigError when one holds a control character.
+// Throws ConfigError when a text holds a control character. Rationale: names and values of
+// experiments are printed, and a terminal obeys control characters.
 void refuse_control_characters(std::string_view text, const TextPosition& position);
 
-// Throws ConfigError unless node is a mapping whose keys are all among `allowed`. `what` names it
-// in messages: "a workload".
+// Throws ConfigError unless `node` is a mapping whose keys are all in `allowed`. `what` names the
+// mapping in messages: "a workload".
 void require_keys(const YamlNode& node,
                   const std::string& what,
                   const std::vector<std::string>& allowed);

@@ -8,20 +8,23 @@
 
 namespace maskerade {
 
-// What pipelines are made equal in. Each is a column of the results, in its unit.
+// The quantities in which a match can make pipelines equal. Each is a column of the results, and is
+// measured in that column's unit.
 enum class MatchQuantity { kDensity, kRelL2Error, kAttentionRecall, kTotalBytes, kTotalMs };
 
-std::string_view name_of(MatchQuantity quantity) noexcept;  // "density", ..., "total_ms"
+// The name of a quantity's column: "density", ..., "total_ms".
+std::string_view name_of(MatchQuantity quantity) noexcept;
+// The quantity with that column name; nullopt: there is none.
 std::optional<MatchQuantity> parse_match_quantity(std::string_view name) noexcept;
 
-// What a parameter of one pipeline is searched for.
+// A search for the value of one parameter of a pipeline with which a quantity reaches a target.
 struct MatchSpec {
   MatchQuantity quantity = MatchQuantity::kDensity;
   double target = 0;          // above 0, in the unit of the quantity's column
-  double tolerance = 0.01;    // how near counts as reached, relative to the target
-  std::size_t masker = 0;     // of the pipeline
-  std::size_t parameter = 0;  // of that masker's table
-  std::string name;           // "oracle_topk.budget", with #2 and so on where a masker is repeated
+  double tolerance = 0.01;    // the target is reached within tolerance * target of it
+  std::size_t masker = 0;     // index in the pipeline's list of maskers
+  std::size_t parameter = 0;  // index in that masker's parameter table
+  std::string name;  // "oracle_topk.budget"; "oracle_topk#2.budget" for the second of that masker
 };
 
 }  // namespace maskerade

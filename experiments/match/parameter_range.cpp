@@ -16,7 +16,8 @@ bool is_excluded(const maskerade_parameter& parameter, std::uint32_t end) {
   return (parameter.flags & end) != 0;
 }
 
-// The whole multiples of 1 / per_unit that a parameter accepts, cut to [0, last].
+// Returns the whole numbers n in [0, last] for which the parameter accepts the value n / per_unit;
+// at least one number, even if it accepts none.
 SearchRange multiples_in(const maskerade_parameter& parameter, double per_unit, std::int64_t last) {
   SearchRange range{0, last};
   const double low = parameter.minimum * per_unit;
@@ -40,7 +41,7 @@ SearchRange multiples_in(const maskerade_parameter& parameter, double per_unit, 
   return range;
 }
 
-// "12.5%"
+// The text of a number of steps of a share: "12.5%" for 12,500,000.
 std::string percentage(std::int64_t steps) {
   std::string text = fmt::format("{}.{:06}", steps / kPercent, steps % kPercent);
   text.erase(text.find_last_not_of('0') + 1);

@@ -8,24 +8,29 @@
 
 namespace maskerade {
 
-// Why a search cannot vary a parameter: "is a file", "takes a list", ...; "" when it can.
+// Why a search cannot vary a parameter, as the end of a sentence about it: "is a file", "takes a
+// list". "": a search can vary it.
 std::string search_obstacle(const maskerade_parameter& parameter);
 
-// The values that a search may give a parameter, numbered in ascending order:
-//   tokens         every number of keys from the parameter's minimum to key_len; where it was given
-//                  as a share of the visible keys, such shares in steps of 0.000001 %
-//   share          steps of 0.000001 %
-//   count, blocks  every whole number up to the parameter's maximum, without one up to key_len
-//   number         a millionth of its range a step
+// The values that a search may give a parameter. They ascend and are numbered; such a number is
+// called a step. By the parameter's unit they are
+//   tokens         every number of keys from the parameter's minimum to key_len; but the multiples
+//                  of 0.000001 % of the visible keys where the pipeline gives such a share
+//   share          the multiples of 0.000001 %
+//   count, blocks  every whole number up to the parameter's maximum, or to key_len if it has none
+//   number         a million equal parts of the range from its minimum to its maximum
+// all within the parameter's own minimum and maximum.
 class ParameterRange {
  public:
-  // given: what the pipeline says now, one value. Requires a parameter without search_obstacle.
+  // given: the value that the pipeline has now. key_len: keys of the workload. Requires that
+  // search_obstacle() of the parameter is "".
   ParameterRange(const maskerade_parameter& parameter,
                  const maskerade_value& given,
                  std::int64_t key_len);
 
+  // The first and the last step.
   SearchRange steps() const noexcept { return steps_; }
-  // The value of a step as a user would write it.
+  // The value of a step, as a user would write it in YAML.
   std::string text(std::int64_t step) const;
 
  private:
@@ -33,7 +38,8 @@ class ParameterRange {
 
   SearchRange steps_;
   Form form_ = Form::kWhole;
-  double minimum_ = 0;  // of kNumber
+  // For Form::kNumber: the parameter's minimum, and its maximum minus its minimum.
+  double minimum_ = 0;
   double width_ = 0;
 };
 

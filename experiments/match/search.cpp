@@ -11,58 +11,62 @@
 namespace maskerade {
 namespace {
 
-// That many probes with the value of one of the ends: there is a step between them.
-constexpr int kNoNews = 10;
+// After so many probes in a row that only repeat a value at an end of the interval, the search
+// takes it that the values jump between the two.
+constexpr int kMostRepeats = 10;
 
 struct Probe {
   std::int64_t step = 0;
   double value = 0;
 };
 
+// A search so far: makes probes and keeps the nearest of them.
 class Search {
  public:
   Search(double target, double tolerance, const SearchProbe& probe)
       : target_(target), tolerance_(tolerance), probe_(probe) {}
 
-  // nullopt: refused.
+  // Probes a step; nullopt: it is refused.
   std::optional<Probe> try_at(std::int64_t step) {
     const std::optional<double> value = probe_(step);
     if (!value) return std::nullopt;
-    const Probe made{step, *value};
-    if (std::isnan(made.value)) throw Error("the quantity to match is not a number");
-    if (result_.probes == 0) result_.least = result_.greatest = made.value;
-    result_.least = std::min(result_.least, made.value);
-    result_.greatest = std::max(result_.greatest, made.value);
-    if (result_.probes == 0 || distance(made.value) < distance(result_.reached)) {
+    const Probe probe{step, *value};
+    if (std::isnan(probe.value)) throw Error("the quantity to match is not a number");
+    if (result_.probes == 0) result_.least = result_.greatest = probe.value;
+    result_.least = std::min(result_.least, probe.value);
+    result_.greatest = std::max(result_.greatest, probe.value);
+    if (result_.probes == 0 || distance(probe.value) < distance(result_.reached)) {
       result_.step = step;
-      result_.reached = made.value;
+      result_.reached = probe.value;
     }
     ++result_.probes;
-    return made;
+    return probe;
   }
 
+  // Probes a step that must not be refused; else throws Error.
   Probe at(std::int64_t step) {
-    if (const std::optional<Probe> made = try_at(step)) return *made;
+    if (const std::optional<Probe> probe = try_at(step)) return *probe;
     throw Error(fmt::format("number {} of the values to search is refused", step));
   }
 
-  // At an end, or at the first of the steps end + direction * (1, 3, 7, ...) before `other` that is
-  // not refused.
+  // Probes an end of the range; while it is refused, the steps end + direction * (1, 3, 7, ...)
+  // before `other`, in this order. Throws Error if all are refused.
   Probe at_end(std::int64_t end, int direction, std::int64_t other) {
     for (std::int64_t move = 0; move < std::abs(other - end) || move == 0; move = 2 * move + 1) {
-      if (const std::optional<Probe> made = try_at(end + direction * move)) return *made;
+      if (const std::optional<Probe> probe = try_at(end + direction * move)) return *probe;
     }
     throw Error("every value to search is refused");
   }
 
   bool is_matched() const { return distance(result_.reached) <= tolerance_ * target_; }
+  // Whether the target lies between two values.
   bool is_between(const Probe& a, const Probe& b) const {
     return (a.value < target_) != (b.value < target_);
   }
   double distance(double value) const { return std::abs(value - target_); }
 
-  // The step in (a, b), not next to each other, where the line through their values meets the
-  // target.
+  // The step where the straight line through two probes meets the target, moved strictly between
+  // them. Requires a step between them.
   std::int64_t on_line(const Probe& a, const Probe& b) const {
     const double share = (target_ - a.value) / (b.value - a.value);
     const double width = static_cast<double>(b.step - a.step);
@@ -70,6 +74,7 @@ class Search {
     return a.step + std::clamp<std::int64_t>(offset, 1, b.step - a.step - 1);
   }
 
+  // The result; its status is `otherwise` unless a probe matches.
   SearchResult finish(MatchStatus otherwise) {
     result_.status = is_matched() ? MatchStatus::kMatched : otherwise;
     return result_;
@@ -82,8 +87,9 @@ class Search {
   SearchResult result_;
 };
 
-// Probes at growing distances from `a`, which moves along, until two of them have the target
-// between them. Ends early where the values go away from the target twice in a row.
+// Probes at distances of 1, 2, 4, ... from `a`, until the target lies between the values of the
+// last two probes. Returns the last one; `a` becomes the one before it. Stops early when the values
+// moved away from the target twice in a row, when a probe matches, and at the end of the range.
 Probe double_distance(Search& search, const SearchRange& range, Probe& a) {
   const std::int64_t start = a.step;
   Probe b = a;
@@ -134,12 +140,12 @@ SearchResult search(const SearchRange& range,
   if (search.is_matched() || !search.is_between(a, b)) {
     return search.finish(MatchStatus::kUnreachable);
   }
-  int without_news = 0;
-  for (bool halves = false; b.step - a.step > 1 && !search.is_matched() && without_news < kNoNews;
+  int repeats = 0;
+  for (bool halves = false; b.step - a.step > 1 && !search.is_matched() && repeats < kMostRepeats;
        halves = !halves) {
     const Probe middle = search.at(halves ? a.step + (b.step - a.step) / 2 : search.on_line(a, b));
     const bool is_known = middle.value == a.value || middle.value == b.value;
-    without_news = is_known ? without_news + 1 : 0;
+    repeats = is_known ? repeats + 1 : 0;
     (search.is_between(a, middle) ? b : a) = middle;
   }
   return search.finish(MatchStatus::kNearest);

@@ -7,44 +7,47 @@
 
 namespace maskerade {
 
-// The whole numbers that a search may try.
+// The whole numbers, called steps, that a search may try.
 struct SearchRange {
   std::int64_t first = 0;
   std::int64_t last = 0;  // >= first
-  // Whether the far end is found by doubling the distance from `first`, because a probe at `last`
-  // may cost far more than one near the target.
+  // Whether the search starts at `first` and doubles its distance from there until it has passed
+  // the target. Else it probes `last` at once. Rationale: a probe at `last` may cost far more time
+  // than one near the target.
   bool doubles = false;
 };
 
+// How a search ended.
 enum class MatchStatus {
-  kMatched,      // reached within the tolerance
-  kNearest,      // at a step of the curve, or between neighbours of the range: the nearer side
-  kUnreachable,  // no two probes had the target between them: the nearest probe
+  kMatched,      // a probe is within the tolerance of the target
+  kNearest,      // the values jump across the target; the probe on the nearer side was taken
+  kUnreachable,  // all probes lie on one side of the target; the nearest was taken
 };
 std::string_view name_of(MatchStatus status) noexcept;  // "matched", "nearest", "unreachable"
 std::optional<MatchStatus> parse_match_status(std::string_view name) noexcept;
 
 struct SearchResult {
-  std::int64_t step = 0;  // the probe whose value is nearest to the target; the first of equal ones
-  double reached = 0;     // its value
-  double least = 0;       // value of a probe
+  std::int64_t step = 0;  // the probed step whose value is nearest to the target, the first such
+  double reached = 0;     // the value at that step
+  double least = 0;       // the least and the greatest value of all probes
   double greatest = 0;
-  std::int64_t probes = 0;
+  std::int64_t probes = 0;  // how many probes gave a value
   MatchStatus status = MatchStatus::kUnreachable;
 };
 
-// The value at a step; nullopt: there is none, the step is refused.
+// Returns the value at a step. nullopt: there is no value, because the step is refused.
 using SearchProbe = std::function<std::optional<double>(std::int64_t)>;
 
-// Looks for a number whose probe is within tolerance * target of target, by bisection between two
-// probes on either side of the target: first the ends, then in turn where a straight line through
-// the values of the two would meet the target, and half way between them. Rising and falling
-// probes are alike. Where probes are noisy or not monotone the search still ends, after at most two
-// probes per halving, and gives the nearest of all. It ends too where ten probes in a row have
-// found nothing but the values on either side: a step of the curve. An end that is refused moves
-// inwards by 1, 2, 4,
-// ... Requires a target above 0. Throws Error when a probe is NaN, every end or one between two
-// that have values is refused, and what the probe throws.
+// Searches for a step whose value is within tolerance * target of the target, which must be above
+// 0. The values may rise or fall with the step. The search probes both ends of the range. Then it
+// narrows the interval between two steps whose values lie on either side of the target: it probes
+// in turn the step where a straight line through both values meets the target, and the step half
+// way between. It ends when a probe matches, when the two steps are neighbours, or when ten probes
+// in a row gave nothing but the two values on either side: there the values jump. Noisy values and
+// values that are not monotone do not prevent the end, after at most two probes for each halving of
+// the range; the nearest of all probes is the result. An end that is refused moves inwards by 1, 2,
+// 4, ... Throws Error when a value is NaN, when every end is refused, and when a step between two
+// with values is refused; passes on what the probe throws.
 SearchResult search(const SearchRange& range,
                     double target,
                     double tolerance,

@@ -11,7 +11,7 @@
 namespace maskerade {
 
 std::filesystem::path cache_folder() {
-  // Relative paths in XDG_CACHE_HOME are to be ignored, says its specification.
+  // Rationale: the specification of XDG_CACHE_HOME says that a relative path there is ignored.
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && cache[0] == '/') {
     return std::filesystem::path(cache) / "maskerade";
   }
@@ -23,7 +23,8 @@ std::filesystem::path cache_folder() {
 
 void replace_cache_file(const std::filesystem::path& path, const std::string& text) {
   if (path.empty()) {
-    throw ConfigError({}, "no cache folder to keep a calibration in: set HOME or XDG_CACHE_HOME");
+    throw ConfigError({},
+                      "there is no cache folder to save the result in; set HOME or XDG_CACHE_HOME");
   }
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
@@ -36,7 +37,7 @@ void replace_cache_file(const std::filesystem::path& path, const std::string& te
     std::error_code ignored;
     std::filesystem::remove(draft, ignored);
     throw ConfigError({.file = path.string()},
-                      "cannot be written; set XDG_CACHE_HOME to a folder that can");
+                      "cannot be written; set XDG_CACHE_HOME to a folder that can be written");
   }
 }
 

@@ -5,12 +5,13 @@
 
 namespace maskerade {
 
-// Where the environment says that a user's cache of this program lies: $XDG_CACHE_HOME/maskerade,
-// or $HOME/.cache/maskerade; "" when it says nothing.
+// The folder in which this program keeps files between runs: $XDG_CACHE_HOME/maskerade, or
+// $HOME/.cache/maskerade. "" when neither variable is set. The folder may not exist.
 std::filesystem::path cache_folder();
 
-// Makes the folder of `path`, and replaces the file as a whole: a reader finds the old one or the
-// new one. Throws ConfigError when the path is "" or cannot be written.
+// Writes `text` to the file at `path`, and creates its folder if needed. The file is replaced as a
+// whole: another process that reads it meanwhile finds the old text or the new one. Throws
+// ConfigError when the path is "" or cannot be written.
 void replace_cache_file(const std::filesystem::path& path, const std::string& text);
 
 }  // namespace maskerade

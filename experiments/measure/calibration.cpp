@@ -19,52 +19,57 @@
 namespace maskerade {
 namespace {
 
-constexpr int kRounds = 15;
-constexpr std::size_t kRates = 6;
+constexpr int kRounds = 15;        // how often each trial is timed
+constexpr std::size_t kRates = 6;  // members of KernelRates
 
-// What every row block of a synthetic plan is like. Rows are heads of a group when the shape has
-// one query, else queries.
+// A synthetic plan, all of whose row blocks are alike. At decode (one query) the rows of a block
+// are query heads of one group; else they are queries of one head.
 struct Trial {
-  std::int64_t rows;
-  std::int64_t keys;  // a multiple of 64
-  bool is_gathered = false;
-  bool is_masked = false;
+  std::int64_t rows;         // of each row block
+  std::int64_t keys;         // of each row block; a multiple of 64
+  bool is_gathered = false;  // the keys are listed one by one, not in runs
+  bool is_masked = false;    // half of the entries are inactive, by bits
 };
 
-constexpr std::array<Trial, 7> kManyRowsTrials = {{{64, 1024},
-                                                   {16, 1024},
-                                                   {64, 1024, false, true},
-                                                   {32, 512, true, true},
-                                                   {16, 512, true, true},
-                                                   {64, 512, true, true},
-                                                   {16, 64}}};
-constexpr std::array<Trial, 7> kFewRowsTrials = {{{1, 1024},
-                                                  {4, 1024},
-                                                  {8, 1024},
-                                                  {4, 1024, false, true},
-                                                  {1, 256, true, true},
-                                                  {4, 256, true, true},
-                                                  {1, 64}}};
-// Every other key is listed: near there lists and reading everything cost the same, so that the
-// choice hangs on it.
-constexpr std::array<Trial, 7> kDecodeTrials = {{{1, 8192},
-                                                 {4, 8192},
-                                                 {8, 8192},
-                                                 {4, 8192, false, true},
-                                                 {1, 4096, true, true},
-                                                 {4, 4096, true, true},
-                                                 {1, 64}}};
+constexpr std::array<Trial, 7> kManyRowsTrials = {
+    {{.rows = 64, .keys = 1024},
+     {.rows = 16, .keys = 1024},
+     {.rows = 64, .keys = 1024, .is_masked = true},
+     {.rows = 32, .keys = 512, .is_gathered = true, .is_masked = true},
+     {.rows = 16, .keys = 512, .is_gathered = true, .is_masked = true},
+     {.rows = 64, .keys = 512, .is_gathered = true, .is_masked = true},
+     {.rows = 16, .keys = 64}}};
+constexpr std::array<Trial, 7> kFewRowsTrials = {
+    {{.rows = 1, .keys = 1024},
+     {.rows = 4, .keys = 1024},
+     {.rows = 8, .keys = 1024},
+     {.rows = 4, .keys = 1024, .is_masked = true},
+     {.rows = 1, .keys = 256, .is_gathered = true, .is_masked = true},
+     {.rows = 4, .keys = 256, .is_gathered = true, .is_masked = true},
+     {.rows = 1, .keys = 64}}};
+// Rationale: the gathered trials list every second key, because near that density listing the keys
+// and reading all of them cost the same, and the choice between them depends on the rates.
+constexpr std::array<Trial, 7> kDecodeTrials = {
+    {{.rows = 1, .keys = 8192},
+     {.rows = 4, .keys = 8192},
+     {.rows = 8, .keys = 8192},
+     {.rows = 4, .keys = 8192, .is_masked = true},
+     {.rows = 1, .keys = 4096, .is_gathered = true, .is_masked = true},
+     {.rows = 4, .keys = 4096, .is_gathered = true, .is_masked = true},
+     {.rows = 1, .keys = 64}}};
 
-// Rates in the order of a timing's parts.
+// The members of `rates`, in the order of an Equation's elements.
 std::array<double*, kRates> rates_of(KernelRates& rates) {
   return {&rates.row_block, &rates.component,    &rates.gathered_component,
           &rates.entry,     &rates.masked_entry, &rates.product};
 }
 
-// How often each rate counts in a timing, over the timing.
+// One timing as an equation for the rates: how often the trial pays each rate, divided by its time
+// in nanoseconds. The sum of these, each times its rate, should be 1.
 using Equation = std::array<double, kRates>;
 
-// Random numbers in [-1, 1): values are of no account, but denormals would be.
+// A tensor [batch, heads, length, head_dim] of random numbers in [-1, 1). Their values do not
+// matter, except that denormals would take longer.
 Tensor random_tensor(DType dtype,
                      const AttentionShape& shape,
                      std::int64_t heads,
@@ -79,7 +84,7 @@ Tensor random_tensor(DType dtype,
   return Tensor::from_floats(dtype, shape.batch, heads, length, shape.head_dim, values.data());
 }
 
-// Some shape's data and plans over it.
+// Times trials on random tensors of one shape.
 class Bench {
  public:
   Bench(const AttentionShape& shape, DType dtype, const Threads& threads)
@@ -95,8 +100,8 @@ class Bench {
                 .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
                 .visibility = Visibility::all(shape.query_len, shape.key_len)} {}
 
-  // One equation a trial. The trials take turns, and each one's best time counts: what disturbs the
-  // machine only adds.
+  // Appends one equation for each trial. The trials take turns for kRounds rounds, and each trial's
+  // shortest time counts. Rationale: whatever disturbs the machine only makes a time longer.
   void time(std::span<const Trial> trials, std::vector<Equation>& equations) {
     std::vector<CpuPlan> plans;
     for (const Trial& trial : trials) plans.push_back(plan_of(trial));
@@ -127,14 +132,16 @@ class Bench {
             entries * static_cast<double>(shape_.head_dim) / ns};
   }
 
+  // The plan of a trial, which covers all queries and kv heads of the shape.
   CpuPlan plan_of(const Trial& trial) const {
     CpuPlan plan;
     plan.shape = shape_;
     const bool is_decode = shape_.query_len == 1;
     const std::int64_t heads = is_decode ? trial.rows : 1;
     const std::int64_t queries = is_decode ? 1 : trial.rows;
-    // At decode a group's row blocks read the same keys: one is enough to read them, but short ones
-    // are worth timing only in numbers.
+    // At decode all row blocks of a group would read the same keys, so the plan has only one of
+    // them; but a block of a single tile takes too little time alone, so the plan then has all of
+    // them.
     const std::int64_t heads_per_kv =
         is_decode && trial.keys > kTileKeys ? heads : shape_.group_size();
     for (std::int64_t kv = 0; kv < shape_.kv_heads; ++kv) {
@@ -155,7 +162,8 @@ class Bench {
     return plan;
   }
 
-  // Keys spread over all of key_len; half of the entries of masked blocks are active.
+  // Appends a row block's key blocks to the plan. Their keys are spread over all of key_len, and
+  // half of the bits of a masked trial are set.
   void add_keys(const Trial& trial, CpuPlan& plan) const {
     const std::int64_t tiles = shape_.key_len / kTileKeys;
     const std::int64_t blocks = trial.keys / kTileKeys;
@@ -166,11 +174,12 @@ class Bench {
       if (trial.is_gathered) {
         block.list_offset = static_cast<std::int64_t>(plan.key_list.size());
         for (std::int64_t j = 0; j < kTileKeys; ++j) {
-          const std::int64_t place = b * kTileKeys + j;
-          // No fixed stride, which the hardware would see through.
+          const std::int64_t number = b * kTileKeys + j;
+          // Rationale: the hardware prefetches keys at a fixed stride, which real lists do not
+          // have.
           const auto jitter = static_cast<std::int64_t>(
-              static_cast<std::uint64_t>(place) * 0x9E3779B97F4A7C15U >> 33);
-          plan.key_list.push_back(static_cast<std::int32_t>(place * spread + jitter % spread));
+              static_cast<std::uint64_t>(number) * 0x9E3779B97F4A7C15U >> 33);
+          plan.key_list.push_back(static_cast<std::int32_t>(number * spread + jitter % spread));
         }
       }
       if (trial.is_masked) {
@@ -191,12 +200,12 @@ class Bench {
   AttentionInputs inputs_;
 };
 
-// The rates >= 0 with the least squared relative error, by coordinate descent: each equation's
-// right side is 1.
+// Returns the rates, none below 0, with the least sum of squared errors of the equations, by
+// coordinate descent. Raises worst_fit to the largest error of one equation.
 KernelRates fit(const std::vector<Equation>& equations, double& worst_fit) {
   constexpr int kSweeps = 20'000;
   Equation x{};
-  std::vector<double> left(equations.size(), 1.0);  // 1 - A x
+  std::vector<double> left(equations.size(), 1.0);  // 1 minus each equation's left side
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
     for (std::size_t j = 0; j < kRates; ++j) {
       double along = 0;
@@ -218,6 +227,7 @@ KernelRates fit(const std::vector<Equation>& equations, double& worst_fit) {
   return rates;
 }
 
+// Fits the rates of one dtype to trials on `shape` with head_dim 64 and 128.
 template <std::size_t kTrials>
 KernelRates measure(AttentionShape shape,
                     const std::array<Trial, kTrials>& trials,
@@ -239,7 +249,7 @@ Calibration calibrate(const Threads& threads, const std::string& when) {
   Calibration calibration;
   calibration.threads = threads.count();
   calibration.costs.origin = "calibrated " + when;
-  // Heads enough to keep all threads busy, within bounds of memory.
+  // As many heads as threads keep all threads busy; not more than 32, to bound the memory.
   const std::int64_t heads = std::clamp<std::int64_t>(threads.count(), 4, 32);
   const AttentionShape many{
       .query_heads = heads, .kv_heads = heads, .query_len = 256, .key_len = 1024};

@@ -9,32 +9,36 @@
 
 namespace maskerade {
 
-// What a machine's kernels cost, see calibrate.
+// The cost model of a machine's kernels, as calibrate() measured it.
 struct Calibration {
   CostModel costs;
-  int threads = 1;
-  double worst_fit = 0;  // largest relative distance of a timing from the model
+  int threads = 1;       // on how many threads it was measured
+  double worst_fit = 0;  // the largest error of the model on a timing, relative to the timing
 };
 
-// Fits the cost model to timings of attend on plans made for it, on all `threads`: a few seconds.
-// `when` names the time in the model's origin.
+// Times attend() on synthetic plans with all of `threads` and fits the cost model to the times.
+// Takes a few seconds. `when` is the present time, as calibration_time() gives it, for the model's
+// origin.
 Calibration calibrate(const Threads& threads, const std::string& when);
 
-// Now, as "2026-11-21 14:03:59" in UTC.
+// The present time in UTC: "2026-11-21 14:03:59".
 std::string calibration_time();
 
-// The calibration of this machine and this version of the program that a cache folder holds.
+// The file in a cache folder that keeps the calibration of this machine, made by this version of
+// the program.
 class CalibrationFile {
  public:
-  // In `folder`; "" when there is none, see cache_folder.
+  // folder: where the file lies, see cache_folder(). "": there is none; then load() finds nothing
+  // and save() throws.
   explicit CalibrationFile(std::filesystem::path folder);
 
-  // "" without a folder. The name holds a hash of machine and version.
+  // The file's path, whose name holds a hash of the machine and the version; "" without a folder.
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  // nullopt when there is no file, or when it cannot be used: `problem` then says why.
+  // Reads the cost model. nullopt: there is no file, or it cannot be used. `problem` becomes the
+  // reason why a file that exists cannot be used, else "".
   std::optional<CostModel> load(std::string& problem) const;
-  // Throws ConfigError when it cannot be written.
+  // Writes the file. Throws ConfigError when it cannot be written.
   void save(const Calibration& calibration) const;
 
  private:

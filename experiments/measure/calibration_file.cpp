@@ -59,7 +59,8 @@ std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
     std::ifstream file(path_);
     const Json json = Json::parse(file);
     if (json.at("machine") != machine_name() || json.at("program_version") != program_version()) {
-      problem = path_.string() + " is of another machine or version of the program";
+      problem =
+          path_.string() + " was written on another machine or by another version of the program";
       return std::nullopt;
     }
     CostModel costs;
@@ -71,7 +72,7 @@ std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
     }
     return costs;
   } catch (const std::exception&) {
-    problem = path_.string() + " is not a calibration";
+    problem = path_.string() + " is not a calibration that can be read";
     return std::nullopt;
   }
 }

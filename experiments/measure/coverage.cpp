@@ -9,12 +9,13 @@
 namespace maskerade {
 namespace {
 
-constexpr double kPassedBy = 0.001;  // with which probability a bound is
+// The probability with which a true rate may lie beyond a bound.
+constexpr double kBoundError = 0.001;
 
-RateBounds bounds_of(std::int64_t misses, std::int64_t trials, double passed_by) {
+RateBounds bounds_of(std::int64_t misses, std::int64_t trials, double bound_error) {
   return {.rate = static_cast<double>(misses) / static_cast<double>(trials),
-          .lo = binomial_lower_bound(misses, trials, 1 - passed_by),
-          .hi = binomial_upper_bound(misses, trials, 1 - passed_by)};
+          .lo = binomial_lower_bound(misses, trials, 1 - bound_error),
+          .hi = binomial_upper_bound(misses, trials, 1 - bound_error)};
 }
 
 }  // namespace
@@ -27,21 +28,21 @@ CoverageTally::CoverageTally(const Guarantee& stated, std::size_t rows)
     : stated_(stated), misses_(rows) {}
 
 void CoverageTally::add(std::size_t row, double estimate, double exact) {
-  // Negated so that NaN misses.
+  // Negated, so that NaN counts as a miss.
   if (!(std::abs(estimate - exact) <= stated_.epsilon * exact)) ++misses_[row];
   ++trials_;
 }
 
 Coverage CoverageTally::finish() const {
   const auto rows = static_cast<std::int64_t>(misses_.size());
-  const double of_a_row = kPassedBy / static_cast<double>(rows);
+  const double row_error = kBoundError / static_cast<double>(rows);
   Coverage coverage{.stated = stated_, .seeds = trials_ / rows, .rows = rows};
   coverage.overall = bounds_of(std::accumulate(misses_.begin(), misses_.end(), std::int64_t{0}),
-                               trials_, kPassedBy);
+                               trials_, kBoundError);
   coverage.worst =
-      bounds_of(*std::max_element(misses_.begin(), misses_.end()), coverage.seeds, of_a_row);
+      bounds_of(*std::max_element(misses_.begin(), misses_.end()), coverage.seeds, row_error);
   for (const std::int64_t misses : misses_) {
-    if (bounds_of(misses, coverage.seeds, of_a_row).lo > stated_.delta) {
+    if (bounds_of(misses, coverage.seeds, row_error).lo > stated_.delta) {
       ++coverage.contradicting_rows;
     }
   }

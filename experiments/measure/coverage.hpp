@@ -9,47 +9,54 @@
 
 namespace maskerade {
 
-// An observed rate with exact bounds.
+// A rate that was observed, and bounds of the true rate.
 struct RateBounds {
   double rate = 0;
   double lo = 0;
   double hi = 0;
 };
 
-// How often a sampler missed what it states: P(|D' - D| > epsilon D) <= delta.
+// How often a sampler missed the guarantee that it states: P(|D' - D| > epsilon D) <= delta, where
+// D is a row's softmax denominator and D' the sampler's estimate of it. A miss is one seed on which
+// one row's estimate is further off than epsilon D.
 struct Coverage {
   Guarantee stated;
-  std::int64_t seeds = 0;
-  std::int64_t rows = 0;  // (batch, query head, query)
-  // Of all rows and seeds together, each bound passed by with probability 0.1 %. Rows differ in
-  // their rates, which makes their sum vary less than a binomial: the bounds hold.
+  std::int64_t seeds = 0;  // draws of each row
+  std::int64_t rows = 0;   // (batch, query head, query)
+  // The rate of misses of all rows and seeds together. The true rate lies beyond a bound with
+  // probability at most 0.1 %. Rationale: the bounds are a binomial's; rows whose rates differ make
+  // the sum of misses vary less than that.
   RateBounds overall;
-  // Of the row that missed most often, each bound passed by in any of the rows with probability
-  // 0.1 % (Bonferroni).
+  // The rate of the row that missed most often. With probability at most 0.1 % the true rate of any
+  // row lies beyond its bound (Bonferroni's correction for the number of rows).
   RateBounds worst;
-  std::int64_t contradicting_rows = 0;  // whose lower bound, so made, exceeds delta
+  std::int64_t contradicting_rows = 0;  // rows whose lower bound, made like `worst`, is above delta
 
-  // Whether the lower bound of the overall rate, or that of a row, exceeds delta.
+  // Whether the data contradict the guarantee: the lower bound of the overall rate, or of the rate
+  // of some row, is above delta.
   bool is_contradicted() const { return overall.lo > stated.delta || contradicting_rows > 0; }
 };
 
-// "holds" or "contradicted".
+// "holds", or "contradicted" when coverage.is_contradicted().
 std::string_view verdict_of(const Coverage& coverage) noexcept;
 
-// Counts misses. What it is told comes in any order.
+// Counts misses. Rows and seeds may be added in any order.
 class CoverageTally {
  public:
+  // rows: how many rows there are; they are numbered from 0.
   CoverageTally(const Guarantee& stated, std::size_t rows);
 
-  // One seed's estimate of a row's softmax denominator, in the unit of the exact one.
+  // Adds one seed's estimate of a row's softmax denominator. Both values have the same scale, which
+  // may be any.
   void add(std::size_t row, double estimate, double exact);
-  // Requires as many calls of add for every row, at least one.
+  // Evaluates the counts. Requires that add() was called equally often for every row, at least
+  // once.
   Coverage finish() const;
 
  private:
   Guarantee stated_;
-  std::vector<std::int64_t> misses_;  // by row
-  std::int64_t trials_ = 0;
+  std::vector<std::int64_t> misses_;  // of each row
+  std::int64_t trials_ = 0;           // calls of add()
 };
 
 }  // namespace maskerade

@@ -11,7 +11,7 @@
 namespace maskerade {
 namespace {
 
-// The part of NVML's interface that is called, as nvml.h declares it.
+// The part of NVML's interface that is called, with the values that nvml.h gives it.
 using Device = struct nvmlDevice_st*;
 using Status = int;
 constexpr Status kSuccess = 0;
@@ -39,13 +39,14 @@ struct Functions {
   Status (*throttle_reasons)(Device, unsigned long long*) = nullptr;
 };
 
-struct Found {
+// NVML and its functions; they are null when it is not found.
+struct Nvml {
   NvmlLibrary library;
   Functions functions;
 };
 
-Found find_library() {
-  Found found;
+Nvml find_nvml() {
+  Nvml found;
   const char* variable = std::getenv("MASKERADE_NVML");
   const SystemLibrary opened =
       SystemLibrary::open({variable == nullptr ? "libnvidia-ml.so.1" : variable});
@@ -60,14 +61,16 @@ Found find_library() {
       !opened.find("nvmlDeviceGetHandleByPciBusId_v2", to.device_at) ||
       !opened.find("nvmlDeviceGetClockInfo", to.clock) ||
       !opened.find("nvmlDeviceGetTemperature", to.temperature) ||
-      // The name since driver 535, and the one before.
+      // The first is the function's name since driver 535, the second the name before.
       (!opened.find("nvmlDeviceGetCurrentClocksEventReasons", to.throttle_reasons) &&
        !opened.find("nvmlDeviceGetCurrentClocksThrottleReasons", to.throttle_reasons))) {
-    found.library.reason = found.library.path + " lacks functions of NVML";
+    found.library.reason =
+        found.library.path + " lacks functions of NVML; install the driver's own libnvidia-ml.so.1";
     return found;
   }
   if (const Status status = to.init(); status != kSuccess) {
-    found.library.reason = fmt::format("{}: nvmlInit gives {}", found.library.path, status);
+    found.library.reason =
+        fmt::format("{}: nvmlInit fails with status {}", found.library.path, status);
     return found;
   }
   std::array<char, 96> version = {};
@@ -78,9 +81,9 @@ Found find_library() {
   return found;
 }
 
-const Found& found_library() noexcept {
-  static const Found kFound = find_library();
-  return kFound;
+const Nvml& nvml() noexcept {
+  static const Nvml kNvml = find_nvml();
+  return kNvml;
 }
 
 std::string throttle_text(unsigned long long reasons) {
@@ -96,10 +99,10 @@ std::string throttle_text(unsigned long long reasons) {
 
 }  // namespace
 
-const NvmlLibrary& nvml_library() noexcept { return found_library().library; }
+const NvmlLibrary& nvml_library() noexcept { return nvml().library; }
 
 std::optional<DeviceClocks> read_device_clocks(const std::string& pci_bus_id) {
-  const auto& [library, functions] = found_library();
+  const auto& [library, functions] = nvml();
   if (!library.is_found) return std::nullopt;
   Device device = nullptr;
   unsigned sm = 0;

@@ -41,7 +41,8 @@ std::optional<DeviceRoofs> DeviceRoofFile::load(std::string& problem) const {
     std::ifstream file(path_);
     const Json json = Json::parse(file);
     if (json.at("device") != device_ || json.at("program_version") != program_version()) {
-      problem = path_.string() + " is of another device or version of the program";
+      problem =
+          path_.string() + " was written for another device or by another version of the program";
       return std::nullopt;
     }
     return DeviceRoofs{.copy_bytes_per_second = rate_of(json, "copy_bytes_per_second"),
@@ -49,7 +50,7 @@ std::optional<DeviceRoofs> DeviceRoofFile::load(std::string& problem) const {
                        .matrix_flops_per_second = rate_of(json, "matrix_flops_per_second"),
                        .matrix_source = json.at("matrix_source").get<std::string>()};
   } catch (const std::exception&) {
-    problem = path_.string() + " holds no roofs of a device";
+    problem = path_.string() + " holds no roofs of a device that can be read";
     return std::nullopt;
   }
 }

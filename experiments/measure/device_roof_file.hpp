@@ -8,18 +8,21 @@
 
 namespace maskerade {
 
-// The roofs of one device, measured by this version of the program, that a cache folder holds.
+// The file in a cache folder that keeps the roofs of one device, as this version of the program
+// measured them.
 class DeviceRoofFile {
  public:
-  // In `folder`; "" when there is none, see cache_folder. device: CudaDevice::name.
+  // folder: where the file lies, see cache_folder(). "": there is none; then load() finds nothing
+  // and save() throws. device: CudaDevice::name.
   DeviceRoofFile(std::filesystem::path folder, std::string device);
 
-  // "" without a folder. The name holds a hash of device and version.
+  // The file's path, whose name holds a hash of the device and the version; "" without a folder.
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  // nullopt when there is no file, or when it cannot be used: `problem` then says why.
+  // Reads the roofs. nullopt: there is no file, or it cannot be used. `problem` becomes the reason
+  // why a file that exists cannot be used, else "".
   std::optional<DeviceRoofs> load(std::string& problem) const;
-  // Throws ConfigError when it cannot be written.
+  // Writes the file. Throws ConfigError when it cannot be written.
   void save(const DeviceRoofs& roofs) const;
 
  private:

@@ -14,7 +14,7 @@
 namespace maskerade {
 namespace {
 
-// Squared norms of a difference and of what it is relative to.
+// Squared L2 norms: of the difference of two vectors, and of the reference.
 struct Squares {
   double difference = 0;
   double reference = 0;
@@ -36,7 +36,8 @@ Squares squares_of(std::span<const float> sparse, std::span<const float> dense) 
   return squares;
 }
 
-// exp(part - whole) in [0, 1]; 0 for a part without keys; NaN stays NaN.
+// The share of a row's mass that a part of its keys has, from the logarithms of both masses: in
+// [0, 1], 0 for a part without keys, NaN where one of them is NaN.
 double share_of(float part, float whole) {
   const double share = std::exp(static_cast<double>(part) - whole);
   return share > 1 ? 1 : share;
@@ -44,6 +45,7 @@ double share_of(float part, float whole) {
 
 bool has_keys(float lse) { return lse != -std::numeric_limits<float>::infinity(); }
 
+// The lse of attention over a mask, [batch, query_heads, query_len].
 std::vector<float> lse_over(const AttentionInputs& inputs,
                             const Mask& mask,
                             const Threads& threads) {

@@ -9,53 +9,59 @@
 
 namespace maskerade {
 
-// Fidelity of one (batch, query head).
+// How close sparse attention is to dense attention in one (batch, query head).
 struct HeadFidelity {
   double rel_l2_error = 0;
   double attention_recall = 0;
 };
 
-// How close a sparse attention is to the dense one on the same inputs.
+// How close sparse attention is to dense attention on the same inputs.
 struct Fidelity {
-  // ||out - dense|| / ||dense||, over all rows and over the rows of each (batch, query head).
+  // The relative L2 error of the output, ||out - dense|| / ||dense||: over all rows; then the
+  // median, 95th percentile and maximum of the errors of each (batch, query head).
   double rel_l2_error = 0;
   double rel_l2_error_median_head = 0;
   double rel_l2_error_p95_head = 0;
   double rel_l2_error_max_head = 0;
-  double attention_recall =
-      0;                     // mean over rows: share of the dense softmax mass on keys with p = 1
-  double sampled_share = 0;  // the same for keys with p < 1, unweighted
-  double lse_error = 0;      // mean abs(lse - dense lse) over rows where both are finite
+  // The share of the dense softmax mass that lies on active keys, as a mean over rows: on keys with
+  // p = 1, and on sampled keys (p < 1) without their weights 1/p.
+  double attention_recall = 0;
+  double sampled_share = 0;
+  // The mean of abs(lse - dense lse) over rows where both are finite; NaN: there are none.
+  double lse_error = 0;
   std::vector<HeadFidelity> heads;  // [batch, query_heads]
 };
 
-// Natural logarithms of the softmax mass of parts of a mask, [batch, query_heads, query_len].
+// The softmax mass of each row on parts of a mask: natural logarithms of the sum of exp(logit) over
+// the part's keys, [batch, query_heads, query_len] each. A view of memory that others own.
 struct MaskMass {
-  std::span<const float> bits;     // keys with p = 1
-  std::span<const float> support;  // every active key, unweighted
+  std::span<const float> bits;     // over keys with p = 1
+  std::span<const float> support;  // over all active keys, without their weights 1/p
 };
 
-// The same, with their memory.
+// The arrays of a MaskMass, with their memory.
 struct RowMasses {
   std::vector<float> bits;
   std::vector<float> support;
 };
 
-// The masses of the parts of a mask over which attention gave `sparse`. Attends to the parts of a
-// mask with sampled entries apart; never to be timed.
+// Returns the masses of `mask`, attention over which gave `sparse`. For a mask with sampled entries
+// it attends once to each part, so a caller must not include it in a time.
 RowMasses masses_of(const AttentionInputs& inputs,
                     const Mask& mask,
                     const AttentionOutput& sparse,
                     const Threads& threads);
 
-// Compares two outputs of one shape. Where a mask has no sampled entries, both parts of the mass
-// are sparse.lse. Rows without keys have no recall and count as 0.
+// Compares a sparse output with the dense one. All arrays must have `shape`; otherwise throws
+// ShapeError. For a mask without sampled entries both parts of `mass` are sparse.lse. A row without
+// active keys has recall 0; a row without visible keys is left out of the means.
 Fidelity compare_outputs(const AttentionShape& shape,
                          const AttentionOutput& sparse,
                          const AttentionOutput& dense,
                          const MaskMass& mass);
 
-// compare_outputs, with masses_of, for what attention over `mask` gave; never to be timed.
+// Returns compare_outputs() with masses_of() for an output of attention over `mask`. A caller must
+// not include it in a time.
 Fidelity measure_fidelity(const AttentionInputs& inputs,
                           const Mask& mask,
                           const AttentionOutput& sparse,

@@ -4,11 +4,12 @@
 
 namespace maskerade {
 
-// The processor's model and the instruction set that the kernels use: "AMD EPYC 7763, AVX2".
+// The processor's model and the instruction set that the CPU kernels use: "AMD EPYC 7763, AVX2".
 std::string machine_name();
 
-// The version, and what was built: the first digits of the program file's SHA-256, for example
-// "0.1.0+3f2a91c4d0e1". Another kernel or generator is another program.
+// The program's version: "0.1.0+3f2a91c4d0e1". After the + stand the first 12 digits of the SHA-256
+// of the running program file. Rationale: any change of the code makes it another version, whose
+// results are not mixed with those of this one.
 std::string program_version();
 
 }  // namespace maskerade

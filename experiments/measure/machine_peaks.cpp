@@ -12,7 +12,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "experiments/measure/machine_peaks.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// After foreach_target.h, which includes this file once for each target.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,19 +20,20 @@ namespace maskerade {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// More than latency times issue width of any target, and they and two operands fit 16 registers.
+// Independent chains of multiply-adds. There are more of them than any target has in flight at once
+// (latency times issue width), and with two operands they fit into 16 registers.
 constexpr int kChains = 12;
-constexpr int kSums = 8;
+constexpr int kSums = 8;  // independent sums, for the same reason
 
-// Runs `rounds` multiply-adds in each of kChains chains; gives the flops. The result is stored to
-// keep the work from being left out.
+// Runs `rounds` multiply-adds in each of kChains chains and returns the number of flops. Stores
+// what they give in *result, so that the compiler cannot leave the work out.
 double run_multiply_adds(std::int64_t rounds, float* result) {
   const hn::ScalableTag<float> d;
   // The chains stay finite: x = x / 2 + 1 tends to 2.
   const auto factor = hn::Set(d, 0.5F);
   const auto term = hn::Set(d, 1.0F);
   hn::Vec<decltype(d)> chains[kChains];
-  // Different starts, or the compiler would make one chain of them.
+  // Rationale: chains with equal starts would be merged into one by the compiler.
   for (int c = 0; c < kChains; ++c) chains[c] = hn::Set(d, result[0] + static_cast<float>(c));
   for (std::int64_t round = 0; round < rounds; ++round) {
     for (int c = 0; c < kChains; ++c) chains[c] = hn::MulAdd(chains[c], factor, term);
@@ -42,7 +43,7 @@ double run_multiply_adds(std::int64_t rounds, float* result) {
   return 2.0 * kChains * static_cast<double>(rounds) * static_cast<double>(hn::Lanes(d));
 }
 
-// The sum of `count` words, aligned, a multiple of kSums vectors.
+// The sum of `count` words. `words` is aligned to vectors, `count` a multiple of kSums vectors.
 std::uint64_t sum_words(const std::uint64_t* words, std::int64_t count) {
   const hn::ScalableTag<std::uint64_t> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -67,12 +68,14 @@ HWY_EXPORT(sum_words);
 namespace {
 
 constexpr int kTimings = 7;
-// Small enough that threads which start late or are held up leave their share to the others.
+// Work is cut into many small items, so that the other threads take over the share of a thread that
+// starts late or is interrupted.
 constexpr std::int64_t kRoundsPerItem = 200'000;
 constexpr std::int64_t kArithmeticItemsPerThread = 8;
 constexpr std::int64_t kBytesPerItem = std::int64_t{2} << 20;
 
-// What `work` amounts to per second: the median of kTimings timings after an untimed one.
+// The median rate, in units of `work` per second, of kTimings runs of `body`, after an untimed run.
+// `work` is what one run does.
 template <typename Body>
 double median_rate(double work, Body&& body) {
   body();
@@ -89,7 +92,8 @@ std::int64_t arithmetic_items(const Threads& threads) {
   return kArithmeticItemsPerThread * threads.count();
 }
 
-// Flops per second of items, each of which gives its flops.
+// The median flops per second of a loop over arithmetic_items() items. run_item(item) does one item
+// and returns its flops.
 template <typename Item>
 double rate_of_items(const Threads& threads, const Item& run_item) {
   const std::int64_t items = arithmetic_items(threads);
@@ -118,12 +122,13 @@ double measure_matrix_flops_per_second(const Threads& threads) {
 
 double measure_read_bytes_per_second(const Threads& threads) {
   const auto words = static_cast<std::size_t>(kReadProbeBytes) / sizeof(std::uint64_t);
-  // Of the kind of memory that tensors lie in.
+  // The kind of memory that tensors use.
   const auto memory = allocate_aligned(words * sizeof(std::uint64_t));
   auto* const buffer = reinterpret_cast<std::uint64_t*>(memory.get());
   const std::int64_t items = kReadProbeBytes / kBytesPerItem;
   const auto words_per_item = static_cast<std::int64_t>(words) / items;
-  // Written first: pages that were never written may all be one page of zeros.
+  // Rationale: pages that were never written may all be backed by one page of zeros, which the
+  // caches would hold.
   threads.for_each(items, [&](std::int64_t item, int) {
     std::fill_n(buffer + item * words_per_item, words_per_item, static_cast<std::uint64_t>(item));
   });

@@ -9,44 +9,50 @@
 
 namespace maskerade {
 
-// What arithmetic and memory give: the roof of attainable_ms. Of the machine with a number of
-// threads; or of a device, then see DeviceRoofs.
+// The highest rates of arithmetic and memory, from which attainable_ms follows. They are those of
+// the CPU with a number of threads, or those of a CUDA device (see DeviceRoofs).
 struct MachinePeaks {
-  double flops_per_second = 0;       // float32 multiply-adds, two flops each; a device's products
-  double read_bytes_per_second = 0;  // from memory; a device's copy, read and written
-  // What flops_per_second is of: "vectors", "matrix tiles"; "cuBLASLt", "mma.sync" of a device.
+  // CPU: float32 multiply-adds, two flops each. Device: bfloat16 matrix products.
+  double flops_per_second = 0;
+  // CPU: reading memory. Device: copying memory, bytes read and bytes written together.
+  double read_bytes_per_second = 0;
+  // What gives flops_per_second: on a CPU "vectors" or "matrix tiles", on a device "cuBLASLt" or
+  // "mma.sync".
   std::optional<std::string> flops_source = {};
-  // Of a device alone: of its second-level cache.
+  // Reading the second-level cache of a device; absent for a CPU.
   std::optional<double> l2_bytes_per_second = {};
-  // Of a CPU alone: of the matrix unit in use, on bfloat16; 0: none.
+  // The bfloat16 rate of the CPU's matrix unit; 0: none is in use, or these are a device's peaks.
   double matrix_flops_per_second = 0;
 
-  // Of float32 arithmetic where the matrix unit takes this many products for one; 0: it takes no
-  // part. The larger of what it and the vectors give.
+  // The highest rate of float32 arithmetic when the matrix unit needs `matrix_products` bfloat16
+  // products for each float32 product: the larger of its rate and that of the vectors. 0 products:
+  // the matrix unit is not used.
   double flops_with(double matrix_products) const noexcept;
 };
 
-// The peaks of attention over this storage: flops_per_second is what its arithmetic gives where the
-// matrix unit in use serves it.
+// The peaks for attention over inputs of one dtype and head_dim on a CPU: flops_per_second and
+// flops_source are those of the matrix unit where it is in use for such inputs and faster than the
+// vectors.
 MachinePeaks peaks_for(const MachinePeaks& peaks, DType dtype, std::int64_t head_dim);
 
-// The read probe's buffer. The bandwidth meant is that of memory: the buffer is larger than what a
-// process finds in its caches again, also where a cloud machine names a last-level cache of several
-// hundred MB that it shares with its neighbours.
+// The size of the buffer that measure_read_bytes_per_second() reads. Rationale: it must exceed all
+// caches, so that the bandwidth is that of memory. Cloud machines report last-level caches of
+// several hundred MB, of which a process gets only a part.
 inline constexpr std::int64_t kReadProbeBytes = std::int64_t{512} << 20;
 
-// Independent chains of multiply-adds in registers, in the widest vectors that the kernels use;
-// median of several timings, about 0.1 s.
+// Measures float32 multiply-adds in registers, in the widest vectors that the kernels use, on all
+// of `threads`: the median of several timings, which take about 0.1 s.
 double measure_flops_per_second(const Threads& threads);
 
-// The same of the matrix unit in use: tiles multiplied in registers; 0: none is in use.
+// Measures bfloat16 products of tiles in registers of the CPU's matrix unit, in the same way. 0:
+// none is in use.
 double measure_matrix_flops_per_second(const Threads& threads);
 
-// Sums over kReadProbeBytes; median of several timings, about 0.5 s. Throws std::bad_alloc where
-// that much memory is not to be had.
+// Measures reading kReadProbeBytes of memory once: the median of several timings, which take about
+// 0.5 s. Throws std::bad_alloc where there is not so much memory.
 double measure_read_bytes_per_second(const Threads& threads);
 
-// All of them.
+// Measures all three. Throws std::bad_alloc like measure_read_bytes_per_second().
 MachinePeaks measure_peaks(const Threads& threads);
 
 }  // namespace maskerade

@@ -14,11 +14,12 @@
 namespace maskerade {
 namespace {
 
+// The purpose and seed of the rows' random numbers; any values that nothing else uses would do.
 constexpr std::uint32_t kOraclePurpose = 0x6f72616b;
 constexpr std::uint64_t kOracleSeed = 1;
 
 double lse_error(double oracle, float lse) {
-  if (oracle == lse) return 0;  // -infinity too: rows without active keys
+  if (oracle == lse) return 0;  // so too where both are -infinity, in rows without active keys
   const double error = std::abs(lse - oracle) / std::max(1.0, std::abs(oracle));
   return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
 }

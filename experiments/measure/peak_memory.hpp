@@ -5,13 +5,16 @@
 
 namespace maskerade {
 
-// Watches the peak resident set of this process: /proc/self/clear_refs sets the system's high-water
-// mark back, VmHWM of /proc/self/status tells it. One at a time.
+// Measures the peak of this process's resident memory while the object lives. It resets the
+// operating system's high-water mark through /proc/self/clear_refs and reads it as VmHWM in
+// /proc/self/status. There is one mark for the process, so that only one object may be in use at a
+// time.
 class PeakMemory {
  public:
-  // From now on.
+  // Begins to measure.
   PeakMemory();
-  // Until now; absent where the system does not let the mark be set back or does not tell it.
+  // The peak since the construction. nullopt: the system does not allow the mark to be reset, or
+  // does not report it.
   std::optional<std::int64_t> bytes() const;
 
  private:

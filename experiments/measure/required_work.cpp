@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <compare>
 #include <map>
-#include <utility>
 #include <vector>
 
 namespace maskerade {
 namespace {
 
-// Adds the keys that some row of a mask head attends to, as words of tiles.
+// Sets a bit in `keys` for every key that at least one row of a mask head attends to. keys[tile]
+// has a bit for each of the tile's 64 keys.
 void add_keys(const Mask& mask, std::int64_t b, std::int64_t h, std::vector<std::uint64_t>& keys) {
   for (std::int64_t index = 0; index < mask.tile_row_count(); ++index) {
     const TileRowView view = mask.tile_row(b, h, index);
@@ -36,15 +37,22 @@ void add_keys(const Mask& mask, std::int64_t b, std::int64_t h, std::vector<std:
 
 std::int64_t count_attended_keys(const Mask& mask, const AttentionShape& shape) {
   const std::int64_t group = shape.group_size();
-  // By (batch, first head, last head) of the mask: broadcast masks are counted once.
-  std::map<std::pair<std::int64_t, std::pair<std::int64_t, std::int64_t>>, std::int64_t> counts;
+  // The counts of the parts of the mask that groups use. Groups that share a part by broadcasting
+  // have it counted only once.
+  struct MaskPart {
+    std::int64_t batch;
+    std::int64_t first_head;
+    std::int64_t last_head;
+    auto operator<=>(const MaskPart&) const = default;
+  };
+  std::map<MaskPart, std::int64_t> counts;
   std::int64_t total = 0;
   for (std::int64_t b = 0; b < shape.batch; ++b) {
     for (std::int64_t kv = 0; kv < shape.kv_heads; ++kv) {
       const std::int64_t batch = mask.extent_batch(b);
       const std::int64_t first = mask.extent_head(kv * group, shape.query_heads);
       const std::int64_t last = mask.extent_head((kv + 1) * group - 1, shape.query_heads);
-      const auto [entry, is_new] = counts.try_emplace({batch, {first, last}}, 0);
+      const auto [entry, is_new] = counts.try_emplace({batch, first, last}, 0);
       if (is_new) {
         std::vector<std::uint64_t> keys(static_cast<std::size_t>(mask.tile_count()));
         for (std::int64_t h = first; h <= last; ++h) add_keys(mask, batch, h, keys);

@@ -13,10 +13,12 @@
 namespace maskerade {
 namespace {
 
+// The samples in ascending order; all NaN if one of them is.
 std::vector<double> sorted_copy(std::span<const double> samples) {
   if (samples.empty()) throw Error("statistics of no samples");
   std::vector<double> sorted(samples.begin(), samples.end());
-  // A statistic of something undefined is undefined, all of it.
+  // Rationale: one undefined sample makes every statistic undefined, rather than hiding in an order
+  // that NaN does not have.
   if (std::any_of(sorted.begin(), sorted.end(), [](double sample) { return std::isnan(sample); })) {
     std::fill(sorted.begin(), sorted.end(), std::numeric_limits<double>::quiet_NaN());
     return sorted;
@@ -38,7 +40,7 @@ std::int64_t median_interval_rank(std::int64_t n) {
   std::int64_t rank = 1;
   double below = 0;  // P(Binomial(n, 1/2) < rank + 1)
   for (std::int64_t k = 0; 2 * k < n; ++k) {
-    // Logarithms, because 2^-n is 0 in double beyond n = 1074.
+    // Rationale: logarithms, because 2^-n underflows to 0 for n above 1074.
     const double value = static_cast<double>(k);
     below += std::exp(std::lgamma(size + 1) - std::lgamma(value + 1) -
                       std::lgamma(size - value + 1) - size * std::numbers::ln2);

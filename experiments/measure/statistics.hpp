@@ -5,35 +5,37 @@
 
 namespace maskerade {
 
-// The median of repeated measurements and how well it is known.
+// The median of repeated measurements, and how precisely it is known. The unit is that of the
+// measurements.
 struct Summary {
   double median = 0;
-  double lo = 0;  // 95 % confidence interval of the median, see summarize
+  double lo = 0;  // the 95 % confidence interval of the median, see summarize()
   double hi = 0;
   double min = 0;
   std::int64_t repetitions = 0;
 
-  // Half the interval's width over the median; infinity for fewer than two samples, which say
-  // nothing about spread.
+  // Half the width of the interval, divided by the median. Infinity for fewer than two samples,
+  // which say nothing about their spread, and for a median of 0 with an interval around it.
   double relative_half_width() const noexcept;
 };
 
-// The interval runs between two order statistics, whose ranks follow from the binomial distribution
-// of the samples below the median; it assumes no shape of the timings' distribution. Fewer than six
-// samples cannot reach 95 %: the interval is then min ... max. Throws Error when samples is empty.
+// Summarizes samples. The interval runs from the r-th smallest to the r-th largest sample, where r
+// is median_interval_rank(). It assumes nothing about the distribution of the samples. Fewer than
+// six samples cannot give 95 % confidence; their interval is from the least to the greatest.
+// Everything is NaN if a sample is. Throws Error when there are no samples.
 Summary summarize(std::span<const double> samples);
 
-// The rank r, from 1, such that the r-th smallest and the r-th largest of n samples enclose the
-// median with at least 95 % confidence: the largest r with P(Binomial(n, 1/2) < r) <= 2.5 %, at
-// least 1.
+// The largest rank r, counted from 1, for which the r-th smallest and the r-th largest of n samples
+// enclose the median with at least 95 % confidence: P(Binomial(n, 1/2) < r) <= 2.5 %. 1 if there is
+// no such rank.
 std::int64_t median_interval_rank(std::int64_t n);
 
-// The q-quantile, 0 <= q <= 1, linear between order statistics (Hyndman and Fan's type 7). Throws
-// Error when samples is empty.
+// The q-quantile, 0 <= q <= 1, interpolated linearly between neighbouring samples (type 7 of
+// Hyndman and Fan). NaN if a sample is. Throws Error when there are no samples.
 double quantile(std::span<const double> samples, double q);
 
-// The exact (Clopper and Pearson) one-sided bounds of a probability after `successes` of `trials`:
-// each is passed by with probability 1 - confidence.
+// One-sided bounds of a probability after `successes` in `trials`, by Clopper and Pearson. The true
+// probability lies beyond the bound with probability at most 1 - confidence.
 double binomial_lower_bound(std::int64_t successes, std::int64_t trials, double confidence);
 double binomial_upper_bound(std::int64_t successes, std::int64_t trials, double confidence);
 

@@ -1,4 +1,5 @@
-"""What is compared, by which measure, and the table of it. Knows neither torch nor our program."""
+"""What is compared with which reference, and the table of the comparison. This module uses neither
+torch nor our program."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Callable, Mapping
 
 @dataclass(frozen=True)
 class Answer:
-    """What our program said of a case on a number of threads: the median time and the counts."""
+    """What our program reports about a case on a number of threads: the median time in
+    milliseconds, and the least work of a run (WorkCounts in benchmark_case.hpp)."""
 
     ms: float
     flops: float = 0.0
@@ -21,29 +23,36 @@ class Answer:
 
 @dataclass(frozen=True)
 class Peaks:
+    """The machine's peak rates with a number of threads."""
+
     flops_per_second: float
     read_bytes_per_second: float
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Everything that a reference may look at, for one number of threads."""
+class Measurements:
+    """All results for one number of threads, from which a reference calculates: ours by case, the
+    times of peers by label."""
 
     ours: Mapping[str, Answer]
     peers_ms: Mapping[str, float]
     peaks: Peaks
 
 
-# A reference gives the milliseconds that ours are held against, or None when they are not known.
-Reference = Callable[[Measured, str], "float | None"]
+# A reference returns, for a case of ours, the milliseconds that our time is compared with; None:
+# they are not known.
+Reference = Callable[[Measurements, str], "float | None"]
 
 
 def peer(label: str) -> Reference:
+    """The time of a peer."""
     return lambda measured, case: measured.peers_ms.get(label)
 
 
 def better_of(*labels: str) -> Reference:
-    def reference(measured: Measured, case: str) -> float | None:
+    """The shortest time of some peers, of those that are known."""
+
+    def reference(measured: Measurements, case: str) -> float | None:
         known = [measured.peers_ms[label] for label in labels if label in measured.peers_ms]
         return min(known) if known else None
 
@@ -51,7 +60,9 @@ def better_of(*labels: str) -> Reference:
 
 
 def sum_of(*labels: str) -> Reference:
-    def reference(measured: Measured, case: str) -> float | None:
+    """The sum of the times of some peers; None unless all are known."""
+
+    def reference(measured: Measurements, case: str) -> float | None:
         if any(label not in measured.peers_ms for label in labels):
             return None
         return sum(measured.peers_ms[label] for label in labels)
@@ -59,22 +70,23 @@ def sum_of(*labels: str) -> Reference:
     return reference
 
 
-def at_peak(measured: Measured, case: str) -> float | None:
-    """The time of the case's flops at the peak of the machine's vectors: the ratio is the share of it,
-    above 1 where matrix tiles multiply."""
+def at_peak(measured: Measurements, case: str) -> float | None:
+    """The time that the case's flops take at the peak of the machine's vectors. The ratio is then
+    our share of that peak; it may exceed 1 where a matrix unit is used."""
     return measured.ours[case].flops / measured.peaks.flops_per_second * 1e3
 
 
-def at_own_peak(measured: Measured, case: str) -> float | None:
-    """The same at the peak of the arithmetic that the case does: of matrix tiles where they serve."""
+def at_own_peak(measured: Measurements, case: str) -> float | None:
+    """The time that the case's flops take at the peak of the arithmetic that the case uses: that of
+    the matrix unit where it is used, else that of the vectors."""
     ours = measured.ours[case]
     return ours.flops / ours.peak_flops_per_second * 1e3 if ours.peak_flops_per_second else None
 
 
 def at_bandwidth(bytes_: float | None = None) -> Reference:
-    """The time to read the case's least bytes, or the given ones, from memory once."""
+    """The time to read `bytes_`, by default the least bytes of the case, from memory once."""
 
-    def reference(measured: Measured, case: str) -> float | None:
+    def reference(measured: Measurements, case: str) -> float | None:
         count = measured.ours[case].bytes if bytes_ is None else bytes_
         return count / measured.peaks.read_bytes_per_second * 1e3
 
@@ -82,18 +94,19 @@ def at_bandwidth(bytes_: float | None = None) -> Reference:
 
 
 def our_case(name: str, share: float = 1.0) -> Reference:
-    """A share of the time of another case of ours."""
+    """`share` times the time of another case of ours."""
 
-    def reference(measured: Measured, case: str) -> float | None:
+    def reference(measured: Measurements, case: str) -> float | None:
         return measured.ours[name].ms * share if name in measured.ours else None
 
     return reference
 
 
 def density_of(name: str, over: float) -> Reference:
-    """The case's measured density / over, times the time of another case of ours."""
+    """The time of another case of ours, times the measured density of this case, divided by
+    `over`."""
 
-    def reference(measured: Measured, case: str) -> float | None:
+    def reference(measured: Measurements, case: str) -> float | None:
         if name not in measured.ours:
             return None
         return measured.ours[case].density / over * measured.ours[name].ms
@@ -102,13 +115,14 @@ def density_of(name: str, over: float) -> Reference:
 
 
 def per_item(nanoseconds: float) -> Reference:
+    """The time of the case's items at some nanoseconds for each."""
     return lambda measured, case: measured.ours[case].items * nanoseconds / 1e6
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row: our case against a reference. bar: the least ratio reference / ours, where the
-    project has set one."""
+    """One row of the table: a case of ours against a reference. bar: the least ratio of reference /
+    ours that the project demands; None: none is set."""
 
     case: str
     name: str
@@ -118,19 +132,23 @@ class Comparison:
 
 @dataclass
 class Group:
-    """What is timed together. peers[label] makes what Timed.sample calls, when the group's turn
-    comes; prepare-time failures are results, too."""
+    """Cases of ours and peers that are timed together. peers[label] is called when the group's turn
+    comes, prepares the peer, and returns its Contender.sample. An exception that it throws becomes
+    the peer's result."""
 
     name: str
     cases: list[str]
     peers: dict[str, Callable[[], Callable[[], float]]] = field(default_factory=dict)
     rows: list[Comparison] = field(default_factory=list)
-    threads: tuple[int, ...] | None = None  # None: all that are asked for
+    threads: tuple[int, ...] | None = None  # None: all numbers of threads
     heavy: bool = False  # left out by --quick
 
 
 @dataclass
 class Row:
+    """One row of the table. met: whether the ratio reaches the bar; None: no bar is set, or no
+    ratio is known."""
+
     case: str
     threads: int
     reference: str
@@ -142,9 +160,9 @@ class Row:
     note: str = ""
 
 
-def compare(group: Group, threads: int, measured: Measured, failures: Mapping[str, str]) -> list[Row]:
-    """The rows of a group: those with a bar or a rule of their own, and every peer beside our first
-    case."""
+def compare(group: Group, threads: int, measured: Measurements, failures: Mapping[str, str]) -> list[Row]:
+    """The rows of a measured group: its own comparisons, then one for each peer without any,
+    against the group's first case. failures: by case or label, the notes of rows."""
     rows = []
     named = {row.name for row in group.rows}
     wanted = group.rows + [Comparison(group.cases[0], label, peer(label))
@@ -162,17 +180,18 @@ def compare(group: Group, threads: int, measured: Measured, failures: Mapping[st
 
 
 def number(value: float | None) -> str:
-    """Three significant digits: "0.0512", "12.3", "1234"."""
+    """A number with three significant digits: "0.0512", "12.3", "1234"; "-" for None."""
     if value is None:
         return "-"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    rounded = float(f"{value:.3g}")  # 9.996 has one digit before the point, its text two
+    rounded = float(f"{value:.3g}")  # rounded first: 9.996 becomes 10.0
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def markdown(rows: list[Row], heading: str) -> str:
-    """The table: one line a row, the bars' verdicts at its end, a count below."""
+    """The table in Markdown under the heading, one line for each row, and below it how many bars
+    are met."""
     lines = [heading, "",
              "| case | threads | against | theirs ms | ours ms | ratio | bar | met | note |",
              "|---|--:|---|--:|--:|--:|--:|---|---|"]
@@ -190,8 +209,8 @@ def markdown(rows: list[Row], heading: str) -> str:
 
 
 def merged(kept: list[dict], rows: list[Row]) -> list[dict]:
-    """New rows, and those kept from an earlier run whose (case, threads, reference) is not among
-    them."""
+    """The rows kept from an earlier run whose (case, threads, reference) is not in `rows`, then
+    `rows`."""
     new = {(row.case, row.threads, row.reference) for row in rows}
     return [row for row in kept
             if (row["case"], row["threads"], row["reference"]) not in new] + [asdict(r) for r in rows]

@@ -1,5 +1,6 @@
-"""The workloads of our cells on a CUDA device by PyTorch and FlashInfer. Each function gives what
-Timed.sample calls; what a peer throws is its result."""
+"""The workloads of our cells, done by PyTorch and FlashInfer on a CUDA device. Each function of a
+peer prepares a workload and returns its Contender.sample. An exception that it throws becomes the
+peer's result."""
 
 from __future__ import annotations
 
@@ -9,21 +10,22 @@ import statistics
 import torch
 
 DEVICE = "cuda"
-BLOCK = 64
-FLUSH_OVER_L2 = 2
-TOLERANCE = 2e-2  # of bfloat16
+BLOCK = 64  # tokens
+FLUSH_OVER_L2 = 2  # size of the flush buffer, relative to the second-level cache
+TOLERANCE = 2e-2  # relative L2 error of bfloat16 arithmetic
 WORKSPACE_BYTES = 256 << 20
 
 
 @functools.cache
 def flush_buffer():
+    """A tensor that replaces everything in the second-level cache when it is read."""
     l2_bytes = torch.cuda.get_device_properties(0).L2_cache_size
     return torch.zeros(FLUSH_OVER_L2 * l2_bytes // 8, dtype=torch.int64, device=DEVICE)
 
 
 def event_sampler(run, runs: int = 3):
-    """A Timed.sample: the median of a few runs, each by CUDA events and with a second-level cache
-    that was emptied by reading, as our own cells' are."""
+    """Returns a Contender.sample for run(): the median of a few runs, timed by CUDA events. Before
+    each run the second-level cache is flushed by reading a buffer, as it is for our own cells."""
 
     def sample() -> float:
         times = []
@@ -41,7 +43,8 @@ def event_sampler(run, runs: int = 3):
 
 
 def tensors(cell):
-    """q, k, v of normal numbers in the cell's shape: [batch, heads, length, head_dim]."""
+    """q, k and v of the cell's shape, [batch, heads, length, head_dim] each, of normal random
+    numbers."""
     torch.manual_seed(0)
     dtype = getattr(torch, cell["dtype"])
     return [torch.randn((cell["batch"], cell[heads], cell[length], cell["head_dim"]), dtype=dtype,
@@ -55,13 +58,13 @@ def is_grouped(cell) -> bool:
 
 
 def sdpa(cell, backend: str):
-    """Dense, by one backend alone."""
+    """Dense attention by one backend of SDPA alone."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     q, k, v = tensors(cell)
     is_causal = cell["causal"] and cell["query_len"] > 1
     if is_causal and cell["query_len"] != cell["key_len"]:
-        raise ValueError("is_causal counts from the first key, not to the last")
+        raise ValueError("SDPA's is_causal aligns the queries with the first keys, not with the last")
 
     def run():
         with sdpa_kernel(getattr(SDPBackend, backend)):
@@ -73,35 +76,37 @@ def sdpa(cell, backend: str):
 
 
 def drawn_blocks(cell, heads: int):
-    """[heads, block rows, blocks taken]: blocks of every block row, drawn to the cell's density and
-    ascending: as many as ours, not the same."""
+    """Returns the key blocks of every row of blocks, ascending, [heads, rows of blocks, blocks of a
+    row], and the number of key blocks. They are drawn at random: as many as in our cell, but not
+    the same."""
     torch.manual_seed(1)
     rows, columns = (-(-cell[length] // BLOCK) for length in ("query_len", "key_len"))
     taken = max(1, round(cell["density"] * columns))
     drawn = []
-    for _ in range(heads):  # one at a time: the draw of all is large
+    for _ in range(heads):  # one head at a time, because the random numbers of all heads are large
         order = torch.rand(rows, columns, device=DEVICE).topk(taken, dim=-1).indices
         drawn.append(order.sort(dim=-1).values.to(torch.int32))
     return torch.stack(drawn), columns
 
 
 def expect_attention(out, q, k, v, keys):
-    """Raises unless out [rows, head_dim] is attention of q [rows, head_dim] over the listed keys of k
-    and v [length, head_dim]: what a peer computes is what is compared."""
+    """Raises ValueError unless out [rows, head_dim] is the attention of q [rows, head_dim] over the
+    listed keys of k and v [length, head_dim], so that a peer that computes something else is not
+    compared."""
     q, k, v = q.float(), k[keys].float(), v[keys].float()
     expected = torch.softmax(q @ k.T * q.shape[-1] ** -0.5, dim=-1) @ v
     error = ((out.float() - expected).norm() / expected.norm()).item()
     if not error < TOLERANCE:
-        raise ValueError(f"its result is off by {error:.2g}")
+        raise ValueError(f"the relative error of its result is {error:.2g}, above {TOLERANCE}")
 
 
 def keys_of(blocks):
-    """The keys of a list of blocks."""
+    """The indices of all keys in some key blocks."""
     return (blocks.long()[:, None] * BLOCK + torch.arange(BLOCK, device=DEVICE)).flatten()
 
 
 def flex_blocks(cell):
-    """Compiled FlexAttention on whole blocks, made beforehand."""
+    """Compiled FlexAttention over whole blocks; the block mask is built before the timing."""
     from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
     q, k, v = tensors(cell)
@@ -120,7 +125,8 @@ def flex_blocks(cell):
         return compiled(q, k, v, block_mask=mask, enable_gqa=is_grouped(cell),
                         kernel_options=options)
 
-    # Full blocks; where their code does not compile, blocks with a rule that shows all.
+    # The first mask has full blocks. If the kernel for these does not compile, the second is used:
+    # partial blocks whose rule admits every key.
     masks = [BlockMask.from_kv_blocks(torch.zeros_like(counts), indices, counts, indices, **lengths),
              BlockMask.from_kv_blocks(counts, indices, None, None,
                                       mask_mod=lambda b, h, query, key: key >= 0, **lengths)]
@@ -134,17 +140,17 @@ def flex_blocks(cell):
 
 
 def by_token(tensor):
-    """[length, heads, head_dim] of the first batch entry, contiguous."""
+    """The first batch entry of a tensor as a contiguous tensor [length, heads, head_dim]."""
     return tensor[0].transpose(0, 1).contiguous()
 
 
 def flashinfer_blocks(cell):
-    """FlashInfer's block-sparse attention, planned beforehand; one set of blocks for all heads, which
-    is what it takes."""
+    """FlashInfer's block-sparse attention, planned before the timing. All heads have the same
+    blocks, because it supports nothing else."""
     import flashinfer
 
     if cell["batch"] != 1:
-        raise ValueError("one sequence only")
+        raise ValueError("FlashInfer's block-sparse attention takes a batch of 1 only")
     q, k, v = (by_token(tensor) for tensor in tensors(cell))
     taken, _ = drawn_blocks(cell, 1)
     rows, count = taken.shape[1:]
@@ -161,8 +167,8 @@ def flashinfer_blocks(cell):
 
 
 def flashinfer_decode(cell):
-    """FlashInfer's decode over a paged cache with pages of one token, of which random ones are
-    listed: one list for all heads, as long as our cell's density asks for."""
+    """FlashInfer's decode over a paged key-value cache with pages of one token. Random pages are
+    listed, the same for all heads, and as many as the density of our cell demands."""
     import flashinfer
 
     q, k, v = tensors(cell)
@@ -188,6 +194,7 @@ def flashinfer_decode(cell):
 
 
 def about() -> str:
+    """The device and the versions of the peers, for the heading of the table."""
     try:
         import flashinfer
         more = f", FlashInfer {flashinfer.__version__}"
@@ -197,5 +204,5 @@ def about() -> str:
 
 
 def release():
-    """Gives back what the last peers held."""
+    """Returns the device memory of the last peers to the device."""
     torch.cuda.empty_cache()

@@ -1,5 +1,5 @@
-"""Our cells on a device, as groups to compare: read from what `maskerade run --json` wrote. Knows
-neither torch nor our program."""
+"""Groups to compare, made from our cells on a CUDA device, which are read from files that
+`maskerade run --json` wrote. This module uses neither torch nor our program."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import json
 from pathlib import Path
 from typing import Iterable
 
-from comparison import Answer, Comparison, Group, Measured, Peaks, Reference, at_bandwidth, peer
+from comparison import Answer, Comparison, Group, Measurements, Peaks, Reference, at_bandwidth, peer
 
-BEST_PUBLISHED = 317e12  # flop/s of active work, block-sparse bfloat16 on an H200
+BEST_PUBLISHED = 317e12  # flop/s on active entries, block-sparse bfloat16 attention on an H200
 PUBLISHED_SHAPE = (7, 109632, 109632, 128)  # heads, queries, keys, head_dim
-BANDWIDTH_BAR = 0.8
-LEAST_BYTES = 256e6  # fewer are not held to the bandwidth
+BANDWIDTH_BAR = 0.8  # share of the copy bandwidth
+LEAST_BYTES = 256e6  # a cell that touches fewer bytes of K and V has no bar for the bandwidth
 
 
 def read_lines(files: Iterable[str]) -> list[dict]:
-    """The cells of the files that are there; a last line that is cut short is left out."""
+    """All cells in the files. Files that do not exist are skipped, and so is a last line without an
+    end, which an interrupted run leaves."""
     cells = []
     for name in files:
         try:
@@ -28,13 +29,13 @@ def read_lines(files: Iterable[str]) -> list[dict]:
 
 
 def read_cells(files: Iterable[str]) -> list[dict]:
-    """Those on a device that succeeded."""
+    """The successful cells on cuda in the files."""
     return [cell for cell in read_lines(files)
             if cell["status"] == "ok" and cell["device"] == "cuda"]
 
 
 def case_of(cell: dict) -> str:
-    """The cell's name in a table, the same for all its seeds."""
+    """The cell's name in the table. Cells that differ in their seed alone have the same name."""
     return f"{cell['workload']} {cell['pipeline']} {cell['kernel']}"
 
 
@@ -43,7 +44,7 @@ def flops_of(cell: dict) -> float:
 
 
 def at_rate(flops_per_second: float) -> Reference:
-    """The time of the case's flops at a rate."""
+    """The time that the case's flops take at a given rate."""
     return lambda measured, case: measured.ours[case].flops / flops_per_second * 1e3
 
 
@@ -59,7 +60,8 @@ def answer_of(cell: dict) -> Answer:
 
 
 def group_of(cell: dict, peers) -> Group:
-    """The cell beside the peers that do the same work, and the bars that the project has set."""
+    """The group of a cell: the peers that do the same work, and the bars that the project sets for
+    it."""
     case = case_of(cell)
     group = Group(case, [case])
     is_decode = cell["query_len"] == 1
@@ -81,5 +83,5 @@ def group_of(cell: dict, peers) -> Group:
     return group
 
 
-def measured_of(cell: dict, peers_ms: dict[str, float]) -> Measured:
-    return Measured({case_of(cell): answer_of(cell)}, peers_ms, peaks_of(cell) or Peaks(1, 1))
+def measured_of(cell: dict, peers_ms: dict[str, float]) -> Measurements:
+    return Measurements({case_of(cell): answer_of(cell)}, peers_ms, peaks_of(cell) or Peaks(1, 1))

@@ -1,4 +1,6 @@
-"""What is compared with PyTorch, group by group, and the bars that the project has set."""
+"""The groups of cases and peers that are compared on the CPU, and the bars that the project sets.
+
+Shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim) unless another is named."""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ def shape_name(shape) -> str:
 
 
 def partner(density: float) -> float:
-    """The density of what a published mask is merged with."""
+    """The density of the mask with which a mask of `density` is merged, as in the published
+    tables."""
     return 0.85 if density == 0.9 else density
 
 
@@ -21,7 +24,7 @@ def partner(density: float) -> float:
 
 
 def dense_bars(shape, dtype: str, causal: bool) -> tuple[float, float | None]:
-    """The least speed against SDPA, and the least share of the FMA peak where there is one."""
+    """The least ratio of SDPA's time to ours, and the least share of the FMA peak; None: no bar."""
     narrow = shape[5] == 64
     if dtype != "float32":
         return (1.15 if narrow else 1.08), None
@@ -67,7 +70,7 @@ def window_groups(peers) -> list[Group]:
             Comparison(everything, "Flex and its mask", sum_of("Flex", "Flex mask"), 10),
             Comparison(plan, "2 % of our attend", our_case(attend, 0.02), 1),
             Comparison(everything, "SDPA causal", peer("SDPA causal"))], heavy=length > 8192)
-        if length == 8192:  # at 16384 seconds a call
+        if length == 8192:  # at 16384 a call takes seconds
             group.peers["SDPA boolean mask"] = lambda s=shape: peers.sdpa_mask(s, rule)
             group.rows.append(Comparison(everything, "SDPA boolean mask", peer("SDPA boolean mask")))
         groups.append(group)
@@ -146,7 +149,7 @@ def decode_groups(peers, hub) -> list[Group]:
 
 
 def top_k_groups(peers, wide_vectors: bool) -> list[Group]:
-    """wide_vectors: whether our kernels run on AVX-512."""
+    """wide_vectors: whether our kernels use AVX-512."""
     bars = {(32768, 655): 0.35 if wide_vectors else 0.5, (4096, 2048): 2.0, (131072, 64): 0.25}
     groups = []
     for keys, count in ((32768, 655), (32768, 64), (4096, 2048), (4096, 64), (2048, 64),
@@ -227,7 +230,7 @@ def seed000_groups(peers, hub) -> list[Group]:
     return groups
 
 
-ORACLE_TOP_K = [  # name, shape, share of the keys, two keys active beforehand
+ORACLE_TOP_K = [  # name, shape, share of the keys, whether each row's first two keys are active before
     ("Tiny", (1, 4, 4, 256, 256, 64), 0.10, False),
     ("Small", (2, 8, 8, 512, 512, 64), 0.08, False),
     ("Medium", (4, 12, 12, 1024, 1024, 64), 0.05, False),
@@ -273,7 +276,8 @@ def seed001_groups(peers, hub) -> list[Group]:
 
 
 def all_groups(peers, hub, wide_vectors: bool) -> list[Group]:
-    """peers: the module torch_peers; hub: a hub_peers.Hub or None."""
+    """All groups. peers: the module torch_peers. hub: a hub_peers.Hub; None: the published code is
+    not timed. wide_vectors: whether our kernels use AVX-512."""
     return (dense_groups(peers) + window_groups(peers) + tile_groups(peers) +
             decode_groups(peers, hub) + top_k_groups(peers, wide_vectors) +
             union_groups(peers, hub) + seed000_groups(peers, hub) + seed001_groups(peers, hub))

@@ -1,5 +1,5 @@
-"""The published code itself, run from a checkout of xAlg-ai/sparse-attention-hub (at 1a048c9): what
-the tables of seeds 000 and 001 come from, timed today."""
+"""Times the published code that the tables seed000 and seed001 come from. It is run from a checkout
+of xAlg-ai/sparse-attention-hub at commit 1a048c9."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from interleaving import sampler
 
 import torch
 
-CALLS_THAT_FILL = 25  # of 5 % each
+CALLS_THAT_FILL = 25  # so many selections of 5 % of the keys fill a mask
 BASE = "sparse_attention_hub.sparse_attention."
 
 
 class Anything:
-    """Stands for whatever a module that is not installed would hold."""
+    """Stands for anything in a module that is not installed: it can be called, and has every
+    attribute."""
 
     def __init__(self, *_, **__):
         pass
@@ -35,8 +36,8 @@ class Anything:
 
 
 class StandIn(types.ModuleType):
-    """A package that is not installed. Its capitalised names are classes, so that they can be
-    derived from."""
+    """Stands for a package that is not installed. Its capitalised names are classes, so that
+    classes can derive from them."""
 
     __path__: list[str] = []
 
@@ -47,8 +48,9 @@ class StandIn(types.ModuleType):
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Lets the checkout be imported without the packages that only its other parts use: models,
-    data sets, plots, tuning. Comes last, so that what is installed is taken."""
+    """An import hook that replaces packages that are not installed by StandIn, so that the checkout
+    can be imported without the packages that its other parts need (models, data sets, plots,
+    tuning). It must be the last hook, so that installed packages are used."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("sparse_attention_hub", "torch"):
@@ -63,11 +65,13 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Hub:
-    """The checkout's classes that are timed here."""
+    """The classes of the checkout that are timed. Each method named after an operation prepares it
+    and returns its Contender.sample; shapes are those of groups.py unless another is named."""
 
     def __init__(self, folder: str):
         if not (Path(folder) / "sparse_attention_hub").is_dir():
-            raise FileNotFoundError(f"{folder} is no checkout of sparse-attention-hub")
+            raise FileNotFoundError(f"{folder} is not a checkout of sparse-attention-hub; it has no folder "
+                                    "sparse_attention_hub")
         sys.path.insert(0, folder)
         stand_ins = StandIns()
         sys.meta_path.append(stand_ins)
@@ -92,7 +96,8 @@ class Hub:
         return self.Mask.create_empty_mask(shape, dtype=torch.float32, device=torch.device("cpu"))
 
     def _random_masks(self, keys: int, density: float, partner: float, mode: str, sampled=False):
-        """Two random masks (1, 32, 1, keys) in the form that suits a mode."""
+        """Two random masks (1, 32, 1, keys), with indices for the mode sparse and dense for
+        dense."""
         shape = (1, 32, 1, keys)
         torch.manual_seed(42)
         masks = []
@@ -108,7 +113,8 @@ class Hub:
         return masks
 
     def apply(self, operation: str, keys: int, density: float, mode: str):
-        """operation: apply_mask or apply_inv_mask; mode: sparse or dense."""
+        """Applies a mask to a tensor. operation: apply_mask or apply_inv_mask; mode: sparse or
+        dense."""
         mask, _ = self._random_masks(keys, density, density, mode)
         x = torch.randn(1, 32, 1, keys)
         return sampler(lambda: getattr(mask, operation)(x, mode=mode))
@@ -118,7 +124,8 @@ class Hub:
         return sampler(lambda: a.merge_mask(b, inplace=False, mode=mode))
 
     def fixed_masker(self, masker: str, tokens: int, shape, mode: str):
-        """local or sink on an empty mask of (batch, heads, query_len, key_len)."""
+        """Selects by the masker local or sink into an empty mask. shape: (batch, heads, query_len,
+        key_len)."""
         batch, heads, queries, keys = shape
         k, q = torch.randn(batch, heads, keys, 64), torch.randn(batch, heads, queries, 64)
         one = (self.LocalMasker(self.LocalMaskerConfig(window_size=tokens)) if masker == "local"
@@ -129,9 +136,10 @@ class Hub:
                        fresh=lambda: self._empty(shape))
 
     def oracle_top_k(self, shape, share: float, partial: bool, mode: str, one_mask=False):
-        """Self-attention; partial: each row's first two keys are active. one_mask: as published,
-        every call gets the same mask, which the new mode fills a little more each time; timed when
-        it is full, as most of the published calls were."""
+        """Selects by oracle top-k in self-attention. partial: each row's first two keys are active
+        before. one_mask: all calls get the same mask, as in the published timing. The mode new adds
+        keys to it at each call; it is timed when the mask is full, as it was at most of the
+        published calls."""
         batch, heads, kv_heads, queries, keys, dim = shape
         k, q = torch.randn(batch, kv_heads, keys, dim), torch.randn(batch, heads, queries, dim)
         masker = self.OracleTopK(self.OracleTopKConfig(heavy_size=share))
@@ -157,7 +165,7 @@ class Hub:
         return sampler(run, fresh=previous)
 
     def decode(self, shape, sink: int, window: int, share: float):
-        """The whole of it: sink, local and oracle top-k, then attention."""
+        """Selects by sink, local and oracle top-k, then attends; all of it is timed."""
         batch, heads, kv_heads, queries, keys, dim = shape
         q = torch.randn(batch, heads, queries, dim)
         k, v = (torch.randn(batch, kv_heads, keys, dim) for _ in range(2))

@@ -1,5 +1,5 @@
-"""Times things that are compared round robin, in an order that rotates, so that a change of clock or
-a busy neighbour hits all of them alike. Knows neither torch nor our program."""
+"""Times several contenders in turn, in an order that rotates, so that a change of the clock or a
+busy neighbour affects all of them alike. This module uses neither torch nor our program."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Callable
 
 
 @dataclass
-class Timed:
-    """One thing to time: sample() gives the milliseconds of one run, after whatever untimed run it
-    needs. failure is the text of what went wrong; then there are no samples."""
+class Contender:
+    """Something to time. sample() takes one sample and returns it in milliseconds; it first makes
+    the runs without timing that it needs. failure: the exception that it threw; then samples do not
+    count."""
 
     label: str
     sample: Callable[[], float]
@@ -24,28 +25,30 @@ class Timed:
 
 
 def rounds_within(round_ms: float, budget_ms: float, least: int, most: int) -> int:
-    """How many rounds fit into a budget, within bounds."""
+    """How many rounds of round_ms fit into budget_ms, but at least `least` and at most `most`."""
     return max(least, min(most, int(budget_ms / max(round_ms, 1e-6))))
 
 
 def rotated(items: list, turn: int) -> list:
+    """The items in the order of a turn: each turn begins one item later."""
     start = turn % len(items) if items else 0
     return items[start:] + items[:start]
 
 
-def interleave(timed: list[Timed], budget_ms: float, least: int = 5, most: int = 30,
+def interleave(contenders: list[Contender], budget_ms: float, least: int = 5, most: int = 30,
                pause: Callable[[], None] = lambda: time.sleep(0.008)) -> None:
-    """Takes one sample of each in turn, as many rounds as the budget holds. The first sample of each
-    warms up and is dropped. pause() goes before each sample: workers of the one before it that spin
-    for more work then sleep."""
+    """Takes samples of all contenders in turn, for as many rounds as the budget allows. The first
+    sample of each is a warm-up and is dropped. pause() is called before each sample. Rationale: it
+    gives worker threads of the contender before, which spin while they wait for work, the time to
+    fall asleep."""
     first_ms = 0.0
-    for one in timed:
+    for one in contenders:
         try:
             first_ms += one.sample()
         except Exception as error:  # noqa: BLE001 - a peer's failure is a result
             one.failure = f"{type(error).__name__}: {error}"
-    live = [one for one in timed if not one.failure]
-    # A sample costs an untimed run, too.
+    live = [one for one in contenders if not one.failure]
+    # A sample includes a run that is not timed, so that a round takes twice the time.
     for turn in range(rounds_within(2 * first_ms, budget_ms, least, most) if live else 0):
         for one in rotated(live, turn):
             if one.failure:
@@ -59,10 +62,11 @@ def interleave(timed: list[Timed], budget_ms: float, least: int = 5, most: int =
 
 def sampler(run: Callable, fresh: Callable | None = None, least_ms: float = 1.0,
             warm_ms: float = 20.0) -> Callable[[], float]:
-    """A Timed.sample of a Python function, by the rule of our program: untimed runs first until
-    warm_ms have passed (workers that slept take milliseconds to come back), then the mean of as many
-    runs as make up least_ms; or the first run, where that takes several times as long. fresh() makes,
-    untimed, the argument of each run."""
+    """Returns a Contender.sample for a Python function, by the rule of sample_ms() in our program.
+    It runs the function for warm_ms without counting, and returns the mean of as many further runs
+    as last least_ms. If the first run lasts seven times warm_ms, that run is the sample. Rationale:
+    threads that slept take milliseconds until they run again. fresh() creates the argument of each
+    run; it is not timed."""
 
     def one_ms() -> float:
         argument = (fresh(),) if fresh else ()

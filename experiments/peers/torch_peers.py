@@ -1,5 +1,6 @@
-"""The workloads of our cases on PyTorch, CPU. Shapes are (batch, query_heads, kv_heads, query_len,
-key_len, head_dim). Each function gives what Timed.sample calls."""
+"""The workloads of our cases, done by PyTorch on the CPU. Shapes are (batch, query_heads, kv_heads,
+query_len, key_len, head_dim) unless another is named. Each function of a workload prepares it and
+returns its Contender.sample."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ attention = torch.nn.functional.scaled_dot_product_attention
 
 
 def tensors(shape, dtype="float32"):
+    """q, k and v, [batch, heads, length, head_dim] each, of normal random numbers."""
     batch, heads, kv_heads, queries, keys, dim = shape
     torch.manual_seed(0)
     return tuple(torch.randn(batch, h, n, dim).to(DTYPES[dtype])
@@ -31,7 +33,7 @@ def sdpa(shape, dtype="float32", causal=False):
 
 
 def sdpa_group_as_rows(shape, dtype="float32"):
-    """Decode of one query: the query heads of a group become the rows of its kv head."""
+    """Dense decode of one query, with the query heads of a group as query rows of its kv head."""
     q, k, v = tensors(shape, dtype)
     rows = q.reshape(shape[0], shape[2], shape[1] // shape[2], shape[5])
     return sampler(lambda: attention(rows, k, v))
@@ -46,6 +48,7 @@ def matrix_product(size: int):
 
 
 def window_rule(window: int, sink: int):
+    """The rule of a causal window and sink keys: whether query q attends to key k."""
     def rule(b, h, q, k):
         return (k <= q) & ((q - k < window) | (k < sink))
 
@@ -53,6 +56,7 @@ def window_rule(window: int, sink: int):
 
 
 def block_rule(table: torch.Tensor, size: int):
+    """The rule of blocks of `size` tokens of which `table` lists the active ones."""
     def rule(b, h, q, k):
         return table[q // size, k // size]
 
@@ -60,7 +64,8 @@ def block_rule(table: torch.Tensor, size: int):
 
 
 def block_table(blocks: int, per_row: int):
-    """per_row blocks in each block row: its own, and others drawn at random."""
+    """Which blocks are active, [blocks, blocks]: in each row the one on the diagonal, and others
+    drawn at random, per_row together."""
     order = torch.rand(blocks, blocks, generator=torch.Generator().manual_seed(7))
     order.fill_diagonal_(2.0)
     table = torch.zeros(blocks, blocks, dtype=torch.bool)
@@ -68,6 +73,7 @@ def block_table(blocks: int, per_row: int):
 
 
 def boolean_mask(rule, length: int):
+    """The mask [length, length] of a rule."""
     key = torch.arange(length)[None]
     return torch.cat([rule(0, 0, torch.arange(first, min(first + 1024, length))[:, None], key)
                       for first in range(0, length, 1024)])
@@ -80,7 +86,8 @@ def sdpa_mask(shape, rule):
 
 
 def eager_mask(shape, rule, additive=False):
-    """Products, mask, softmax, product: what research code does."""
+    """Attention in four separate steps, as research code often does it: q.k, mask, softmax, product
+    with v."""
     q, k, v = tensors(shape)
     mask = boolean_mask(rule, shape[3])
     if additive:
@@ -99,12 +106,12 @@ def eager_mask(shape, rule, additive=False):
 
 @functools.cache
 def flex_functions():
-    """flex_attention compiled, create_block_mask plain and compiled. Each is compiled anew, by
-    itself, for a new rule, shape or number of threads."""
+    """Returns flex_attention compiled, create_block_mask as it is, and create_block_mask compiled.
+    A compiled function compiles itself again for a new rule, shape or number of threads."""
     import torch._dynamo
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    # Beyond its limit it would run uncompiled without a word.
+    # Rationale: beyond the limit of compilations torch would silently run the function uncompiled.
     torch._dynamo.config.recompile_limit = 512
     torch._dynamo.config.fail_on_recompile_limit_hit = True
     return (torch.compile(flex_attention, dynamic=False), create_block_mask,
@@ -112,8 +119,9 @@ def flex_functions():
 
 
 def flex(shape, rule, block=64):
-    """Compiled (needs a C++ compiler), on a mask of `block` tokens made beforehand. Raises when its
-    last rows differ from SDPA with the same mask."""
+    """Compiled FlexAttention, which needs a C++ compiler. Its block mask, of blocks of `block`
+    tokens, is built before the timing. Raises AssertionError when its last rows differ from SDPA
+    with the same mask."""
     compiled, create_block_mask, _ = flex_functions()
     q, k, v = tensors(shape)
     mask = create_block_mask(rule, None, None, shape[3], shape[4], device="cpu", BLOCK_SIZE=block)
@@ -128,7 +136,7 @@ def flex(shape, rule, block=64):
 
 
 def flex_mask(shape, rule, compiled: bool, block=64):
-    """The making of that mask."""
+    """Building the block mask that flex() uses."""
     create = flex_functions()[2 if compiled else 1]
     create(rule, None, None, shape[3], shape[4], device="cpu", BLOCK_SIZE=block)
     return sampler(lambda: create(rule, None, None, shape[3], shape[4], device="cpu",
@@ -159,7 +167,8 @@ def numpy_partition(rows: int, keys: int, count: int):
 
 
 def products_then_top_k(shape, count: int):
-    """Decode: q.k with the group as query rows, then the top of each head."""
+    """Selection at decode: q.k with the heads of a group as query rows, then the top keys of each
+    head."""
     q, k, _ = tensors(shape)
     batch, heads, kv_heads, queries, keys, dim = shape
     rows = q.reshape(batch, kv_heads, heads // kv_heads * queries, dim)
@@ -168,7 +177,8 @@ def products_then_top_k(shape, count: int):
 
 
 def self_attention_top_k(shape, count: int, part: str = "all"):
-    """Oracle top-k of a prefill: products, top-k, and the mask by scatter; or one part of it."""
+    """Oracle top-k at prefill: q.k, top-k, and a mask by scatter. part: "all", "products" or
+    "top-k"."""
     q, k, _ = tensors(shape)
     k = k.repeat_interleave(shape[1] // shape[2], dim=1)
     if part == "products":
@@ -189,6 +199,8 @@ def self_attention_top_k(shape, count: int, part: str = "all"):
 
 
 def random_weights(keys: int, density: float, seed: int, sampled=False):
+    """The weights (1, 32, 1, keys) of a random mask, with the distribution of random_mask_weights()
+    in our program."""
     torch.manual_seed(seed)
     shape = (1, 32, 1, keys)
     weights = (torch.rand(shape) < density).float()
@@ -203,15 +215,15 @@ def merge_dense(keys: int, density: float, partner: float, sampled=False):
 
 
 def merge_sparse(keys: int, density: float, partner: float, sampled=False):
-    """Indices and weights in, indices and weights out."""
+    """The merge of two masks that are given, and returned, as indices and weights."""
     both = [random_weights(keys, share, seed, sampled).view(-1)
             for share, seed in ((density, 42), (partner, 43))]
     indices = [weights.nonzero().view(-1) for weights in both]
     values = [weights[index] for weights, index in zip(both, indices)]
 
     def run():
-        merged, place = torch.unique(torch.cat(indices), return_inverse=True)
-        sums = torch.zeros(merged.numel()).scatter_add_(0, place, torch.cat(values))
+        merged, slots = torch.unique(torch.cat(indices), return_inverse=True)
+        sums = torch.zeros(merged.numel()).scatter_add_(0, slots, torch.cat(values))
         return merged, sums.clamp_(max=1.0)
 
     return sampler(run)
@@ -225,7 +237,7 @@ def apply_dense(operation: str, keys: int, density: float):
 
 
 def fixed_mask(masker: str, tokens: int, shape):
-    """local or sink written into zeros of (batch, heads, query_len, key_len)."""
+    """Writes the masks of local or sink into zeros. shape: (batch, heads, query_len, key_len)."""
     batch, heads, queries, keys = shape
     rule = window_rule(tokens, 0)
     band = rule(0, 0, torch.arange(keys - queries, keys)[:, None], torch.arange(keys)[None])

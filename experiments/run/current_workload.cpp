@@ -70,7 +70,7 @@ const DenseReference& CurrentWorkload::reference(const std::string& device, std:
   OnDevice& found = on_device(device, check);
   if (found.reference == nullptr) {
     found.reference = std::make_unique<DenseReference>(
-        *found.backend, experiment_.checks[check].first, options_.threads);
+        *found.backend, experiment_.checks[check].check, options_.threads);
   }
   return *found.reference;
 }
@@ -80,7 +80,7 @@ const TraceReference& CurrentWorkload::trace_reference(const std::string& device
   OnDevice& found = on_device(device, check);
   if (found.trace == nullptr) {
     found.trace = std::make_unique<TraceReference>(
-        *found.backend, *workload_, experiment_.checks[check].first, options_.threads);
+        *found.backend, *workload_, experiment_.checks[check].check, options_.threads);
   }
   return *found.trace;
 }

@@ -58,7 +58,7 @@ void describe_source(const NpySource& source, CellResult& result) {
 
 CellResult describe_job(const Experiment& experiment, const Job& job, const RunOptions& options) {
   const WorkloadSpec& workload = experiment.workloads[job.cell.workload];
-  const CheckSpec& check = experiment.checks[job.cell.check].first;
+  const CheckSpec& check = experiment.checks[job.cell.check].check;
   CellResult result;
   result.experiment = experiment.name;
   result.workload = workload.label;
@@ -71,7 +71,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   result.decode_steps = workload.decode_steps;
   result.threads = options.threads.count();
   result.chunk_rows = options.chunk_rows;
-  const MeasureSpec& measure = experiment.checks[job.cell.check].second;
+  const MeasureSpec& measure = experiment.checks[job.cell.check].measure;
   result.measure_target = measure.target;
   result.measure_budget_ms = measure.budget_ms;
   result.tolerance = check.tolerance.value_or(kFloat32Tolerance);

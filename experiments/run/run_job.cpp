@@ -25,8 +25,8 @@ class JobRun {
         options_(options),
         current_(current),
         result_(result),
-        check_(experiment.checks[job.cell.check].first),
-        measure_(experiment.checks[job.cell.check].second),
+        check_(experiment.checks[job.cell.check].check),
+        measure_(experiment.checks[job.cell.check].measure),
         selecting_{.seed = job.cell.mask_seed, .chunk_rows = options.chunk_rows},
         attention_(pipeline, job.cell.kernel),
         match_(job.is_dense_reference ? std::nullopt

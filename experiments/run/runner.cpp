@@ -104,7 +104,7 @@ RunOutcome run_experiment(const Experiment& experiment,
                                    workload.scale};
     }
     result.plugins = keys.plugins_of(pipeline);
-    describe_device(experiment.checks[job.cell.check].first, options, result);
+    describe_device(experiment.checks[job.cell.check].check, options, result);
     if (listener.find_finished) {
       // The routing error replaces the data's fingerprint in the key.
       const std::string data =

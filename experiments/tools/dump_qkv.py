@@ -9,17 +9,18 @@ and in an experiment file
     source: {kind: safetensors, file: out.safetensors, layers: all}
 
 MODEL is a folder or a name that transformers can load (4.56 or newer), whose attention goes through
-transformers' attention interface. One forward pass over the text; what the attention function receives is
-stored: positions are in (RoPE applied), the key heads are not repeated (GQA kept). For each layer N
+transformers' attention interface. The model runs over the text once, and what its attention functions receive is
+stored: the positions are applied (RoPE), and the key heads of a group are not repeated (GQA). For each layer N the
+file has the tensors
 
     layers.N.q [1, query_heads, queries, head_dim]
     layers.N.k [1, kv_heads, tokens, head_dim]
     layers.N.v [1, kv_heads, tokens, head_dim]
 
-and with --queries the tensor query_positions [queries], int64. Metadata: model, causal, scale, layers, tokens,
-and layer when there is one. Each layer is checked: attention recomputed from q, k and v in float64 must equal the
-model's own, so that a layer with anything else in it (a sliding window, capped logits, a bias, learned sinks) is
-refused and not stored wrongly.
+and with --queries the tensor query_positions [queries], int64. Its metadata are model, text, tokens, layers, causal
+and scale, and layer when there is only one. Each layer is checked: attention recomputed from q, k and v in float64
+must equal the model's own. So a layer with anything else in it (a sliding window, capped logits, a bias, learned
+sinks) is refused instead of stored wrongly.
 
 Exit codes: 0 written, 2 wrong usage or input, or a layer that is not plain attention.
 """
@@ -30,29 +31,33 @@ import sys
 
 
 class DumpError(Exception):
-    """Something that the user can mend; the message says how."""
+    """An error that the user can correct; the message says how."""
 
 
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="folder or name of a transformers model")
-    parser.add_argument("text", type=pathlib.Path, help="text file, UTF-8")
-    parser.add_argument("out", type=pathlib.Path, help="safetensors file to write")
-    parser.add_argument("--layers", default="all", help="all, or numbers from 0: 0,5,11 (default: all)")
-    parser.add_argument("--tokens", type=int, help="keep the first tokens of the text only (default: all)")
-    parser.add_argument("--queries", type=int, help="store q at so many positions, drawn without replacement")
-    parser.add_argument("--seed", type=int, default=0, help="of that draw (default: 0)")
+    parser.add_argument("model", help="folder or name of a model that transformers can load")
+    parser.add_argument("text", type=pathlib.Path, help="the text that the model reads: a file in UTF-8")
+    parser.add_argument("out", type=pathlib.Path, help="the safetensors file to write")
+    parser.add_argument("--layers", default="all",
+                        help="layers to store: all, or numbers from 0, such as 0,5,11 (default: all)")
+    parser.add_argument("--tokens", type=int,
+                        help="use only this many tokens from the beginning of the text (default: all)")
+    parser.add_argument("--queries", type=int,
+                        help="store q only at this many positions, drawn without replacement (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw of --queries (default: 0)")
     parser.add_argument("--dtype", default="same", choices=["same", "float32", "float16", "bfloat16"],
-                        help="of the stored numbers (default: as the model computes)")
+                        help="dtype of the stored numbers (default: that in which the model computes)")
     parser.add_argument("--model-dtype", default="auto", choices=["auto", "float32", "float16", "bfloat16"],
-                        help="to compute in (default: as the model is stored)")
-    parser.add_argument("--device", default="cpu", help="to compute on: cpu, cuda (default: cpu)")
+                        help="dtype in which the model computes (default: that in which it is stored)")
+    parser.add_argument("--device", default="cpu", help="device that the model runs on: cpu or cuda (default: cpu)")
     parser.add_argument("--bytes", action="store_true",
-                        help="the model reads bytes: the tokens are the bytes of the text, without a tokenizer")
+                        help="use the bytes of the text as tokens, for a model without a tokenizer")
     return parser.parse_args(arguments)
 
 
 def read_token_ids(options, config):
+    """The tokens of the text, [1, tokens]. Raises DumpError where the model cannot take them."""
     import torch
     from transformers import AutoTokenizer
 
@@ -91,6 +96,7 @@ def read_token_ids(options, config):
 
 
 def choose_layers(text, count):
+    """The layer numbers that --layers names, for a model of `count` layers."""
     if text == "all":
         return list(range(count))
     layers = []
@@ -104,7 +110,7 @@ def choose_layers(text, count):
 
 
 def is_causal(mask, tokens):
-    """Whether an attention mask is causal (True) or hides nothing (False). Raises DumpError on another."""
+    """Whether an attention mask is causal; if not, it must hide nothing. Raises DumpError on any other mask."""
     import torch
 
     causal, full = True, True
@@ -121,14 +127,16 @@ def is_causal(mask, tokens):
                     "plain full attention can be stored")
 
 
-# What sdpa is called with that leaves attention plain, or that is checked: the mask, the recomputation.
+# Options of transformers' sdpa that may be set: they do not change plain attention, or if they do, the check of the
+# mask or of the recomputed output finds it.
 PLAIN_OPTIONS = {"dropout", "scaling", "is_causal", "position_ids", "cache_position", "output_attentions", "use_cache",
                  "sliding_window", "position_embeddings", "past_key_values", "past_key_value", "attention_mask",
                  "output_hidden_states", "return_dict", "token_type_ids"}
 
 
 class Recorder:
-    """Stands in for transformers' sdpa attention function, calls it, and keeps its inputs and output."""
+    """Takes the place of transformers' sdpa attention function: calls it, and keeps the inputs and output of the
+    given layers in `records`."""
 
     def __init__(self, attention, layers):
         self.attention = attention
@@ -167,7 +175,7 @@ class Recorder:
 
 
 def recompute(record, rows):
-    """Attention of some rows from q, k and v in float64: [query_heads, rows, head_dim]."""
+    """Attention of the given queries, recomputed from a record in float64: [query_heads, rows, head_dim]."""
     import torch
 
     q, k, v = (record[name][0].double() for name in "qkv")
@@ -181,7 +189,7 @@ def recompute(record, rows):
 
 
 def check_record(layer, record):
-    """Raises DumpError unless the record is plain attention whose output is the model's."""
+    """Raises DumpError unless plain attention over the record's q, k and v gives the model's own output."""
     import torch
 
     q, k, v = record["q"], record["k"], record["v"]
@@ -205,7 +213,7 @@ def check_record(layer, record):
 
 
 def run_model(options):
-    """One forward pass. Returns the records by layer, and the number of tokens."""
+    """Runs the model over the text once. Returns the records by layer, and the number of tokens."""
     import torch
     from transformers import AutoConfig, AutoModel
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -240,6 +248,7 @@ def run_model(options):
 
 
 def common(records, name):
+    """The value that all records have under `name`. Raises DumpError where they differ."""
     values = {layer: record[name] for layer, record in records.items()}
     if len(set(values.values())) > 1:
         raise DumpError(f"the layers differ in {name}: {values}; write them to several files with --layers")
@@ -247,6 +256,7 @@ def common(records, name):
 
 
 def dump(options):
+    """Writes the file that the options ask for, and prints the shapes of its tensors."""
     import torch
     from safetensors.torch import save_file
 

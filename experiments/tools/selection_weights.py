@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Makes what double_sparsity and hash_attention need for a model, from its q and k alone.
+"""Makes the files that the maskers double_sparsity and hash_attention need for a model, from its q
+and k.
 
     experiments/tools/selection_weights.py experiments/data/*_qkv.safetensors --out experiments/data/weights
 
-Reads files that dump_qkv.py or its like wrote, of one layer each: tensors q and k, [batch, heads,
-length, head_dim] float16, and `layer` in the metadata. Writes
+Each input file has one layer: the tensors q and k, [batch, heads, length, head_dim] in float16, and
+the layer's number as `layer` in the metadata. The output files are
 
-- channels.json: model.layers.L.self_attn.qk_proj, for each query head its channels by falling mean
-  of |q_d| times mean of |k_d| (Double Sparsity's offline calibration, arXiv 2408.07092);
+- channels.json: under model.layers.L.self_attn.qk_proj the channels d of each query head, sorted so
+  that mean |q_d| times mean |k_d| falls (Double Sparsity's offline calibration, arXiv 2408.07092);
 - hash_planes.safetensors: layers.L.hat_q_w0, hat_k_w0 [heads, head_dim, bits] and biases [heads,
-  bits], random hyperplanes through the mean key: HashAttention's form without its training
-  (arXiv 2412.14468), what training has to beat.
+  bits] of random hyperplanes through the mean key: the form of HashAttention without its training
+  (arXiv 2412.14468), as the baseline that training has to beat.
 
-Calibrated on the very data that it is then used on, as the experiments here do, Double Sparsity is
-seen at its best. Needs the standard library alone; the same input gives the same bytes.
+The experiments here calibrate Double Sparsity on the same data that they then use it on, which
+shows it at its best. The program needs the standard library alone; the same input gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path
 
 
 def read_tensors(path: Path) -> tuple[int, dict[str, tuple[list[int], list[float]]]]:
-    """The layer and the tensors q and k: shape and values."""
+    """Returns the layer of a file, and by name the shape and the values of q and k."""
     data = path.read_bytes()
     (length,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8:8 + length])
@@ -35,38 +37,41 @@ def read_tensors(path: Path) -> tuple[int, dict[str, tuple[list[int], list[float
     for name in ("q", "k"):
         entry = header.get(name)
         if entry is None or entry["dtype"] != "F16" or len(entry["shape"]) != 4:
-            raise SystemExit(f"{path}: {name} is not there as float16 [batch, heads, length, head_dim]")
+            raise SystemExit(f"{path}: there is no tensor {name} of float16 [batch, heads, length, "
+                             "head_dim]; name files that hold q and k of one layer each")
         begin, end = entry["data_offsets"]
         values = struct.unpack(f"<{(end - begin) // 2}e", data[8 + length + begin:8 + length + end])
         tensors[name] = (entry["shape"], values)
     return int(header.get("__metadata__", {}).get("layer", 0)), tensors
 
 
-def channel_means(shape: list[int], values: list[float], of) -> list[list[float]]:
-    """[heads][head_dim]: the mean of of(value) over batch and length."""
+def channel_means(shape: list[int], values: list[float], transform) -> list[list[float]]:
+    """The mean of transform(value) over batch and length, [heads][head_dim]."""
     batch, heads, length, dim = shape
     sums = [[0.0] * dim for _ in range(heads)]
     for i in range(batch * heads * length):
         head = i // length % heads
         row = values[i * dim:(i + 1) * dim]
-        sums[head] = [total + of(value) for total, value in zip(sums[head], row)]
+        sums[head] = [total + transform(value) for total, value in zip(sums[head], row)]
     return [[total / (batch * length) for total in head] for head in sums]
 
 
 def channel_order(tensors) -> list[list[int]]:
-    """[query heads][head_dim]: channels, the most important first; ties: the lower one."""
+    """The channels of each query head, [query heads][head_dim]: the most important first, and of
+    equally important ones the lower first."""
     query = channel_means(*tensors["q"], abs)
     key = channel_means(*tensors["k"], abs)
     order = []
     for head, means in enumerate(query):
-        of_key = key[head * len(key) // len(query)]
-        weights = [q * k for q, k in zip(means, of_key)]
+        key_means = key[head * len(key) // len(query)]
+        weights = [q * k for q, k in zip(means, key_means)]
         order.append(sorted(range(len(weights)), key=lambda channel: (-weights[channel], channel)))
     return order
 
 
 def hash_planes(tensors, bits: int, seed: int) -> dict[str, tuple[list[int], list[float]]]:
-    """Weights and biases of both sides: the query's planes go through 0, the key's through the mean."""
+    """The weights and biases of random planes, `bits` for each query head. For queries the planes
+    go through 0, for keys through the mean key of their kv head."""
     (_, query_heads, _, dim), _ = tensors["q"]
     key_means = channel_means(*tensors["k"], lambda value: value)
     numbers = random.Random(seed)
@@ -83,6 +88,7 @@ def hash_planes(tensors, bits: int, seed: int) -> dict[str, tuple[list[int], lis
 
 
 def write_safetensors(path: Path, tensors: dict[str, tuple[list[int], list[float]]]) -> None:
+    """Writes tensors, given as shapes and values by name, in float16."""
     header, data = {}, b""
     for name, (shape, values) in tensors.items():
         packed = struct.pack(f"<{len(values)}e", *values)
@@ -97,17 +103,18 @@ def write_safetensors(path: Path, tensors: dict[str, tuple[list[int], list[float
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--bits", type=int, default=64, help="of a signature (64)")
-    parser.add_argument("--seed", type=int, default=0, help="of the planes (0)")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE",
+                        help="safetensors files of one layer each")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder to write to")
+    parser.add_argument("--bits", type=int, default=64, help="bits of a signature (default: 64)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the planes (default: 0)")
     arguments = parser.parse_args()
     channels, planes = {}, {}
     for path in sorted(arguments.files):
         layer, tensors = read_tensors(path)
         channels[f"model.layers.{layer}.self_attn.qk_proj"] = channel_order(tensors)
-        made = hash_planes(tensors, arguments.bits, arguments.seed + layer)
-        planes |= {f"layers.{layer}.{name}": tensor for name, tensor in made.items()}
+        of_layer = hash_planes(tensors, arguments.bits, arguments.seed + layer)
+        planes |= {f"layers.{layer}.{name}": tensor for name, tensor in of_layer.items()}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "channels.json").write_text(json.dumps(channels) + "\n")
     write_safetensors(arguments.out / "hash_planes.safetensors", planes)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Tests of dump_qkv.py on tiny models with random weights; no network.
+"""Tests of dump_qkv.py on tiny models with random weights. They need no network.
 
     venv/bin/python experiments/tools/test_dump_qkv.py
 
-in the environment of dump_qkv.py. With `--sample FILE` it writes tests/experiments/data/tiny_llama.safetensors
-anew instead.
+runs them in an environment with the packages of dump_qkv.py. With `--sample FILE` it writes FILE instead of testing:
+the data of tests/experiments/data/tiny_llama.safetensors.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ TEXT = ("Attention over a long text is mostly wasted on keys that hold almost no
 
 
 def run(*arguments):
-    """Exit code and what went to stderr."""
+    """Runs dump_qkv.py with some arguments. Returns its exit code and what it wrote to stderr."""
     err = io.StringIO()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -51,7 +51,7 @@ def tiny_llama(**changes):
 
 
 def attention(q, k, v, scale, positions, causal):
-    """Attention as its definition says, in float64: [queries, query_heads * head_dim]."""
+    """Attention by its definition, in float64: [queries, query_heads * head_dim]."""
     q, k, v = q[0].double(), k[0].double(), v[0].double()
     group = q.shape[0] // k.shape[0]
     rows = []
@@ -79,7 +79,8 @@ class DumpTest(unittest.TestCase):
         return self.path / "model"
 
     def module_outputs(self, folder, name, count, dense):
-        """What the attention modules of the model, run by itself, give before and after their last projection."""
+        """Runs the saved model by itself. Returns for each layer the output of attention before its last projection,
+        which is the module named by the pattern `dense`."""
         model = AutoModel.from_pretrained(folder).eval()
         inputs = {}
         modules = dict(model.named_modules())
@@ -111,7 +112,7 @@ class DumpTest(unittest.TestCase):
 
     def test_positions_are_applied(self):
         folder = self.save(tiny_llama())
-        # The same token everywhere: without positions all keys of the first layer would be equal.
+        # All tokens are the same, so that without positions all keys of the first layer would be equal.
         self.text.write_text("a" * 50)
         self.assertEqual(run(folder, self.text, self.out, "--bytes")[0], 0)
         k = load(self.out)[0]["layers.0.k"][0, 0]

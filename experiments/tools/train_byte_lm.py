@@ -9,11 +9,11 @@ and in an experiment file
 
     source: {kind: safetensors, file: OUT/byte_lm_qkv.safetensors, layers: all}
 
-CORPUS is a folder; its files that end in --suffix and are UTF-8 are the text. Whole files are held out:
-one in fifty, by a hash of their path. The model is a Llama over 256 bytes: RMS norm, rotary positions,
-grouped queries (8 query heads over 2 kv heads of 64), gated MLP; hidden 320, 5 layers, about 6 million
-parameters. It trains for the given minutes of wall time: most of them on windows of --context / 4
-bytes, the last fifth on windows of --context. Needs PyTorch alone.
+CORPUS is a folder; its files that end in --suffix and are UTF-8 are the text. Whole files are held
+out: one in fifty, by a hash of their path. The model is a Llama over 256 bytes: RMS norm, rotary
+positions, grouped queries (8 query heads over 2 kv heads of 64), gated MLP; hidden 320, 5 layers,
+about 6 million parameters. It trains for the given minutes of wall time: most of them on windows of
+--context / 4 bytes, the last fifth on windows of --context. Needs PyTorch alone.
 
 Written to OUT:
     model.safetensors        float16, with the names of Hugging Face's Llama
@@ -49,18 +49,19 @@ HEAD_DIM = 64
 ROPE_THETA = 10000.0
 HELD_OUT_ONE_IN = 50
 LAST_QUERIES = 64
-LONG_SHARE = 0.2  # of the time, at the end, on long windows
-CHECK_WINDOWS = 8
-FILE_BYTES = (2_000, 1_000_000)
+LONG_SHARE = 0.2  # the last share of the time, in which windows are long
+CHECK_WINDOWS = 8  # windows whose mean is held_out_bits_per_byte
+FILE_BYTES = (2_000, 1_000_000)  # the least and the greatest size of a file that is read
 DTYPE_NAMES = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
 
 
 class InputError(Exception):
-    """Something that the user can mend; the message says how."""
+    """An error that the user can correct; the message says how."""
 
 
 def write_safetensors(path, tensors, metadata):
-    """Format: the header's length, a JSON header, the tensors' bytes one after the other."""
+    """Writes a safetensors file: the length of the header, the header in JSON, the bytes of the
+    tensors."""
     header, at = {"__metadata__": metadata}, 0
     for name, tensor in tensors.items():
         size = tensor.numel() * tensor.element_size()
@@ -77,7 +78,7 @@ def write_safetensors(path, tensors, metadata):
 
 
 def read_safetensors(path):
-    """(tensors, metadata) of what write_safetensors wrote."""
+    """Reads a file that write_safetensors wrote; returns its tensors and metadata."""
     data = pathlib.Path(path).read_bytes()
     length = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8:8 + length])
@@ -104,7 +105,7 @@ class Norm(nn.Module):
 
 
 def rotation(length, device):
-    """cos and sin of the angles, [length, head_dim]."""
+    """cos and sin of the angles of the rotary position embedding, [length, head_dim] each."""
     inverse = ROPE_THETA ** (-torch.arange(0, HEAD_DIM, 2, device=device).float() / HEAD_DIM)
     angles = torch.outer(torch.arange(length, device=device).float(), inverse)
     angles = torch.cat([angles, angles], -1)
@@ -112,7 +113,8 @@ def rotation(length, device):
 
 
 def rotated(x, cos, sin):
-    """RoPE: component i turns with component i + head_dim / 2."""
+    """Applies the rotary position embedding, which rotates component i with component i + head_dim
+    / 2."""
     low, high = x.float().chunk(2, -1)
     return (x.float() * cos + torch.cat([-high, low], -1) * sin).to(x.dtype)
 
@@ -131,7 +133,7 @@ class Attention(nn.Module):
         self.o_proj = linear(size.heads * HEAD_DIM, size.hidden)
 
     def qkv(self, x, cos, sin):
-        """[batch, heads, length, head_dim] each; what attention is computed from."""
+        """The q, k and v that attention is computed from, [batch, heads, length, head_dim] each."""
         def split(projection, heads):
             return projection(x).unflatten(-1, (heads, HEAD_DIM)).transpose(1, 2)
         return (rotated(split(self.q_proj, self.heads), cos, sin),
@@ -169,7 +171,8 @@ class Layer(nn.Module):
 
 
 class ByteModel(nn.Module):
-    """Logits of the next byte. size: hidden, layers, heads, kv_heads, mlp."""
+    """A Llama whose output are the logits of the next byte. size: an object with the members
+    hidden, layers, heads, kv_heads and mlp."""
 
     def __init__(self, size):
         super().__init__()
@@ -190,7 +193,7 @@ class ByteModel(nn.Module):
         return self.lm_head(self.norm(x))
 
     def qkv_of_layers(self, tokens):
-        """q, k, v of every layer for tokens [1, length]."""
+        """Yields q, k and v of one layer after the other, for tokens [1, length]."""
         x = self.embed_tokens(tokens)
         cos, sin = rotation(tokens.shape[1], tokens.device)
         for layer in self.layers:
@@ -199,7 +202,7 @@ class ByteModel(nn.Module):
 
 
 def hub_names(model):
-    """The weights as float16, named as Hugging Face names a Llama's."""
+    """The weights as float16, with the names that Hugging Face gives those of a Llama."""
     return {(name if name.startswith("lm_head") else "model." + name):
             weight.detach().to("cpu", torch.float16) for name, weight in model.state_dict().items()}
 
@@ -208,7 +211,8 @@ def hub_names(model):
 
 
 def read_corpus(folder, suffix, most_bytes):
-    """(bytes to train on, held-out bytes), uint8, files joined by blank lines."""
+    """Returns the text to train on and the held-out text, each as uint8 with its files joined by
+    blank lines."""
     train, held, total = [], [], 0
     files = sorted(pathlib.Path(folder).rglob("*" + suffix))
     random.Random(0).shuffle(files)
@@ -233,7 +237,7 @@ def read_corpus(folder, suffix, most_bytes):
 
 
 def windows(data, count, length, generator):
-    """[count, length + 1] of bytes at random places."""
+    """Windows of the text at random positions, [count, length + 1]."""
     if len(data) <= length + 1:
         raise InputError(f"the text has {len(data)} bytes; a window needs {length + 2}: name a "
                          "larger folder or a smaller --context")
@@ -250,7 +254,8 @@ def loss_of(model, batch):
 
 
 def optimizers_of(model, rate):
-    """Muon for the matrices within layers where PyTorch has it, AdamW for the rest."""
+    """Muon for the matrices in the layers, if PyTorch has it, and AdamW for all other
+    parameters."""
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." in "." + name]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -262,7 +267,8 @@ def optimizers_of(model, rate):
 
 
 def rate_factor(step, share):
-    """Of the learning rate: up over 40 steps, level, down over the second half of the time."""
+    """The factor of the learning rate: it rises over the first 40 steps, is constant, and falls
+    over the second half of the time. share: the share of the time that has passed."""
     return min(1, (step + 1) / 40) * (1 if share < 0.5 else max(0.02, 2 * (1 - share)))
 
 
@@ -277,7 +283,8 @@ def bits_per_byte(model, held, length, autocast):
 
 
 def train(model, data, held, options, say=print):
-    """Returns (held-out bits per byte, bytes seen)."""
+    """Trains for the time that the options give. Returns the bits per byte on held-out text, and
+    the number of bytes that the training read."""
     device = next(model.parameters()).device
 
     def autocast():
@@ -311,14 +318,15 @@ def train(model, data, held, options, say=print):
 
 
 def query_positions(length, count):
-    """Ascending: the last ones, and others drawn without replacement."""
+    """Positions of queries, ascending: the last ones, and others drawn without replacement."""
     last = min(LAST_QUERIES, count, length)
     drawn = torch.randperm(length - last, generator=torch.Generator().manual_seed(0))
     return torch.cat([drawn[:count - last], torch.arange(length - last, length)]).sort().values
 
 
 def dump(model, tokens, queries, layers, path, metadata):
-    """Writes q at sampled positions, k and v of the listed layers for tokens [1, length]."""
+    """Writes q at query_positions(), k and v of the listed layers, for tokens [1, length]. Returns
+    the tensors."""
     positions = query_positions(tokens.shape[1], queries)
     tensors = {}
     with torch.no_grad():
@@ -337,7 +345,8 @@ def dump(model, tokens, queries, layers, path, metadata):
 
 
 def self_check():
-    """What must hold of model and files, on small random ones; the texts of what does not."""
+    """Checks on a small random model what must hold of any model and its files. Returns the texts
+    of the checks that fail."""
     import tempfile
 
     torch.manual_seed(0)
@@ -408,22 +417,32 @@ def parse_arguments(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", help="folder of text files")
     parser.add_argument("out", nargs="?", type=pathlib.Path, help="folder to write to")
-    parser.add_argument("--self-check", action="store_true", help="check this program, and end")
-    parser.add_argument("--minutes", type=float, default=8, help="of training (8)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
-    parser.add_argument("--suffix", default=".py", help="of the files to read (.py)")
-    parser.add_argument("--most-bytes", type=float, default=3e8, help="of text to read (3e8)")
-    parser.add_argument("--context", type=int, default=8192, help="longest window, in bytes (8192)")
-    parser.add_argument("--batch-bytes", type=int, default=131072, help="of a step (131072)")
-    parser.add_argument("--queries", type=int, default=512, help="positions to store q at (512)")
-    parser.add_argument("--dump-layers", default="all", help="all, or numbers from 0: 0,2,4 (all)")
-    parser.add_argument("--hidden", type=int, default=320)
-    parser.add_argument("--layers", type=int, default=5)
-    parser.add_argument("--heads", type=int, default=8)
-    parser.add_argument("--kv-heads", type=int, default=2)
-    parser.add_argument("--mlp", type=int, default=864)
+    parser.add_argument("--self-check", action="store_true",
+                        help="check this program, and train nothing")
+    parser.add_argument("--minutes", type=float, default=8, help="minutes of training (default: 8)")
+    parser.add_argument("--device", default="cpu",
+                        help="device to train on: cpu or cuda (default: cpu)")
+    parser.add_argument("--suffix", default=".py",
+                        help="ending of the files to read (default: .py)")
+    parser.add_argument("--most-bytes", type=float, default=3e8,
+                        help="most bytes of text to read (default: 3e8)")
+    parser.add_argument("--context", type=int, default=8192,
+                        help="longest window, in bytes (default: 8192)")
+    parser.add_argument("--batch-bytes", type=int, default=131072,
+                        help="bytes that a training step reads (default: 131072)")
+    parser.add_argument("--queries", type=int, default=512,
+                        help="number of positions at which q is stored (default: 512)")
+    parser.add_argument("--dump-layers", default="all",
+                        help="layers to write: all, or numbers from 0, such as 0,2,4 (default: "
+                             "all)")
+    parser.add_argument("--hidden", type=int, default=320, help="width of the model (default: 320)")
+    parser.add_argument("--layers", type=int, default=5, help="number of layers (default: 5)")
+    parser.add_argument("--heads", type=int, default=8, help="query heads of a layer (default: 8)")
+    parser.add_argument("--kv-heads", type=int, default=2, help="kv heads of a layer (default: 2)")
+    parser.add_argument("--mlp", type=int, default=864, help="width of the MLP (default: 864)")
     parser.add_argument("--tiny", action="store_true",
-                        help="hidden 128, 2 layers, 4 over 2 heads, context 1024: for a CPU")
+                        help="train a small model on a CPU: width 128, 2 layers, 4 query heads "
+                             "over 2 kv heads, context 1024")
     options = parser.parse_args(arguments)
     if options.tiny:
         options.hidden, options.layers, options.mlp = 128, 2, 256

@@ -69,7 +69,8 @@ TEST(BenchmarkCases, AProblemIsSharedWhileItIsInUse) {
   EXPECT_NE(first, problems.problem(shape, DType::kFloat32, true));
 }
 
-// Densities of the note on block patterns, not causal, block 64.
+// The densities are those that the published note on block patterns gives for blocks of 64 tokens
+// that are not causal.
 TEST(BlockPatterns, HaveTheDensitiesThatAreKnownOfThem) {
   const std::int64_t rates[] = {1, 2, 4};
   EXPECT_NEAR(density(block_local_mask(32, 2)), 0.150, 0.0005);

@@ -11,13 +11,14 @@
 namespace maskerade {
 namespace {
 
+// Times in which every case took 1 ms on one thread.
 MedianTimes every_case() {
   MedianTimes times;
   for (const BenchmarkCase& one : benchmark_cases(Scale::kFull)) times[{one.name, 1}] = 1;
   return times;
 }
 
-// The number of lines of a text that hold a word.
+// How many lines of a text contain a word.
 int lines_with(const std::string& text, const std::string& word) {
   std::istringstream lines(text);
   int found = 0;
@@ -27,7 +28,7 @@ int lines_with(const std::string& text, const std::string& word) {
   return found;
 }
 
-// A row whose case does not exist would never be printed.
+// Rationale: a row that names a case which does not exist would never be printed.
 TEST(PublishedTables, PrintEveryRowWhenEveryCaseWasTimed) {
   const std::string text = format_published_tables(every_case(), {});
   EXPECT_EQ(lines_with(text, "  density "), 3 * 2 * 2 * 5);

@@ -12,17 +12,18 @@
 namespace maskerade {
 namespace {
 
-// A case that counts how often it was made, set up and run, and one whose check fails.
+// How often a case was created, set up and run.
 struct Calls {
-  int made = 0;
+  int created = 0;
   int set_up = 0;
   int run = 0;
 };
+// Two cases: "test/good" counts its calls, "test/wrong" counts its runs and fails its check.
 std::vector<BenchmarkCase> cases(const std::shared_ptr<Calls>& calls) {
   return {
       {"test/good",
        [=](const BenchmarkContext&, const Threads&) {
-         ++calls->made;
+         ++calls->created;
          return function_work(
              {.set_up = [=] { ++calls->set_up; }, .run = [=] { ++calls->run; }, .check = [] {}});
        }},
@@ -37,13 +38,13 @@ TEST(WorkPool, MakesRunsAndChecksACaseOnceForEachNumberOfThreads) {
   WorkPool pool(Catalog(), cases(calls));
   BenchmarkWork& work = pool.work(pool.find("test/good"), 1);
   EXPECT_EQ(&work, &pool.work(pool.find("test/good"), 1));
-  EXPECT_EQ(calls->made, 1);
+  EXPECT_EQ(calls->created, 1);
   EXPECT_EQ(calls->run, 1);
   pool.work(pool.find("test/good"), 2);
-  EXPECT_EQ(calls->made, 2);
+  EXPECT_EQ(calls->created, 2);
   pool.forget_works();
   pool.work(pool.find("test/good"), 2);
-  EXPECT_EQ(calls->made, 3);
+  EXPECT_EQ(calls->created, 3);
 }
 
 TEST(WorkPool, ACaseThatFailsItsCheckIsNeverTimed) {

@@ -11,18 +11,20 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace maskerade {
 
-struct Finished {
+// How the program ended, and what it wrote to stdout and stderr.
+struct ProgramResult {
   int exit_code = -1;
   std::string out;
   std::string err;
 };
 
-// The program in a folder of its own.
+// Runs the program in a temporary folder of its own, with a cache folder in it.
 class Program : public testing::Test {
  protected:
   Program() {
@@ -34,6 +36,7 @@ class Program : public testing::Test {
   }
   ~Program() override { std::filesystem::remove_all(folder_); }
 
+  // Writes a file in the folder; returns its path.
   std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ / name) << text;
     return (folder_ / name).string();
@@ -43,20 +46,21 @@ class Program : public testing::Test {
     text << std::ifstream(folder_ / name).rdbuf();
     return text.str();
   }
-  // A `run` does not measure the machine's peaks, which takes longer than tiny cells do, unless a
-  // test wants them.
-  Finished run(std::string arguments,
-               const std::string& environment = "",
-               const std::string& out = "out.txt") const {
+  // Runs the program to its end. environment: assignments for the shell, such as "A=1 B=2". out:
+  // the file that stdout goes to. The subcommand `run` measures the machine's peaks, which takes
+  // longer than tiny cells, only if measures_peaks_ is set.
+  ProgramResult run(std::string arguments,
+                    const std::string& environment = "",
+                    const std::string& out = "out.txt") const {
     if (arguments.starts_with("run ") && !measures_peaks_) arguments += " --no-peaks";
-    // A cache folder of its own: no calibration of the user's.
+    // Rationale: a calibration in the user's cache folder must not be used.
     const std::string command =
         "cd '" + folder_.string() + "' && XDG_CACHE_HOME='" + folder_.string() + "/cache' " +
         environment + " '" + MASKERADE_TEST_PROGRAM + "' " + arguments + " >" + out + " 2>err.txt";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("out.txt"), read("err.txt")};
   }
-  // Starts the program without waiting for it.
+  // Starts the program and returns its process id, without waiting for its end.
   pid_t start(const std::vector<std::string>& arguments) const {
     std::vector<char*> argv = {const_cast<char*>(MASKERADE_TEST_PROGRAM)};
     for (const std::string& argument : arguments) {
@@ -75,15 +79,17 @@ class Program : public testing::Test {
     }
     return child;
   }
-  // Waits, at most 30 s, until a file holds a whole line.
+  // Waits until a file holds a whole line, but not longer than 30 s.
   void await_line(const std::string& name) const {
     for (int i = 0; i < 3000 && read(name).find('\n') == std::string::npos; ++i) usleep(10'000);
   }
+  // Waits for the end of a process; returns its exit code, or -1 if a signal ended it.
   static int wait_for(pid_t child) {
     int status = 0;
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  // The objects of a file in JSON Lines.
   std::vector<nlohmann::json> json_lines(const std::string& name) const {
     std::vector<nlohmann::json> lines;
     std::istringstream stream(read(name));
@@ -92,11 +98,22 @@ class Program : public testing::Test {
     return lines;
   }
 
+  // The cell of a pipeline in a file that --json wrote. Throws std::out_of_range, which fails the
+  // test, unless there is exactly one.
+  nlohmann::json cell_of(const std::string& name, const std::string& pipeline) const {
+    std::vector<nlohmann::json> found;
+    for (const nlohmann::json& cell : json_lines(name)) {
+      if (cell.at("pipeline") == pipeline) found.push_back(cell);
+    }
+    if (found.size() != 1) throw std::out_of_range(name + " has not one cell of " + pipeline);
+    return found.front();
+  }
+
   std::filesystem::path folder_;
   bool measures_peaks_ = false;
 };
 
-// Four cells that take milliseconds.
+// An experiment of four cells that take milliseconds.
 inline constexpr const char* kTiny = R"(name: tiny
 workload: {source: {kind: gaussian, seed: 1}, query_heads: 4, kv_heads: 2, query_len: 32,
            key_len: 80, head_dim: 16, dtype: float16, causal: true}

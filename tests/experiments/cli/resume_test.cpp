@@ -16,11 +16,11 @@
 namespace maskerade {
 namespace {
 
-// The output folder `out` of a program run.
+// Runs the program and looks into the results database of its output folder `out`.
 class Output : public Program {
  protected:
   std::filesystem::path database() const { return folder_ / "out" / "results.sqlite"; }
-  // What a statement's first column gives.
+  // Runs a statement of SQL on the database; returns the first column of its rows.
   std::vector<std::string> query(const std::string& sql) const {
     sqlite3* opened = nullptr;
     std::vector<std::string> rows;
@@ -40,14 +40,15 @@ class Output : public Program {
     sqlite3_close(opened);
     return rows;
   }
+  // Expects that the program refuses a command line with exit code 2 and this text alone.
   void expect_refused(const std::string& arguments, const std::string& text) const {
-    const Finished finished = run(arguments);
+    const ProgramResult finished = run(arguments);
     EXPECT_EQ(finished.exit_code, 2) << arguments;
     EXPECT_EQ(finished.err, "maskerade: error: " + text + "\n");
   }
 };
 
-// A safetensors file with q, k and v of one head, two tokens and head_dim 4.
+// The bytes of a safetensors file with q, k and v of one head, two tokens and head_dim 4.
 std::string small_tensors() {
   const std::string header = R"({"q":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[0,32]},)"
                              R"("k":{"dtype":"F32","shape":[1,1,2,4],"data_offsets":[32,64]},)"
@@ -60,19 +61,19 @@ std::string small_tensors() {
 
 TEST_F(Output, HoldsTheCellsThatTheExportsHold) {
   write("tiny.yaml", kTiny);
-  const Finished finished = run("run tiny.yaml --out out --json cells.jsonl --csv cells.csv");
+  const ProgramResult finished = run("run tiny.yaml --out out --json cells.jsonl --csv cells.csv");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_NE(finished.out.find("results in out/results.sqlite\n"), std::string::npos);
   EXPECT_EQ(query("SELECT pipeline FROM cells ORDER BY cell"),
             (std::vector<std::string>{"dense", "streaming", "topk budget=5%", "topk budget=100%"}));
   EXPECT_EQ(query("SELECT count(*) FROM heads"), std::vector<std::string>{"16"});
   EXPECT_EQ(query("SELECT count(*) FROM steps"), std::vector<std::string>{"0"});
-  const std::vector<nlohmann::json> cells = json_lines("cells.jsonl");
-  ASSERT_EQ(cells.size(), 4U);
-  EXPECT_EQ(
-      query("SELECT total_ms = " + cells[2].at("total_ms").dump() + " FROM cells WHERE cell = 2"),
-      std::vector<std::string>{"1"});
-  EXPECT_EQ(cells[2].at("plugins").at("sink").get<std::string>().size(), 64U);
+  EXPECT_EQ(json_lines("cells.jsonl").size(), 4U);
+  const nlohmann::json topk = cell_of("cells.jsonl", "topk budget=5%");
+  EXPECT_EQ(query("SELECT total_ms = " + topk.at("total_ms").dump() +
+                  " FROM cells WHERE pipeline = 'topk budget=5%'"),
+            std::vector<std::string>{"1"});
+  EXPECT_EQ(topk.at("plugins").at("sink").get<std::string>().size(), 64U);
   const std::string csv = read("cells.csv");
   EXPECT_TRUE(csv.starts_with("experiment,workload,cell,pipeline,status,")) << csv;
   EXPECT_NE(csv.find("\r\ntiny,workload,3,topk budget=100%,ok,"), std::string::npos);
@@ -87,7 +88,7 @@ pipelines:
   quest: [{sink: 4}, {quest: {budget: 16, page_size: 4, min_pages: 1}}]
 measure: {target: 20%, budget: 5ms}
 )");
-  const Finished finished = run("run trace.yaml --out out --json cells.jsonl");
+  const ProgramResult finished = run("run trace.yaml --out out --json cells.jsonl");
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
   EXPECT_NE(finished.out.find("keys 80 and 5 decode steps"), std::string::npos) << finished.out;
   EXPECT_EQ(query("SELECT count(*) FROM steps JOIN cells USING (key) WHERE decode_steps = 3"),
@@ -110,7 +111,7 @@ measure: {target: 20%, budget: 5ms}
               cell.at("prepare_ms_min").get<double>() / steps +
                   cell.at("append_ms_min").get<double>() + cell.at("select_ms_min").get<double>());
   }
-  const Finished again = run("run trace.yaml --out out --resume");
+  const ProgramResult again = run("run trace.yaml --out out --resume");
   EXPECT_NE(again.out.find("; 6 kept from an earlier run"), std::string::npos) << again.out;
   EXPECT_EQ(query("SELECT count(*) FROM steps"), std::vector<std::string>{"24"});
   EXPECT_NE(
@@ -122,7 +123,7 @@ measure: {target: 20%, budget: 5ms}
 TEST_F(Output, ResumeRunsNothingTwiceAndExportsAll) {
   write("tiny.yaml", kTiny);
   ASSERT_EQ(run("run tiny.yaml --out out --json first.jsonl").exit_code, 0);
-  const Finished finished = run("run tiny.yaml --out out --resume --json second.jsonl");
+  const ProgramResult finished = run("run tiny.yaml --out out --resume --json second.jsonl");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(read("second.jsonl"), read("first.jsonl"));
   EXPECT_NE(finished.out.find("topk budget=100%"), std::string::npos) << finished.out;
@@ -136,7 +137,7 @@ TEST_F(Output, ResumeRunsWhatIsNewAndGivesTheRestItsNumbers) {
   ASSERT_EQ(run("run tiny.yaml --out out").exit_code, 0);
   write("tiny.yaml", std::string(kTiny).replace(std::string(kTiny).find("  topk"), 0,
                                                 "  recent: [{local: 8}]\n"));
-  const Finished finished = run("run tiny.yaml --out out --resume");
+  const ProgramResult finished = run("run tiny.yaml --out out --resume");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_NE(finished.out.find("; 4 kept"), std::string::npos) << finished.out;
   EXPECT_EQ(query("SELECT pipeline FROM cells ORDER BY cell"),
@@ -148,7 +149,7 @@ TEST_F(Output, ResumeKeepsFailedCells) {
   write("tiny.yaml", kTiny);
   const std::string arguments = "run tiny.yaml --out out --set check.tolerance=1e-30";
   EXPECT_EQ(run(arguments).exit_code, 1);
-  const Finished finished = run(arguments + " --resume");
+  const ProgramResult finished = run(arguments + " --resume");
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_NE(finished.out.find("; 4 kept"), std::string::npos) << finished.out;
   EXPECT_NE(finished.out.find("differs from the float64 oracle"), std::string::npos);
@@ -158,11 +159,12 @@ TEST_F(Output, ResumeTriesAgainWhatWasUnavailable) {
   write("tiny.yaml", kTiny);
   const std::string no_device = "CUDA_VISIBLE_DEVICES=";
   EXPECT_EQ(run("run tiny.yaml --out out --set 'devices=[cuda]'", no_device).exit_code, 0);
-  const Finished finished =
+  const ProgramResult finished =
       run("run tiny.yaml --out out --resume --set 'devices=[cuda]'", no_device);
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_EQ(finished.out.find("kept"), std::string::npos) << finished.out;
-  EXPECT_EQ(query("SELECT count(*) FROM cells WHERE status = 'unavailable'")[0], "4");
+  EXPECT_EQ(query("SELECT count(*) FROM cells WHERE status = 'unavailable'"),
+            std::vector<std::string>{"4"});
 }
 
 TEST_F(Output, ResumeTriesAgainWhatHadNoData) {
@@ -174,7 +176,7 @@ TEST_F(Output, ResumeTriesAgainWhatHadNoData) {
   EXPECT_EQ(run("run late.yaml --out out").exit_code, 2);
   EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"failed", "failed"}));
   write("late.safetensors", whole);
-  const Finished finished = run("run late.yaml --out out --resume");
+  const ProgramResult finished = run("run late.yaml --out out --resume");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(query("SELECT status FROM cells"), (std::vector<std::string>{"ok", "ok"}));
 }
@@ -185,11 +187,11 @@ TEST_F(Output, ResumeTriesAgainWhatAnOverrideDidNotFit) {
         "name: heads\nworkload: {source: {kind: safetensors, file: few.safetensors}}\n"
         "pipelines: {p: [{sink: 1}]}\nmeasure: {target: 50%, budget: 10ms}\n");
   const std::string wrong = " --set 'overrides=[{heads: [9], use: dense}]'";
-  const Finished unfit = run("run heads.yaml --out out" + wrong);
+  const ProgramResult unfit = run("run heads.yaml --out out" + wrong);
   EXPECT_EQ(unfit.exit_code, 2) << unfit.out;
   EXPECT_NE(unfit.err.find("head 9"), std::string::npos) << unfit.err;
   EXPECT_EQ(run("run heads.yaml --dry-run" + wrong).exit_code, 2);
-  const Finished finished = run("run heads.yaml --out out --resume");
+  const ProgramResult finished = run("run heads.yaml --out out --resume");
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
   EXPECT_NE(finished.out.find("; 1 kept"), std::string::npos) << finished.out;
   EXPECT_EQ(query("SELECT status FROM cells WHERE cell IS NOT NULL ORDER BY cell"),
@@ -235,7 +237,7 @@ TEST_F(Output, RefusesWhatItCannotWriteTo) {
                  "and writes format 4; name another folder with --out, or move the file away");
 }
 
-// 60 cells of about 12 ms.
+// An experiment of 60 cells that take about 12 ms each.
 constexpr std::size_t kSixty = 60;
 constexpr const char* kSixtyCells = R"(name: sixty
 workload: {source: {kind: gaussian, seed: 1}, query_heads: 2, kv_heads: 1, query_len: 64,
@@ -251,7 +253,7 @@ TEST_F(Output, HoldsEveryCellOnceHoweverOftenTheRunWasKilled) {
   const RandomField random({.seed = 20});
   std::size_t cells = 0;
   for (std::uint32_t round = 0; round < 10; ++round) {
-    // Later ones wait longer, for machines that start slowly.
+    // Later rounds wait longer before they kill the run, for machines that start slowly.
     const auto moment_us =
         static_cast<useconds_t>(10'000 + 75'000 * (round + 2) * random.uniform(0, round));
     SCOPED_TRACE("killed " + std::to_string(moment_us) + " us after the start");
@@ -260,7 +262,7 @@ TEST_F(Output, HoldsEveryCellOnceHoweverOftenTheRunWasKilled) {
     kill(child, SIGKILL);
     wait_for(child);
     if (!std::filesystem::exists(database())) continue;
-    // Whole cells only, and none that was there is lost.
+    // The database holds whole cells only, and has lost none that it held before.
     if (query("SELECT name FROM sqlite_master WHERE name = 'cells'").empty()) continue;
     const std::size_t now = query("SELECT key FROM cells").size();
     EXPECT_GE(now, cells);
@@ -268,7 +270,7 @@ TEST_F(Output, HoldsEveryCellOnceHoweverOftenTheRunWasKilled) {
     EXPECT_EQ(query("SELECT key FROM heads GROUP BY key HAVING count(*) = 2").size(), cells);
   }
   EXPECT_GT(cells, 0U);
-  const Finished finished = run("run sixty.yaml --out out --resume");
+  const ProgramResult finished = run("run sixty.yaml --out out --resume");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_NE(finished.out.find("61 ok, 0 failed, 0 unavailable"), std::string::npos) << finished.out;
   std::vector<std::string> numbers;
@@ -281,16 +283,17 @@ TEST_F(Output, HoldsEveryCellOnceHoweverOftenTheRunWasKilled) {
 TEST_F(Output, TakesTheNumbersOfCellsOfOtherVersions) {
   write("tiny.yaml", kTiny);
   ASSERT_EQ(run("run tiny.yaml --out out").exit_code, 0);
-  const Finished finished = run(
+  const ProgramResult finished = run(
       "run tiny.yaml --out out --resume --set workload.source.seed=77 --set workload.scale=0.5");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_NE(finished.out.find("; 4 of other versions of it have no cell number"), std::string::npos)
+  EXPECT_NE(finished.out.find("; 4 of other versions of the experiment have no cell number"),
+            std::string::npos)
       << finished.out;
   EXPECT_EQ(query("SELECT count(*) FROM cells WHERE cell IS NULL"), std::vector<std::string>{"4"});
   EXPECT_EQ(query("SELECT DISTINCT scale FROM cells WHERE cell IS NOT NULL"),
             std::vector<std::string>{"0.5"});
-  // Asked for again, they have their numbers back.
-  const Finished back = run("run tiny.yaml --out out --resume");
+  // Cells that a later run asks for again get their numbers back.
+  const ProgramResult back = run("run tiny.yaml --out out --resume");
   EXPECT_NE(back.out.find("; 4 kept from an earlier run; 4 of other versions"), std::string::npos)
       << back.out;
   EXPECT_EQ(query("SELECT count(*) FROM cells WHERE cell IS NOT NULL AND seed <> 77"),
@@ -318,15 +321,17 @@ TEST_F(Output, ExportsReplaceNothingThatTheRunNeeds) {
 TEST_F(Output, RefusesEmptyPaths) {
   write("tiny.yaml", kTiny);
   for (const std::string option : {"--out", "--json", "--csv"}) {
-    const Finished finished = run("run tiny.yaml " + option + " ''");
+    const ProgramResult finished = run("run tiny.yaml " + option + " ''");
     EXPECT_EQ(finished.exit_code, 2) << option;
-    EXPECT_NE(finished.err.find(option + ": the path is empty"), std::string::npos) << finished.err;
+    EXPECT_NE(finished.err.find(option + ": the path is empty; name a file or folder"),
+              std::string::npos)
+        << finished.err;
   }
 }
 
 TEST_F(Output, SaysWhenTheTableCannotBeWritten) {
   write("tiny.yaml", kTiny);
-  const Finished finished = run("run tiny.yaml", "", "/dev/full");
+  const ProgramResult finished = run("run tiny.yaml", "", "/dev/full");
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_NE(finished.err.find("is the disk or the pipe full?"), std::string::npos) << finished.err;
 }

@@ -10,7 +10,7 @@
 namespace maskerade {
 namespace {
 
-// "LABEL | NODE" of every variant.
+// "LABEL | NODE" for each variant of a YAML text.
 std::vector<std::string> expand(const std::string& text) {
   std::vector<std::string> variants;
   for (const Variant& variant : expand_sweeps(parse_yaml(text, "x.yaml"))) {
@@ -94,7 +94,7 @@ TEST(Expansion, ErrorsNameTheirPlace) {
   EXPECT_EQ(expand_error("zip: {a: [], b: []}"),
             "x.yaml:1:10: zip.a is an empty list; give it at least one value");
   EXPECT_EQ(expand_error("a: 3\nzip: {a: [1], b: [2]}"),
-            "x.yaml:2:7: zip sets \"a\", which line 1 sets too");
+            "x.yaml:2:7: zip sets \"a\", which line 1 sets too; keep one of them");
 }
 
 TEST(Expansion, TheProductIsBounded) {
@@ -102,7 +102,8 @@ TEST(Expansion, TheProductIsBounded) {
   for (int i = 0; i < 6; ++i) {
     text += "k" + std::to_string(i) + ": {sweep: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}, ";
   }
-  EXPECT_NE(expand_error(text + "z: 1}").find("multiply to 1000000 variants; the limit is 100000"),
+  EXPECT_NE(expand_error(text + "z: 1}")
+                .find("multiply to 1000000 variants; the limit is 100000, so sweep fewer values"),
             std::string::npos);
   std::string sum = "a: {sweep: [0";  // 11 choices of 10,000 variants each
   for (int i = 0; i < 11; ++i) {
@@ -112,7 +113,8 @@ TEST(Expansion, TheProductIsBounded) {
     }
     sum += "}";
   }
-  EXPECT_NE(expand_error(sum + "]}").find("multiply to 100001 variants; the limit is 100000"),
+  EXPECT_NE(expand_error(sum + "]}")
+                .find("multiply to 100001 variants; the limit is 100000, so sweep fewer values"),
             std::string::npos);
 }
 

@@ -22,17 +22,17 @@ void expect_errors(const std::vector<BadExperiment>& cases) {
 
 constexpr const char* kSizes = "query_heads: 4, query_len: 8, key_len: 16, head_dim: 32}\n";
 
-// Line 2 is the workload.
+// An experiment whose workload, on line 2, is `text`.
 std::string workload(const std::string& text) {
   return "name: t\nworkload: " + text + "pipelines: {p: [plain]}\n";
 }
 
-// The pipelines begin on line 3.
+// An experiment that goes on, from line 3, with `text`.
 std::string pipelines(const std::string& text) {
   return std::string("name: t\nworkload: {source: {kind: gaussian}, ") + kSizes + text;
 }
 
-// A section on line 4.
+// A complete experiment that goes on, from line 4, with the section `text`.
 std::string section(const std::string& text) {
   return pipelines("pipelines: {p: [plain]}\n" + text);
 }
@@ -169,7 +169,8 @@ TEST(ExperimentErrors, Workloads) {
        "query_heads, kv_heads, query_len, key_len, head_dim, dtype, causal, scale, queries, "
        "query_seed, decode"},
       {"name: t\nworkloads: {sweep: [1]}\npipelines: {p: [plain]}\n",
-       "x.yaml:2:13: sweep stands inside a workload, not for the workloads"},
+       "x.yaml:2:13: \"sweep\" cannot be the name of a workload; write the sweep inside a "
+       "workload"},
       {workload("{source: {kind: gaussian}, batch: {sweep: []}, " + std::string(kSizes)),
        "x.yaml:2:53: sweep is an empty list; give it at least one value"},
   });
@@ -241,7 +242,7 @@ TEST(ExperimentErrors, Pipelines) {
       {pipelines("pipelines: {p: {maskers: [plain], onl: decode}}\n"),
        "x.yaml:3:35: unknown key \"onl\" in pipeline \"p\"; did you mean \"only\"?"},
       {pipelines("pipelines: {p: {maskers: [plain], only: both}}\n"),
-       "x.yaml:3:41: unknown only \"both\"; known: prefill, decode"},
+       "x.yaml:3:41: unknown workload kind \"both\"; known: prefill, decode"},
       {pipelines("pipelines: {p: [plan]}\n"),
        "x.yaml:3:17: unknown masker \"plan\"; did you mean \"plain\"?"},
       {pipelines("let: {base: [plain]}\npipelines: {p: [bass]}\n"),
@@ -258,7 +259,8 @@ TEST(ExperimentErrors, Pipelines) {
        "x.yaml:3:18: \"window_all\" has no value; write window_all alone for its defaults, or "
        "{window_all: VALUE}"},
       {pipelines("pipelines: {sweep: [[plain]]}\n"),
-       "x.yaml:3:13: sweep stands inside a pipeline, not for the pipelines"},
+       "x.yaml:3:13: \"sweep\" cannot be the name of a pipeline; write the sweep inside a "
+       "pipeline"},
   });
 }
 
@@ -292,7 +294,7 @@ TEST(ExperimentErrors, Parameters) {
        "x.yaml:3:32: top.budget is a mapping; it must be a single value, or for tokens {share: 5%, "
        "of: visible}"},
       {pipelines("pipelines: {p: [{window_all: {share: 5%, of: visble}}]}\n"),
-       "x.yaml:3:46: unknown of \"visble\"; did you mean \"visible\"?"},
+       "x.yaml:3:46: unknown population of keys \"visble\"; did you mean \"visible\"?"},
       {pipelines("pipelines: {p: [{window_all: {share: 0.05, of: visible}}]}\n"),
        "x.yaml:3:38: window_all.window share is 0.05; it must be a percentage, such as 5%"},
       {pipelines("pipelines: {p: [{window_all: {reduce: mean}}]}\n"),
@@ -332,7 +334,7 @@ TEST(ExperimentErrors, Lets) {
   }
   const ExperimentFolder folder;
   EXPECT_NE(folder.error(pipelines(bomb + "}\npipelines: {p: [a39]}\n"))
-                .find("the lets expand to more than 10000 items"),
+                .find("the lets expand to more than 10000 items; shorten them"),
             std::string::npos);
 }
 
@@ -406,10 +408,10 @@ TEST(ExperimentErrors, GridsThatNobodyCanRun) {
     for (int i = 2; i <= count; ++i) text += ", " + std::to_string(i) + unit;
     return text + "]}";
   };
-  expect_errors(
-      {{section("check: {oracle_rows: " + sweep(317, "") +
-                "}\nmeasure: {budget: " + sweep(316, "ms") + "}\n"),
-        "x.yaml:4:1: check and measure multiply to 100172 variants; the limit is 100000"}});
+  expect_errors({{section("check: {oracle_rows: " + sweep(317, "") +
+                          "}\nmeasure: {budget: " + sweep(316, "ms") + "}\n"),
+                  "x.yaml:4:1: check and measure multiply to 100172 variants; the limit is 100000, "
+                  "so sweep fewer values"}});
   const ExperimentFolder folder;
   const Experiment experiment =
       folder.read(pipelines("pipelines: {p: [{window_all: " + sweep(1001, "") +
@@ -425,7 +427,7 @@ TEST(ExperimentErrors, GridsThatNobodyCanRun) {
   }
 }
 
-TEST(ExperimentErrors, OverridesNameTheirKey) {
+TEST(ExperimentErrors, SettingsNameTheirKey) {
   const ExperimentFolder folder;
   const auto error = [&](const std::string& key, const std::string& value) {
     return folder.error(section(""), {{key, value}});

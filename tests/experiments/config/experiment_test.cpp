@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/experiments/config/read_experiment_for_test.hpp"
@@ -33,7 +34,8 @@ Lines workload_labels(const Experiment& experiment) {
   return labels;
 }
 
-// "LABEL: masker(parameter=value ...) ..." with the parameters that differ from their defaults.
+// "LABEL: masker(parameter=value ...) ..." for each pipeline. Of the parameters, those are shown
+// that differ from their defaults.
 Lines pipeline_texts(const Experiment& experiment) {
   Lines texts;
   for (const PipelineSpec& spec : experiment.pipelines) {
@@ -69,13 +71,13 @@ TEST(Experiment, DefaultsAreFilledIn) {
   EXPECT_FALSE(experiment.kernels[0].has_value());
   EXPECT_EQ(experiment.mask_seeds, std::vector<std::uint64_t>{0});
   ASSERT_EQ(experiment.checks.size(), 1U);
-  EXPECT_EQ(experiment.checks[0].first.oracle_rows, 256);
-  EXPECT_FALSE(experiment.checks[0].first.tolerance.has_value());
-  EXPECT_EQ(experiment.checks[0].second.target, 0.02);
-  EXPECT_EQ(experiment.checks[0].second.budget_ms, 2000);
+  const CellRules& rules = experiment.checks.front();
+  EXPECT_EQ(rules.check.oracle_rows, 256);
+  EXPECT_FALSE(rules.check.tolerance.has_value());
+  EXPECT_EQ(rules.measure.target, 0.02);
+  EXPECT_EQ(rules.measure.budget_ms, 2000);
   ASSERT_EQ(experiment.workloads.size(), 1U);
-  const WorkloadSpec& workload = experiment.workloads[0];
-  EXPECT_EQ(workload.label, "workload");
+  const WorkloadSpec& workload = workload_of(experiment, "workload");
   EXPECT_EQ(workload.position.line, 2);
   EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 0U);
   EXPECT_EQ(workload.batch, 1);
@@ -102,7 +104,7 @@ TEST(Experiment, EverySectionIsRead) {
       "check: {oracle_rows: all, tolerance: 1e-3}\n"
       "measure: {target: 1%, budget: 500ms}\n");
   EXPECT_EQ(experiment.mask_seeds, (std::vector<std::uint64_t>{3, 18446744073709551615ULL}));
-  const WorkloadSpec& workload = experiment.workloads[0];
+  const WorkloadSpec& workload = workload_of(experiment, "workload");
   EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 7U);
   EXPECT_EQ(workload.dtype, DType::kBFloat16);
   EXPECT_EQ(workload.causal, true);
@@ -110,13 +112,13 @@ TEST(Experiment, EverySectionIsRead) {
   EXPECT_EQ(experiment.devices, (Lines{"cpu", "cuda"}));
   const std::vector<std::string> kernels = {"rows", "auto", "dense", "tiles"};
   EXPECT_EQ(experiment.kernels, kernels);
-  EXPECT_EQ(experiment.checks[0].first.oracle_rows, -1);
-  EXPECT_EQ(experiment.checks[0].first.tolerance, 1e-3);
-  EXPECT_EQ(experiment.checks[0].second.target, 0.01);
-  EXPECT_EQ(experiment.checks[0].second.budget_ms, 500);
+  const CellRules& rules = experiment.checks.front();
+  EXPECT_EQ(rules.check.oracle_rows, -1);
+  EXPECT_EQ(rules.check.tolerance, 1e-3);
+  EXPECT_EQ(rules.measure.target, 0.01);
+  EXPECT_EQ(rules.measure.budget_ms, 500);
   ASSERT_EQ(experiment.pipelines.size(), 2U);
-  EXPECT_EQ(experiment.pipelines[0].name, "dense");
-  EXPECT_TRUE(experiment.pipelines[0].maskers.empty());
+  EXPECT_TRUE(pipeline_of(experiment, "dense").maskers.empty());
 }
 
 TEST(Experiment, MaskersAreWrittenInThreeForms) {
@@ -179,7 +181,8 @@ TEST(Experiment, FileParametersAreRelativeToTheExperiment) {
   folder.write("sub/table.bin", "x");
   const Experiment experiment =
       folder.read(with_pipelines("pipelines: {p: [{random: sub/../sub/table.bin}]}\n"));
-  EXPECT_EQ(experiment.pipelines[0].maskers[0].arguments->resolved()[0].second,
+  const MaskerUse& random = pipeline_of(experiment, "p").maskers.front();
+  EXPECT_EQ(random.arguments->resolved().front().second,
             (folder.path() / "sub/table.bin").string());
 }
 
@@ -193,8 +196,10 @@ TEST(Experiment, WorkloadsAreSweptInFileOrder) {
   EXPECT_EQ(workload_labels(experiment),
             (Lines{"b seed=1 query_len=8 key_len=8", "b seed=1 query_len=1 key_len=64",
                    "b seed=2 query_len=8 key_len=8", "b seed=2 query_len=1 key_len=64", "a"}));
-  EXPECT_EQ(experiment.workloads[1].key_len, 64);
-  EXPECT_EQ(experiment.workloads[2].position.line, 3);
+  const WorkloadSpec& zipped = workload_of(experiment, "b seed=1 query_len=1 key_len=64");
+  EXPECT_EQ(zipped.query_len, 1);
+  EXPECT_EQ(zipped.key_len, 64);
+  EXPECT_EQ(zipped.position.line, 3);
 }
 
 TEST(Experiment, AFilePatternGivesOneWorkloadPerFileSorted) {
@@ -208,12 +213,13 @@ TEST(Experiment, AFilePatternGivesOneWorkloadPerFileSorted) {
   EXPECT_EQ(workload_labels(experiment),
             (Lines{"workload a causal=true", "workload b causal=true", "workload a causal=false",
                    "workload b causal=false"}));
-  const auto& source = std::get<SafetensorsSource>(experiment.workloads[1].source);
+  const WorkloadSpec& of_b = workload_of(experiment, "workload b causal=true");
+  const auto& source = std::get<SafetensorsSource>(of_b.source);
   EXPECT_EQ(source.file, folder.path() / "data/b.safetensors");
   EXPECT_EQ(source.query, "qq");
   EXPECT_EQ(source.key, "k");
   EXPECT_EQ(source.value, "v");
-  EXPECT_FALSE(experiment.workloads[1].batch.has_value());
+  EXPECT_FALSE(of_b.batch.has_value());
 }
 
 TEST(Experiment, ANamedFileNeedsNoStemInItsLabel) {
@@ -229,20 +235,21 @@ TEST(Experiment, ChecksAndMeasuresMultiply) {
   const Experiment experiment = folder.read(
       with_pipelines(kPipelines) +
       "check: {oracle_rows: {sweep: [0, 8]}}\nmeasure: {budget: {sweep: [1s, 20ms]}}\n");
-  ASSERT_EQ(experiment.checks.size(), 4U);
-  EXPECT_EQ(experiment.checks[1].first.oracle_rows, 0);
-  EXPECT_EQ(experiment.checks[1].second.budget_ms, 20);
-  EXPECT_EQ(experiment.checks[2].first.oracle_rows, 8);
-  EXPECT_EQ(experiment.checks[2].second.budget_ms, 1000);
+  using RowsAndBudget = std::pair<std::int64_t, double>;
+  std::vector<RowsAndBudget> swept;
+  for (const CellRules& rules : experiment.checks) {
+    swept.emplace_back(rules.check.oracle_rows, rules.measure.budget_ms);
+  }
+  EXPECT_EQ(swept, (std::vector<RowsAndBudget>{{0, 1000}, {0, 20}, {8, 1000}, {8, 20}}));
 }
 
-TEST(Experiment, OverridesAreReadLikeTheFile) {
+TEST(Experiment, SettingsAreReadLikeTheFile) {
   const ExperimentFolder folder;
   const Experiment experiment =
       folder.read(with_pipelines(kPipelines),
                   {{"workload.key_len", "{sweep: [32, 64]}"}, {"measure.budget", "9ms"}});
   EXPECT_EQ(workload_labels(experiment), (Lines{"workload key_len=32", "workload key_len=64"}));
-  EXPECT_EQ(experiment.checks[0].second.budget_ms, 9);
+  EXPECT_EQ(experiment.checks.front().measure.budget_ms, 9);
 }
 
 TEST(Grid, WorkloadsAreOutermostAndSeedsInnermost) {
@@ -285,29 +292,23 @@ TEST(Pipelines, AMappingIsTheListOfItsMaskers) {
                      "  mapping: {maskers: [base]}\n"
                      "  forms: {sweep: [[plain], {maskers: [plain, plain], only: prefill}]}\n"
                      "  zipped: {zip: {maskers: [[plain], [base]], only: [prefill, decode]}}\n"));
-  const std::vector<PipelineSpec>& pipelines = experiment.pipelines;
-  ASSERT_EQ(pipelines.size(), 9U);
-  EXPECT_EQ(pipelines[1].label, "list top=2");
-  EXPECT_EQ(pipelines[3].label, "mapping top=2");
-  for (const std::size_t i : {0U, 1U}) {
-    ASSERT_EQ(pipelines[i].maskers.size(), pipelines[i + 2].maskers.size());
-    for (std::size_t m = 0; m < pipelines[i].maskers.size(); ++m) {
-      EXPECT_EQ(pipelines[i].maskers[m].type, pipelines[i + 2].maskers[m].type);
-      EXPECT_EQ(pipelines[i].maskers[m].arguments->resolved(),
-                pipelines[i + 2].maskers[m].arguments->resolved());
-    }
-    EXPECT_FALSE(pipelines[i].only);
-    EXPECT_FALSE(pipelines[i + 2].only);
-  }
-  EXPECT_EQ(pipelines[4].maskers.size(), 1U);
-  EXPECT_EQ(pipelines[5].maskers.size(), 2U);
-  EXPECT_EQ(pipelines[5].only, WorkloadKind::kPrefill);
-  EXPECT_EQ(pipelines[6].only, WorkloadKind::kPrefill);
-  EXPECT_EQ(pipelines[8].only, WorkloadKind::kDecode);
-  EXPECT_EQ(pipelines[8].maskers.size(), 2U);
+  EXPECT_EQ(pipeline_texts(experiment),
+            (Lines{"list top=1: plain() top()", "list top=2: plain() top(budget=2)",
+                   "mapping top=1: plain() top()", "mapping top=2: plain() top(budget=2)",
+                   "forms [plain]: plain()",
+                   "forms {maskers: [plain, plain], only: prefill}: plain() plain()",
+                   "zipped maskers=[plain] only=prefill: plain()",
+                   "zipped maskers=[base] only=decode: plain() top()",
+                   "zipped maskers=[base] only=decode: plain() top(budget=2)"}));
+  const auto only = [&](const std::string& label) { return pipeline_of(experiment, label).only; };
+  EXPECT_EQ(only("list top=2"), std::nullopt);
+  EXPECT_EQ(only("mapping top=2"), std::nullopt);
+  EXPECT_EQ(only("forms {maskers: [plain, plain], only: prefill}"), WorkloadKind::kPrefill);
+  EXPECT_EQ(only("zipped maskers=[plain] only=prefill"), WorkloadKind::kPrefill);
+  EXPECT_EQ(only("zipped maskers=[base] only=decode"), WorkloadKind::kDecode);
 }
 
-// The labels of the pipelines that the grid has on each workload.
+// The labels of the pipelines of the grid's cells, by the label of their workload.
 std::map<std::string, Lines> pipelines_by_workload(const Experiment& experiment) {
   std::map<std::string, Lines> found;
   for (const Cell& cell : make_grid(experiment)) {
@@ -339,7 +340,7 @@ TEST(Grid, LeavesOutPipelinesForTheOtherKindOfWorkload) {
 
 TEST(Grid, ReadsTheKindOfAFileFromItsHeader) {
   const ExperimentFolder folder;
-  // q: [2, 1, 8] and so a decode step; k, v: [2, 4, 8].
+  // q is [2, 1, 8], one query, and so the file is for decode; k and v are [2, 4, 8].
   const std::string header = R"({"q":{"dtype":"F32","shape":[2,1,8],"data_offsets":[0,64]},)"
                              R"("k":{"dtype":"F32","shape":[2,4,8],"data_offsets":[64,320]},)"
                              R"("v":{"dtype":"F32","shape":[2,4,8],"data_offsets":[320,576]}})";
@@ -353,7 +354,7 @@ TEST(Grid, ReadsTheKindOfAFileFromItsHeader) {
       "pipelines:\n"
       "  p: {maskers: [plain], only: prefill}\n"
       "  d: {maskers: [plain], only: decode}\n");
-  // Of a file that cannot be read, every cell says why.
+  // The kind of a file that cannot be read is unknown: it keeps every pipeline.
   EXPECT_EQ(
       pipelines_by_workload(experiment),
       (std::map<std::string, Lines>{{"workload step", {"d"}}, {"workload broken", {"p", "d"}}}));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "experiments/config/experiment.hpp"
+#include "tests/experiments/config/read_experiment_for_test.hpp"
 
 namespace maskerade {
 namespace {
@@ -32,8 +33,8 @@ TEST(GpuExperiments, AreReadWithTheBuiltInMaskers) {
   const std::filesystem::path folder = EXPERIMENTS_FOLDER;
   const Experiment blocks = read_experiment(folder / "gpu_blocks.yaml", {}, catalog);
   EXPECT_EQ(make_grid(blocks).size(), 30U);
-  EXPECT_EQ(blocks.workloads[0].key_len, 109632);
-  EXPECT_EQ(blocks.workloads[5].label, "square query_len=131072 key_len=131072");
+  EXPECT_EQ(workload_of(blocks, "published-109k").key_len, 109632);
+  EXPECT_EQ(workload_of(blocks, "square query_len=131072 key_len=131072").query_len, 131072);
   const Experiment decode = read_experiment(folder / "gpu_decode.yaml", {}, catalog);
   EXPECT_EQ(make_grid(decode).size(), 8U);
 }

@@ -10,7 +10,7 @@
 
 namespace maskerade {
 
-// The maskers of test_masker.c.
+// The catalog of the maskers in test_masker.c.
 inline const Catalog& test_catalog() {
   static const Catalog catalog = [] {
     Catalog loaded;
@@ -20,7 +20,24 @@ inline const Catalog& test_catalog() {
   return catalog;
 }
 
-// A folder of its own for one test, with experiment files in it; removed at the end.
+// The item of a list with a label. Throws Error, which fails the test, when there is none.
+template <typename Spec>
+const Spec& labelled(const std::vector<Spec>& specs, const std::string& label) {
+  std::string labels;
+  for (const Spec& spec : specs) {
+    if (spec.label == label) return spec;
+    labels += "\n  " + spec.label;
+  }
+  throw Error("\"" + label + "\" is not among the labels:" + labels);
+}
+inline const WorkloadSpec& workload_of(const Experiment& experiment, const std::string& label) {
+  return labelled(experiment.workloads, label);
+}
+inline const PipelineSpec& pipeline_of(const Experiment& experiment, const std::string& label) {
+  return labelled(experiment.pipelines, label);
+}
+
+// A temporary folder for one test's files; it is removed with the object.
 class ExperimentFolder {
  public:
   ExperimentFolder() {
@@ -39,15 +56,17 @@ class ExperimentFolder {
     std::ofstream(path_ / name, std::ios::binary) << text;
   }
 
-  Experiment read(const std::string& text, const std::vector<Override>& overrides = {}) const {
+  // Reads `text` as the experiment file x.yaml in the folder. Throws ConfigError.
+  Experiment read(const std::string& text, const std::vector<Setting>& settings = {}) const {
     write("x.yaml", text);
-    return read_experiment(path_ / "x.yaml", overrides, test_catalog());
+    return read_experiment(path_ / "x.yaml", settings, test_catalog());
   }
 
-  // The error that reading gives, without the folder's name; "accepted" when there is none.
-  std::string error(const std::string& text, const std::vector<Override>& overrides = {}) const {
+  // The message of the ConfigError that reading `text` throws, without the folder's name;
+  // "accepted" when it throws none.
+  std::string error(const std::string& text, const std::vector<Setting>& settings = {}) const {
     try {
-      read(text, overrides);
+      read(text, settings);
     } catch (const ConfigError& error) {
       std::string message = error.what();
       const std::string folder = path_.string() + "/";

@@ -1,4 +1,5 @@
-// experiments/README.md against the reader, and the experiments in every README.
+// Tests that experiments/README.md describes what the reader accepts, and that the reader accepts
+// the experiments in every README.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,8 +25,9 @@ namespace fs = std::filesystem;
 const fs::path kSource = SOURCE_FOLDER;
 const fs::path kReference = kSource / "experiments/README.md";
 
+// A row of a table in experiments/README.md that describes a key.
 struct DocumentedKey {
-  std::string place;
+  std::string owner;  // as in AcceptedNames: the mapping that has the key
   std::string key;
   std::string text;     // the whole row
   std::string example;  // "causal: true"
@@ -49,7 +51,8 @@ std::vector<DocumentedKey> documented_keys() {
   return keys;
 }
 
-// Folders with what the examples name: the data beside the experiments, and captured arrays.
+// A folder with the files that the examples name: the data beside the experiments, and arrays that
+// were captured.
 class Reference : public testing::Test {
  protected:
   Reference() {
@@ -65,11 +68,11 @@ class Reference : public testing::Test {
   }
   ~Reference() override { fs::remove_all(folder_); }
 
-  // "" or the error that reading gives.
-  std::string read(const std::string& text, const std::vector<Override>& overrides = {}) const {
+  // The message of the ConfigError that reading throws; "": it throws none.
+  std::string read(const std::string& text, const std::vector<Setting>& settings = {}) const {
     std::ofstream(folder_ / "x.yaml") << text;
     try {
-      make_grid(read_experiment(folder_ / "x.yaml", overrides, catalog_, presets_));
+      make_grid(read_experiment(folder_ / "x.yaml", settings, catalog_, presets_));
     } catch (const ConfigError& error) {
       return error.what();
     }
@@ -84,99 +87,99 @@ class Reference : public testing::Test {
 TEST_F(Reference, HasATableOfExactlyTheAcceptedKeys) {
   std::map<std::string, std::set<std::string>> documented;
   for (const DocumentedKey& key : documented_keys()) {
-    EXPECT_TRUE(documented[key.place].insert(key.key).second) << key.place << ": " << key.key;
+    EXPECT_TRUE(documented[key.owner].insert(key.key).second) << key.owner << ": " << key.key;
   }
   std::map<std::string, std::set<std::string>> accepted;
   for (const AcceptedNames& keys : all_accepted_keys()) {
-    accepted[keys.place] = {keys.names.begin(), keys.names.end()};
+    accepted[keys.owner] = {keys.names.begin(), keys.names.end()};
   }
-  for (const auto& [place, keys] : accepted) EXPECT_EQ(documented[place], keys) << place;
-  for (const auto& [place, keys] : documented) EXPECT_TRUE(accepted.contains(place)) << place;
+  for (const auto& [owner, keys] : accepted) EXPECT_EQ(documented[owner], keys) << owner;
+  for (const auto& [owner, keys] : documented) EXPECT_TRUE(accepted.contains(owner)) << owner;
 }
 
 TEST_F(Reference, NamesEveryChoice) {
   for (const AcceptedNames& choices : all_accepted_choices()) {
-    if (choices.place == "of") continue;  // no key of its own: part of a tokens value
+    if (choices.owner == "of") continue;  // no key of its own: part of a tokens value
     std::set<std::string> named;
     for (const DocumentedKey& key : documented_keys()) {
-      if (key.key != choices.place) continue;
+      if (key.key != choices.owner) continue;
       const std::vector<std::string> spans = code_spans(key.text);
       named.insert(spans.begin(), spans.end());
     }
     for (const std::string& choice : choices.names) {
-      EXPECT_TRUE(named.contains(choice)) << choices.place << ": " << choice;
+      EXPECT_TRUE(named.contains(choice)) << choices.owner << ": " << choice;
     }
   }
 }
 
 TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
   const std::string sizes = "query_heads: 2, query_len: 64, key_len: 64, head_dim: 32";
-  std::map<std::string, std::vector<Override>> examples;  // by place
+  std::map<std::string, std::vector<Setting>> examples;  // by their keys' owner
   for (const DocumentedKey& key : documented_keys()) {
     ASSERT_TRUE(key.example.starts_with(key.key + ": ")) << key.example;
-    examples[key.place].push_back({key.key, key.example.substr(key.key.size() + 2)});
+    examples[key.owner].push_back({key.key, key.example.substr(key.key.size() + 2)});
   }
-  for (const auto& [place, overrides] : examples) {
+  for (const auto& [owner, settings] : examples) {
     std::string workload = "workload: {source: {kind: gaussian}, " + sizes + "}\n";
     std::string pipelines = "pipelines: {p: [sink]}\n";
-    std::vector<Override> placed = overrides;
-    std::string prefix = place == "experiment" ? "" : place + ".";
-    if (place.starts_with("source ")) {
+    std::vector<Setting> placed = settings;
+    std::string prefix = owner == "experiment" ? "" : owner + ".";
+    if (owner.starts_with("source ")) {
       prefix = "workload.source.";
-      const std::string kind = place.substr(place.find(' ') + 1);
+      const std::string kind = owner.substr(owner.find(' ') + 1);
       const bool is_generated = kind == "gaussian" || kind == "structured";
       workload = "workload: {source: {}" + (is_generated ? ", " + sizes : "") + "}\n";
-    } else if (place == "decode") {
+    } else if (owner == "decode") {
       prefix = "workload.decode.";
       workload =
           "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32, "
           "decode: {}}\n";
-    } else if (place == "workload") {  // a decode trace has queries of its own
+    } else if (owner == "workload") {  // a decode trace has queries of its own
       placed = {};
-      for (Override override : overrides) {
-        if (override.key.starts_with("quer") && override.key != "query_heads") continue;
-        override.key = prefix + override.key;
-        placed.push_back(std::move(override));
+      for (Setting setting : settings) {
+        if (setting.key.starts_with("quer") && setting.key != "query_heads") continue;
+        setting.key = prefix + setting.key;
+        placed.push_back(std::move(setting));
       }
       const std::string unsized =
           "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32}\n";
       EXPECT_EQ(read("name: x\n" + unsized + "pipelines: {p: [sink]}\n", placed), "");
-      placed = overrides;
-      std::erase_if(placed, [](const Override& override) { return override.key == "decode"; });
-    } else if (place == "experiment") {  // one of workload and workloads
+      placed = settings;
+      std::erase_if(placed, [](const Setting& setting) { return setting.key == "decode"; });
+    } else if (owner == "experiment") {  // one of workload and workloads
       workload.clear();
-      std::erase_if(placed, [](const Override& override) { return override.key == "workload"; });
+      std::erase_if(placed, [](const Setting& setting) { return setting.key == "workload"; });
       EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
-      placed = overrides;
-      std::erase_if(placed, [](const Override& override) { return override.key == "workloads"; });
-    } else if (place == "pipeline") {  // maskers or a preset
+      placed = settings;
+      std::erase_if(placed, [](const Setting& setting) { return setting.key == "workloads"; });
+    } else if (owner == "pipeline") {  // maskers or a preset
       prefix = "pipelines.p.";
       pipelines = "pipelines: {p: {}}\n";
-      std::erase_if(placed, [](const Override& override) { return override.key == "preset"; });
-    } else if (place == "override") {
+      std::erase_if(placed, [](const Setting& setting) { return setting.key == "preset"; });
+    } else if (owner == "override") {
       prefix = "pipelines.p.overrides.0.";
       pipelines = "pipelines: {p: {maskers: [sink], overrides: [{use: dense}]}}\n";
-    } else if (place == "preset") {
+    } else if (owner == "preset") {
       continue;  // of a file of its own
     }
-    // One set of examples, or several where keys exclude each other.
-    std::vector<std::vector<Override>> sets = {placed};
-    if (place == "match") {
+    // One set of all examples, or several sets where keys exclude each other.
+    std::vector<std::vector<Setting>> sets = {placed};
+    if (owner == "match") {
       sets.clear();
-      const auto is_target = [](const Override& override) {
-        return parse_match_quantity(override.key).has_value();
+      const auto is_target = [](const Setting& setting) {
+        return parse_match_quantity(setting.key).has_value();
       };
-      for (const Override& target : placed) {
+      for (const Setting& target : placed) {
         if (!is_target(target)) continue;
-        std::vector<Override>& one = sets.emplace_back(placed);
+        std::vector<Setting>& one = sets.emplace_back(placed);
         std::erase_if(one, is_target);
         one.push_back(target);
       }
       EXPECT_EQ(sets.size(), 5U);
     }
-    for (std::vector<Override>& one : sets) {
-      for (Override& override : one) override.key = prefix + override.key;
-      EXPECT_EQ(read("name: x\n" + workload + pipelines, one), "") << place;
+    for (std::vector<Setting>& one : sets) {
+      for (Setting& setting : one) setting.key = prefix + setting.key;
+      EXPECT_EQ(read("name: x\n" + workload + pipelines, one), "") << owner;
     }
   }
 }

@@ -1,4 +1,4 @@
-// The overrides of a pipeline and of a file, and presets.
+// Tests of the overrides of a pipeline and of a file, and of presets.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -21,7 +21,7 @@ std::string with(const std::string& text) {
          text;
 }
 
-// "top=3" for every masker: its id and first argument.
+// "top=3" for each masker: its id and its first argument.
 Lines maskers_of(const std::vector<MaskerUse>& uses) {
   Lines lines;
   for (const MaskerUse& use : uses) {
@@ -37,6 +37,15 @@ Lines uses_of(const PipelineSpec& spec) {
   return lines;
 }
 
+// The override of a pipeline with this `use`. Throws Error, which fails the test, when there is
+// none.
+const RouteRule& rule_of(const PipelineSpec& spec, const std::string& use) {
+  for (const RouteRule& rule : spec.overrides) {
+    if (rule.use == use) return rule;
+  }
+  throw Error("no override uses \"" + use + "\"");
+}
+
 TEST(Overrides, NameLayersHeadsAndWhatSelectsThere) {
   const ExperimentFolder folder;
   const Experiment experiment =
@@ -49,23 +58,25 @@ TEST(Overrides, NameLayersHeadsAndWhatSelectsThere) {
                        "      - {layers: [0, 5], use: dense}\n"
                        "      - {layers: all, heads: [3, 1], use: base}\n"
                        "      - {use: other}\n"));
-  EXPECT_TRUE(experiment.pipelines[0].overrides.empty());
-  const std::vector<RouteRule>& rules = experiment.pipelines[1].overrides;
-  ASSERT_EQ(rules.size(), 3U);
-  EXPECT_EQ(rules[0].layers, (Numbers{0, 5}));
-  EXPECT_FALSE(rules[0].heads);
-  EXPECT_TRUE(rules[0].is_dense);
-  EXPECT_TRUE(rules[0].maskers.empty());
-  EXPECT_FALSE(rules[1].layers);
-  EXPECT_EQ(rules[1].heads, (Numbers{3, 1}));
-  EXPECT_EQ(maskers_of(rules[1].maskers), (Lines{"plain", "top=3"}));
-  EXPECT_EQ(rules[2].use, "other");
-  EXPECT_FALSE(rules[2].is_dense);
-  EXPECT_EQ(maskers_of(rules[2].maskers), (Lines{"plain", "top=3", "window_all=9"}));
-  EXPECT_TRUE(rules[0].is_for_layer(5));
-  EXPECT_FALSE(rules[0].is_for_layer(1));
-  EXPECT_FALSE(rules[0].is_for_layer({})) << "data that states no layer";
-  EXPECT_TRUE(rules[2].is_for_layer({}));
+  EXPECT_TRUE(pipeline_of(experiment, "other").overrides.empty());
+  const PipelineSpec& p = pipeline_of(experiment, "p");
+  EXPECT_EQ(uses_of(p), (Lines{"dense", "base", "other"}));
+  const RouteRule& dense = rule_of(p, "dense");
+  EXPECT_EQ(dense.layers, (Numbers{0, 5}));
+  EXPECT_FALSE(dense.heads);
+  EXPECT_TRUE(dense.is_dense);
+  EXPECT_TRUE(dense.maskers.empty());
+  EXPECT_TRUE(dense.is_for_layer(5));
+  EXPECT_FALSE(dense.is_for_layer(1));
+  EXPECT_FALSE(dense.is_for_layer({})) << "data that states no layer";
+  const RouteRule& base = rule_of(p, "base");
+  EXPECT_FALSE(base.layers);
+  EXPECT_EQ(base.heads, (Numbers{3, 1}));
+  EXPECT_EQ(maskers_of(base.maskers), (Lines{"plain", "top=3"}));
+  const RouteRule& other = rule_of(p, "other");
+  EXPECT_FALSE(other.is_dense);
+  EXPECT_EQ(maskers_of(other.maskers), (Lines{"plain", "top=3", "window_all=9"}));
+  EXPECT_TRUE(other.is_for_layer({}));
 }
 
 TEST(Overrides, OfTheFileComeAfterThoseOfAPipeline) {
@@ -75,8 +86,8 @@ TEST(Overrides, OfTheFileComeAfterThoseOfAPipeline) {
                        "  plain_one: [plain]\n"
                        "  p: {maskers: [{top: 2}], overrides: [{heads: [0], use: plain_one}]}\n"
                        "overrides: [{layers: [0], use: dense}]\n"));
-  EXPECT_EQ(uses_of(experiment.pipelines[0]), Lines{"dense"});
-  EXPECT_EQ(uses_of(experiment.pipelines[1]), (Lines{"plain_one", "dense"}));
+  EXPECT_EQ(uses_of(pipeline_of(experiment, "plain_one")), Lines{"dense"});
+  EXPECT_EQ(uses_of(pipeline_of(experiment, "p")), (Lines{"plain_one", "dense"}));
 }
 
 TEST(Overrides, AreSweptLikeEverything) {
@@ -90,8 +101,9 @@ TEST(Overrides, AreSweptLikeEverything) {
   for (const PipelineSpec& spec : experiment.pipelines) labels.push_back(spec.label);
   EXPECT_EQ(labels, (Lines{"q use=dense", "q use=q", "p heads=[0] use=dense", "p heads=[0] use=q",
                            "p heads=[1] use=dense", "p heads=[1] use=q"}));
-  EXPECT_EQ(experiment.pipelines[3].overrides[0].heads, Numbers{0});
-  EXPECT_EQ(experiment.pipelines[3].overrides[1].use, "q");
+  const PipelineSpec& swept = pipeline_of(experiment, "p heads=[0] use=q");
+  EXPECT_EQ(swept.overrides.front().heads, Numbers{0});
+  EXPECT_EQ(swept.overrides.back().use, "q");
 }
 
 TEST(Overrides, CountForTheSeeds) {
@@ -103,8 +115,9 @@ TEST(Overrides, CountForTheSeeds) {
                        "  drawn: [{random: t}]\n"
                        "  p: {maskers: [plain], overrides: [{heads: [0], use: drawn}]}\n"
                        "  q: {maskers: [plain], overrides: [{heads: [0], use: dense}]}\n"));
-  EXPECT_TRUE(depends_on_seed(experiment.pipelines[1], experiment.workloads[0]));
-  EXPECT_FALSE(depends_on_seed(experiment.pipelines[2], experiment.workloads[0]));
+  const WorkloadSpec& workload = workload_of(experiment, "workload");
+  EXPECT_TRUE(depends_on_seed(pipeline_of(experiment, "p"), workload));
+  EXPECT_FALSE(depends_on_seed(pipeline_of(experiment, "q"), workload));
   EXPECT_EQ(make_grid(experiment).size(), 2U + 2U + 1U);
 }
 
@@ -122,12 +135,13 @@ TEST(Overrides, OfLayersThatTheDataDoNotHaveCountForNoSeeds) {
       "pipelines:\n"
       "  p: {maskers: [plain], overrides: [{layers: [2], use: drawn}]}\n"
       "let: {drawn: [{random: t}]}\n");
-  const auto may_hold_for = [&](std::size_t workload) {
-    return may_hold(experiment.pipelines[0].overrides[0], experiment.workloads[workload]);
+  const RouteRule& drawn = rule_of(pipeline_of(experiment, "p"), "drawn");
+  const auto may_hold_for = [&](const std::string& workload) {
+    return may_hold(drawn, workload_of(experiment, workload));
   };
-  EXPECT_FALSE(may_hold_for(0)) << "made data states no layer";
-  EXPECT_FALSE(may_hold_for(1));
-  EXPECT_TRUE(may_hold_for(2)) << "the file may state it";
+  EXPECT_FALSE(may_hold_for("made")) << "generated data states no layer";
+  EXPECT_FALSE(may_hold_for("read layer=3"));
+  EXPECT_TRUE(may_hold_for("unknown")) << "the file may state it";
   EXPECT_EQ(make_grid(experiment).size(), 1U + 1U + 2U);
 }
 
@@ -141,9 +155,10 @@ TEST(Overrides, ErrorsSayWhatToWrite) {
   };
   EXPECT_EQ(error("dense"),
             "x.yaml:5:36: overrides is dense; it must be a list: [{layers: [0, 1], use: dense}]");
-  EXPECT_EQ(error("[{layers: [0]}]"),
-            "x.yaml:5:37: an override has no use; name what selects there: {layers: [0, 1], use: "
-            "dense}");
+  EXPECT_EQ(
+      error("[{layers: [0]}]"),
+      "x.yaml:5:37: an override has no \"use\"; name the pipeline, let or preset that selects "
+      "there, or dense: {layers: [0, 1], use: dense}");
   EXPECT_EQ(error("[{layer: [0], use: dense}]"),
             "x.yaml:5:38: unknown key \"layer\" in an override; did you mean \"layers\"?");
   EXPECT_EQ(error("[{layers: 0, use: dense}]"),
@@ -152,16 +167,18 @@ TEST(Overrides, ErrorsSayWhatToWrite) {
   EXPECT_EQ(error("[{heads: [1], use: dence}]"),
             "x.yaml:5:55: unknown pipeline or let \"dence\"; did you mean \"dense\"?");
   EXPECT_EQ(error("[{heads: [1], use: s}]"),
-            "x.yaml:5:55: \"s\" has sweeps and stands for 2 pipelines; use one without");
-  EXPECT_EQ(error("[{heads: [1, 4], use: dense}]"),
-            "x.yaml:5:45: an override takes query head 4, but workload \"workload\" has 4: 0 to 3");
+            "x.yaml:5:55: \"s\" stands for 2 pipelines, as it has sweeps; name one without sweeps");
+  EXPECT_EQ(
+      error("[{heads: [1, 4], use: dense}]"),
+      "x.yaml:5:45: an override names query head 4, but workload \"workload\" has the query heads "
+      "0 to 3");
   EXPECT_EQ(error("[{layers: [1], heads: [9], use: dense}]"), "accepted")
       << "the workload is of no layer";
   EXPECT_EQ(error("[]", "let: {dense: [plain]}\n"),
             "x.yaml:6:7: let \"dense\" has the name of the dense reference; choose another name");
 }
 
-// Presets of a file beside the experiment.
+// Reads experiments with the presets of a file beside them.
 class Presets : public testing::Test {
  protected:
   Experiment read(const std::string& text) const {
@@ -196,16 +213,18 @@ TEST_F(Presets, StandForAPipelineWithAllItsKeys) {
       "  p: {preset: paper}\n"
       "  mine: {preset: paper, only: decode, overrides: [{heads: [0], use: p}]}\n"
       "  forms: {sweep: [{preset: simple}, {preset: paper}]}\n");
-  const std::vector<PipelineSpec>& pipelines = experiment.pipelines;
-  ASSERT_EQ(pipelines.size(), 4U);
-  EXPECT_EQ(maskers_of(pipelines[0].maskers), Lines{"window_all=7"});
-  EXPECT_EQ(pipelines[0].only, WorkloadKind::kPrefill);
-  EXPECT_EQ(uses_of(pipelines[0]), Lines{"dense"});
-  EXPECT_EQ(pipelines[1].only, WorkloadKind::kDecode);
-  EXPECT_EQ(uses_of(pipelines[1]), (Lines{"p", "dense"})) << "its own first";
-  EXPECT_EQ(maskers_of(pipelines[1].overrides[0].maskers), Lines{"window_all=7"});
-  EXPECT_EQ(maskers_of(pipelines[2].maskers), (Lines{"plain", "top=3"}));
-  EXPECT_EQ(uses_of(pipelines[3]), Lines{"dense"});
+  EXPECT_EQ(experiment.pipelines.size(), 4U);
+  const PipelineSpec& p = pipeline_of(experiment, "p");
+  EXPECT_EQ(maskers_of(p.maskers), Lines{"window_all=7"});
+  EXPECT_EQ(p.only, WorkloadKind::kPrefill);
+  EXPECT_EQ(uses_of(p), Lines{"dense"});
+  const PipelineSpec& mine = pipeline_of(experiment, "mine");
+  EXPECT_EQ(mine.only, WorkloadKind::kDecode);
+  EXPECT_EQ(uses_of(mine), (Lines{"p", "dense"})) << "its own first";
+  EXPECT_EQ(maskers_of(rule_of(mine, "p").maskers), Lines{"window_all=7"});
+  const PipelineSpec& simple = pipeline_of(experiment, "forms #1");
+  EXPECT_EQ(maskers_of(simple.maskers), (Lines{"plain", "top=3"}));
+  EXPECT_EQ(uses_of(pipeline_of(experiment, "forms #2")), Lines{"dense"});
 }
 
 TEST_F(Presets, OfMaskersAloneAreItemsOfAListUnlessALetHidesThem) {
@@ -213,14 +232,18 @@ TEST_F(Presets, OfMaskersAloneAreItemsOfAListUnlessALetHidesThem) {
       "pipelines: {p: [plain, simple], q: {maskers: [plain], overrides: [{heads: [0], use: "
       "simple}]}}\n";
   const Experiment experiment = read(lists);
-  EXPECT_EQ(maskers_of(experiment.pipelines[0].maskers), (Lines{"plain", "plain", "top=3"}));
-  EXPECT_EQ(maskers_of(experiment.pipelines[1].overrides[0].maskers), (Lines{"plain", "top=3"}));
+  const auto routed = [](const Experiment& read_one, const std::string& pipeline,
+                         const std::string& use) {
+    return maskers_of(rule_of(pipeline_of(read_one, pipeline), use).maskers);
+  };
+  EXPECT_EQ(maskers_of(pipeline_of(experiment, "p").maskers), (Lines{"plain", "plain", "top=3"}));
+  EXPECT_EQ(routed(experiment, "q", "simple"), (Lines{"plain", "top=3"}));
   const Experiment more =
       read("pipelines: {p: {maskers: [plain], overrides: [{heads: [0], use: paper}]}}\n");
-  EXPECT_EQ(maskers_of(more.pipelines[0].overrides[0].maskers), Lines{"window_all=7"})
+  EXPECT_EQ(routed(more, "p", "paper"), Lines{"window_all=7"})
       << "in `use` a preset stands for its maskers alone";
   const Experiment hidden = read("let: {simple: [{top: 5}]}\n" + lists);
-  EXPECT_EQ(maskers_of(hidden.pipelines[0].maskers), (Lines{"plain", "top=5"}));
+  EXPECT_EQ(maskers_of(pipeline_of(hidden, "p").maskers), (Lines{"plain", "top=5"}));
 }
 
 TEST_F(Presets, ErrorsNameThePreset) {
@@ -229,7 +252,7 @@ TEST_F(Presets, ErrorsNameThePreset) {
   EXPECT_EQ(error("pipelines: {p: {preset: [paper]}}\n"),
             "x.yaml:3:25: preset is a list; it must be a text");
   EXPECT_EQ(error("pipelines: {p: {preset: paper, maskers: [plain]}}\n"),
-            "x.yaml:3:32: a pipeline has maskers or a preset, not both");
+            "x.yaml:3:32: a pipeline has maskers or a preset, not both; remove one of them");
   EXPECT_EQ(error("pipelines: {p: [plain, paper]}\n"),
             "x.yaml:3:24: preset \"paper\" is more than a list of maskers; write it as a pipeline: "
             "{preset: paper}");
@@ -244,8 +267,10 @@ TEST_F(Presets, FilesAreCheckedWhenTheyAreRead) {
     presets_ = presets;
     return error("pipelines: {p: [plain]}\n");
   };
-  EXPECT_EQ(error_of("[simple]\n"),
-            "presets.yaml: the file of presets is a list; it must be a mapping of names");
+  EXPECT_EQ(
+      error_of("[simple]\n"),
+      "presets.yaml: the file of presets is a list; it must be a mapping of names to presets: "
+      "{NAME: {summary: TEXT, maskers: [...]}}");
   EXPECT_EQ(error_of("simple: {maskers: [plain]}\n"),
             "presets.yaml:1:1: preset \"simple\" needs a summary and maskers");
   EXPECT_EQ(error_of("simple: {summary: s, maskers: [plain], onl: decode}\n"),

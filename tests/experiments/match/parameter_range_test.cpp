@@ -24,53 +24,56 @@ maskerade_parameter parameter_of(std::uint32_t unit,
           .doc = ""};
 }
 
-// First and last value, as written.
-std::pair<std::string, std::string> ends(const maskerade_parameter& parameter,
-                                         std::uint32_t basis = MASKERADE_TOKENS_COUNT) {
+// The first and the last value of a range, as a user would write them.
+struct Ends {
+  std::string first;
+  std::string last;
+  friend bool operator==(const Ends&, const Ends&) = default;
+};
+Ends ends(const maskerade_parameter& parameter, std::uint32_t basis = MASKERADE_TOKENS_COUNT) {
   maskerade_value given{};
   given.basis = basis;
   const ParameterRange range(parameter, given, 512);
   return {range.text(range.steps().first), range.text(range.steps().last)};
 }
 
-using Ends = std::pair<std::string, std::string>;
-
 TEST(ParameterRange, TokensGoFromTheMinimumToEveryKey) {
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 0, kInfinity)), Ends("0", "512"));
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 1, 100)), Ends("1", "100"));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 0, kInfinity)), (Ends{"0", "512"}));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 1, 100)), (Ends{"1", "100"}));
   EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 0, kInfinity), MASKERADE_TOKENS_OF_KEYS),
-            Ends("0", "512"));
+            (Ends{"0", "512"}));
 }
 
 TEST(ParameterRange, ShareOfTheVisibleKeysStaysOne) {
   const auto parameter = parameter_of(MASKERADE_UNIT_TOKENS, 0, kInfinity);
-  EXPECT_EQ(ends(parameter, MASKERADE_TOKENS_OF_VISIBLE), Ends("0% of visible", "100% of visible"));
+  EXPECT_EQ(ends(parameter, MASKERADE_TOKENS_OF_VISIBLE),
+            (Ends{"0% of visible", "100% of visible"}));
   EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_TOKENS, 1, 9), MASKERADE_TOKENS_OF_VISIBLE).first,
             "0.000001% of visible");
 }
 
 TEST(ParameterRange, SharesLeaveOutExcludedEnds) {
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_SHARE, 0, 1)), Ends("0%", "100%"));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_SHARE, 0, 1)), (Ends{"0%", "100%"}));
   EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_SHARE, 0, 1,
                               MASKERADE_MINIMUM_EXCLUDED | MASKERADE_MAXIMUM_EXCLUDED)),
-            Ends("0.000001%", "99.999999%"));
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_SHARE, 0.25, 0.5)), Ends("25%", "50%"));
+            (Ends{"0.000001%", "99.999999%"}));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_SHARE, 0.25, 0.5)), (Ends{"25%", "50%"}));
 }
 
 TEST(ParameterRange, CountsDoubleUpToTheirMaximumOrEveryKey) {
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_COUNT, 1, 4096)), Ends("1", "4096"));
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_BLOCKS, 0, kInfinity)), Ends("0", "512"));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_COUNT, 1, 4096)), (Ends{"1", "4096"}));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_BLOCKS, 0, kInfinity)), (Ends{"0", "512"}));
   const ParameterRange range(parameter_of(MASKERADE_UNIT_COUNT, 1, 9), {}, 512);
   EXPECT_TRUE(range.steps().doubles);
 }
 
 TEST(ParameterRange, NumbersAreCutIntoMillionths) {
-  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_NUMBER, -1, 3)), Ends("-1", "3"));
+  EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_NUMBER, -1, 3)), (Ends{"-1", "3"}));
   EXPECT_EQ(ends(parameter_of(MASKERADE_UNIT_NUMBER, 0, 10, MASKERADE_MINIMUM_EXCLUDED)).first,
             "1e-05");
 }
 
-// Every end is accepted by the table that it comes from.
+// A parameter table accepts both ends of the range that is made for its parameter.
 TEST(ParameterRange, GivesWhatTheTableAccepts) {
   for (const maskerade_parameter& parameter :
        {parameter_of(MASKERADE_UNIT_TOKENS, 2, 1e6), parameter_of(MASKERADE_UNIT_COUNT, 1, 64),

@@ -11,31 +11,31 @@
 namespace maskerade {
 namespace {
 
-// A search with what it probed.
-struct Searched {
+// The result of a search, and the steps that it probed in order.
+struct SearchTrace {
   SearchResult result;
   std::vector<std::int64_t> steps;
 };
+// Searches with the value function(step); function may return nullopt to refuse a step.
 template <typename Function>
-Searched search_for(double target,
-                    const SearchRange& range,
-                    Function&& function,
-                    double tolerance = 0.01) {
-  Searched searched;
+SearchTrace search_for(double target,
+                       const SearchRange& range,
+                       Function&& function,
+                       double tolerance = 0.01) {
+  SearchTrace trace;
   std::int64_t refused = 0;
-  searched.result =
-      search(range, target, tolerance, [&](std::int64_t step) -> std::optional<double> {
-        searched.steps.push_back(step);
-        const std::optional<double> value = function(static_cast<double>(step));
-        refused += value ? 0 : 1;
-        return value;
-      });
-  EXPECT_EQ(searched.result.probes, static_cast<std::int64_t>(searched.steps.size()) - refused);
-  return searched;
+  trace.result = search(range, target, tolerance, [&](std::int64_t step) -> std::optional<double> {
+    trace.steps.push_back(step);
+    const std::optional<double> value = function(static_cast<double>(step));
+    refused += value ? 0 : 1;
+    return value;
+  });
+  EXPECT_EQ(trace.result.probes, static_cast<std::int64_t>(trace.steps.size()) - refused);
+  return trace;
 }
 
 TEST(Search, FindsWhereARisingLineMeetsTheTarget) {
-  const Searched found =
+  const SearchTrace found =
       search_for(0.1, {0, 32768}, [](double step) { return 0.02 + step / 40000; });
   EXPECT_EQ(found.result.status, MatchStatus::kMatched);
   EXPECT_NEAR(found.result.reached, 0.1, 0.001);
@@ -46,7 +46,7 @@ TEST(Search, FindsWhereARisingLineMeetsTheTarget) {
 }
 
 TEST(Search, FindsWhereAFallingCurveMeetsTheTarget) {
-  const Searched found = search_for(0.05, {1, 99'999'999}, [](double step) {
+  const SearchTrace found = search_for(0.05, {1, 99'999'999}, [](double step) {
     return 1 / (1 + 1e-10 * step * step);  // 0.05 at 435,890
   });
   EXPECT_EQ(found.result.status, MatchStatus::kMatched);
@@ -56,7 +56,7 @@ TEST(Search, FindsWhereAFallingCurveMeetsTheTarget) {
 
 TEST(Search, StepsThatMissTheTargetGiveTheNearerNeighbour) {
   for (const auto& [target, step] : {std::pair(0.24, 9), std::pair(0.29, 10)}) {
-    const Searched found = search_for(
+    const SearchTrace found = search_for(
         target, {0, 64}, [](double at) { return at < 10 ? 0.2 : 0.3; }, 0.001);
     EXPECT_EQ(found.result.status, MatchStatus::kNearest);
     EXPECT_EQ(found.result.reached, step == 9 ? 0.2 : 0.3);
@@ -66,7 +66,7 @@ TEST(Search, StepsThatMissTheTargetGiveTheNearerNeighbour) {
 }
 
 TEST(Search, StopsAtAStepOfAFineRange) {
-  const Searched found = search_for(
+  const SearchTrace found = search_for(
       0.25, {0, 100'000'000}, [](double at) { return at < 12'345'678 ? 0.2 : 0.4; }, 0.001);
   EXPECT_EQ(found.result.status, MatchStatus::kNearest);
   EXPECT_EQ(found.result.reached, 0.2);
@@ -75,7 +75,7 @@ TEST(Search, StopsAtAStepOfAFineRange) {
 
 TEST(Search, FindsTheVeryNumberOfAWholeRange) {
   for (std::int64_t wanted = 0; wanted <= 100; ++wanted) {
-    const Searched found = search_for(
+    const SearchTrace found = search_for(
         static_cast<double>(wanted) + 7, {0, 100}, [](double step) { return step + 7; }, 1e-9);
     EXPECT_EQ(found.result.status, MatchStatus::kMatched);
     EXPECT_EQ(found.result.step, wanted);
@@ -84,13 +84,13 @@ TEST(Search, FindsTheVeryNumberOfAWholeRange) {
 
 TEST(Search, TargetBeyondBothEndsIsUnreachable) {
   const auto line = [](double step) { return 0.1 + 0.01 * step; };
-  const Searched above = search_for(0.5, {0, 10}, line);
+  const SearchTrace above = search_for(0.5, {0, 10}, line);
   EXPECT_EQ(above.result.status, MatchStatus::kUnreachable);
   EXPECT_EQ(above.result.step, 10);
   EXPECT_EQ(above.steps, (std::vector<std::int64_t>{0, 10}));
   EXPECT_EQ(above.result.least, 0.1);
   EXPECT_NEAR(above.result.greatest, 0.2, 1e-12);
-  const Searched below = search_for(0.05, {0, 10}, line);
+  const SearchTrace below = search_for(0.05, {0, 10}, line);
   EXPECT_EQ(below.result.status, MatchStatus::kUnreachable);
   EXPECT_EQ(below.result.step, 0);
 }
@@ -105,13 +105,13 @@ TEST(Search, FlatIsUnreachableAndASingleValueIsTaken) {
 }
 
 TEST(Search, FirstEndThatMatchesNeedsOneProbe) {
-  const Searched found = search_for(1, {3, 1000}, [](double step) { return step - 2; });
+  const SearchTrace found = search_for(1, {3, 1000}, [](double step) { return step - 2; });
   EXPECT_EQ(found.steps, (std::vector<std::int64_t>{3}));
   EXPECT_EQ(found.result.status, MatchStatus::kMatched);
 }
 
 TEST(Search, DoublingStaysNearTheTarget) {
-  const Searched found = search_for(
+  const SearchTrace found = search_for(
       100, {1, 1'000'000'000, true}, [](double step) { return step * step / 10; }, 0.001);
   EXPECT_EQ(found.result.status, MatchStatus::kNearest);
   EXPECT_EQ(found.result.step, 32);  // 102.4; 31 gives 96.1
@@ -119,29 +119,29 @@ TEST(Search, DoublingStaysNearTheTarget) {
 }
 
 TEST(Search, DoublingReachesTheEndAndStopsWhereItLeadsAway) {
-  const Searched end = search_for(1e6, {0, 1000, true}, [](double step) { return step; });
+  const SearchTrace end = search_for(1e6, {0, 1000, true}, [](double step) { return step; });
   EXPECT_EQ(end.result.status, MatchStatus::kUnreachable);
   EXPECT_EQ(end.result.step, 1000);
-  const Searched away = search_for(0.5, {0, 1000, true}, [](double step) { return 1 + step; });
+  const SearchTrace away = search_for(0.5, {0, 1000, true}, [](double step) { return 1 + step; });
   EXPECT_EQ(away.result.status, MatchStatus::kUnreachable);
   EXPECT_EQ(away.result.step, 0);
   EXPECT_EQ(away.steps, (std::vector<std::int64_t>{0, 1, 2}));
 }
 
 TEST(Search, DoublingPassesAFlatBeginning) {
-  const Searched found =
+  const SearchTrace found =
       search_for(5, {0, 4096, true}, [](double step) { return step < 100 ? 0.0 : step / 100; });
   EXPECT_EQ(found.result.status, MatchStatus::kMatched);
   EXPECT_NEAR(static_cast<double>(found.result.step), 500, 5);
 }
 
-// A curve with waves, and one with noise of its own at each step: the search ends, and what it
-// gives is the nearest of all that it saw.
+// On a curve with waves and with noise at each step the search ends, and its result is the probe
+// nearest to the target.
 TEST(Search, WavesAndNoiseGiveTheNearestProbe) {
   for (const double target : {0.1, 0.3, 0.55, 0.8}) {
     for (int seed = 0; seed < 50; ++seed) {
       std::vector<double> values;
-      const Searched found = search_for(
+      const SearchTrace found = search_for(
           target, {0, 10'000},
           [&](double step) {
             const double wave = 0.2 * std::sin(step / 300 + seed);
@@ -160,7 +160,7 @@ TEST(Search, WavesAndNoiseGiveTheNearestProbe) {
 
 TEST(Search, InfinityIsFarAwayAndNaNAnError) {
   const double infinity = std::numeric_limits<double>::infinity();
-  const Searched found =
+  const SearchTrace found =
       search_for(5, {0, 64}, [&](double step) { return step > 20 ? infinity : step; });
   EXPECT_EQ(found.result.step, 5);
   EXPECT_THROW(search_for(5, {0, 64}, [](double) { return std::nan(""); }), Error);
@@ -170,11 +170,11 @@ TEST(Search, EndsThatAreRefusedMoveInwards) {
   const auto inside = [](double step) {
     return step < 2 || step > 90 ? std::nullopt : std::optional(step);
   };
-  const Searched found = search_for(50, {1, 100}, inside);
+  const SearchTrace found = search_for(50, {1, 100}, inside);
   EXPECT_EQ(found.result.status, MatchStatus::kMatched);
   EXPECT_EQ(found.result.step, 50);
   EXPECT_EQ(found.steps, (std::vector<std::int64_t>{1, 2, 100, 99, 97, 93, 85, 50}));
-  const Searched doubling = search_for(8, {1, 64, true}, inside);
+  const SearchTrace doubling = search_for(8, {1, 64, true}, inside);
   EXPECT_EQ(doubling.result.step, 8);
   EXPECT_EQ(doubling.steps.front(), 1);
   EXPECT_THROW(search_for(5, {0, 64}, [](double) { return std::optional<double>(); }), Error);

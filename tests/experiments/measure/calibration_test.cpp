@@ -55,14 +55,15 @@ TEST_F(CalibrationFileTest, IsNotUsedWhenItIsBrokenOrForeign) {
   };
   write("\"machine\": \"", "\"machine\": \"another ");
   EXPECT_EQ(file.load(problem_), std::nullopt);
-  EXPECT_EQ(problem_, file.path().string() + " is of another machine or version of the program");
+  EXPECT_EQ(problem_, file.path().string() +
+                          " was written on another machine or by another version of the program");
   for (const auto& [from, to] : {std::pair{"0.1234567890123", "-1"},
                                  {"0.1234567890123", "null"},
                                  {"\"few_rows\"", "\"few\""},
                                  {"{", ""}}) {
     write(from, to);
     EXPECT_EQ(file.load(problem_), std::nullopt) << to;
-    EXPECT_EQ(problem_, file.path().string() + " is not a calibration");
+    EXPECT_EQ(problem_, file.path().string() + " is not a calibration that can be read");
   }
 }
 
@@ -73,15 +74,16 @@ TEST_F(CalibrationFileTest, SaysWhereItCannotWrite) {
     file.save(example());
     FAIL();
   } catch (const ConfigError& error) {
-    EXPECT_EQ(error.what(), file.path().string() +
-                                ": cannot be written; set XDG_CACHE_HOME to a folder that can");
+    EXPECT_EQ(error.what(),
+              file.path().string() +
+                  ": cannot be written; set XDG_CACHE_HOME to a folder that can be written");
   }
   try {
     CalibrationFile("").save(example());
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
-                 "no cache folder to keep a calibration in: set HOME or XDG_CACHE_HOME");
+                 "there is no cache folder to save the result in; set HOME or XDG_CACHE_HOME");
   }
 }
 

@@ -10,7 +10,8 @@
 namespace maskerade {
 namespace {
 
-// misses[row] of `seeds` draws are off by a quarter, the others by 2 %.
+// The coverage of a guarantee with epsilon 10 % whose estimates are off by 25 % on misses[row] of
+// the seeds, and by 2 % on the others.
 Coverage tallied(const std::vector<int>& misses, int seeds, double delta) {
   CoverageTally tally({.epsilon = 0.1, .delta = delta}, misses.size());
   for (int seed = 0; seed < seeds; ++seed) {
@@ -43,7 +44,7 @@ TEST(Coverage, OneBadRowContradictsWhateverTheOthersDo) {
   EXPECT_EQ(verdict_of(coverage), "contradicted");
 }
 
-// Rows that each could be chance are none together.
+// The misses of each row could be chance; those of all rows together could not.
 TEST(Coverage, ManyRowsAboveDeltaContradictTogether) {
   const Coverage coverage = tallied(std::vector<int>(50, 14), 100, 0.1);
   EXPECT_EQ(coverage.contradicting_rows, 0);

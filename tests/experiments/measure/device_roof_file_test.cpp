@@ -64,14 +64,15 @@ TEST_F(DeviceRoofFileTest, IsNotUsedWhenItIsBrokenOrForeign) {
   };
   write("NVIDIA", "another");
   EXPECT_FALSE(file.load(problem_));
-  EXPECT_EQ(problem_, file.path().string() + " is of another device or version of the program");
+  EXPECT_EQ(problem_, file.path().string() +
+                          " was written for another device or by another version of the program");
   for (const auto& [from, to] : {std::pair{"4125000000000.0", "0"},
                                  {"4125000000000.0", "null"},
                                  {"\"matrix_source\"", "\"source\""},
                                  {"{", ""}}) {
     write(from, to);
     EXPECT_FALSE(file.load(problem_)) << to;
-    EXPECT_EQ(problem_, file.path().string() + " holds no roofs of a device");
+    EXPECT_EQ(problem_, file.path().string() + " holds no roofs of a device that can be read");
   }
 }
 

@@ -1,5 +1,6 @@
-/* A libnvidia-ml.so.1 whose device slows down: each reading of its clock is 100 MHz lower, from 1980
-   on; after a second reading the power cap is why. */
+/* A stand-in for libnvidia-ml.so.1 whose device slows down: its clock is 1980 MHz at the first
+   reading and 100 MHz lower at each further one. After the second reading it names the power cap as
+   the reason. */
 
 #include <stddef.h>
 #include <string.h>

@@ -16,7 +16,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Two heads of two rows, head_dim 1.
+// The shape of the compared outputs: two heads of two rows, head_dim 1.
 const AttentionShape kTwoHeads{.query_heads = 2, .kv_heads = 2, .query_len = 2, .key_len = 4};
 
 TEST(CompareOutputs, GivesTheErrorsOfAHandCalculatedCase) {
@@ -28,8 +28,10 @@ TEST(CompareOutputs, GivesTheErrorsOfAHandCalculatedCase) {
   EXPECT_DOUBLE_EQ(fidelity.rel_l2_error_p95_head, 0.95);
   EXPECT_DOUBLE_EQ(fidelity.rel_l2_error_max_head, 1);
   ASSERT_EQ(fidelity.heads.size(), 2U);
-  EXPECT_EQ(fidelity.heads[0].rel_l2_error, 0);
-  EXPECT_DOUBLE_EQ(fidelity.heads[1].rel_l2_error, 1);
+  const HeadFidelity& first_head = fidelity.heads.front();
+  const HeadFidelity& second_head = fidelity.heads.back();
+  EXPECT_EQ(first_head.rel_l2_error, 0);
+  EXPECT_DOUBLE_EQ(second_head.rel_l2_error, 1);
   EXPECT_EQ(fidelity.attention_recall, 1);
   EXPECT_EQ(fidelity.sampled_share, 0);
   EXPECT_EQ(fidelity.lse_error, 0);
@@ -41,10 +43,12 @@ TEST(CompareOutputs, RecallIsTheShareOfTheSoftmaxMass) {
   const AttentionOutput sparse{{1, 1, 1, 1}, {half, 0, half, -kInfinity}};
   const Fidelity fidelity = compare_outputs(kTwoHeads, sparse, dense, {sparse.lse, sparse.lse});
   EXPECT_NEAR(fidelity.attention_recall, (0.5 + 1 + 0.5 + 0) / 4, 1e-7);
-  EXPECT_NEAR(fidelity.heads[0].attention_recall, (0.5 + 1) / 2, 1e-7);
-  EXPECT_NEAR(fidelity.heads[1].attention_recall, (0.5 + 0) / 2, 1e-7);
+  const HeadFidelity& first_head = fidelity.heads.front();
+  const HeadFidelity& second_head = fidelity.heads.back();
+  EXPECT_NEAR(first_head.attention_recall, (0.5 + 1) / 2, 1e-7);
+  EXPECT_NEAR(second_head.attention_recall, (0.5 + 0) / 2, 1e-7);
   EXPECT_EQ(fidelity.sampled_share, 0);
-  // The row without keys is not part of the lse error.
+  // The row whose sparse lse is -infinity has no part in the lse error.
   EXPECT_NEAR(fidelity.lse_error, 2 * std::log(2.0) / 3, 1e-7);
 }
 
@@ -82,7 +86,7 @@ TEST(CompareOutputs, RefusesOutputsOfAnotherShape) {
   EXPECT_THROW(compare_outputs(kTwoHeads, small, small, {small.lse, small.lse}), ShapeError);
 }
 
-// One query over four keys whose softmax weights are 1/10, 2/10, 3/10, 4/10.
+// There is one query, and four keys whose softmax weights are 1/10, 2/10, 3/10 and 4/10.
 TEST(MeasureFidelity, TellsSampledMassFromDeterministicMass) {
   const AttentionShape shape{.key_len = 4};
   const std::vector<float> one = {1};
@@ -101,8 +105,8 @@ TEST(MeasureFidelity, TellsSampledMassFromDeterministicMass) {
     return output;
   };
   const AttentionOutput dense = attention_over(Mask::full(visibility));
-  // Key 3 for certain, key 1 with probability 1/2 (weight 4 after the correction), keys 0 and 2
-  // not.
+  // The mask has key 3 with p = 1 and key 1 with p = 1/2. Key 1 then counts twice: of a mass of 2 /
+  // 10 it makes 4 / 10.
   const Mask mask = from_dense(visibility, {}, std::vector<float>{0, 0.5F, 0, 1});
   const AttentionOutput sparse = attention_over(mask);
   const Fidelity fidelity = measure_fidelity(inputs, mask, sparse, dense, threads);

@@ -45,7 +45,8 @@ TEST(OracleSample, ReachesEveryHead) {
   for (const std::int64_t row : oracle_sample(shape, 256)) {
     ++by_head[static_cast<std::size_t>(row / 512)];
   }
-  // Hypergeometric, mean 32, standard deviation 5.1.
+  // The rows of a head are hypergeometric with mean 32 and standard deviation 5.1; 26 is five of
+  // them.
   for (const int rows : by_head) EXPECT_NEAR(rows, 32, 26);
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kBytes = std::size_t{64} << 20;
 
-// Fills that much memory and gives it back to the system.
+// Fills kBytes of memory and returns it to the system.
 void touch_memory() {
   void* memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
@@ -21,7 +21,7 @@ void touch_memory() {
 TEST(PeakMemory, SeesWhatWasUsedAndGivenBack) {
   const PeakMemory peak;
   const std::optional<std::int64_t> before = peak.bytes();
-  if (!before) GTEST_SKIP() << "this system does not tell";
+  if (!before) GTEST_SKIP() << "this system does not report the peak";
   touch_memory();
   EXPECT_GE(*peak.bytes(), *before + static_cast<std::int64_t>(kBytes) / 2);
 }
@@ -29,7 +29,7 @@ TEST(PeakMemory, SeesWhatWasUsedAndGivenBack) {
 TEST(PeakMemory, DoesNotSeeWhatWasUsedBeforeIt) {
   touch_memory();
   const std::optional<std::int64_t> high = PeakMemory().bytes();
-  if (!high) GTEST_SKIP() << "this system does not tell";
+  if (!high) GTEST_SKIP() << "this system does not report the peak";
   const PeakMemory peak;
   const std::int64_t before = *peak.bytes();
   touch_memory();

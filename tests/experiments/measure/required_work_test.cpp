@@ -12,7 +12,8 @@ namespace {
 constexpr AttentionShape kShape{
     .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 3, .key_len = 130, .head_dim = 8};
 
-// Keys 1 and 2 for every row of head h but its last, and key 100 + h for this.
+// A mask of `heads` heads and three rows. The first two rows of each head have the keys 1 and 2;
+// the last row of head h has key 100 + h, with the given probability.
 Mask mask_of(std::int64_t heads, float probability) {
   std::vector<float> weights(static_cast<std::size_t>(heads * 3 * 130));
   for (std::int64_t h = 0; h < heads; ++h) {
@@ -40,7 +41,7 @@ TEST(RequiredWork, CountsTheKeysOfAGroupOnce) {
 TEST(RequiredWork, IsBoundByArithmeticOrMemory) {
   const RequiredWork work = required_work(mask_of(1, 1), kShape, DType::kBFloat16, 120);
   EXPECT_DOUBLE_EQ(work.flops, 4.0 * 8 * 120);
-  // 12 keys of K and V in 2 bytes; 24 rows of q in 2 bytes, of out and lse in 4.
+  // K and V of 12 keys take 2 bytes an element; q of 24 rows takes 2, their out and lse 4.
   EXPECT_DOUBLE_EQ(work.bytes, 12.0 * 2 * 8 * 2 + 24.0 * (8 * (2 + 4) + 4));
   EXPECT_DOUBLE_EQ(work.attainable_ms({.flops_per_second = 1e3, .read_bytes_per_second = 1e9}),
                    work.flops);

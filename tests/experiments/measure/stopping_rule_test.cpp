@@ -46,7 +46,7 @@ TEST(StoppingRule, StopsOnceTheMediansAreKnown) {
   StoppingRule rule(0.02, 1e9);
   int repetitions = 0;
   do {
-    // Each seventh sample is an outlier; the median soon holds.
+    // Every seventh sample is an outlier, which hardly moves the median.
     rule.add(repetitions % 7 == 1 ? 50 : 10, 20);
     ++repetitions;
   } while (!rule.is_done(1) && repetitions < 1000);

@@ -61,7 +61,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
 
 TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
   Experiment experiment = experiment_of(kSmall);
-  experiment.checks[0].first.tolerance = 1e-30;
+  experiment.checks[0].check.tolerance = 1e-30;
   const Ran ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.failed, 14U);
   EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));

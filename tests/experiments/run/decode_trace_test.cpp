@@ -162,7 +162,7 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   const Experiment experiment = experiment_of(trace("  p: [{sink: 2}]\n"));
   const Workload workload = load_workload(experiment.workloads[0]);
   const Threads threads(1);
-  const TraceReference reference(workload, experiment.checks[0].first, threads);
+  const TraceReference reference(workload, experiment.checks[0].check, threads);
   const RunOptions options{.threads = threads};
   TraceTotals totals(reference.shape);
   const auto summary = [](double median) {
@@ -172,7 +172,7 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   for (std::size_t i = 0; i < 6; ++i) {
     const auto& [inputs, dense] = reference.steps[i];
     const auto step = static_cast<double>(i);
-    totals.add({inputs, workload.dtype, dense, experiment.checks[0].second, options},
+    totals.add({inputs, workload.dtype, dense, experiment.checks[0].measure, options},
                {.mask = dense.mask,
                 .plan = dense.plan,
                 .sparse = dense.output,

@@ -64,7 +64,7 @@ TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
 
 TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsCells) {
   Experiment experiment = experiment_of(kYaml);
-  experiment.checks[0].first.tolerance = 1e-5;
+  experiment.checks[0].check.tolerance = 1e-5;
   const Ran ran = run_all(experiment);
   EXPECT_EQ(ran.results[0].status, CellStatus::kFailed);
   EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));
@@ -81,7 +81,7 @@ TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
   EXPECT_EQ(timing->before->sm_mhz - timing->after->sm_mhz, 100);
   EXPECT_EQ(timing->after->temperature_celsius - timing->before->temperature_celsius, 1);
   EXPECT_EQ(timing->after->throttle_reasons, "power cap");
-  experiment.checks[0].second.is_warm = true;
+  experiment.checks[0].measure.is_warm = true;
   const Ran warm = run_all(experiment);
   EXPECT_EQ(warm.outcome.ok, 6U);
   EXPECT_EQ(warm.results[1].device_timing->cache, "warm");
@@ -89,9 +89,9 @@ TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
 
 TEST(DeviceMeasure, AReplayedGraphGivesTheSameResultAndTheCostOfLaunching) {
   Experiment experiment = experiment_of(kYaml);
-  experiment.checks[0].second.uses_graph = true;
+  experiment.checks[0].measure.uses_graph = true;
   const Ran graph = run_all(experiment);
-  experiment.checks[0].second.uses_graph = false;
+  experiment.checks[0].measure.uses_graph = false;
   const Ran each = run_all(experiment);
   EXPECT_EQ(graph.outcome.ok, 6U);
   for (std::size_t i = 0; i < graph.results.size(); ++i) {

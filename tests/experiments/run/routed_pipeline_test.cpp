@@ -72,8 +72,8 @@ TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
     FAIL() << "accepted";
   } catch (const ConfigError& error) {
     EXPECT_NE(std::string(error.what())
-                  .find(":9:33: an override takes query head 4, but workload \"gaussian seed 3\" "
-                        "has 4: 0 to 3"),
+                  .find(":9:33: an override names query head 4, but workload \"gaussian seed 3\" "
+                        "has the query heads 0 to 3"),
               std::string::npos)
         << error.what();
   }

@@ -1,4 +1,5 @@
-"""The tool gives the files that are shipped, from the data that is shipped, and names a bad file."""
+"""Tests that selection_weights.py makes the files of experiments/data/weights from the data beside
+them, and that it names a bad file."""
 
 import filecmp
 import subprocess
@@ -29,7 +30,8 @@ class SelectionWeights(unittest.TestCase):
     def test_names_a_file_without_queries(self):
         finished = run(EXPERIMENTS / "data/weights/hash_planes.safetensors", "--out", "nowhere")
         self.assertEqual(finished.returncode, 1)
-        self.assertIn("hash_planes.safetensors: q is not there as float16", finished.stderr)
+        self.assertIn("hash_planes.safetensors: there is no tensor q of float16 [batch, heads, length, "
+                      "head_dim]; name files that hold q and k of one layer each", finished.stderr)
 
 
 if __name__ == "__main__":

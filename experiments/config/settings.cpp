@@ -1,4 +1,4 @@
-#include "experiments/config/overrides.hpp"
+#include "experiments/config/settings.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 namespace maskerade {
 namespace {
 
-// Sections whose every entry has a default.
+// The sections in which every value has a default, so that a setting may add a section.
 constexpr std::array<std::string_view, 4> kOptionalSections = {"check", "match", "measure",
                                                                "seeds"};
 
@@ -47,20 +47,26 @@ std::vector<std::string> keys_of(const YamlNode& mapping) {
   return keys;
 }
 
-class OverrideWriter {
+// Writes one value into a tree, at the path that `segments` spells.
+class SettingWriter {
  public:
-  OverrideWriter(std::vector<std::string> segments, YamlNode value, TextPosition position)
+  SettingWriter(std::vector<std::string> segments, YamlNode value, TextPosition position)
       : segments_(std::move(segments)), value_(std::move(value)), position_(std::move(position)) {}
 
+  // Writes the value below `node`, to which the first `depth` segments have led. Throws ConfigError
+  // where the next segment leads nowhere.
   void write(YamlNode& node, std::size_t depth) const {
     const std::string& segment = segments_[depth];
     if (node.is_list()) {
       const auto index = parse_index(segment);
+      if (node.items.empty()) {
+        throw ConfigError(position_, fmt::format("the list {} is empty; replace it as a whole",
+                                                 parent_name(depth)));
+      }
       if (!index || *index >= node.items.size()) {
-        throw ConfigError(
-            position_,
-            fmt::format("\"{}\" names no item of the list {}; its items are 0 to {}", segment,
-                        parent_name(depth), static_cast<std::ptrdiff_t>(node.items.size()) - 1));
+        throw ConfigError(position_,
+                          fmt::format("\"{}\" names no item of the list {}; its items are 0 to {}",
+                                      segment, parent_name(depth), node.items.size() - 1));
       }
       write_child(node.items[*index], depth);
       return;
@@ -100,6 +106,7 @@ class OverrideWriter {
     }
   }
 
+  // Names in messages what the first `depth` segments lead to.
   std::string parent_name(std::size_t depth) const {
     if (depth == 0) return "the experiment file";
     return fmt::format(
@@ -114,14 +121,14 @@ class OverrideWriter {
 
 }  // namespace
 
-YamlNode apply_override(const YamlNode& root, const Override& override) {
-  const TextPosition position{"--set " + override.key, 0, 0};
-  refuse_control_characters(override.key, {"--set", 0, 0});
-  std::vector<std::string> segments = split_path(override.key, position);
-  YamlNode value = parse_yaml(override.value, position.file);
+YamlNode apply_setting(const YamlNode& root, const Setting& setting) {
+  const TextPosition position{"--set " + setting.key, 0, 0};
+  refuse_control_characters(setting.key, {"--set", 0, 0});
+  std::vector<std::string> segments = split_path(setting.key, position);
+  YamlNode value = parse_yaml(setting.value, position.file);
   if (!value.is_list() && !value.is_mapping()) value.position = position;
   YamlNode changed = root;
-  OverrideWriter(std::move(segments), std::move(value), position).write(changed, 0);
+  SettingWriter(std::move(segments), std::move(value), position).write(changed, 0);
   return changed;
 }
 
