@@ -13,8 +13,8 @@ namespace maskerade {
 // pointers that the device can read.
 enum class MemorySpace { kHost, kDevice };
 
-// A read-only tensor [batch, heads, length, dim] in memory of someone else. The dim elements of a row
-// are contiguous; the strides of the other axes are in elements and may be anything.
+// A read-only tensor [batch, heads, length, dim] in memory of someone else. The dim elements of a
+// row are contiguous; the strides of the other axes are in elements and may be anything.
 struct TensorView {
   const void* data = nullptr;
   DType dtype = DType::kFloat32;

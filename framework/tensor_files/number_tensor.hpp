@@ -18,10 +18,10 @@ struct NumberTensor {
 };
 
 // Reads one tensor of a file. The file's extension says how: `.safetensors` has the tensor of that
-// name; `.json` has an object, and `name` is the key of nested arrays of numbers, which are floats if
-// one of them is; `.npy` has a single array, and `name` must be "". Throws DataError when the
-// extension is another, when the file cannot be read or has no such tensor, when its type is none of
-// the above, when a number is beyond float32 or 64 bits, or when nested arrays differ in length.
+// name; `.json` has an object, and `name` is the key of nested arrays of numbers, which are floats
+// if one of them is; `.npy` has a single array, and `name` must be "". Throws DataError when the
+// extension is another, when the file cannot be read or has no such tensor, when its type is none
+// of the above, when a number is beyond float32 or 64 bits, or when nested arrays differ in length.
 NumberTensor read_number_tensor(const std::filesystem::path& file, const std::string& name);
 
 // The names of a file's tensors; none for an .npy file, whose array has no name. Throws DataError
