@@ -6,7 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/few_rows_kernel.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// Must come after foreach_target.h, so that it is included once for each target.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -5,7 +5,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/matrix_operands.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// Must come after foreach_target.h, so that they are included once for each target.
 #include "attention/cpu/detail/softmax-inl.hpp"
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/transpose-inl.hpp"

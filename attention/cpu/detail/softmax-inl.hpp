@@ -1,6 +1,7 @@
-// Per-target code of Highway: include it only from sources that Highway compiles once per target.
+// Code that Highway compiles once for each target: include it only from sources that include
+// foreach_target.h.
 
-// Not #pragma once: Highway's guard lets each target include the file once.
+// In place of #pragma once Highway's guard, which lets each target include the file once.
 #if defined(MASKERADE_SOFTMAX_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SOFTMAX_INL
 #undef MASKERADE_SOFTMAX_INL

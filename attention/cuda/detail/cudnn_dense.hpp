@@ -12,25 +12,27 @@
 
 namespace maskerade::cuda {
 
-// Attention over every visible key by cuDNN's fused kernel. Its out is of the storage type of q
-// until it is downloaded; lse is float32, natural log.
+// Attention over every visible key by cuDNN's fused kernel, on the device. Owns its out, which is
+// stored as q is and widened when it is downloaded; lse is written to the caller's memory.
 class CudnnDense {
  public:
-  // Chooses cuDNN's first engine that takes the problem. Throws Error, with cuDNN's text, when
-  // there is no cuDNN or it does not take it: it takes float16 and bfloat16, and queries that stand
-  // at the last positions where it is causal.
+  // Chooses the first of cuDNN's engines that serves the problem. Reads shape, dtype, scale and
+  // visibility of the inputs, not their data. Throws Error, with cuDNN's text, when cuDNN is not
+  // found or does not serve the problem: float32, or causal queries with query_positions.
   CudnnDense(const AttentionInputs& inputs, cudaStream_t stream);
   ~CudnnDense();
   CudnnDense(CudnnDense&&) noexcept;
   CudnnDense& operator=(CudnnDense&&) noexcept;
 
-  // Enqueues. Of arguments: q, k, v and lse, the same in every call.
+  // Enqueues attention over q, k and v of `arguments`; lse is written to arguments.lse. These
+  // pointers must be the same in every call; the other members are not read.
   void attend(const AttendArguments& arguments);
-  // Sets every byte of out.
+  // Enqueues setting every byte of out to `value`, so that a test sees what is not written.
   void fill_out(int value);
-  // [batch, query_heads, query_len, head_dim], widened. Waits.
+  // Copies out[batch, query_heads, query_len, head_dim] to host memory, widened. Waits.
   void download_out(std::span<float> out) const;
 
+  // Device memory that the kernel works in.
   std::int64_t workspace_bytes() const noexcept;
 
  private:
