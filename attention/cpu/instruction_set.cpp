@@ -14,14 +14,15 @@ namespace maskerade {
 
 namespace {
 
-// All that the machine has: AVX-512 and a matrix unit.
+// Name of the instruction set that adds Intel AMX's matrix unit to AVX-512.
 constexpr const char* kAmxName = "AMX";
 
 bool has_amx() { return (hwy::SupportedTargets() & HWY_AVX3) != 0 && detail::amx_is_usable(); }
 
 }  // namespace
 
-// Tiles go with all of the machine's targets. Where one target is named, they are not used.
+// Rationale: use_instruction_set("AVX3") leaves Highway one supported target, and then the matrix
+// unit stays off; otherwise a comparison of instruction sets would measure AMX under the name AVX3.
 detail::MatrixUnit detail::matrix_unit_in_use() {
   const bool is_one_target =
       std::has_single_bit(static_cast<std::uint64_t>(hwy::SupportedTargets()));

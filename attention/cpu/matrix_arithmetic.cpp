@@ -6,6 +6,7 @@
 namespace maskerade {
 namespace {
 
+// Products of pieces that one product of numbers takes.
 int products(int left_pieces, int right_pieces) {
   int count = 0;
   for (int right = 0; right < right_pieces; ++right) {
@@ -28,7 +29,8 @@ double matrix_products(DType dtype, std::int64_t head_dim) {
 double run_matrix_unit(std::int64_t rounds) {
   const detail::MatrixUnit kind = detail::matrix_unit_in_use();
   if (kind != detail::MatrixUnit::kAmx) return 0;
-  constexpr std::int64_t kSums = 4;  // more than the unit has under way at once
+  // Independent sums: more than the unit computes at once, so that none waits for the one before.
+  constexpr std::int64_t kSums = 4;
   const detail::MatrixSession session(kind);
   detail::AmxUnit unit;
   unit.clear<0>();
@@ -43,7 +45,8 @@ double run_matrix_unit(std::int64_t rounds) {
     unit.multiply_add<2, 4, 5>();
     unit.multiply_add<3, 4, 5>();
   }
-  return 2.0 * static_cast<double>(rounds * kSums * detail::kTileFloats * detail::kTileDepth);
+  return 2.0 *
+         static_cast<double>(rounds * kSums * detail::kMatrixTileFloats * detail::kMatrixTileDepth);
 }
 
 }  // namespace maskerade

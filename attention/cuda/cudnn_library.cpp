@@ -21,11 +21,13 @@ constexpr const char* kVariable = "MASKERADE_CUDNN";
 constexpr std::size_t kOldestVersion = 90000;
 constexpr std::size_t kNextMajor = 100000;
 
-struct Found {
+// cuDNN as it was found, and its functions; they are null unless library.is_found.
+struct CudnnBinding {
   CudnnLibrary library;
   cuda::CudnnFunctions functions;
 };
 
+// Sets the functions of `to`; false when the library lacks one that is needed.
 bool find_functions(const SystemLibrary& from, cuda::CudnnFunctions& to) {
   static_cast<void>(from.find("cudnnGetLastErrorString", to.get_last_error_string));
   return from.find("cudnnGetVersion", to.get_version) &&
@@ -40,8 +42,8 @@ bool find_functions(const SystemLibrary& from, cuda::CudnnFunctions& to) {
          from.find("cudnnBackendExecute", to.execute);
 }
 
-Found find_library() {
-  Found found;
+CudnnBinding find_library() {
+  CudnnBinding found;
   CudnnLibrary& library = found.library;
   const char* variable = std::getenv(kVariable);
   const std::string wanted = variable == nullptr ? "" : variable;
@@ -56,27 +58,30 @@ Found find_library() {
                                : wanted;
   const SystemLibrary opened = SystemLibrary::open({name});
   if (!opened.is_open()) {
-    library.reason = fmt::format("no cuDNN: {}; {} may name the folder of {}", opened.problem(),
-                                 kVariable, kName);
+    library.reason = fmt::format("cuDNN was not found: {}; set {} to the folder that holds {}",
+                                 opened.problem(), kVariable, kName);
     return found;
   }
   library.path = opened.path();
   if (!find_functions(opened, found.functions)) {
-    library.reason = fmt::format("{} lacks functions of cuDNN 9's graph interface", library.path);
+    library.reason =
+        fmt::format("{} lacks functions of cuDNN 9's graph interface; it is damaged or not cuDNN 9",
+                    library.path);
     return found;
   }
   const std::size_t version = found.functions.get_version();
   library.version = fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
   if (version < kOldestVersion || version >= kNextMajor) {
-    library.reason = fmt::format("{} is cuDNN {}, and 9 is needed", library.path, library.version);
+    library.reason =
+        fmt::format("{} is cuDNN {}; cuDNN 9 is needed", library.path, library.version);
     return found;
   }
   library.is_found = true;
   return found;
 }
 
-const Found& found_library() noexcept {
-  static const Found kFound = find_library();
+const CudnnBinding& found_library() noexcept {
+  static const CudnnBinding kFound = find_library();
   return kFound;
 }
 
@@ -87,7 +92,7 @@ const CudnnLibrary& cudnn_library() noexcept { return found_library().library; }
 namespace cuda {
 
 const CudnnFunctions& cudnn_functions() {
-  const Found& found = found_library();
+  const CudnnBinding& found = found_library();
   if (!found.library.is_found) throw Error(found.library.reason);
   return found.functions;
 }

@@ -18,13 +18,13 @@ namespace {
 
 constexpr int kWarmUps = 3;
 constexpr int kTimings = 15;
-constexpr std::int64_t kCopyOverL2 = 16;    // size of what is copied
-constexpr std::int64_t kRingRounds = 64;    // how often a launch reads its half of the cache
-constexpr std::int64_t kMatrixSize = 8192;  // fills every device; 0.4 GB
-constexpr int kRegisterRounds = 4096;
+constexpr std::int64_t kCopyOverL2 = 16;    // bytes copied, in sizes of the second-level cache
+constexpr std::int64_t kRingRounds = 64;    // how often one launch reads the ring
+constexpr std::int64_t kMatrixSize = 8192;  // rows of the matrices: three fill 0.4 GB
+constexpr int kRegisterRounds = 4096;       // rounds of products in registers of one launch
 constexpr int kRegisterBlocksOfMultiprocessor = 4;
 
-// The median seconds of what body enqueues.
+// The median time of what body() enqueues on the stream, in seconds, by events.
 template <typename Body>
 double median_seconds(cudaStream_t stream, const Body& body) {
   CudaEvent begin;
@@ -40,6 +40,7 @@ double median_seconds(cudaStream_t stream, const Body& body) {
   return quantile_in_place(seconds, 0.5);
 }
 
+// Bytes per second read and written by a copy within device memory.
 double measure_copy(cudaStream_t stream) {
   const std::int64_t bytes = kCopyOverL2 * cuda_device().l2_bytes;
   const DeviceBuffer<std::byte> from(bytes, stream);
@@ -52,6 +53,7 @@ double measure_copy(cudaStream_t stream) {
          });
 }
 
+// Bytes per second read from the second-level cache, over memory of 1 / share_of_l2 of its size.
 double measure_l2(cudaStream_t stream, std::int64_t share_of_l2) {
   constexpr auto kPiece = static_cast<std::int64_t>(sizeof(cuda::Words16));
   const std::int64_t threads =
@@ -65,6 +67,8 @@ double measure_l2(cudaStream_t stream, std::int64_t share_of_l2) {
          median_seconds(stream, [&] { cuda::read_ring(body, threads * kRingRounds, stream); });
 }
 
+// Sets the matrix roof: the fastest of cuBLASLt's algorithms, or products in registers where there
+// is no cuBLASLt.
 void measure_matrix(cudaStream_t stream, DeviceRoofs& roofs) {
   std::unique_ptr<cuda::MatrixProduct> product;
   try {
@@ -97,10 +101,11 @@ void measure_matrix(cudaStream_t stream, DeviceRoofs& roofs) {
     } catch (const CudaError&) {
       throw;
     } catch (const Error&) {
-      continue;  // recommended, and refused here
+      continue;  // cuBLASLt refuses to run some of the algorithms that it recommends
     }
   }
-  if (roofs.matrix_flops_per_second == 0) throw Error("cuBLASLt refuses what it recommends");
+  if (roofs.matrix_flops_per_second == 0)
+    throw Error("cuBLASLt refused to run every algorithm that it recommends");
   roofs.matrix_source = "cuBLASLt";
 }
 
@@ -111,7 +116,8 @@ DeviceRoofs measure_device_roofs() {
   const CudaStream stream;
   DeviceRoofs roofs;
   roofs.copy_bytes_per_second = measure_copy(stream.get());
-  // Rationale: a cache of two halves may hold what both read twice.
+  // Rationale: on devices whose second-level cache has two halves, each half may keep its own copy
+  // of what both read; so smaller shares are tried too, and the fastest counts.
   for (const std::int64_t share : {2, 4, 8}) {
     roofs.l2_read_bytes_per_second =
         std::max(roofs.l2_read_bytes_per_second, measure_l2(stream.get(), share));

@@ -8,7 +8,7 @@
 namespace maskerade {
 namespace {
 
-// The active keys of a row with their probabilities.
+// The active keys of a row with their inclusion probabilities. b, h: of the mask's extent.
 std::vector<std::pair<std::int64_t, double>> active_keys(const Mask& mask,
                                                          std::int64_t b,
                                                          std::int64_t h,

@@ -12,17 +12,17 @@
 namespace maskerade::detail {
 namespace {
 
-using Tile = std::array<float, kTileFloats>;
+using Tile = std::array<float, kMatrixTileFloats>;
 
 template <class Unit>
 Tile multiply(const Tile& left, const Tile& right, const Tile& sums) {
   Unit unit;
-  unit.template load<0>(sums.data(), kTileRowBytes);
-  unit.template load<4>(left.data(), kTileRowBytes);
-  unit.template load<6>(right.data(), kTileRowBytes);
+  unit.template load<0>(sums.data(), kMatrixTileRowBytes);
+  unit.template load<4>(left.data(), kMatrixTileRowBytes);
+  unit.template load<6>(right.data(), kMatrixTileRowBytes);
   unit.template multiply_add<0, 4, 6>();
   Tile result{};
-  unit.template store<0>(result.data(), kTileRowBytes);
+  unit.template store<0>(result.data(), kMatrixTileRowBytes);
   return result;
 }
 

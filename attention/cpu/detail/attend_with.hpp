@@ -7,7 +7,8 @@
 
 namespace maskerade::detail {
 
-// attend() with this matrix unit, wherever it serves the inputs.
+// attend() with a matrix unit of the caller's choice, for tests: vectors multiply where the unit is
+// kNone or does not serve the inputs (MatrixTiles::serve), even if the unit would be slower.
 void attend_with(MatrixUnit unit,
                  const AttentionInputs& inputs,
                  const CpuPlan& plan,

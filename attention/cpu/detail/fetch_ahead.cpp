@@ -10,7 +10,7 @@ void FetchAhead::clear() {
   at_ = 0;
 }
 
-// What there is no room for is left out.
+// Ranges beyond kMostRanges are ignored: they are read all the same, only not fetched ahead.
 void FetchAhead::add(const Range& range) {
   if (count_ < kMostRanges && range.rows > 0) ranges_[count_++] = range;
 }

@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::int64_t kBlockKeys = 64;
 
-// The key blocks of one step and their keys: 64 a block, the last key repeated where there are
-// fewer; their weights are 0.
+// Key blocks begin ... begin + blocks - 1 of a plan, which one step of the online softmax takes,
+// and the indices of their keys. Each block has kBlockKeys indices; a block of fewer keys repeats
+// its last one, which softmax_step() gives the weight 0.
 struct Step {
   std::int64_t begin = 0;
   int blocks = 0;
@@ -35,6 +36,7 @@ struct Step {
     }
   }
 
+  // The rows of k or v that the step's keys name.
   ListedBytes of(const TensorView& tensor, const RowBlock& rows) const {
     return {static_cast<const std::byte*>(tensor.row(rows.batch, rows.kv_head, 0)),
             tensor.row_stride * static_cast<std::int64_t>(size_of(tensor.dtype)), keys,
@@ -42,7 +44,7 @@ struct Step {
   }
 };
 
-// Turns the scores of a step, in place, into weights.
+// Turns scores[rows][kScoreStride] of a step, in place, into weights.
 void weigh(const CpuPlan& plan, const Step& step, int rows, float* scores, SoftmaxState& state) {
   const std::uint64_t* words[kStepBlocks];
   std::uint64_t tails[kStepBlocks];
@@ -54,13 +56,19 @@ void weigh(const CpuPlan& plan, const Step& step, int rows, float* scores, Softm
                    : plan.bits.data() + static_cast<std::size_t>(block.bits_offset);
     tails[b] = ~std::uint64_t{0} >> (kBlockKeys - block.count);
   }
-  softmax_step(scores, 0, rows, step.blocks, words, tails, state);
+  softmax_step({.scores = scores,
+                .first_row = 0,
+                .rows = rows,
+                .blocks = step.blocks,
+                .words = words,
+                .tails = tails},
+               state);
 }
 
 }  // namespace
 
 bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows) {
-  return rows.rows() <= kFewRows && few_rows_width(inputs.k.dtype, inputs.shape.head_dim) > 0 &&
+  return rows.rows() <= kMostFewRows && few_rows_width(inputs.k.dtype, inputs.shape.head_dim) > 0 &&
          few_rows_width(inputs.v.dtype, inputs.shape.head_dim) > 0;
 }
 
@@ -98,11 +106,24 @@ void attend_few_rows(const AttentionInputs& inputs,
     const Step next(plan, step.begin + step.blocks, end);
     const ListedBytes keys = step.of(inputs.k, rows);
     const ListedBytes values = step.of(inputs.v, rows);
-    score_few_rows(inputs.k.dtype, dim, queries.get(), count, keys, values, scores.get(),
-                   kScoreStride);
+    score_few_rows({.dtype = inputs.k.dtype,
+                    .head_dim = dim,
+                    .rows = count,
+                    .queries = queries.get(),
+                    .keys = keys,
+                    .next = values,
+                    .scores = scores.get(),
+                    .score_stride = kScoreStride});
     weigh(plan, step, count, scores.get(), state);
-    accumulate_few_rows(inputs.v.dtype, dim, scores.get(), kScoreStride, count, values,
-                        next.of(inputs.k, rows), state.scale, sums.get());
+    accumulate_few_rows({.dtype = inputs.v.dtype,
+                         .head_dim = dim,
+                         .rows = count,
+                         .weights = scores.get(),
+                         .weight_stride = kScoreStride,
+                         .values = values,
+                         .next = next.of(inputs.k, rows),
+                         .scale = state.scale,
+                         .out = sums.get()});
     step = next;
   }
   for (std::int64_t r = 0; r < count; ++r) {

@@ -6,7 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/few_rows_kernel.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads this once.
+// Must come after foreach_target.h, so that it is included once for each target.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,24 +16,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_SCALAR
 
+// SCALAR has no vectors: few_rows_width() is 0 and the others are not called.
 std::int64_t unit_of(DType) { return 0; }
-void score_rows(DType,
-                std::int64_t,
-                const float*,
-                int,
-                const detail::ListedBytes&,
-                const detail::ListedBytes&,
-                float*,
-                std::int64_t) {}
-void accumulate_rows(DType,
-                     std::int64_t,
-                     const float*,
-                     std::int64_t,
-                     int,
-                     const detail::ListedBytes&,
-                     const detail::ListedBytes&,
-                     const float*,
-                     float*) {}
+void score_rows(const detail::FewRowsScores&) {}
+void accumulate_rows(const detail::FewRowsSums&) {}
 
 #else
 
@@ -42,16 +28,18 @@ using FloatVector = hn::Vec<FloatTag>;
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 static_assert(kLanes == 8 || kLanes == 16, "sums_of_lanes is written for 256 and 512 bits");
 
-// Rows whose sums are held in registers together.
+// Rows that are multiplied together, their sums held in registers.
 inline constexpr int kRowsAtOnce = 4;
-// Vectors of sums that leave registers for values and weights.
+// Vector registers for sums: as many as leave enough for values and weights.
 inline constexpr int kSumVectors = kLanes == 16 ? 24 : 12;
-// Keys that are taken through all rows while they are in the first-level cache.
+// Keys that all rows read one after the other, so that they stay in the first-level cache
+// meanwhile.
 inline constexpr std::int64_t kBatchKeys = 16;
-// Keys from the one in use to the one being fetched.
+// How many keys lie between the one in use and the one being prefetched.
 inline constexpr std::int64_t kFetchAhead = 32;
 
-// How a unit of stored components becomes vectors of floats.
+// A unit is as many stored components of a row as are loaded and widened at once. load() widens the
+// unit at `at` to kVectors vectors.
 template <DType kType>
 struct Unit;
 template <>
@@ -69,7 +57,8 @@ struct Unit<DType::kFloat16> {
     to[0] = hn::PromoteTo(FloatTag(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(at)));
   }
 };
-// Even components, then odd ones: two operations for what widening in order takes four.
+// Gives the even components, then the odd ones. Rationale: that takes two operations, and widening
+// in order takes four. It is why ordered rows exist.
 template <>
 struct Unit<DType::kBFloat16> {
   static constexpr int kVectors = 2;
@@ -81,8 +70,10 @@ struct Unit<DType::kBFloat16> {
   }
 };
 
-// The units of a row: at every kComponents components, the last one at the row's end, so that it
-// may repeat components of the one before.
+// How a row of head_dim components is divided into units. A unit begins at every multiple of
+// kComponents; the last one is moved back so that it ends with the row, and may then repeat
+// components of the unit before (order_components() sets the repeated ones of the other operand
+// to 0).
 template <DType kType>
 struct Units {
   static constexpr std::int64_t kComponents = Unit<kType>::kVectors * kLanes;
@@ -96,17 +87,17 @@ struct Units {
     return std::min(unit * kComponents * kSize, last_bytes);
   }
 
-  std::int64_t count;
-  std::int64_t width;
-  std::int64_t last_bytes;
+  std::int64_t count;       // units of a row
+  std::int64_t width;       // floats of an ordered row
+  std::int64_t last_bytes;  // where the last unit begins
 };
 
 HWY_INLINE const std::byte* row_at(const detail::ListedBytes& rows, std::int64_t j) {
   return rows.first + rows.stride_bytes * rows.list[j];
 }
 
-// The row kFetchAhead after row j, going on with `next` past the end; row j itself where there
-// is none.
+// The row to prefetch while row j of `rows` is used: kFetchAhead rows further on, counted through
+// `rows` and then `next`; row j itself when both end before.
 HWY_INLINE const std::byte* row_ahead(const detail::ListedBytes& rows,
                                       const detail::ListedBytes& next,
                                       std::int64_t j) {
@@ -115,9 +106,9 @@ HWY_INLINE const std::byte* row_ahead(const detail::ListedBytes& rows,
   return ahead - rows.count < next.count ? row_at(next, ahead - rows.count) : row_at(rows, j);
 }
 
-// Fetches the cache lines of a row that begin within a unit. Called between the products of a unit,
-// so that reads from memory never pause. Into the second level: the lines in flight would crowd the
-// first.
+// Prefetches the cache line of `row` that begins within unit `unit`, if one does, into the
+// second-level cache. Called between the products of each unit, so that reads from memory never
+// pause. Rationale: so many lines in flight would evict what is in use from the first level.
 template <DType kType>
 HWY_INLINE void fetch_unit(const std::byte* row, std::int64_t unit) {
   constexpr std::int64_t kUnitsPerLine =
@@ -127,12 +118,14 @@ HWY_INLINE void fetch_unit(const std::byte* row, std::int64_t unit) {
   }
 }
 
+// The lower half of the result is the sum of the two halves of `low`, the upper one that of `high`.
 HWY_INLINE FloatVector add_halves(FloatVector low, FloatVector high) {
   const FloatTag d;
   return hn::Add(hn::ConcatLowerLower(d, high, low), hn::ConcatUpperUpper(d, high, low));
 }
 
-// Block b of the result holds, for i = 0 ... 3, the sum of block b of sums[i].
+// Lane i of the result's 128-bit block b is the sum of the four lanes of block b of sums[i], for
+// i < 4.
 HWY_INLINE FloatVector sums_within_blocks(const FloatVector* sums) {
   const FloatTag d;
   const hn::Repartition<double, FloatTag> pairs;
@@ -157,19 +150,21 @@ HWY_INLINE FloatVector sums_of_lanes(const FloatVector (&sums)[kLanes]) {
   return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
 }
 
-// Keys whose scores with kRows rows fill a vector.
+// Keys whose scores with kRows rows fill a vector; with three rows a quarter of it is left unused.
 template <int kRows>
 inline constexpr int kKeysAtOnce = kLanes / (kRows == 3 ? 4 : kRows);
 
-// Scores of kRows rows with kKeysAtOnce keys from key `first` on.
+// Scores of rows row ... row + kRows - 1 with kKeysAtOnce keys from key `first` on. kFetch: whether
+// to prefetch keys meanwhile.
 template <DType kType, int kRows, bool kFetch>
-HWY_INLINE void score_keys(const Units<kType>& units,
-                           const float* HWY_RESTRICT queries,
-                           const detail::ListedBytes& keys,
-                           const detail::ListedBytes& next,
-                           std::int64_t first,
-                           float* HWY_RESTRICT scores,
-                           std::int64_t score_stride) {
+HWY_INLINE void score_keys(const detail::FewRowsScores& product,
+                           const Units<kType>& units,
+                           int row,
+                           std::int64_t first) {
+  const detail::ListedBytes& keys = product.keys;
+  const std::int64_t score_stride = product.score_stride;
+  const float* HWY_RESTRICT queries = product.queries + row * units.width;
+  float* HWY_RESTRICT scores = product.scores + row * score_stride;
   constexpr int kKeys = kKeysAtOnce<kRows>;
   constexpr int kVectors = Unit<kType>::kVectors;
   const FloatTag d;
@@ -178,7 +173,7 @@ HWY_INLINE void score_keys(const Units<kType>& units,
 #pragma GCC unroll 16
   for (int j = 0; j < kKeys; ++j) {
     rows[j] = row_at(keys, first + j);
-    if constexpr (kFetch) ahead[j] = row_ahead(keys, next, first + j);
+    if constexpr (kFetch) ahead[j] = row_ahead(keys, product.next, first + j);
   }
   FloatVector sums[kLanes];
 #pragma GCC unroll 16
@@ -215,68 +210,58 @@ HWY_INLINE void score_keys(const Units<kType>& units,
   }
 }
 
+// The same with kBatchKeys keys. The first rows prefetch for all.
 template <DType kType, int kRows>
-HWY_NOINLINE void score_batch(const Units<kType>& units,
-                              const float* queries,
-                              const detail::ListedBytes& keys,
-                              const detail::ListedBytes& next,
-                              std::int64_t first,
-                              bool fetch,
-                              float* scores,
-                              std::int64_t score_stride) {
+HWY_NOINLINE void score_batch(const detail::FewRowsScores& product,
+                              const Units<kType>& units,
+                              int row,
+                              std::int64_t first) {
   constexpr int kKeys = kKeysAtOnce<kRows>;
   for (std::int64_t j = first; j < first + kBatchKeys; j += kKeys) {
-    if (fetch) {
-      score_keys<kType, kRows, true>(units, queries, keys, next, j, scores, score_stride);
+    if (row == 0) {
+      score_keys<kType, kRows, true>(product, units, row, j);
     } else {
-      score_keys<kType, kRows, false>(units, queries, keys, next, j, scores, score_stride);
+      score_keys<kType, kRows, false>(product, units, row, j);
     }
   }
 }
 
 template <DType kType>
-void score_rows_of(std::int64_t head_dim,
-                   const float* queries,
-                   int rows,
-                   const detail::ListedBytes& keys,
-                   const detail::ListedBytes& next,
-                   float* scores,
-                   std::int64_t stride) {
-  const Units<kType> units(head_dim);
-  for (std::int64_t j = 0; j < keys.count; j += kBatchKeys) {
-    for (int r = 0; r < rows; r += kRowsAtOnce) {
-      const bool fetch = r == 0;
-      const float* query = queries + r * units.width;
-      float* target = scores + r * stride;
-      switch (std::min(rows - r, kRowsAtOnce)) {
+void score_rows_of(const detail::FewRowsScores& product) {
+  const Units<kType> units(product.head_dim);
+  for (std::int64_t j = 0; j < product.keys.count; j += kBatchKeys) {
+    for (int r = 0; r < product.rows; r += kRowsAtOnce) {
+      switch (std::min(product.rows - r, kRowsAtOnce)) {
         case 1:
-          score_batch<kType, 1>(units, query, keys, next, j, fetch, target, stride);
+          score_batch<kType, 1>(product, units, r, j);
           break;
         case 2:
-          score_batch<kType, 2>(units, query, keys, next, j, fetch, target, stride);
+          score_batch<kType, 2>(product, units, r, j);
           break;
         case 3:
-          score_batch<kType, 3>(units, query, keys, next, j, fetch, target, stride);
+          score_batch<kType, 3>(product, units, r, j);
           break;
         default:
-          score_batch<kType, 4>(units, query, keys, next, j, fetch, target, stride);
+          score_batch<kType, 4>(product, units, r, j);
           break;
       }
     }
   }
 }
 
-// Adds a batch of weighted values to kUnits units of kRows rows of out.
+// Adds kBatchKeys weighted values, from value `first` on, to rows row ... row + kRows - 1 of out,
+// of each of which kUnits units from unit `first_unit` on.
 template <DType kType, int kRows, int kUnits>
-HWY_INLINE void accumulate_units(const Units<kType>& units,
-                                 const float* HWY_RESTRICT weights,
-                                 std::int64_t weight_stride,
-                                 const detail::ListedBytes& values,
-                                 const detail::ListedBytes& next,
+HWY_INLINE void accumulate_units(const detail::FewRowsSums& product,
+                                 const Units<kType>& units,
+                                 int row,
                                  std::int64_t first,
-                                 std::int64_t first_unit,
-                                 bool fetch,
-                                 float* HWY_RESTRICT out) {
+                                 std::int64_t first_unit) {
+  const detail::ListedBytes& values = product.values;
+  const std::int64_t weight_stride = product.weight_stride;
+  const float* HWY_RESTRICT weights = product.weights + row * weight_stride;
+  float* HWY_RESTRICT out = product.out + row * units.width;
+  const bool fetch = row == 0;  // the first rows prefetch for all
   constexpr int kUnitVectors = Unit<kType>::kVectors;
   constexpr int kVectors = kUnits * kUnitVectors;
   const FloatTag d;
@@ -291,16 +276,16 @@ HWY_INLINE void accumulate_units(const Units<kType>& units,
     for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::LoadU(d, at + r * units.width + v * kLanes);
   }
   for (std::int64_t j = first; j < first + kBatchKeys; ++j) {
-    const std::byte* row = row_at(values, j);
+    const std::byte* stored = row_at(values, j);
     if (fetch) {
-      const std::byte* ahead = row_ahead(values, next, j);
+      const std::byte* ahead = row_ahead(values, product.next, j);
 #pragma GCC unroll 8
       for (int u = 0; u < kUnits; ++u) fetch_unit<kType>(ahead, first_unit + u);
     }
     FloatVector value[kVectors];
 #pragma GCC unroll 8
     for (int u = 0; u < kUnits; ++u) {
-      Unit<kType>::load(row + offsets[u], value + u * kUnitVectors);
+      Unit<kType>::load(stored + offsets[u], value + u * kUnitVectors);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
@@ -316,7 +301,8 @@ HWY_INLINE void accumulate_units(const Units<kType>& units,
   }
 }
 
-// The largest power of two of units whose sums fit the registers, at most 8 vectors.
+// How many units accumulate_units() takes at once with kRows rows: the largest power of two whose
+// sums fit kSumVectors registers, and at most 8 vectors a row.
 template <DType kType, int kRows>
 constexpr int most_units() {
   int units = 8 / Unit<kType>::kVectors;
@@ -324,79 +310,57 @@ constexpr int most_units() {
   return units;
 }
 
+// The same for all units from `unit` on: kUnits at once, and half as many of what is left.
 template <DType kType, int kRows, int kUnits>
-HWY_INLINE void accumulate_batch(const Units<kType>& units,
-                                 const float* weights,
-                                 std::int64_t weight_stride,
-                                 const detail::ListedBytes& values,
-                                 const detail::ListedBytes& next,
+HWY_INLINE void accumulate_batch(const detail::FewRowsSums& product,
+                                 const Units<kType>& units,
+                                 int row,
                                  std::int64_t first,
-                                 std::int64_t unit,
-                                 bool fetch,
-                                 float* out) {
+                                 std::int64_t unit) {
   for (; unit + kUnits <= units.count; unit += kUnits) {
-    accumulate_units<kType, kRows, kUnits>(units, weights, weight_stride, values, next, first, unit,
-                                           fetch, out);
+    accumulate_units<kType, kRows, kUnits>(product, units, row, first, unit);
   }
   if constexpr (kUnits > 1) {
-    accumulate_batch<kType, kRows, kUnits / 2>(units, weights, weight_stride, values, next, first,
-                                               unit, fetch, out);
+    accumulate_batch<kType, kRows, kUnits / 2>(product, units, row, first, unit);
   }
 }
 
 template <DType kType, int kRows>
-HWY_NOINLINE void accumulate_all_units(const Units<kType>& units,
-                                       const float* weights,
-                                       std::int64_t weight_stride,
-                                       const detail::ListedBytes& values,
-                                       const detail::ListedBytes& next,
-                                       std::int64_t first,
-                                       bool fetch,
-                                       float* out) {
-  accumulate_batch<kType, kRows, most_units<kType, kRows>()>(units, weights, weight_stride, values,
-                                                             next, first, 0, fetch, out);
+HWY_NOINLINE void accumulate_all_units(const detail::FewRowsSums& product,
+                                       const Units<kType>& units,
+                                       int row,
+                                       std::int64_t first) {
+  accumulate_batch<kType, kRows, most_units<kType, kRows>()>(product, units, row, first, 0);
 }
 
 template <DType kType>
-void accumulate_rows_of(std::int64_t head_dim,
-                        const float* weights,
-                        std::int64_t weight_stride,
-                        int rows,
-                        const detail::ListedBytes& values,
-                        const detail::ListedBytes& next,
-                        const float* scale,
-                        float* out) {
-  const Units<kType> units(head_dim);
-  for (int r = 0; r < rows; ++r) {
-    for (std::int64_t i = 0; i < units.width; ++i) out[r * units.width + i] *= scale[r];
+void accumulate_rows_of(const detail::FewRowsSums& product) {
+  const Units<kType> units(product.head_dim);
+  for (int r = 0; r < product.rows; ++r) {
+    float* out = product.out + r * units.width;
+    for (std::int64_t i = 0; i < units.width; ++i) out[i] *= product.scale[r];
   }
-  for (std::int64_t j = 0; j < values.count; j += kBatchKeys) {
-    for (int r = 0; r < rows; r += kRowsAtOnce) {
-      const bool fetch = r == 0;
-      const float* weight = weights + r * weight_stride;
-      float* target = out + r * units.width;
-      switch (std::min(rows - r, kRowsAtOnce)) {
+  for (std::int64_t j = 0; j < product.values.count; j += kBatchKeys) {
+    for (int r = 0; r < product.rows; r += kRowsAtOnce) {
+      switch (std::min(product.rows - r, kRowsAtOnce)) {
         case 1:
-          accumulate_all_units<kType, 1>(units, weight, weight_stride, values, next, j, fetch,
-                                         target);
+          accumulate_all_units<kType, 1>(product, units, r, j);
           break;
         case 2:
-          accumulate_all_units<kType, 2>(units, weight, weight_stride, values, next, j, fetch,
-                                         target);
+          accumulate_all_units<kType, 2>(product, units, r, j);
           break;
         case 3:
-          accumulate_all_units<kType, 3>(units, weight, weight_stride, values, next, j, fetch,
-                                         target);
+          accumulate_all_units<kType, 3>(product, units, r, j);
           break;
         default:
-          accumulate_all_units<kType, 4>(units, weight, weight_stride, values, next, j, fetch,
-                                         target);
+          accumulate_all_units<kType, 4>(product, units, r, j);
           break;
       }
     }
   }
 }
 
+// Components of a unit.
 std::int64_t unit_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat32:
@@ -409,43 +373,25 @@ std::int64_t unit_of(DType dtype) {
   return 0;
 }
 
-void score_rows(DType dtype,
-                std::int64_t head_dim,
-                const float* queries,
-                int rows,
-                const detail::ListedBytes& keys,
-                const detail::ListedBytes& next,
-                float* scores,
-                std::int64_t stride) {
-  switch (dtype) {
+void score_rows(const detail::FewRowsScores& product) {
+  switch (product.dtype) {
     case DType::kFloat32:
-      return score_rows_of<DType::kFloat32>(head_dim, queries, rows, keys, next, scores, stride);
+      return score_rows_of<DType::kFloat32>(product);
     case DType::kFloat16:
-      return score_rows_of<DType::kFloat16>(head_dim, queries, rows, keys, next, scores, stride);
+      return score_rows_of<DType::kFloat16>(product);
     case DType::kBFloat16:
-      return score_rows_of<DType::kBFloat16>(head_dim, queries, rows, keys, next, scores, stride);
+      return score_rows_of<DType::kBFloat16>(product);
   }
 }
 
-void accumulate_rows(DType dtype,
-                     std::int64_t head_dim,
-                     const float* weights,
-                     std::int64_t weight_stride,
-                     int rows,
-                     const detail::ListedBytes& values,
-                     const detail::ListedBytes& next,
-                     const float* scale,
-                     float* out) {
-  switch (dtype) {
+void accumulate_rows(const detail::FewRowsSums& product) {
+  switch (product.dtype) {
     case DType::kFloat32:
-      return accumulate_rows_of<DType::kFloat32>(head_dim, weights, weight_stride, rows, values,
-                                                 next, scale, out);
+      return accumulate_rows_of<DType::kFloat32>(product);
     case DType::kFloat16:
-      return accumulate_rows_of<DType::kFloat16>(head_dim, weights, weight_stride, rows, values,
-                                                 next, scale, out);
+      return accumulate_rows_of<DType::kFloat16>(product);
     case DType::kBFloat16:
-      return accumulate_rows_of<DType::kBFloat16>(head_dim, weights, weight_stride, rows, values,
-                                                  next, scale, out);
+      return accumulate_rows_of<DType::kBFloat16>(product);
   }
 }
 
@@ -465,10 +411,11 @@ HWY_EXPORT(accumulate_rows);
 namespace detail {
 namespace {
 
-// Calls visit(component, place in the ordered row); a component of two units has two places, the
-// first one first.
+// Calls visit(component, index) for every index of an ordered row: component `component` stands at
+// `index`. A component that two units hold stands at two indices; the one of the earlier unit is
+// visited first.
 template <class Visit>
-void for_each_place(DType dtype, std::int64_t head_dim, const Visit& visit) {
+void for_each_component(DType dtype, std::int64_t head_dim, const Visit& visit) {
   const std::int64_t unit = HWY_DYNAMIC_DISPATCH(unit_of)(dtype);
   const bool halves = dtype == DType::kBFloat16;
   for (std::int64_t begin = 0; begin < head_dim; begin += unit) {
@@ -488,8 +435,9 @@ std::int64_t few_rows_width(DType dtype, std::int64_t head_dim) {
 
 void order_components(DType dtype, std::int64_t head_dim, const float* components, float* ordered) {
   std::int64_t done = 0;
-  for_each_place(dtype, head_dim, [&](std::int64_t component, std::int64_t place) {
-    ordered[place] = component < done ? 0.0F : components[component];
+  for_each_component(dtype, head_dim, [&](std::int64_t component, std::int64_t index) {
+    // A component that an earlier unit holds counts once.
+    ordered[index] = component < done ? 0.0F : components[component];
     done = std::max(done, component + 1);
   });
 }
@@ -498,34 +446,15 @@ void restore_components(DType dtype,
                         std::int64_t head_dim,
                         const float* ordered,
                         float* components) {
-  for_each_place(dtype, head_dim, [&](std::int64_t component, std::int64_t place) {
-    components[component] = ordered[place];
+  for_each_component(dtype, head_dim, [&](std::int64_t component, std::int64_t index) {
+    components[component] = ordered[index];
   });
 }
 
-void score_few_rows(DType dtype,
-                    std::int64_t head_dim,
-                    const float* queries,
-                    int rows,
-                    const ListedBytes& keys,
-                    const ListedBytes& next,
-                    float* scores,
-                    std::int64_t score_stride) {
-  HWY_DYNAMIC_DISPATCH(score_rows)
-  (dtype, head_dim, queries, rows, keys, next, scores, score_stride);
-}
+void score_few_rows(const FewRowsScores& product) { HWY_DYNAMIC_DISPATCH(score_rows)(product); }
 
-void accumulate_few_rows(DType dtype,
-                         std::int64_t head_dim,
-                         const float* weights,
-                         std::int64_t weight_stride,
-                         int rows,
-                         const ListedBytes& values,
-                         const ListedBytes& next,
-                         const float* scale,
-                         float* out) {
-  HWY_DYNAMIC_DISPATCH(accumulate_rows)
-  (dtype, head_dim, weights, weight_stride, rows, values, next, scale, out);
+void accumulate_few_rows(const FewRowsSums& product) {
+  HWY_DYNAMIC_DISPATCH(accumulate_rows)(product);
 }
 
 }  // namespace detail

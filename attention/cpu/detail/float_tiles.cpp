@@ -5,6 +5,7 @@
 namespace maskerade::detail {
 namespace {
 
+// Whether the vector kernels can read rows of v as they are stored.
 bool in_place(const AttentionInputs& inputs, std::int64_t value_dim) {
   return inputs.v.dtype == DType::kFloat32 && value_dim == inputs.shape.head_dim;
 }

@@ -5,7 +5,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/matrix_operands.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// Must come after foreach_target.h, so that they are included once for each target.
 #include "attention/cpu/detail/softmax-inl.hpp"
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/transpose-inl.hpp"
@@ -16,22 +16,23 @@ HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
-// What the largest and the smallest number of a row may be. The third piece of a number is at least
-// 2^-23 of it; products and sums of thousands of them are finite.
+// Absolute values of a row's numbers that are not 0 must lie in [kSmallest, kLargest). From
+// kSmallest on the third piece, at least 2^-23 of the number, is a normal number; below kLargest
+// sums of thousands of products are finite.
 constexpr float kSmallest = 0x1p-100F;
 constexpr float kLargest = 0x1p50F;
-// Of the highest weight, as a power of 2. Pieces of lower weights would be denormals, each of which
-// takes longer than all the rest.
+// Weights below 2^kLeastWeight are taken for 0. Rationale: their pieces would be denormals, and one
+// operation on a denormal takes longer than all the rest.
 constexpr int kLeastWeight = -100;
-constexpr std::int64_t kHalf = 16;  // elements between the two of a pair
+constexpr std::int64_t kHalf = 16;  // elements from the first to the second one of a pair
 
 using BitsTag = hn::RebindToUnsigned<FloatTag>;
 using BitsVector = hn::Vec<BitsTag>;
 
-// The bits of a bfloat16 number within a float32 number.
+// Mask of the bits that a bfloat16 number has of a float32 number.
 HWY_INLINE BitsVector piece_bits() { return hn::Set(BitsTag(), 0xFFFF0000U); }
 
-// x rounded to a bfloat16 number, halves away from 0.
+// x rounded to the nearest bfloat16 number, ties away from 0, as a float32 number.
 HWY_INLINE FloatVector round_to_piece(FloatVector x) {
   const FloatTag d;
   const BitsTag bits;
@@ -39,14 +40,16 @@ HWY_INLINE FloatVector round_to_piece(FloatVector x) {
   return hn::BitCast(d, hn::And(raised, piece_bits()));
 }
 
-// Pairs of the leading 16 bits of each.
+// In each lane the bfloat16 numbers that are the leading 16 bits of `first` (lower half) and of
+// `second` (upper half).
 HWY_INLINE BitsVector pair_up(FloatVector first, FloatVector second) {
   const BitsTag bits;
   return hn::OrAnd(hn::ShiftRight<16>(hn::BitCast(bits, first)), hn::BitCast(bits, second),
                    piece_bits());
 }
 
-// Widens a row and pads it with 0 up to `padded`; whether all its numbers are fit for pieces.
+// Widens a row of `dim` elements to target[padded], 0 from `dim` on. Whether all its numbers are
+// 0 or within [kSmallest, kLargest).
 HWY_INLINE bool widen_row(
     DType dtype, const void* row, std::int64_t dim, std::int64_t padded, float* target) {
   const FloatTag d;
@@ -62,7 +65,8 @@ HWY_INLINE bool widen_row(
   return hn::AllTrue(d, fits);
 }
 
-// store(piece, i, pairs) takes the pairs (first[i], second[i]) for i < kHalf, piece by piece.
+// Splits first[kHalf] and second[kHalf] into pieces. Calls store(piece, i, pairs) for each piece
+// and each vector of elements from i on; pairs holds that piece of (first[i], second[i]) and so on.
 template <class Store>
 HWY_INLINE void split_pairs(const float* first,
                             const float* second,
@@ -82,25 +86,27 @@ HWY_INLINE void split_pairs(const float* first,
   }
 }
 
+// See make_queries(), make_keys() and make_values().
 bool queries(
     DType dtype, const void* const* rows, int count, std::int64_t dim, int pieces, float* target) {
   const BitsTag bits;
   HWY_ALIGN float row[detail::kMostMatrixDim];
   const std::int64_t padded = detail::padded_dim(dim);
-  const std::int64_t depth_tiles = padded / detail::kTileDepth;
-  const std::int64_t row_tiles = (count + detail::kTileRows - 1) / detail::kTileRows;
-  std::fill_n(target, row_tiles * depth_tiles * pieces * detail::kTileFloats, 0.0F);
+  const std::int64_t depth_tiles = padded / detail::kMatrixTileDepth;
+  const std::int64_t row_tiles = (count + detail::kMatrixTileRows - 1) / detail::kMatrixTileRows;
+  std::fill_n(target, row_tiles * depth_tiles * pieces * detail::kMatrixTileFloats, 0.0F);
   bool fits = true;
   for (int r = 0; r < count; ++r) {
     fits &= widen_row(dtype, rows[r], dim, padded, row);
     for (std::int64_t depth = 0; depth < depth_tiles; ++depth) {
-      float* to = target +
-                  (r / detail::kTileRows * depth_tiles + depth) * pieces * detail::kTileFloats +
-                  r % detail::kTileRows * kHalf;
-      const float* from = row + depth * detail::kTileDepth;
+      float* to =
+          target +
+          (r / detail::kMatrixTileRows * depth_tiles + depth) * pieces * detail::kMatrixTileFloats +
+          r % detail::kMatrixTileRows * kHalf;
+      const float* from = row + depth * detail::kMatrixTileDepth;
       split_pairs(from, from + kHalf, pieces, [&](int piece, std::int64_t i, auto pairs) HWY_ATTR {
         hn::Store(pairs, bits,
-                  reinterpret_cast<std::uint32_t*>(to + piece * detail::kTileFloats + i));
+                  reinterpret_cast<std::uint32_t*>(to + piece * detail::kMatrixTileFloats + i));
       });
     }
   }
@@ -109,14 +115,14 @@ bool queries(
 
 bool keys(
     DType dtype, const void* const* rows, int count, std::int64_t dim, int pieces, float* target) {
-  constexpr int kGroup = 16;  // keys of a column tile
+  constexpr int kGroup = 16;  // keys that one column tile holds
   const FloatTag d;
   const BitsTag bits;
   HWY_ALIGN float row[detail::kMostMatrixDim];
-  // Pairs by key, to be turned: [piece][key][pair].
+  // [piece][key][pair]; a right tile has keys as columns, so they are transposed below.
   HWY_ALIGN float pairs_of[detail::kMostPieces][kGroup][detail::kMostMatrixDim / 2];
   const std::int64_t padded = detail::padded_dim(dim);
-  const std::int64_t depth_tiles = padded / detail::kTileDepth;
+  const std::int64_t depth_tiles = padded / detail::kMatrixTileDepth;
   bool fits = true;
   for (int first = 0; first < 64; first += kGroup) {
     for (int j = 0; j < kGroup; ++j) {
@@ -128,10 +134,10 @@ bool keys(
       }
       fits &= widen_row(dtype, rows[first + j], dim, padded, row);
       for (std::int64_t depth = 0; depth < depth_tiles; ++depth) {
-        const float* from = row + depth * detail::kTileDepth;
+        const float* from = row + depth * detail::kMatrixTileDepth;
         split_pairs(from, from + kHalf, pieces,
                     [&](int piece, std::int64_t i, auto pairs) HWY_ATTR {
-                      float* to = pairs_of[piece][j] + depth * detail::kTilePairs + i;
+                      float* to = pairs_of[piece][j] + depth * detail::kMatrixTilePairs + i;
                       hn::Store(pairs, bits, reinterpret_cast<std::uint32_t*>(to));
                     });
       }
@@ -145,9 +151,9 @@ bool keys(
           load_columns(lanes, pair, columns);
           float* tile =
               target +
-              ((first / kGroup * depth_tiles + pair / detail::kTilePairs) * pieces + piece) *
-                  detail::kTileFloats;
-          float* to = tile + pair % detail::kTilePairs * kGroup + j;
+              ((first / kGroup * depth_tiles + pair / detail::kMatrixTilePairs) * pieces + piece) *
+                  detail::kMatrixTileFloats;
+          float* to = tile + pair % detail::kMatrixTilePairs * kGroup + j;
           for (int i = 0; i < 4; ++i) hn::Store(columns[i], d, to + i * kGroup);
         }
       }
@@ -162,11 +168,11 @@ bool values(
   HWY_ALIGN float first[detail::kMostMatrixDim];
   HWY_ALIGN float second[detail::kMostMatrixDim];
   const std::int64_t padded = detail::padded_dim(dim);
-  const std::int64_t column_tiles = padded / detail::kTileColumns;
+  const std::int64_t column_tiles = padded / detail::kMatrixTileColumns;
   bool fits = true;
-  for (int pair = 0; pair < 2 * detail::kTilePairs; ++pair) {
-    const int depth = pair / static_cast<int>(detail::kTilePairs);
-    const int key = pair + depth * static_cast<int>(kHalf);  // and the one kHalf further
+  for (int pair = 0; pair < 2 * detail::kMatrixTilePairs; ++pair) {
+    const int depth = pair / static_cast<int>(detail::kMatrixTilePairs);
+    const int key = pair + depth * static_cast<int>(kHalf);  // paired with key + kHalf
     if (key < count) {
       fits &= widen_row(dtype, rows[key], dim, padded, first);
     } else {
@@ -177,13 +183,13 @@ bool values(
     } else {
       std::fill_n(second, padded, 0.0F);
     }
-    float* to = target + depth * pieces * detail::kTileFloats +
-                pair % detail::kTilePairs * detail::kTileColumns;
+    float* to = target + depth * pieces * detail::kMatrixTileFloats +
+                pair % detail::kMatrixTilePairs * detail::kMatrixTileColumns;
     for (std::int64_t column = 0; column < column_tiles; ++column) {
-      const std::int64_t from = column * detail::kTileColumns;
+      const std::int64_t from = column * detail::kMatrixTileColumns;
       split_pairs(first + from, second + from, pieces,
                   [&](int piece, std::int64_t i, auto pairs) HWY_ATTR {
-                    float* at = to + (column * 2 * pieces + piece) * detail::kTileFloats + i;
+                    float* at = to + (column * 2 * pieces + piece) * detail::kMatrixTileFloats + i;
                     hn::Store(pairs, bits, reinterpret_cast<std::uint32_t*>(at));
                   });
     }
@@ -191,8 +197,8 @@ bool values(
   return fits;
 }
 
-// What is left of x after `piece`, the bits of it that a piece has: after kWeightPieces of them
-// nothing is.
+// Takes a piece of x, its leading 16 bits, and returns the rest of x. `piece` keeps the later bits,
+// which pair_up() drops. After kWeightPieces pieces the rest is 0.
 HWY_INLINE FloatVector take_piece(FloatVector x, FloatVector& piece) {
   const FloatTag d;
   const BitsTag bits;
@@ -200,7 +206,8 @@ HWY_INLINE FloatVector take_piece(FloatVector x, FloatVector& piece) {
   return hn::Sub(x, hn::BitCast(d, hn::And(hn::BitCast(bits, x), piece_bits())));
 }
 
-// The weights of a row as pieces; the lanes' sums.
+// Weights 2^(unit * score - base) of one row of scores[64 * blocks], split into pieces in
+// `weights`, the row's place in the left tiles. Returns their sums by lane.
 HWY_INLINE FloatVector
 weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* weights) {
   const FloatTag d;
@@ -219,33 +226,27 @@ weigh_in_pieces(const float* scores, float unit, float base, int blocks, float* 
         FloatVector second;
         a = take_piece(a, first);
         b = take_piece(b, second);
-        float* to = weights + piece * detail::kTileFloats + i;
+        float* to = weights + piece * detail::kMatrixTileFloats + i;
         hn::Store(pair_up(first, second), bits, reinterpret_cast<std::uint32_t*>(to));
       }
     }
-    scores += detail::kTileDepth;
-    weights += detail::kWeightPieces * detail::kTileFloats;
+    scores += detail::kMatrixTileDepth;
+    weights += detail::kWeightPieces * detail::kMatrixTileFloats;
   }
   return sum;
 }
 
-void step_in_pieces(float* scores,
-                    float unit,
-                    int first_row,
-                    int rows,
-                    int blocks,
-                    const std::uint64_t* const* words,
-                    const std::uint64_t* tails,
+void step_in_pieces(const detail::SoftmaxStep& step,
                     detail::SoftmaxState& state,
                     float* weights,
-                    detail::Meanwhile& meanwhile) {
+                    detail::InterleavedWork& meanwhile) {
   const auto weigh = [&](const float* row_scores, int row, float base) HWY_ATTR {
     meanwhile.advance();
-    float* to = weights + row / detail::kTileRows * detail::kWeightRowTileFloats +
-                row % detail::kTileRows * kHalf;
-    return weigh_in_pieces(row_scores, unit, base, blocks, to);
+    float* to = weights + row / detail::kMatrixTileRows * detail::kWeightRowTileFloats +
+                row % detail::kMatrixTileRows * kHalf;
+    return weigh_in_pieces(row_scores, step.unit, base, step.blocks, to);
   };
-  weigh_rows(scores, unit, first_row, rows, blocks, words, tails, weigh, state);
+  weigh_rows(step, weigh, state);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -290,18 +291,11 @@ bool make_values(DType dtype,
                                       pieces_of(dtype), target);
 }
 
-void softmax_step_in_pieces(float* scores,
-                            float unit,
-                            int first_row,
-                            int rows,
-                            int blocks,
-                            const std::uint64_t* const* words,
-                            const std::uint64_t* tails,
+void softmax_step_in_pieces(const SoftmaxStep& step,
                             SoftmaxState& state,
                             float* weights,
-                            Meanwhile& meanwhile) {
-  HWY_DYNAMIC_DISPATCH(step_in_pieces)
-  (scores, unit, first_row, rows, blocks, words, tails, state, weights, meanwhile);
+                            InterleavedWork& meanwhile) {
+  HWY_DYNAMIC_DISPATCH(step_in_pieces)(step, state, weights, meanwhile);
 }
 
 }  // namespace detail

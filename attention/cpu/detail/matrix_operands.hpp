@@ -9,34 +9,38 @@
 
 namespace maskerade::detail {
 
-// Operands of a matrix unit: float32 numbers as sums of bfloat16 pieces, each rounded from what the
-// pieces before it left over. That is exact: bfloat16 storage is one piece, float16 two, float32
-// three. A product of numbers is then a sum of products of pieces; see matrix_products.hpp.
+// Operands of a matrix unit. A float32 number is split into bfloat16 pieces whose sum it is: each
+// piece is rounded from what the pieces before it left over. The split is exact; a bfloat16 number
+// has one piece, a float16 number two, a float32 number three. A product of numbers is then a sum
+// of products of pieces; see matrix_products.hpp.
 //
-// Within a tile's depth of 32 the elements are in the order 0, 16, 1, 17, ... 15, 31 (the same for
-// left and right operands): so pairs of pieces are made without moving lanes. What a tile does not
-// fill is 0. Tiles lie in the order in which they are multiplied, so that the processor fetches
-// them ahead.
+// Rationale: within a tile's depth of 32 the elements stand in the order 0, 16, 1, 17, ... 15, 31
+// (the same for left and right operands), so that pairs of pieces are made without moving lanes.
+// Tiles lie in memory in the order in which they are multiplied, so that the processor prefetches
+// them. Elements of a tile beyond the operand's are 0.
 inline constexpr int kMostPieces = 3;
+// Pieces of a number stored as dtype: 1 ... kMostPieces.
 int pieces_of(DType dtype);
-// Of a weight. Rationale: two would do for most rows of bfloat16 values and save a third of their
-// products, but an error of 2^-17 in a weight passes 1e-5 of the output where values cancel.
+// Pieces of a softmax weight. Rationale: two would do for most rows of bfloat16 values and save a
+// third of their products, but an error of 2^-17 in a weight passes 1e-5 of the output where values
+// cancel.
 inline constexpr int kWeightPieces = kMostPieces;
 
-// The widest rows that operands are made of.
+// The largest head_dim that operands are made for.
 inline constexpr std::int64_t kMostMatrixDim = 256;
 
-// head_dim as operands have it: whole pairs of tiles.
+// head_dim rounded up to a multiple of a tile's depth, as operands are padded.
 inline std::int64_t padded_dim(std::int64_t head_dim) {
-  return (head_dim + kTileDepth - 1) / kTileDepth * kTileDepth;
+  return (head_dim + kMatrixTileDepth - 1) / kMatrixTileDepth * kMatrixTileDepth;
 }
 
-// Each function takes rows of head_dim elements and fills `target`, 64-byte aligned; false: a
-// number is too large or too small for all its pieces to be normal numbers (or NaN), and products
-// of the operand are not to be used.
+// make_queries(), make_keys() and make_values() read rows of head_dim elements stored as dtype and
+// write the tiles of an operand to `target`, which is aligned to 64 bytes and belongs to the
+// caller. They return false when the operand must not be multiplied: some number is NaN, or too
+// large or too small for all its pieces to be normal numbers.
 
-// Left tiles [row tile][depth tile][piece] of at most 64 rows. Row tiles without a row are left
-// out.
+// Left tiles [row tile][depth tile][piece] of at most 64 queries. As many row tiles as the rows
+// need are written.
 bool make_queries(DType dtype,
                   std::span<const void* const> rows,
                   std::int64_t head_dim,
@@ -52,36 +56,33 @@ bool make_values(DType dtype,
                  std::int64_t head_dim,
                  float* target);
 
-// Rows and key blocks that a step of the online softmax takes with a matrix unit at most: two row
-// tiles are multiplied at once, and scores and weights stay in the first-level cache.
+// The most rows and key blocks of one step of the online softmax on a matrix unit: as many that two
+// row tiles are multiplied at once and scores and weights stay in the first-level cache.
 inline constexpr int kMatrixRows = 32;
 inline constexpr int kMatrixBlocks = 2;
-inline constexpr int kMatrixRowTiles = kMatrixRows / kTileRows;
-inline constexpr int kStepKeyTiles = kMatrixBlocks * 2;  // of depth
+inline constexpr int kMatrixRowTiles = kMatrixRows / kMatrixTileRows;
+inline constexpr int kStepKeyTiles = kMatrixBlocks * 2;  // depth tiles of a step's keys
 
-// Left tiles [kMatrixRowTiles][kStepKeyTiles][pieces], row tiles so far apart.
-inline constexpr std::int64_t kWeightRowTileFloats = kStepKeyTiles * kWeightPieces * kTileFloats;
+// The weights of a step as left tiles [kMatrixRowTiles][kStepKeyTiles][kWeightPieces]: floats from
+// one row tile to the next, and floats of all.
+inline constexpr std::int64_t kWeightRowTileFloats =
+    kStepKeyTiles * kWeightPieces * kMatrixTileFloats;
 inline constexpr std::int64_t kWeightFloats = kMatrixRowTiles * kWeightRowTileFloats;
 
-// Other work to be done meanwhile.
-class Meanwhile {
+// Work that goes on while another computation runs, a share at a time.
+class InterleavedWork {
  public:
-  virtual ~Meanwhile() = default;
-  // Called once a row.
+  virtual ~InterleavedWork() = default;
+  // Does the next share. softmax_step_in_pieces() calls it once for each row.
   virtual void advance() = 0;
 };
 
-// softmax_step() of scores of which unit * score is the logit, unit > 0; the weights go to
-// `weights` as left operands, in kWeightPieces, exactly.
-void softmax_step_in_pieces(float* scores,
-                            float unit,
-                            int first_row,
-                            int rows,
-                            int blocks,
-                            const std::uint64_t* const* words,
-                            const std::uint64_t* tails,
+// softmax_step() whose weights become a left operand: writes them, split exactly into kWeightPieces
+// pieces, to weights[kWeightFloats]. step.blocks is at most kMatrixBlocks; step.scores keep their
+// values except that inactive ones become -inf. Weights below 2^-100 become 0.
+void softmax_step_in_pieces(const SoftmaxStep& step,
                             SoftmaxState& state,
                             float* weights,
-                            Meanwhile& meanwhile);
+                            InterleavedWork& meanwhile);
 
 }  // namespace maskerade::detail

@@ -11,22 +11,24 @@
 namespace maskerade::detail {
 namespace {
 
-// Where tiles are faster than vectors, measured on one core with AMX at 2048 keys. float32 takes
-// twelve products of pieces and a processor's clock is lower while it multiplies tiles: at head_dim
-// 64 they take 1.2 times as long as vectors where one row block reads a tile, .95 where three do,
-// .86 where 16 do (128: 1.06, .95, .76; 48: 1.3 and .97 where 16 do). float16: .95 where one does,
-// .7 where four do; bfloat16: .64 and .5.
+// From which head_dim, and from how many row blocks that read a tile of keys, the matrix unit is
+// faster than vectors. Measured on one core with AMX at 2048 keys, as time over that of vectors.
+// float32 takes twelve products of pieces, and the processor's clock is lower while it multiplies
+// tiles: at head_dim 64 it takes 1.2 where one row block reads a tile, .95 where three do, .86
+// where 16 do (128: 1.06, .95, .76; 48: 1.3 and .97 where 16 do). float16: .95 where one does, .7
+// where four do; bfloat16: .64 and .5.
 constexpr std::int64_t kNarrowest = 32;
 constexpr std::int64_t kNarrowestFloat32 = 64;
 double least_uses(DType dtype) { return dtype == DType::kFloat32 ? 4 : 1; }
 
-// How many row blocks read a tile of keys, on average, once it is made ready.
+// How many row blocks of the plan read a tile of keys, on average over the tiles whose operands are
+// made: a whole tile's are made once, those of listed keys for each row block.
 double uses_of_a_tile(const CpuPlan& plan) {
   std::int64_t whole = 0;
   std::int64_t listed = 0;
   for (const RowBlock& rows : plan.row_blocks) {
     if (rows.blocks_begin == rows.blocks_end) continue;
-    // The first one stands for the row block's.
+    // The first key block is taken as typical of the row block.
     const KeyBlock& block = plan.key_blocks[static_cast<std::size_t>(rows.blocks_begin)];
     (block.list_offset < 0 ? whole : listed) += rows.blocks_end - rows.blocks_begin;
   }
@@ -36,7 +38,7 @@ double uses_of_a_tile(const CpuPlan& plan) {
   return made == 0 ? 0 : static_cast<double>(whole + listed) / static_cast<double>(made);
 }
 
-// Calls body(unit) with a matrix unit of this kind.
+// Calls body(unit) with an AmxUnit or an EmulatedUnit. kind: not kNone.
 template <class Body>
 void with_unit(MatrixUnit kind, const Body& body) {
   if (kind == MatrixUnit::kAmx) {
@@ -48,9 +50,11 @@ void with_unit(MatrixUnit kind, const Body& body) {
   }
 }
 
-int row_tiles_of(int rows) { return (rows + kTileRows - 1) / kTileRows; }
+// Row tiles that `rows` rows need.
+int row_tiles_of(int rows) { return (rows + kMatrixTileRows - 1) / kMatrixTileRows; }
 
-// What was summed before the step, in terms of its highest logits.
+// Multiplies row r of the step in out[rows][dim] by scale[r], so that the sums of the steps before
+// refer to the row's new highest logit.
 void scale_rows(const MatrixStep& step, const float* scale, std::int64_t dim, float* out) {
   for (int r = 0; r < step.rows; ++r) {
     float* sums = out + (step.row + r) * dim;
@@ -58,9 +62,9 @@ void scale_rows(const MatrixStep& step, const float* scale, std::int64_t dim, fl
   }
 }
 
-// Up to two products, one after the other, in parts.
+// Up to two products, computed one after the other in parts, as work beside a softmax step.
 template <class Unit>
-class Products : public Meanwhile {
+class Products : public InterleavedWork {
  public:
   explicit Products(Unit& unit) : unit_(unit) {}
 
@@ -68,7 +72,7 @@ class Products : public Meanwhile {
     (first_ ? second_ : first_).emplace(unit_, product);
     parts_left_ += product.parts();
   }
-  // Does what is left in this many calls of advance().
+  // From now on each advance() does so many parts that `calls` of them do all that is left.
   void spread_over(int calls) { parts_a_call_ = (parts_left_ + calls - 1) / calls; }
   void advance() override { do_parts(parts_a_call_); }
   void finish() { do_parts(parts_left_); }
@@ -145,11 +149,11 @@ void MatrixTiles::make_values(std::span<const void* const> rows, float* values) 
 }
 
 Product MatrixTiles::scores_of(const float* queries, const MatrixStep& step, float* to) const {
-  const std::int64_t depths = value_dim() / kTileDepth;
+  const std::int64_t depths = value_dim() / kMatrixTileDepth;
   const int pieces = pieces_of(inputs_.q.dtype);
-  return {.left = {.first =
-                       queries + kHeadFloats + step.row / kTileRows * depths * pieces * kTileFloats,
-                   .row_tile_floats = depths * pieces * kTileFloats,
+  return {.left = {.first = queries + kHeadFloats +
+                            step.row / kMatrixTileRows * depths * pieces * kMatrixTileFloats,
+                   .row_tile_floats = depths * pieces * kMatrixTileFloats,
                    .pieces = pieces},
           .row_tiles = row_tiles_of(step.rows),
           .blocks = step.keys,
@@ -162,7 +166,7 @@ Product MatrixTiles::scores_of(const float* queries, const MatrixStep& step, flo
 }
 
 Product MatrixTiles::sums_of(const float* weights, const MatrixStep& step, float* out) const {
-  const std::int64_t columns = value_dim() / kTileColumns;
+  const std::int64_t columns = value_dim() / kMatrixTileColumns;
   return {
       .left = {.first = weights, .row_tile_floats = kWeightRowTileFloats, .pieces = kWeightPieces},
       .row_tiles = row_tiles_of(step.rows),
@@ -175,8 +179,8 @@ Product MatrixTiles::sums_of(const float* weights, const MatrixStep& step, float
       .adds = true};
 }
 
-// While the weights of a step are made, the matrix unit multiplies for the steps around it: the
-// vector units and the matrix unit work at the same time.
+// Rationale: while the vector units make the weights of a step, the matrix unit computes the scores
+// of the next step and the sums of the one before, so that both units work at the same time.
 void MatrixTiles::run(const float* queries,
                       std::span<const MatrixStep> steps,
                       const WeighSamples& weigh_samples,
@@ -201,8 +205,14 @@ void MatrixTiles::run(const float* queries,
       if (s > 0) start_sums(s - 1);
       products.spread_over(step.rows);
       weigh_samples(s, scratch.scores[s % 2].get());
-      softmax_step_in_pieces(scratch.scores[s % 2].get(), unit_, step.row, step.rows, step.blocks,
-                             step.words, step.tails, state, scratch.weights[s % 2].get(), products);
+      softmax_step_in_pieces({.scores = scratch.scores[s % 2].get(),
+                              .unit = unit_,
+                              .first_row = step.row,
+                              .rows = step.rows,
+                              .blocks = step.blocks,
+                              .words = step.words,
+                              .tails = step.tails},
+                             state, scratch.weights[s % 2].get(), products);
       std::copy_n(state.scale + step.row, step.rows, scratch.scale[s % 2]);
       products.finish();
     }

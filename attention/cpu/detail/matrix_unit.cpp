@@ -7,7 +7,7 @@
 namespace maskerade::detail {
 namespace {
 
-// Linux gives tiles to a process that asks for them (Documentation/arch/x86/xstate.rst).
+// Asks Linux to let this process use tiles (Documentation/arch/x86/xstate.rst); whether it does.
 bool system_grants_tiles() {
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
@@ -25,7 +25,7 @@ bool machine_has_amx() {
   return (d & kBFloat16) != 0 && (d & kTiles) != 0;
 }
 
-// What the processor reads as the shape of its tiles.
+// The 64 bytes that the instruction LDTILECFG reads: rows and bytes of a row of each tile.
 struct TileShapes {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
@@ -41,8 +41,8 @@ MatrixSession::MatrixSession(MatrixUnit unit) : unit_(unit) {
   if (unit_ != MatrixUnit::kAmx) return;
   TileShapes shapes;
   for (std::size_t t = 0; t < 8; ++t) {
-    shapes.row_bytes[t] = kTileRowBytes;
-    shapes.rows[t] = kTileRows;
+    shapes.row_bytes[t] = kMatrixTileRowBytes;
+    shapes.rows[t] = kMatrixTileRows;
   }
   asm volatile("ldtilecfg %0" : : "m"(shapes));
 }

@@ -11,20 +11,20 @@ std::int64_t RowPlaces::output_row(const RowBlock& rows, std::int64_t r) const {
 }
 
 std::array<const void*, kMaxRows> RowPlaces::query_rows(const RowBlock& rows) const {
-  std::array<const void*, kMaxRows> places;
+  std::array<const void*, kMaxRows> stored;
   for (std::int64_t r = 0; r < rows.rows(); ++r) {
-    places[static_cast<std::size_t>(r)] = inputs_.q.row(
+    stored[static_cast<std::size_t>(r)] = inputs_.q.row(
         rows.batch, rows.first_head + r / rows.queries, rows.first_query + r % rows.queries);
   }
-  return places;
+  return stored;
 }
 
 void RowPlaces::load_queries(const RowBlock& rows, float* queries) const {
   const std::int64_t dim = inputs_.shape.head_dim;
   const auto scale = static_cast<float>(inputs_.scale * std::numbers::log2e);
-  const auto places = query_rows(rows);
+  const auto stored = query_rows(rows);
   for (std::int64_t r = 0; r < rows.rows(); ++r) {
-    widen_scaled(inputs_.q.dtype, places[static_cast<std::size_t>(r)], dim, scale,
+    widen_scaled(inputs_.q.dtype, stored[static_cast<std::size_t>(r)], dim, scale,
                  queries + r * dim);
   }
 }
@@ -37,13 +37,13 @@ std::span<const std::int32_t> RowPlaces::listed(const KeyBlock& block) const {
 std::array<const void*, kPackedKeys> RowPlaces::key_rows(const TensorView& tensor,
                                                          const RowBlock& rows,
                                                          const KeyBlock& block) const {
-  std::array<const void*, kPackedKeys> places;
+  std::array<const void*, kPackedKeys> stored;
   for (std::int64_t j = 0; j < block.count; ++j) {
     const std::int64_t key =
         block.list_offset < 0 ? block.first_key + j : listed(block)[static_cast<std::size_t>(j)];
-    places[static_cast<std::size_t>(j)] = tensor.row(rows.batch, rows.kv_head, key);
+    stored[static_cast<std::size_t>(j)] = tensor.row(rows.batch, rows.kv_head, key);
   }
-  return places;
+  return stored;
 }
 
 ValueRows RowPlaces::values_in_place(const RowBlock& rows, const KeyBlock& block) const {

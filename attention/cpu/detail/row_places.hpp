@@ -11,7 +11,8 @@
 
 namespace maskerade::detail {
 
-// Where the rows that a plan speaks of lie in the inputs and in the output. inputs and plan stay.
+// Finds the rows of q, k, v and of the output that a plan's row blocks and key blocks refer to.
+// Keeps references to the inputs and the plan; pointers that it returns point into the inputs.
 class RowPlaces {
  public:
   RowPlaces(const AttentionInputs& inputs, const CpuPlan& plan) : inputs_(inputs), plan_(plan) {}
@@ -23,21 +24,23 @@ class RowPlaces {
     return plan_.key_blocks[static_cast<std::size_t>(index)];
   }
 
-  // Index of a row block's row in [batch, query_heads, query_len].
+  // The index in [batch, query_heads, query_len] of row r of a row block.
   std::int64_t output_row(const RowBlock& rows, std::int64_t r) const;
-  // The rows of q.
+  // The rows of q of a row block, as stored; entries from rows.rows() on are not set.
   std::array<const void*, kMaxRows> query_rows(const RowBlock& rows) const;
-  // queries[rows][head_dim]: the rows of q in float32, scaled so that q . k is a logit in units of
-  // log 2.
+  // Fills queries[rows][head_dim] with the rows of q in float32, multiplied by scale * log2(e), so
+  // that their products with keys are logits in units of log 2.
   void load_queries(const RowBlock& rows, float* queries) const;
-  // The block's rows of k or v.
+  // The rows of `tensor`, k or v, of a key block of the row block; entries from block.count on are
+  // not set.
   std::array<const void*, kPackedKeys> key_rows(const TensorView& tensor,
                                                 const RowBlock& rows,
                                                 const KeyBlock& block) const;
-  // The block's rows of float32 v.
+  // The same rows of v for accumulate_values(). Requires float32 v.
   ValueRows values_in_place(const RowBlock& rows, const KeyBlock& block) const;
 
  private:
+  // The keys of a gathered key block.
   std::span<const std::int32_t> listed(const KeyBlock& block) const;
 
   const AttentionInputs& inputs_;

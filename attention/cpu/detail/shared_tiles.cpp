@@ -8,10 +8,11 @@
 namespace maskerade::detail {
 namespace {
 
+// Memory of a chunk's shared tiles: so much for each worker, and at most kMostBytes in all.
 constexpr std::int64_t kWorkerBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;
-// Row blocks that must read a tile before it is shared: a tile that is prepared ahead goes through
-// memory once more, which costs about as much as preparing it again.
+// A tile is shared from this many row blocks on that read it. Rationale: a shared tile is written
+// to memory and read again, which costs about as much as making it a second time.
 constexpr std::int32_t kSharedFrom = 3;
 
 }  // namespace
@@ -28,14 +29,15 @@ SharedTiles::SharedTiles(const AttentionInputs& inputs,
   count_uses();
 }
 
-// A tile with all its keys, in order: its number, or -1.
+// The tile's number within its kv head when the key block is one whole tile of keys in order; else
+// -1.
 std::int64_t SharedTiles::whole_tile(const KeyBlock& block) const {
   if (block.list_offset >= 0 || block.first_key % kPackedKeys != 0) return -1;
   const bool whole = block.count == std::min(kPackedKeys, inputs_.shape.key_len - block.first_key);
   return whole ? block.first_key / kPackedKeys : -1;
 }
 
-// A group whose tiles are read by too few row blocks to be shared takes no memory.
+// Groups without shared tiles take no memory, so that a chunk may hold many of them.
 Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   const auto& blocks = plan_.row_blocks;
   const auto group = [&](std::int64_t r) {
@@ -44,7 +46,7 @@ Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   const std::int64_t tile_bytes =
       (form_.key_floats() + form_.value_floats()) * static_cast<std::int64_t>(sizeof(float));
   std::int64_t bytes = 0;
-  std::int64_t last = -1;  // the group that the chunk has come to
+  std::int64_t last = -1;  // the last group that was counted
   Chunk chunk{begin, begin};
   for (; chunk.end < static_cast<std::int64_t>(blocks.size()); ++chunk.end) {
     if (group(chunk.end) == last) continue;
@@ -55,13 +57,13 @@ Chunk SharedTiles::chunk_from(std::int64_t begin) const {
   return chunk;
 }
 
-// How many row blocks read each tile, and how many tiles of each group are to be shared.
+// Sets uses_ and shared_in_group_.
 void SharedTiles::count_uses() {
   const std::int64_t groups = inputs_.shape.batch * inputs_.shape.kv_heads;
   uses_.assign(static_cast<std::size_t>(groups * tiles_), 0);
   shared_in_group_.assign(static_cast<std::size_t>(groups), 0);
   for (const RowBlock& rows : plan_.row_blocks) {
-    if (few_rows_serve(inputs_, rows)) continue;  // reads tiles where they lie
+    if (few_rows_serve(inputs_, rows)) continue;  // reads k and v in place
     const std::int64_t group = group_of(rows, inputs_.shape);
     for (std::int64_t k = rows.blocks_begin; k < rows.blocks_end; ++k) {
       const std::int64_t tile = whole_tile(plan_.key_blocks[static_cast<std::size_t>(k)]);
@@ -72,6 +74,7 @@ void SharedTiles::count_uses() {
   }
 }
 
+// Sets first_group_, slots_ and sources_ for a chunk.
 void SharedTiles::choose_slots(const Chunk& chunk) {
   const auto& blocks = plan_.row_blocks;
   sources_.clear();
@@ -94,6 +97,7 @@ void SharedTiles::choose_slots(const Chunk& chunk) {
   }
 }
 
+// Makes the tile of a slot.
 void SharedTiles::fill_slot(std::int64_t slot) {
   const Source& source = sources_[static_cast<std::size_t>(slot)];
   const std::int64_t first = source.tile * kPackedKeys;

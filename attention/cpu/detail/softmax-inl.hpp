@@ -1,6 +1,7 @@
-// Per-target code of Highway: include it only from sources that Highway compiles once per target.
+// Code that Highway compiles once for each target: include it only from sources that include
+// foreach_target.h.
 
-// Not #pragma once: Highway's guard lets each target include the file once.
+// In place of #pragma once Highway's guard, which lets each target include the file once.
 #if defined(MASKERADE_SOFTMAX_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef MASKERADE_SOFTMAX_INL
 #undef MASKERADE_SOFTMAX_INL
@@ -20,16 +21,17 @@ HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
-// Rows of a SoftmaxState, a whole number of vectors.
+// Rows of a SoftmaxState; a multiple of any target's lanes.
 constexpr int kMaxStepRows = 64;
 
-// 2^x for x <= 0. The polynomial is 2^f on the interval of f with a relative error below 9.2e-8
-// (least maximum error of degree 5 with p(0) = 1); with rounding, below 2.5e-7. Below 2^-126 the
-// result is some value below 2^-126, and for x <= -127 it is 0. For x < kLeast > -126 it is 0. NaN
-// stays NaN.
+// 2^x for x <= 0, with a relative error below 2.5e-7. A polynomial p gives 2^f for the fraction f
+// of x with a relative error below 9.2e-8 (degree 5, least maximum error, p(0) = 1); the rest is
+// rounding. Results below 2^-126 are not exact: they are some value below 2^-126, and 0 for
+// x <= -127. With kLeast above -126 results for x < kLeast are 0. NaN stays NaN.
 #if HWY_TARGET <= HWY_AVX3
 
-// With an instruction for the fraction and one for the exponent; both take -inf.
+// AVX-512 has an instruction that takes the fraction and one that sets the exponent; both take
+// -inf.
 template <int kLeast = -126>
 HWY_INLINE FloatVector exp2_of(FloatVector x) {
   constexpr int kFloor = 1;
@@ -41,7 +43,8 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.24016444F));
   p = hn::MulAdd(p, f, hn::Set(d, 0.6931513F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
-  // Denormal results would each take longer than all the rest. NaN is not below: it stays.
+  // Rationale: each denormal result would take longer than all the rest. The comparison is "not
+  // less than", which keeps NaN.
   const __mmask16 is_kept = _mm512_cmp_ps_mask(x.raw, _mm512_set1_ps(float{kLeast}), _CMP_NLT_UQ);
   return FloatVector{_mm512_maskz_scalef_ps(is_kept, p.raw, x.raw)};
 }
@@ -52,9 +55,9 @@ template <int kLeast = -126>
 HWY_INLINE FloatVector exp2_of(FloatVector x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> bits;
-  // At the lower bound f = 0, p = 1, and the exponent's -127 leaves the bits of 0.
+  // At the bound -127 f is 0 and p is 1, and adding -127 to its exponent gives the bits of 0.
   const auto bounded = hn::Max(x, hn::Set(d, -127.0F));
-  // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
+  // Adding 1.5 * 2^23 rounds x to a whole number, which is then in the low bits of the sum.
   const auto magic = hn::Set(d, 12582912.0F);
   const auto shifted = hn::Add(bounded, magic);
   const auto f = hn::Sub(bounded, hn::Sub(shifted, magic));
@@ -74,7 +77,7 @@ HWY_INLINE FloatVector exp2_of(FloatVector x) {
 
 #endif
 
-// The lanes of `scores` whose bits, from bit `first` of `word` on, are set; -inf elsewhere.
+// `scores` in the lanes i for which bit first + i of `word` is set, -inf in the others.
 HWY_INLINE FloatVector keep_active(FloatVector scores, std::uint64_t word, int first) {
   const FloatTag d;
   HWY_ALIGN std::uint8_t bytes[8];
@@ -84,10 +87,11 @@ HWY_INLINE FloatVector keep_active(FloatVector scores, std::uint64_t word, int f
                         hn::Set(d, -std::numeric_limits<float>::infinity()));
 }
 
-// The highest active score of a row; what is not active becomes -inf. words[b] is the row's own.
+// The highest active score of one row, scores[64 * blocks]; makes inactive scores -inf. Bit j of
+// words[b] says whether column j of block b is active.
 HWY_INLINE float mask_row(float* scores, int blocks, const std::uint64_t* words) {
   const FloatTag d;
-  // Two chains: a maximum takes longer than it takes to start the next.
+  // Rationale: two independent maxima, since one takes several cycles and two can be under way.
   auto highest = hn::Set(d, -std::numeric_limits<float>::infinity());
   auto other = highest;
   for (int b = 0; b < blocks; ++b) {
@@ -108,20 +112,14 @@ HWY_INLINE float mask_row(float* scores, int blocks, const std::uint64_t* words)
   return hn::GetLane(hn::MaxOfLanes(d, hn::Max(highest, other)));
 }
 
-// The online softmax of softmax_step() over scores of which unit * score is the logit, unit > 0.
-// weigh(scores, row, base) makes the weights 2^(unit * score - base) of one row of the step and
-// gives the lanes' sums. Row by row in three passes, so that one row's reductions overlap with the
-// next row's.
+// One step of the online softmax, see softmax_step(). weigh(scores, row, base) makes the weights
+// 2^(unit * score - base) of the step's row `row` and returns their sums by lane. Rationale: three
+// passes over the rows instead of one, so that one row's reductions overlap with the next row's.
 template <class Weigh>
-HWY_INLINE void weigh_rows(float* scores,
-                           float unit,
-                           int first_row,
-                           int rows,
-                           int blocks,
-                           const std::uint64_t* const* words,
-                           const std::uint64_t* tails,
+HWY_INLINE void weigh_rows(const detail::SoftmaxStep& step,
                            const Weigh& weigh,
                            detail::SoftmaxState& state) {
+  const auto [scores, unit, first_row, rows, blocks, words, tails] = step;
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   const FloatTag d;
   HWY_ALIGN float base[kMaxStepRows];
@@ -135,7 +133,8 @@ HWY_INLINE void weigh_rows(float* scores,
     const float before = tops[row];
     const float top =
         std::max(before, unit * mask_row(scores + row * detail::kScoreStride, blocks, active));
-    // Without an active key so far the weights are 2^-inf = 0, not 2^(-inf + inf).
+    // With base 0 the weights of a row without an active key so far are 2^-inf = 0; with base -inf
+    // they would be NaN.
     base[row] = top == kNone ? 0.0F : top;
     rise[row] = before - base[row];
     tops[row] = top;

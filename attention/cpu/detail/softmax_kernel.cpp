@@ -6,7 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/detail/softmax_kernel.cpp"
 #include "hwy/foreach_target.h"
-// After foreach_target: each target reads these once.
+// Must come after foreach_target.h, so that they are included once for each target.
 #include "attention/cpu/detail/softmax-inl.hpp"
 #include "framework/select/matrix_tile-inl.hpp"
 #include "framework/select/widen-inl.hpp"
@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace maskerade {
 namespace HWY_NAMESPACE {
 
-// scores = 2^(score - base); the lanes' sums.
+// Turns scores[64 * blocks] of a row into weights 2^(score - base) and returns their sums by lane.
 HWY_INLINE FloatVector weigh_row(float* scores, int blocks, float base) {
   const FloatTag d;
   const auto base_lanes = hn::Set(d, base);
@@ -32,30 +32,22 @@ HWY_INLINE FloatVector weigh_row(float* scores, int blocks, float base) {
   return sum;
 }
 
-void step_rows(float* scores,
-               int first_row,
-               int rows,
-               int blocks,
-               const std::uint64_t* const* words,
-               const std::uint64_t* tails,
-               detail::SoftmaxState& state) {
+void step_rows(const detail::SoftmaxStep& step, detail::SoftmaxState& state) {
   const auto weigh = [&](float* row_scores, int, float base)
-                         HWY_ATTR { return weigh_row(row_scores, blocks, base); };
-  weigh_rows(scores, 1.0F, first_row, rows, blocks, words, tails, weigh, state);
+                         HWY_ATTR { return weigh_row(row_scores, step.blocks, base); };
+  weigh_rows(step, weigh, state);
 }
 
+// accumulate_values() for values that are StridedRows or ListedRows.
 template <class Rows>
-HWY_INLINE void accumulate_columns(const float* weights,
-                                   int rows,
-                                   int count,
-                                   const Rows& values,
-                                   std::int64_t dim,
-                                   const float* scale,
-                                   float* out) {
-  const AddToScaled add{out, dim, scale};
-  const auto vectors = static_cast<int>(dim / kLanes);
+HWY_INLINE void accumulate_columns(const detail::ValueSums& sums, const Rows& values) {
+  const float* weights = sums.weights;
+  const int rows = sums.rows;
+  const int count = sums.count;
+  const AddToScaled add{sums.out, sums.dim, sums.scale};
+  const auto vectors = static_cast<int>(sums.dim / kLanes);
   for (int done = 0; done < vectors;) {
-    // Even shares of what is left: five vectors as 3 + 2, not 4 + 1.
+    // Columns are taken in even shares of at most kMicroVectors vectors: five as 3 + 2, not 4 + 1.
     const int left = vectors - done;
     const int shares = (left + kMicroVectors - 1) / kMicroVectors;
     const int width = (left + shares - 1) / shares;
@@ -74,19 +66,12 @@ HWY_INLINE void accumulate_columns(const float* weights,
   }
 }
 
-void accumulate(const float* weights,
-                int rows,
-                int count,
-                const detail::ValueRows& values,
-                std::int64_t dim,
-                const float* scale,
-                float* out) {
+void accumulate(const detail::ValueSums& sums) {
+  const detail::ValueRows& values = sums.values;
   if (values.list == nullptr) {
-    const StridedRows strided{values.first, values.stride};
-    accumulate_columns(weights, rows, count, strided, dim, scale, out);
+    accumulate_columns(sums, StridedRows{values.first, values.stride});
   } else {
-    const ListedRows listed{values.first, values.stride, values.list};
-    accumulate_columns(weights, rows, count, listed, dim, scale, out);
+    accumulate_columns(sums, ListedRows{values.first, values.stride, values.list});
   }
 }
 
@@ -136,25 +121,11 @@ HWY_EXPORT(this_target);
 
 namespace detail {
 
-void softmax_step(float* scores,
-                  int first_row,
-                  int rows,
-                  int blocks,
-                  const std::uint64_t* const* words,
-                  const std::uint64_t* tails,
-                  SoftmaxState& state) {
-  HWY_DYNAMIC_DISPATCH(step_rows)(scores, first_row, rows, blocks, words, tails, state);
+void softmax_step(const SoftmaxStep& step, SoftmaxState& state) {
+  HWY_DYNAMIC_DISPATCH(step_rows)(step, state);
 }
 
-void accumulate_values(const float* weights,
-                       int rows,
-                       int count,
-                       const ValueRows& values,
-                       std::int64_t dim,
-                       const float* scale,
-                       float* out) {
-  HWY_DYNAMIC_DISPATCH(accumulate)(weights, rows, count, values, dim, scale, out);
-}
+void accumulate_values(const ValueSums& sums) { HWY_DYNAMIC_DISPATCH(accumulate)(sums); }
 
 void scale_past_caches(const float* source, std::int64_t count, float factor, float* target) {
   HWY_DYNAMIC_DISPATCH(scale_past_caches)(source, count, factor, target);

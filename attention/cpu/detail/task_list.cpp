@@ -6,10 +6,11 @@
 namespace maskerade::detail {
 namespace {
 
-// Key blocks are split among tasks until there are about this many, but not below kSplitBlocks.
+// Row blocks are split until a plan has about kSplitTasks tasks, but no task gets fewer than
+// kSplitBlocks key blocks by it.
 constexpr std::int64_t kSplitTasks = 128;
 constexpr std::int64_t kSplitBlocks = 16;
-// Gangs for each worker, so that the last ones end at about the same time.
+// The least number of gangs for each worker, so that all workers end at about the same time.
 constexpr std::size_t kGangsPerWorker = 8;
 
 }  // namespace
@@ -21,8 +22,8 @@ TaskList make_tasks(const CpuPlan& plan, const Chunk& chunk) {
   const auto cost = [&](std::int64_t r) {
     return (row_block(r).blocks_end - row_block(r).blocks_begin) * row_block(r).rows();
   };
-  // Costly row blocks first within a group, so that the last tasks are short; the groups in turn,
-  // so that tasks that run at the same time read the same keys.
+  // Rationale: one group after the other, so that tasks that run at the same time read the same
+  // keys; within a group costly row blocks first, so that the last tasks are short.
   std::vector<std::int64_t> order(static_cast<std::size_t>(chunk.end - chunk.begin));
   std::iota(order.begin(), order.end(), chunk.begin);
   std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {

@@ -9,38 +9,40 @@
 
 namespace maskerade::detail {
 
-// A run of one row block's key blocks. part: where its result goes; -1: to the output.
+// What a worker computes at once: attention of a row block over key blocks [blocks_begin,
+// blocks_end) of the plan, all of the row block's or a part of them.
 struct Task {
   std::int64_t row_block = 0;
   std::int64_t blocks_begin = 0;
   std::int64_t blocks_end = 0;
-  std::int64_t part = -1;
+  std::int64_t part = -1;  // in PartResults; -1: the result goes to the output
 };
 
-// A row block whose parts are to be united.
+// A row block that was split: parts first_part ... first_part + parts - 1 must be merged into its
+// output.
 struct Merge {
   std::int64_t row_block = 0;
   std::int64_t first_part = 0;
   std::int64_t parts = 0;
-  std::int64_t part_rows = 0;  // of the row blocks that are split, at most
 };
 
-// The work of a chunk. It depends on the plan alone, not on the thread count.
+// The tasks of a chunk, and the merges after them. Depends on the plan alone, not on the thread
+// count.
 struct TaskList {
-  std::vector<Task> tasks;  // to be started in this order
+  std::vector<Task> tasks;  // in the order in which they should start
   std::vector<Merge> merges;
-  std::int64_t parts = 0;
-  std::int64_t part_rows = 0;  // of the row blocks that are split, at most
+  std::int64_t parts = 0;      // of all merges
+  std::int64_t part_rows = 0;  // the most rows of a row block that was split
 };
 TaskList make_tasks(const CpuPlan& plan, const Chunk& chunk);
 
-// Tasks that one worker runs together at most.
+// The most tasks of a gang.
 inline constexpr int kGangTasks = 4;
 
-// The tasks in runs of one (batch, kv head) each, short enough to keep all workers busy. What a
-// task gives does not depend on its gang.
-std::vector<std::span<const Task>> make_gangs(const TaskList& list,
-                                              const CpuPlan& plan,
-                                              int workers);
+// Divides the tasks, in order, into gangs. A gang is a run of tasks of one group that one worker
+// computes in turns, so that keys which one task has read are in the cache for the next; gangs are
+// short enough to keep all workers busy. A task's result does not depend on its gang. The spans
+// point into `list`.
+std::vector<std::span<const Task>> make_gangs(const TaskList& list, const CpuPlan& plan, int workers);
 
 }  // namespace maskerade::detail

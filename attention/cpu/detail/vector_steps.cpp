@@ -7,7 +7,8 @@
 namespace maskerade::detail {
 namespace {
 
-// Calls body(first row, rows) for a few rows at a time and fetches memory in between.
+// Calls body(first, count) for all of `rows` rows: at once when there is nothing to fetch ahead,
+// else for kPieceRows rows at a time with a piece fetched before each.
 template <class Body>
 void in_pieces(int rows, FetchAhead& ahead, const Body& body) {
   if (ahead.is_empty()) return body(0, rows);
@@ -45,19 +46,19 @@ void VectorSteps::run(const RowBlock& rows,
     const int row_count = std::min(step_.rows, count - r);
     const TouchedBlocks touched(blocks, r, row_count);
     if (touched.count == 0) continue;
-    step(rows, queries, touched, r, row_count, scores, state, out, ahead);
+    step({rows, queries, scores, state, out, ahead}, touched, r, row_count);
   }
 }
 
-void VectorSteps::step(const RowBlock& row_block,
-                       const float* queries,
+void VectorSteps::step(const Buffers& buffers,
                        const TouchedBlocks& touched,
                        int row,
-                       int rows,
-                       float* scores,
-                       SoftmaxState& state,
-                       float* out,
-                       FetchAhead& ahead) const {
+                       int rows) const {
+  const float* queries = buffers.queries;
+  float* scores = buffers.scores;
+  SoftmaxState& state = buffers.state;
+  float* out = buffers.out;
+  FetchAhead& ahead = buffers.ahead;
   const std::int64_t dim = inputs_.shape.head_dim;
   ValueRows values[kStepBlocks];
   for (int b = 0; b < touched.count; ++b) {
@@ -68,11 +69,18 @@ void VectorSteps::step(const RowBlock& row_block,
                  kScoreStride);
     });
     weigh_samples(plan_, *block.block, row, rows, 1.0F, tile);
-    values[b] = block.values == nullptr ? places_.values_in_place(row_block, *block.block)
+    values[b] = block.values == nullptr ? places_.values_in_place(buffers.row_block, *block.block)
                                         : ValueRows{block.values, value_dim_, nullptr};
   }
-  softmax_step(scores, row, rows, touched.count, touched.words, touched.tails, state);
-  // Blocks whose values follow each other are one longer sum.
+  softmax_step({.scores = scores,
+                .first_row = row,
+                .rows = rows,
+                .blocks = touched.count,
+                .words = touched.words,
+                .tails = touched.tails},
+               state);
+  // Rationale: blocks whose values follow each other in memory are summed as one, which reads and
+  // writes the sums once.
   for (int b = 0; b < touched.count;) {
     int last = b;
     while (last + 1 < touched.count && touched.columns[last] == kPackedKeys &&
@@ -80,11 +88,16 @@ void VectorSteps::step(const RowBlock& row_block,
       ++last;
     }
     in_pieces(rows, ahead, [&](int r, int piece) {
-      accumulate_values(scores + r * kScoreStride + b * kPackedKeys, piece,
-                        (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last],
-                        values[b], value_dim_, state.scale + row + r, out + (row + r) * value_dim_);
+      accumulate_values(
+          {.weights = scores + r * kScoreStride + b * kPackedKeys,
+           .rows = piece,
+           .count = (last - b) * static_cast<int>(kPackedKeys) + touched.columns[last],
+           .values = values[b],
+           .dim = value_dim_,
+           .scale = state.scale + row + r,
+           .out = out + (row + r) * value_dim_});
     });
-    // What the step's first sum scaled is not scaled again.
+    // The first sum of the step scales out; later ones must not scale it again.
     if (b == 0) std::fill_n(state.scale + row, rows, 1.0F);
     b = last + 1;
   }

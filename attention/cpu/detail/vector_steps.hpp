@@ -10,25 +10,27 @@
 
 namespace maskerade::detail {
 
-// Steps of the online softmax that vectors multiply for, on blocks in the form of FloatTiles.
+// Steps of the online softmax in which vector instructions multiply, on key blocks in the form of
+// FloatTiles.
 class VectorSteps {
  public:
-  // Rows that are multiplied between two fetches of memory that is read later: as many as the
-  // arithmetic takes at a time.
+  // Rows that are multiplied between two calls of FetchAhead::fetch_piece(): as many as the kernels
+  // hold in registers at a time.
   static constexpr int kPieceRows = 6;
 
-  // value_dim: elements of a row of sums. inputs, plan and places stay.
+  // value_dim: floats of a row of sums of values. Keeps references to the inputs, plan and places.
   VectorSteps(const AttentionInputs& inputs,
               const CpuPlan& plan,
               const RowPlaces& places,
               std::int64_t value_dim);
 
-  // Key blocks of a step: no more than kStepBlocks.
+  // The most key blocks of one run(); at most kStepBlocks.
   std::int64_t step_blocks() const noexcept { return step_.blocks; }
 
-  // The steps of all rows of a row block over `blocks`, which are at most as many as a step has.
-  // queries: as RowPlaces::load_queries gives them. scores: room for kMaxRows * kScoreStride.
-  // out[rows][value_dim] and state go on from what they hold.
+  // Adds `blocks`, at most step_blocks() of them, to the attention of a row block's rows: state and
+  // out[rows][value_dim], the sums of weighted values, go on from what they hold. queries: as
+  // RowPlaces::load_queries() fills them. scores[kMaxRows][kScoreStride] is scratch memory. Pieces
+  // of `ahead` are fetched meanwhile.
   void run(const RowBlock& rows,
            const float* queries,
            std::span<const StepBlock> blocks,
@@ -38,24 +40,26 @@ class VectorSteps {
            FetchAhead& ahead) const;
 
  private:
-  // What one step takes: all rows with as many tiles as leave the values in the first-level cache
-  // for all of them, or, where two tiles of values do not fit it, a few rows with more tiles, so
-  // that the scores do.
+  // The most rows and key blocks of a step. Rationale: all rows with so few key blocks that their
+  // values stay in the first-level cache for all of them; where the values of two blocks do not fit
+  // it, few rows with more key blocks, so that at least the scores stay there.
   struct StepSize {
     int rows = 0;
     std::int64_t blocks = 0;
   };
   static StepSize step_size(std::int64_t head_dim);
 
-  void step(const RowBlock& row_block,
-            const float* queries,
-            const TouchedBlocks& touched,
-            int row,
-            int rows,
-            float* scores,
-            SoftmaxState& state,
-            float* out,
-            FetchAhead& ahead) const;
+  // The arguments of run() that every step uses.
+  struct Buffers {
+    const RowBlock& row_block;
+    const float* queries;  // [rows of the row block][head_dim]
+    float* scores;         // [kMaxRows][kScoreStride]
+    SoftmaxState& state;
+    float* out;  // [rows of the row block][value_dim]
+    FetchAhead& ahead;
+  };
+  // One step of rows row ... row + rows - 1 of the row block.
+  void step(const Buffers& buffers, const TouchedBlocks& touched, int row, int rows) const;
 
   const AttentionInputs& inputs_;
   const CpuPlan& plan_;

@@ -8,8 +8,9 @@
 
 namespace maskerade::detail {
 
-// Weights the sampled entries of a key block by 1 / p in rows [row, row + rows) of its row block:
-// the logit of scores[row of these][kScoreStride] is unit * score, in units of log 2.
+// Subtracts ln p from the logits of a key block's sampled entries, so that their weights become 1 /
+// p times as large. scores[rows][kScoreStride] are those of rows row ... row + rows - 1 of the row
+// block, from the key block's first column on; unit * score is the logit in units of log 2.
 inline void weigh_samples(
     const CpuPlan& plan, const KeyBlock& block, int row, int rows, float unit, float* scores) {
   for (std::int64_t s = block.samples_begin; s < block.samples_end; ++s) {

@@ -8,30 +8,33 @@
 
 namespace maskerade::cuda {
 
-// Shared memory that a block can have on every device from sm_80 on: that of sm_86 and sm_89.
+// The shared memory that a block can have on every device from sm_80 on; sm_86 and sm_89 have no
+// more.
 inline constexpr int kMostSharedBytes = 99 * 1024;
 
-// What every attention kernel is given. q is contiguous [batch, query_heads, query_len, head_dim];
-// k and v are [batch, kv_heads, key_room, head_dim], of which the first key_len keys are there.
+// The arguments of every attention kernel. Pointers are to device memory that the caller owns (host
+// memory in tests). dtype is an argument of its own where it is not a template's.
 struct AttendArguments {
-  const void* q = nullptr;
+  const void* q = nullptr;  // [batch, query_heads, query_len, head_dim] contiguous
+  // [batch, kv_heads, room(), head_dim] contiguous, of which the first key_len keys are there
   const void* k = nullptr;
   const void* v = nullptr;
   std::int64_t kv_heads = 1;
   std::int64_t key_len = 1;
   std::int64_t key_room = 0;  // keys from one kv head's first to the next one's; 0: key_len
   std::int64_t head_dim = 1;
-  float scale_log2 = 1;  // scale * log2(e): logits are in units of ln 2
+  float scale_log2 = 1;  // scale * log2(e): makes logits in units of log 2
   float* out = nullptr;  // [batch, query_heads, query_len, head_dim]
-  float* lse = nullptr;  // [batch, query_heads, query_len]
-  // The keys of a row block are split in this many parts, whose results are merged.
+  float* lse = nullptr;  // [batch, query_heads, query_len] natural log
+  // The keys of each row block are split into this many parts. With more than one, kernels write
+  // the parts' results to part_out, part_top and part_sum, and MergeParts writes out and lse.
   std::int64_t splits = 1;
-  float* part_out = nullptr;  // [row blocks][splits][rows][head_dim] not divided by the sum
-  float* part_top = nullptr;  // [row blocks][splits][rows]
-  float* part_sum = nullptr;  // the same
+  float* part_out = nullptr;  // [row blocks][splits][rows][head_dim] not divided by part_sum
+  float* part_top = nullptr;  // [row blocks][splits][rows] RowState::top
+  float* part_sum = nullptr;  // [row blocks][splits][rows] RowState::sum
 
   MASKERADE_HOST_DEVICE std::int64_t room() const { return key_room > 0 ? key_room : key_len; }
-  // Element offset of the first key of a kv head.
+  // Offset of the first key of a kv head in k, and of its value in v, in elements.
   MASKERADE_HOST_DEVICE std::int64_t keys_at(std::int64_t batch, std::int64_t kv_head) const {
     return (batch * kv_heads + kv_head) * room() * head_dim;
   }
@@ -40,41 +43,47 @@ struct AttendArguments {
 inline constexpr float kNoKeys = -__builtin_huge_valf();
 inline constexpr float kLn2 = 0.693147180559945309F;
 
-// The running softmax of a row, in units of ln 2: sum = sum of exp2(logit - top).
+// The online softmax of a row. Logits are in units of log 2.
 struct RowState {
-  float top = kNoKeys;
-  float sum = 0;
+  float top = kNoKeys;  // the highest logit so far
+  float sum = 0;        // the sum of exp2(logit - top) so far
 };
 
-// Where a row's result goes: to out and lse, or to its part.
+// Where a kernel stores a row's result: in out and lse, or in the arrays of its part.
 struct RowTarget {
-  float* out;
-  float* lse;  // null: a part
+  float* out;  // [head_dim]
+  float* lse;  // null: the result is a part's, and part_top and part_sum are set
   float* part_top;
   float* part_sum;
 };
 
-// row: in [batch, query_heads, query_len]; part: row_block * splits + split; r: of `rows` rows of
-// the row block.
+// A row whose result is stored.
+struct ResultRow {
+  std::int64_t row;         // in [batch, query_heads, query_len]
+  std::int64_t part;        // row_block * splits + split
+  std::int64_t block_row;   // within the row block
+  std::int64_t block_rows;  // rows that part_out has for each part
+};
+
 MASKERADE_HOST_DEVICE RowTarget target_of(const AttendArguments& arguments,
-                                          std::int64_t row,
-                                          std::int64_t part,
-                                          std::int64_t r,
-                                          std::int64_t rows) {
+                                          const ResultRow& result) {
   if (arguments.splits == 1) {
-    return {arguments.out + row * arguments.head_dim, arguments.lse + row, nullptr, nullptr};
+    return {arguments.out + result.row * arguments.head_dim, arguments.lse + result.row, nullptr,
+            nullptr};
   }
-  const std::int64_t at = part * rows + r;
+  const std::int64_t at = result.part * result.block_rows + result.block_row;
   return {arguments.part_out + at * arguments.head_dim, nullptr, arguments.part_top + at,
           arguments.part_sum + at};
 }
 
-// What the accumulated output is multiplied with when it is stored.
+// What a row's sums of weighted values are multiplied by when they are stored: 1 for a part, else 1
+// over the sum of weights, 0 for a row without active keys.
 MASKERADE_HOST_DEVICE float stored_factor(const RowTarget& target, const RowState& state) {
   if (target.lse == nullptr) return 1;
   return state.sum > 0 ? 1 / state.sum : 0;
 }
 
+// Stores a row's lse, or its part's top and sum.
 MASKERADE_HOST_DEVICE void store_state(const RowTarget& target, const RowState& state) {
   if (target.lse == nullptr) {
     *target.part_top = state.top;
@@ -84,20 +93,20 @@ MASKERADE_HOST_DEVICE void store_state(const RowTarget& target, const RowState& 
   }
 }
 
-// Merges the parts of a row exactly: one call for each (row of a row block, component). Layout is a
-// TileLayout or a RowLayout with `rows` rows a row block.
+// Merges the parts of all row blocks into out and lse. Call i, for i < row blocks * rows *
+// head_dim, does one component of one row. Layout is a TileLayout or a RowLayout.
 template <typename Layout>
 struct MergeParts {
   AttendArguments arguments;
   Layout layout;
-  std::int64_t rows;
+  std::int64_t rows;  // that part_out has for each part
 
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
     const std::int64_t d = i % arguments.head_dim;
     const std::int64_t r = i / arguments.head_dim % rows;
     const std::int64_t row_block = i / arguments.head_dim / rows;
-    const auto place = layout.place_of(row_block);
-    if (!layout.has_row(place, r)) return;
+    const auto block = layout.row_block_at(row_block);
+    if (!layout.has_row(block, r)) return;
     const std::int64_t first = row_block * arguments.splits * rows + r;
     float top = kNoKeys;
     for (std::int64_t s = 0; s < arguments.splits; ++s) {
@@ -112,7 +121,7 @@ struct MergeParts {
       sum += weight * arguments.part_sum[at];
       out += weight * arguments.part_out[at * arguments.head_dim + d];
     }
-    const std::int64_t row = layout.row_of(place, r);
+    const std::int64_t row = layout.row_of(block, r);
     arguments.out[row * arguments.head_dim + d] = sum > 0 ? out / sum : 0;
     if (d == 0) arguments.lse[row] = sum > 0 ? top * kLn2 + logf(sum) : kNoKeys;
   }

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::int64_t kRowAxis = 2;
 constexpr std::int64_t kKeyAxis = 3;
-constexpr std::size_t kFirstWithInfinity = 91000;  // before: its softmax wants finite logits
+// The first version of cuDNN whose softmax takes logits of -inf.
+constexpr std::size_t kFirstWithInfinity = 91000;
 
 cudnnDataType_t storage_of(DType dtype) {
   if (dtype == DType::kFloat16) return CUDNN_DATA_HALF;
@@ -27,7 +28,7 @@ CudnnTensor tensor_of(std::int64_t id, cudnnDataType_t type, const TensorView& v
           .strides = {view.batch_stride, view.head_stride, view.row_stride, 1}};
 }
 
-// Contiguous [batch, heads, length, dim].
+// A contiguous tensor [batch, heads, length, dim] in device memory.
 CudnnTensor tensor_of(std::int64_t id, cudnnDataType_t type, const CudnnDims& dims) {
   return {.id = id,
           .type = type,
@@ -35,11 +36,13 @@ CudnnTensor tensor_of(std::int64_t id, cudnnDataType_t type, const CudnnDims& di
           .strides = {dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1}};
 }
 
+// A single number that is given when the graph is executed.
 CudnnTensor number(std::int64_t id, cudnnDataType_t type) {
   return {.id = id, .type = type, .kind = CudnnTensor::Kind::kByValue};
 }
 
-// The logits, those of keys after their query's position replaced.
+// Adds operations that replace the logits of invisible keys by the number kMasked, and returns
+// their result. is_square: query_len is key_len.
 CudnnTensor mask_logits(CudnnGraphBuilder& builder, const CudnnTensor& logits, bool is_square) {
   using Id = CudnnAttentionGraph::Id;
   const CudnnDims& dims = logits.dims;
@@ -48,7 +51,8 @@ CudnnTensor mask_logits(CudnnGraphBuilder& builder, const CudnnTensor& logits, b
   const CudnnTensor key = builder.make_virtual(dims, CUDNN_DATA_INT32);
   builder.apply({.mode = CUDNN_POINTWISE_GEN_INDEX, .x = logits, .axis = kKeyAxis}, key);
   if (!is_square) {
-    // Position key_len - query_len + row, in the two steps that the engines look for.
+    // The position key_len - query_len + row. Rationale: cuDNN's engines recognise the causal edge
+    // only when it is written in these two operations.
     const CudnnTensor key_len = number(Id::kKeyLen, CUDNN_DATA_INT32);
     const CudnnTensor query_len = number(Id::kQueryLen, CUDNN_DATA_INT32);
     const CudnnTensor added = builder.make_virtual(dims, CUDNN_DATA_INT32);
@@ -88,7 +92,10 @@ bool CudnnAttentionGraph::is_masked(const AttentionInputs& inputs) {
       inputs.visibility == Visibility::causal(shape.query_len, shape.key_len)) {
     return true;
   }
-  throw Error("cuDNN's fused attention knows no positions of sampled queries");
+  throw Error(
+      "cuDNN's fused attention takes causal queries at the last positions of the keys only, and "
+      "these "
+      "have query_positions of their own");
 }
 
 float CudnnAttentionGraph::masked_logit(const CudnnFunctions& cudnn) {
@@ -103,7 +110,7 @@ CudnnGraph CudnnAttentionGraph::make(const CudnnFunctions& cudnn,
   const cudnnDataType_t storage = storage_of(inputs.k.dtype);
   const CudnnTensor q = tensor_of(kQ, storage, inputs.q);
   const CudnnTensor v = tensor_of(kV, storage, inputs.v);
-  // K transposed by its strides.
+  // K transposed: its last two axes are swapped by their strides.
   const CudnnTensor k = {
       .id = kK,
       .type = storage,

@@ -14,6 +14,7 @@ namespace maskerade::cuda {
 #if MASKERADE_HAS_CUDNN_HEADERS
 namespace {
 
+// Owns a cuDNN handle whose work goes to a stream. Throws Error with cuDNN's text.
 class CudnnHandle {
  public:
   CudnnHandle(const CudnnFunctions& cudnn, cudaStream_t stream) : cudnn_(cudnn) {
@@ -32,7 +33,8 @@ class CudnnHandle {
   cudnnHandle_t handle_ = nullptr;
 };
 
-// Of the first engine that can be compiled for the device.
+// The execution plan of the first engine that cuDNN can compile for the device. Throws Error with
+// the last engine's problem when there is none.
 CudnnDescriptor make_execution(const CudnnFunctions& cudnn,
                                cudnnHandle_t handle,
                                const std::vector<CudnnDescriptor>& engines) {
@@ -73,11 +75,11 @@ struct CudnnDense::State {
     workspace = {bytes, stream};
   }
 
-  // What the graph's tensors lie in.
+  // Makes the pack of pointers with which the graph is executed.
   void describe(const AttendArguments& arguments, void* out) {
     using Id = CudnnAttentionGraph::Id;
     std::vector<std::int64_t> ids = {Id::kQ, Id::kK, Id::kV, Id::kOut, Id::kLse, Id::kScale};
-    // Rationale: cuDNN takes what it reads as pointers to mutable memory, too.
+    // Rationale for const_cast: cuDNN takes pointers to mutable memory also for what it only reads.
     std::vector<void*> pointers = {const_cast<void*>(arguments.q),
                                    const_cast<void*>(arguments.k),
                                    const_cast<void*>(arguments.v),
@@ -121,7 +123,7 @@ CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
 
 void CudnnDense::attend(const AttendArguments& arguments, void* out) {
   State& state = *state_;
-  // Described once: the device waits meanwhile.
+  // Rationale: the pack is made at the first call only, since the device waits while it is made.
   if (!state.pack) state.describe(arguments, out);
   state.cudnn.check(
       state.cudnn.execute(state.handle.get(), state.execution.get(), state.pack->get()),

@@ -12,23 +12,25 @@
 
 namespace maskerade::cuda {
 
-// Attention over every visible key by cuDNN's fused kernel. Its out is of the storage type of q;
-// lse is float32, natural log.
+// Attention over every visible key by cuDNN's fused kernel, on the device.
 class CudnnDense {
  public:
-  // Chooses cuDNN's first engine that takes the problem, whose tensors are views of the device's
-  // memory with the strides that attend() is going to have. Throws Error, with cuDNN's text, when
-  // there is no cuDNN or it does not take it: it takes float16 and bfloat16, and queries that stand
-  // at the last positions where it is causal.
+  // Chooses the first of cuDNN's engines that serves the problem. Reads shape, dtype, strides, scale
+  // and visibility of the inputs, whose tensors are those on the device; not their data. Throws
+  // Error, with cuDNN's text, when cuDNN is not found or does not serve the problem: float32, or
+  // causal queries with query_positions.
   CudnnDense(const AttentionInputs& inputs, cudaStream_t stream);
   ~CudnnDense();
   CudnnDense(CudnnDense&&) noexcept;
   CudnnDense& operator=(CudnnDense&&) noexcept;
 
-  // Enqueues. Of arguments: q, k, v and lse. out: [batch, query_heads, query_len, head_dim] of the
-  // storage type. All the same in every call.
+  // Enqueues attention over q, k and v of `arguments`: out[batch, query_heads, query_len, head_dim]
+  // in the storage type of q, and float32 lse to arguments.lse. These pointers must be the same in
+  // every call; the other members are not read.
   void attend(const AttendArguments& arguments, void* out);
 
+
+  // Device memory that the kernel works in.
   std::int64_t workspace_bytes() const noexcept;
 
  private:

@@ -10,7 +10,8 @@
 
 namespace maskerade::cuda {
 
-// The functions of cuDNN's graph interface that are called, found in the library at run time.
+// Pointers to the functions of cuDNN that this project calls. They are looked up in the library at
+// run time, so that the program starts without it.
 struct CudnnFunctions {
   decltype(cudnnGetVersion)* get_version = nullptr;
   decltype(cudnnGetErrorString)* get_error_string = nullptr;
@@ -25,11 +26,13 @@ struct CudnnFunctions {
   decltype(cudnnBackendGetAttribute)* get_attribute = nullptr;
   decltype(cudnnBackendExecute)* execute = nullptr;
 
-  // Throws Error with the call, cuDNN's name of the status and its last message.
+  // Throws Error unless the status is success; its text holds the call, cuDNN's name of the status
+  // and cuDNN's last message.
   void check(cudnnStatus_t status, const char* call) const;
 };
 
-// Of cudnn_library(). Throws Error with its reason when it is not found.
+// The functions of cudnn_library(). Throws Error with its reason when cuDNN is not found. [any
+// thread]
 const CudnnFunctions& cudnn_functions();
 
 }  // namespace maskerade::cuda

@@ -160,7 +160,7 @@ std::vector<CudnnDescriptor> find_cudnn_engines(const CudnnFunctions& cudnn,
                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, kMostEngines, &count, raw.data()),
               "cudnnBackendGetAttribute");
   while (static_cast<std::int64_t>(engines.size()) > count) engines.pop_back();
-  if (engines.empty()) throw Error("cuDNN has no engine for this problem");
+  if (engines.empty()) throw Error("cuDNN has no engine for a problem of this shape and dtype");
   return engines;
 }
 

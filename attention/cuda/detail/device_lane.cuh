@@ -10,8 +10,9 @@
 
 namespace maskerade::cuda {
 
-// One thread of a block, in PTX: what the kernels ask of the machine. Its counterpart on the CPU is
-// EmulatedLane, in the tests; what a function does stands there in plain C++.
+// One thread of a block: the machine's operations that the kernels use, in PTX. Kernels take the
+// lane as a template parameter, so that tests run them on the CPU with EmulatedLane, whose
+// functions do the same in plain C++.
 class DeviceLane {
  public:
   __device__ __forceinline__ int thread() const { return static_cast<int>(threadIdx.x); }
@@ -39,7 +40,8 @@ class DeviceLane {
     return y;
   }
 
-  // 16 bytes from global to shared memory, or zeros.
+  // Starts the copy of 16 bytes from global to shared memory, both aligned to 16 bytes; zeros are
+  // written instead when !is_valid. It arrives when its group does, see commit_copies().
   __device__ __forceinline__ void copy_async(std::byte* shared,
                                              const std::byte* global,
                                              bool is_valid) const {
@@ -47,22 +49,25 @@ class DeviceLane {
                  "l"(global), "r"(is_valid ? 16 : 0)
                  : "memory");
   }
+  // Makes a group of the copies that this thread has started since the group before.
   __device__ __forceinline__ void commit_copies() const {
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
-  // Until at most kPending of this thread's groups of copies are under way.
+  // Waits until at most the last kPending of this thread's groups have not arrived.
   template <int kPending>
   __device__ __forceinline__ void wait_copies() const {
     asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
   }
 
-  // Four 8 x 8 matrices of 16-bit elements: lane 8 i + r names row r of matrix i.
+  // Loads four 8 x 8 matrices of 16-bit elements from shared memory to the warp's registers: lane
+  // 8 i + r gives the address of row r of matrix i. PTX ISA, ldmatrix.
   __device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], const std::byte* row) const {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address(row))
                  : "memory");
   }
+  // The same, each matrix transposed.
   __device__ __forceinline__ void load_matrices_transposed(std::uint32_t (&r)[4],
                                                            const std::byte* row) const {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -70,7 +75,8 @@ class DeviceLane {
                  : "r"(address(row))
                  : "memory");
   }
-  // c[16 x 8] += a[16 x 16] b[16 x 8], float32 sums.
+  // c[16][8] += a[16][16] b[16][8] by the whole warp, float32 sums. Each lane holds the fragments
+  // of PTX ISA, mma.m16n8k16.
   template <DType kType>
   __device__ __forceinline__ void multiply(float (&c)[4],
                                            const std::uint32_t (&a)[4],
@@ -88,7 +94,7 @@ class DeviceLane {
           : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     }
   }
-  // Two elements, the first in the lower half.
+  // Two numbers rounded to kType, the first in the lower half of the result.
   template <DType kType>
   __device__ __forceinline__ std::uint32_t pack(float first, float second) const {
     std::uint32_t packed;
@@ -100,7 +106,7 @@ class DeviceLane {
     return packed;
   }
 
-  // Element `index` of an array in global memory, widened.
+  // Element `index` of an array of kType in global memory, widened to float32.
   template <DType kType>
   __device__ __forceinline__ float load(const void* data, std::int64_t index) const {
     if constexpr (kType == DType::kFloat32) {
@@ -111,7 +117,7 @@ class DeviceLane {
       return __bfloat162float(static_cast<const __nv_bfloat16*>(data)[index]);
     }
   }
-  // To 8-byte aligned memory, global or shared.
+  // Stores two numbers to global or shared memory aligned to 8 bytes.
   __device__ __forceinline__ void store_pair(float* to, float first, float second) const {
     *reinterpret_cast<float2*>(to) = make_float2(first, second);
   }

@@ -9,8 +9,9 @@
 namespace maskerade::cuda {
 namespace {
 
-// One index lists this many tiles: one where there are few rows, so that many threads share them;
-// a bitmap word's where one each would need too much memory.
+// RowPlan::span_tiles for a plan of `pieces` pieces over `tiles` tiles: 1, so that many threads
+// share the work, unless the offsets would then take too much memory; else the 64 tiles of a bitmap
+// word.
 std::int64_t span_tiles_of(std::int64_t pieces, std::int64_t tiles) {
   constexpr std::int64_t kMostIndices = std::int64_t{1} << 22;
   return pieces * tiles <= kMostIndices ? 1 : 64;
@@ -32,9 +33,11 @@ DeviceTilePlan::DeviceTilePlan(const AttentionShape& shape,
   plan.is_dense = is_dense;
   const std::int64_t every_tile = plan.layout.pieces() * mask.tiles();
   const std::int64_t active = std::min(bounds.active_tiles + bounds.sampled, every_tile);
-  // Heads of one piece that do not agree make a tile partial that is full for each of them.
-  const std::int64_t partial =
-      plan.layout.own_layers ? active : std::min(bounds.partial_tiles + bounds.sampled, every_tile);
+  // Rationale: where the heads of a piece have mask heads of their own, a tile that is full for
+  // some and empty for others is partial for the piece; so every active tile may be partial.
+  const std::int64_t partial = plan.layout.has_mask_per_head
+                                   ? active
+                                   : std::min(bounds.partial_tiles + bounds.sampled, every_tile);
   const std::int64_t items = plan.layout.pieces() * mask.words();
   entry_offsets = {items + 1, stream};
   bits_offsets = {items + 1, stream};
@@ -58,13 +61,14 @@ std::int64_t DeviceTilePlan::keys_touched() const {
   const std::vector<std::int64_t> offsets = entry_offsets.download();
   const std::vector<TileEntry> listed = entries.download();
   const std::int64_t words = plan.mask.words();
-  const std::int64_t missing = plan.mask.tiles() * kTileKeys - plan.mask.key_len;  // of the last
+  const std::int64_t missing =
+      plan.mask.tiles() * kTileKeys - plan.mask.key_len;  // columns beyond key_len
   const auto range_of = [&](std::int64_t block) {
     const std::int64_t piece = plan.layout.piece_of(block);
     return Range{offsets[static_cast<std::size_t>(piece * words)],
                  offsets[static_cast<std::size_t>((piece + 1) * words)]};
   };
-  // An overflow, which attending reports.
+  // The plan has overflowed; CudaAttention::download() throws the error.
   if (offsets.back() > listed_count(listed)) return 0;
   std::int64_t keys = 0;
   const auto add = [&](std::int32_t tile) {
@@ -108,8 +112,8 @@ DeviceRowPlan::DeviceRowPlan(const AttentionShape& shape,
       std::min(bounds.active_bits + bounds.sampled, plan.layout.pieces() * mask.key_len);
   offsets = {plan.layout.pieces() * plan.spans() + 1, stream};
   keys = {capacity, stream};
-  if (plan.layout.own_layers) rows = {capacity, stream};
-  if (mask.has_sampled()) biases = {capacity * plan.layers(), stream};
+  if (plan.layout.has_mask_per_head) rows = {capacity, stream};
+  if (mask.has_sampled()) biases = {capacity * plan.biases_of_key(), stream};
   overflow = {1, stream};
   overflow.fill_bytes(0);
   plan.arrays = {.offsets = offsets.data(),

@@ -12,7 +12,9 @@
 
 namespace maskerade::cuda {
 
-// Plans with their device memory. Making one enqueues and does not wait.
+// A TilePlan and the device memory of its arrays. The constructor enqueues the planning and does
+// not wait; the mask must outlive the plan. bounds: upper bounds of what the mask holds, by which
+// memory is allocated before the mask is known; when they are too low, `overflow` becomes 1.
 struct DeviceTilePlan {
   DeviceTilePlan(const AttentionShape& shape,
                  const MaskView& mask,
@@ -28,14 +30,18 @@ struct DeviceTilePlan {
   DeviceBuffer<std::int32_t> overflow;
   TilePlan plan;
 
-  // > 0: attended to by pairs of row blocks (RowBlockPairs), whose keys are split that often.
+  // How often a kernel that takes row blocks in pairs (RowBlockPairs) splits a pair's keys; 0 for
+  // kernels that take them one by one. keys_touched() depends on it.
   std::int64_t pair_splits = 0;
 
-  // Keys that are read over all row blocks, or pairs of them. Waits.
+  // Rows of K that a kernel reads: a key counts once for each row block, or pair, that reads it. 0
+  // after an overflow. Waits.
   std::int64_t keys_touched() const;
+  // Device memory of the arrays.
   std::int64_t size_bytes() const noexcept;
 };
 
+// The same for a RowPlan.
 struct DeviceRowPlan {
   DeviceRowPlan(const AttentionShape& shape,
                 const MaskView& mask,

@@ -3,11 +3,12 @@
 #include <cuda.h>
 
 #include "attention/cuda/detail/device_lane.cuh"
+#include "attention/cuda/detail/tensor_tiles.hpp"
 
 namespace maskerade::cuda {
 
-// One thread of a block on sm_90a: warpgroup products (wgmma), the copy engine and barriers in
-// shared memory. Its counterpart on the CPU is EmulatedHopperLane, in the tests.
+// One thread of a block on sm_90a: a DeviceLane that also has warpgroup products (wgmma), the copy
+// engine and barriers in shared memory. Tests run its kernels with EmulatedHopperLane.
 class HopperLane : public DeviceLane {
  public:
   using TensorMap = CUtensorMap;
@@ -16,7 +17,8 @@ class HopperLane : public DeviceLane {
     return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
   }
 
-  // Of each thread of a warpgroup, from here on; all four warps call it.
+  // From here on each thread of the warpgroup has kRegisters registers, fewer or more than before.
+  // All four warps call it. take_registers() waits until other warpgroups have given enough.
   template <int kRegisters>
   __device__ __forceinline__ void give_registers() const {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
@@ -26,13 +28,15 @@ class HopperLane : public DeviceLane {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
   }
 
-  // A phase ends when it has had `arrivals` and the bytes that it expects.
+  // Makes a barrier in shared memory. It goes through phases; one ends when `arrivals` arrivals and
+  // all bytes that they expect have come. One thread calls it.
   __device__ __forceinline__ void init_barrier(std::uint64_t* barrier, int arrivals) const {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
                  "r"(arrivals)
                  : "memory");
   }
-  // After init_barrier, before a sync of the block: makes them known to the copy engine.
+  // Makes the barriers of the calling thread known to the copy engine. Call it after init_barrier()
+  // and before a sync() of the block.
   __device__ __forceinline__ void publish_barriers() const {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -41,13 +45,14 @@ class HopperLane : public DeviceLane {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
                  : "memory");
   }
+  // Arrives, and makes the phase expect that many bytes more from the copy engine.
   __device__ __forceinline__ void arrive_expecting(std::uint64_t* barrier, int bytes) const {
     asm volatile(
         "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
         "r"(bytes)
         : "memory");
   }
-  // Until the phase of that parity (0 for the first, then 1, 0, ...) has ended.
+  // Waits until the phase of that parity has ended: 0 for the first phase, then 1, 0, ... in turn.
   __device__ __forceinline__ void wait(std::uint64_t* barrier, int parity) const {
     asm volatile(
         "{\n"
@@ -62,42 +67,43 @@ class HopperLane : public DeviceLane {
         : "memory");
   }
 
-  // Starts the copy of a box to shared memory, aligned to 1024 bytes: components from `first_dim`
-  // on of the keys from `first_key` on; zeros past the last. Its bytes arrive at the barrier.
+  // Starts the copy of a box of a tensor (TensorTiles) to shared memory aligned to 1024 bytes;
+  // zeros beyond the tensor's end. Its bytes arrive at the barrier.
   __device__ __forceinline__ void copy_box(std::byte* shared,
                                            const TensorMap& map,
-                                           int first_dim,
-                                           int first_key,
-                                           int slice,
+                                           const BoxOrigin& origin,
                                            std::uint64_t* barrier) const {
     asm volatile(
         "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
         "[%0], [%1, {%2, %3, %4}], [%5];" ::"r"(shared_address(shared)),
-        "l"(&map), "r"(first_dim), "r"(first_key), "r"(slice), "r"(shared_address(barrier))
+        "l"(&map), "r"(origin.dim), "r"(origin.key), "r"(origin.slice), "r"(shared_address(barrier))
         : "memory");
   }
+  // Brings a tensor map into the cache of tensor maps.
   __device__ __forceinline__ void prefetch(const TensorMap& map) const {
     asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
   }
 
-  // 4 bytes of global memory.
+  // Loads 4 aligned bytes of global memory.
   __device__ __forceinline__ std::uint32_t load_word(const std::byte* global) const {
     return __ldg(reinterpret_cast<const std::uint32_t*>(global));
   }
 
-  // Before the first product after registers of one were written.
+  // Call it after registers that a product reads or adds to were written, and before the product.
   __device__ __forceinline__ void fence_products() const {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
   }
+  // Makes a group of the products that were started since the group before.
   __device__ __forceinline__ void commit_products() const {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
   }
-  // Until at most kPending groups of products are under way.
+  // Waits until at most the last kPending groups of products are under way.
   template <int kPending>
   __device__ __forceinline__ void wait_products() const {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
   }
-  // What writes these registers stays before, what reads or reuses them after: beside a wait.
+  // Call it beside a wait for products. It keeps the compiler from moving code that writes these
+  // registers to after it, or code that reads or reuses them to before it.
   template <int kGroups>
   __device__ __forceinline__ void settle(float (&c)[kGroups][4]) const {
 #pragma unroll
@@ -113,8 +119,10 @@ class HopperLane : public DeviceLane {
     }
   }
 
-  // c[64 x N] (+)= a[64 x 16] b[16 x N], N = 8 kGroups, by a warpgroup, float32 sums; b in shared
-  // memory by its descriptor, N-major where kIsTransposed. PTX ISA, wgmma.mma_async.
+  // Starts c[64][N] = a[64][16] b[16][N], with c added when is_sum, by the whole warpgroup: float32
+  // sums, N = 8 kGroups. Each thread holds its fragments of c and a (PTX ISA, wgmma.mma_async); b
+  // is the matrix descriptor of memory in shared memory, N-major when kIsTransposed. c, a and that
+  // memory must be left alone until the product's group has been waited for.
   template <DType kType, bool kIsTransposed, int kGroups>
   __device__ __forceinline__ void multiply_group(float (&c)[kGroups][4],
                                                  const std::uint32_t (&a)[4],

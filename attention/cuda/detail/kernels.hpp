@@ -12,14 +12,15 @@
 #include "attention/cuda/matrix_shapes.hpp"
 #include "framework/tensor/dtype.hpp"
 
-// What enqueues the kernels. Each is compiled by nvcc in a file of its own name. All throw
-// CudaError when a launch is refused.
+// The host's functions that launch the CUDA kernels; each is defined in a .cu file. They enqueue on
+// the stream and do not wait. All throw CudaError when a launch is refused.
 namespace maskerade::cuda {
 
+// Fill the arrays of a plan, see make_tile_plan() and make_row_plan().
 void plan_tiles(const TilePlan& plan, cudaStream_t stream);
 void plan_rows(const RowPlan& plan, cudaStream_t stream);
 
-// Require has_matrix_kernel.
+// Attention by matrix products of a warp. Require has_matrix_kernel(dtype, head_dim).
 void attend_tiles_sm80(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,
@@ -29,16 +30,19 @@ void attend_rows_sm80(const AttendArguments& arguments,
                       DType dtype,
                       cudaStream_t stream);
 
-// Whether the driver gives tensor maps of k and v, which are encodable TensorTiles.
+// Whether the driver can make the tensor maps of k and v that attend_tiles_sm90() needs. Requires
+// that key_tiles() and value_tiles() are encodable.
 bool can_attend_tiles_sm90(const AttendArguments& arguments,
                            std::int64_t batch,
                            DType dtype) noexcept;
-// Requires a device of compute capability 9.0, has_matrix_kernel, and can_attend_tiles_sm90.
+// Attention by matrix products of warpgroups. Requires a device of compute capability 9.0,
+// has_matrix_kernel(dtype, head_dim) and can_attend_tiles_sm90().
 void attend_tiles_sm90(const AttendArguments& arguments,
                        const TilePlan& plan,
                        DType dtype,
                        cudaStream_t stream);
 
+// Attention in float32 arithmetic for every dtype and head_dim up to kMostCudaHeadDim.
 void attend_tiles_plain(const AttendArguments& arguments,
                         const TilePlan& plan,
                         DType dtype,
@@ -48,11 +52,14 @@ void attend_rows_plain(const AttendArguments& arguments,
                        DType dtype,
                        cudaStream_t stream);
 
-// Float64, over `rows` rows.
+// The float64 oracle of `rows` rows [batch, query_heads, query_len], see attend_oracle_steps().
 void attend_oracle(const OracleArguments& arguments, std::int64_t rows, cudaStream_t stream);
 
+// The attention weights of `rows` rows [batch, query_heads, query_len], see WeighRows.
 void weigh_rows(const WeighRows& body, std::int64_t rows, cudaStream_t stream);
 
+// Merge the parts of row blocks into out and lse, see MergeParts. For arguments.splits > 1.
+// Merge the parts of row blocks into out and lse, see MergeParts. For arguments.splits > 1.
 void merge_tile_parts(const AttendArguments& arguments,
                       const TileLayout& layout,
                       cudaStream_t stream);
@@ -60,11 +67,12 @@ void merge_row_parts(const AttendArguments& arguments,
                      const RowLayout& layout,
                      cudaStream_t stream);
 
-// Reads words[0, count), all 0: what the second-level cache holds then is these words, and nothing
-// that is yet to be written. A word that is not 0 goes to *odd, so that no read is left out.
+// Call i reads words[i], which is 0. Afterwards the second-level cache holds these words and
+// nothing that has yet to be written to memory. Rationale for odd: a word other than 0 would be
+// stored there, so that the compiler cannot leave out the read.
 struct ReadWords {
-  const std::uint64_t* words;
-  std::uint64_t* odd;
+  const std::uint64_t* words;  // [count] zeros
+  std::uint64_t* odd;          // one word
 
   MASKERADE_DEVICE void operator()(std::int64_t i) const {
     if (words[i] != 0) *odd = words[i];

@@ -7,7 +7,7 @@
 
 namespace maskerade::cuda {
 
-// Runs a kernel class (TilesKernel, ...) with real threads, Lanes.
+// Runs a kernel class (TilesKernel, ...) on the device: every thread is a Lane.
 template <typename Kernel, typename Lane, typename Arguments, typename Plan>
 __global__ void __launch_bounds__(Kernel::kThreads, Kernel::kBlocksPerMultiprocessor)
     run_block_kernel(const __grid_constant__ Arguments arguments,
@@ -17,27 +17,32 @@ __global__ void __launch_bounds__(Kernel::kThreads, Kernel::kBlocksPerMultiproce
   Kernel(lane, arguments, plan, shared).run();
 }
 
+// A launch of a kernel class.
+struct BlockLaunch {
+  const char* name;  // for errors
+  std::int64_t blocks;
+  int shared_bytes;  // of each block, dynamic
+  cudaStream_t stream;
+};
+
+// Enqueues Kernel(lane, arguments, plan, shared).run() for the threads of all blocks. Throws
+// ShapeError when there are more blocks than a grid has, CudaError when the launch is refused.
 template <typename Kernel, typename Lane = DeviceLane, typename Arguments, typename Plan>
-void launch_block(const char* name,
-                  std::int64_t blocks,
-                  int shared_bytes,
-                  const Arguments& arguments,
-                  const Plan& plan,
-                  cudaStream_t stream) {
-  constexpr int kStaticLimit = 48 * 1024;
+void launch_block(const BlockLaunch& launch, const Arguments& arguments, const Plan& plan) {
+  constexpr int kStaticLimit = 48 * 1024;  // more must be asked for
   constexpr std::int64_t kMostBlocks = 2147483647;
-  if (blocks > kMostBlocks) {
-    throw ShapeError(std::string(name) + " has more than 2^31 - 1 blocks; split the batch");
+  if (launch.blocks > kMostBlocks) {
+    throw ShapeError(std::string(launch.name) + " has more than 2^31 - 1 blocks; split the batch");
   }
   const auto kernel = run_block_kernel<Kernel, Lane, Arguments, Plan>;
-  if (shared_bytes > kStaticLimit) {
-    check_cuda(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-        "cudaFuncSetAttribute");
+  if (launch.shared_bytes > kStaticLimit) {
+    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    launch.shared_bytes),
+               "cudaFuncSetAttribute");
   }
-  kernel<<<static_cast<unsigned>(blocks), Kernel::kThreads, static_cast<std::size_t>(shared_bytes),
-           stream>>>(arguments, plan);
-  check_launch(name);
+  kernel<<<static_cast<unsigned>(launch.blocks), Kernel::kThreads,
+           static_cast<std::size_t>(launch.shared_bytes), launch.stream>>>(arguments, plan);
+  check_launch(launch.name);
 }
 
 }  // namespace maskerade::cuda

@@ -18,6 +18,7 @@ namespace {
 constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
 constexpr int kMostAlgorithms = 8;
 
+// The functions of cuBLASLt that are called.
 struct Functions {
   decltype(cublasLtCreate)* create = nullptr;
   decltype(cublasLtDestroy)* destroy = nullptr;
@@ -33,9 +34,10 @@ struct Functions {
   decltype(cublasLtMatmul)* multiply = nullptr;
 };
 
+// Throws Error where cuBLASLt is not found or lacks one of them.
 Functions find_functions() {
   const SystemLibrary library = SystemLibrary::open({"libcublasLt.so.13", "libcublasLt.so.12"});
-  if (!library.is_open()) throw Error("no cuBLASLt: " + library.problem());
+  if (!library.is_open()) throw Error("cuBLASLt was not found: " + library.problem());
   Functions found;
   if (library.find("cublasLtCreate", found.create) &&
       library.find("cublasLtDestroy", found.destroy) &&
@@ -67,7 +69,8 @@ struct MatrixProduct::State {
     check(functions.create(&handle), "cublasLtCreate");
     check(functions.create_product(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F),
           "cublasLtMatmulDescCreate");
-    // Columns come first: this is the product in which both are read along their rows.
+    // cuBLASLt's matrices are stored by columns. With its first operand transposed, both matrices
+    // are read along contiguous memory, and c = a b^T for matrices stored by rows.
     const cublasOperation_t transposed = CUBLAS_OP_T;
     check(functions.set_product(product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
                                 sizeof(transposed)),
@@ -83,7 +86,7 @@ struct MatrixProduct::State {
     check(functions.find_algorithm(handle, product, layout, layout, layout, layout, preference,
                                    kMostAlgorithms, recommended.data(), &count),
           "cublasLtMatmulAlgoGetHeuristic");
-    if (count == 0) throw Error("cuBLASLt has no algorithm for the product");
+    if (count == 0) throw Error("cuBLASLt recommends no algorithm for a bfloat16 product");
   }
   ~State() {
     if (preference != nullptr) functions.destroy_preference(preference);

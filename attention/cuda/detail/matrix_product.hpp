@@ -8,17 +8,18 @@
 
 namespace maskerade::cuda {
 
-// A bfloat16 product of two square matrices, added in float32, by the cuBLASLt that is found at run
-// time.
+// Products of two square bfloat16 matrices with float32 sums, by the cuBLASLt library that is found
+// at run time: the fastest that the device's matrix units are known to do.
 class MatrixProduct {
  public:
-  // Throws Error where there is no cuBLASLt or it refuses.
+  // size: rows of the matrices. Throws Error when cuBLASLt is not found or refuses the product.
   MatrixProduct(std::int64_t size, cudaStream_t stream);
   ~MatrixProduct();
 
-  // How many algorithms its heuristics recommend, at least one.
+  // How many algorithms cuBLASLt recommends for the product, at least one.
   int algorithms() const noexcept;
-  // c = a b^T by one of them; each [size, size], in device memory. Enqueues.
+  // Enqueues c = a b^T by algorithm 0 ... algorithms() - 1. a, b, c: [size, size] in device memory,
+  // owned by the caller. Throws Error when cuBLASLt refuses to run the algorithm.
   void multiply(int algorithm, const std::uint16_t* a, const std::uint16_t* b, std::uint16_t* c);
 
  private:

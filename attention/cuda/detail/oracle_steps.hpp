@@ -8,11 +8,11 @@
 #include "framework/mask/cuda/mask_view.hpp"
 #include "framework/tensor/dtype.hpp"
 
-// Naive float64 attention by the definition (see attention/reference/oracle.hpp), a thread a row:
-// slow and obvious. Like the plans, written against steps.
+// The float64 oracle (see attention/reference/oracle.hpp) for the device, slow and obvious. It is
+// written against steps, HostSteps or DeviceSteps, so that tests run the same code on the CPU.
 namespace maskerade::cuda {
 
-// Element `index` of an array, widened exactly.
+// Element `index` of an array stored as dtype, widened exactly.
 MASKERADE_HOST_DEVICE double widened(DType dtype, const void* data, std::int64_t index) {
   if (dtype == DType::kFloat32) return static_cast<const float*>(data)[index];
   const std::uint32_t bits = static_cast<const std::uint16_t*>(data)[index];
@@ -30,25 +30,26 @@ MASKERADE_HOST_DEVICE double widened(DType dtype, const void* data, std::int64_t
   return sign * ldexp(1 + fraction, exponent - 15);
 }
 
+// The oracle's arguments. Memory belongs to the caller and is where the steps run.
 struct OracleArguments {
-  AttendArguments attend;  // q, k, v and their sizes
+  AttendArguments attend;  // of which q, k, v and their sizes are used
   double scale = 1;
   DType dtype = DType::kFloat32;
   MaskView mask;
   std::int64_t query_heads = 1;
   double* out = nullptr;  // [batch, query_heads, query_len, head_dim]
-  double* lse = nullptr;  // [batch, query_heads, query_len]
+  double* lse = nullptr;  // [batch, query_heads, query_len] natural log
 };
 
 namespace detail {
 
-// A row's place, and its logits.
+// A row of the problem: where its data lies, and its logits.
 struct OracleRowView {
   const OracleArguments& arguments;
-  std::int64_t row;
+  std::int64_t row;  // in [batch, query_heads, query_len]
   std::int64_t query;
-  std::int64_t slice;
-  std::int64_t first;  // element of the kv head's first key
+  std::int64_t slice;  // of the mask: mask batch * mask heads + mask head
+  std::int64_t first;  // offset of the kv head's first key in k and v, in elements
 
   MASKERADE_HOST_DEVICE OracleRowView(const OracleArguments& of, std::int64_t of_row)
       : arguments(of), row(of_row) {
@@ -60,7 +61,7 @@ struct OracleRowView {
     first = of.attend.keys_at(batch, head * of.attend.kv_heads / of.query_heads);
   }
 
-  // Calls visit(key, logit) for every active key.
+  // Calls visit(key, logit) for every active key, in ascending order.
   template <typename Visit>
   MASKERADE_HOST_DEVICE void for_each_key(const Visit& visit) const {
     const MaskView& mask = arguments.mask;
@@ -83,6 +84,7 @@ struct OracleRowView {
   }
 };
 
+// Call i computes lse of row i.
 struct OracleLse {
   OracleArguments arguments;
   MASKERADE_HOST_DEVICE void operator()(std::int64_t row) const {
@@ -95,11 +97,11 @@ struct OracleLse {
   }
 };
 
-// One call for each (row, kComponents components).
+// Call i computes kComponents components of out of row i / parts, after OracleLse.
 struct OracleOut {
   static constexpr int kComponents = 32;
   OracleArguments arguments;
-  std::int64_t parts;  // of a row
+  std::int64_t parts;  // calls for each row
 
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
     const OracleRowView view(arguments, i / parts);
@@ -121,7 +123,7 @@ struct OracleOut {
 
 }  // namespace detail
 
-// Fills out and lse of `rows` rows.
+// Fills out and lse of `rows` rows: zeros and -inf for a row without active keys.
 template <typename Steps>
 void attend_oracle_steps(const Steps& steps, const OracleArguments& arguments, std::int64_t rows) {
   const std::int64_t parts = ceil_div(arguments.attend.head_dim, detail::OracleOut::kComponents);

@@ -11,8 +11,11 @@ void launch(const char* name,
             const typename Keys::Plan& plan,
             cudaStream_t stream) {
   using Kernel = PlainKernel<DeviceLane, kType, Keys>;
-  launch_block<Kernel>(name, plan.layout.row_blocks() * arguments.splits * Kernel::kGroups,
-                       Kernel::kSharedBytes, arguments, plan, stream);
+  launch_block<Kernel>({.name = name,
+                        .blocks = plan.layout.row_blocks() * arguments.splits * Kernel::kGroups,
+                        .shared_bytes = Kernel::kSharedBytes,
+                        .stream = stream},
+                       arguments, plan);
 }
 
 template <typename Keys>

@@ -7,28 +7,34 @@
 
 namespace maskerade::cuda {
 
-// A key that a lane looks at.
+// A key that a lane may attend to.
 struct Candidate {
   std::int64_t key = 0;
-  bool is_active = false;
-  float bias = 0;  // -log2 p
+  bool is_active = false;  // for the lane's row
+  float bias = 0;          // -log2 p, what is added to the logit
 };
 
-// The keys of a row of a tile plan, 32 a step.
+// A part of the keys of a row block: part `split` of `splits`.
+struct KeyPart {
+  std::int64_t row_block;
+  std::int64_t split;
+  std::int64_t splits;
+};
+
+// The keys of one row in a tile plan, 32 in each step: one for each lane of a warp.
 class TileRowKeys {
  public:
   using Plan = TilePlan;
   static constexpr int kRows = kBlockRows;
 
-  MASKERADE_DEVICE TileRowKeys(const TilePlan& plan,
-                               std::int64_t row_block,
-                               int row,
-                               std::int64_t split,
-                               std::int64_t splits)
-      : plan_(plan), piece_(plan.layout.piece_of(row_block)), row_(plan.layout.piece_row(row)) {
-    entries_ = plan.entries_of(piece_).split(split, splits);
+  // row: of the row block.
+  MASKERADE_DEVICE TileRowKeys(const TilePlan& plan, const KeyPart& part, int row)
+      : plan_(plan),
+        piece_(plan.layout.piece_of(part.row_block)),
+        row_(plan.layout.piece_row(row)) {
+    entries_ = plan.entries_of(piece_).split(part.split, part.splits);
     from_ = plan.layout.mask_row(piece_, row_);
-    query_ = plan.layout.place_of(row_block).first_query + row % plan.layout.queries;
+    query_ = plan.layout.row_block_at(part.row_block).first_query + row % plan.layout.queries;
   }
 
   MASKERADE_DEVICE std::int64_t steps() const { return 2 * (entries_.end - entries_.begin); }
@@ -58,16 +64,16 @@ class TileRowKeys {
   std::int64_t query_;
 };
 
-// The keys of a row of a row plan, 32 a step.
+// The keys of one row in a row plan, 32 in each step.
 class ListedRowKeys {
  public:
   using Plan = RowPlan;
   static constexpr int kRows = kListRows;
 
-  MASKERADE_DEVICE ListedRowKeys(
-      const RowPlan& plan, std::int64_t row_block, int row, std::int64_t split, std::int64_t splits)
+  // row: of the row block.
+  MASKERADE_DEVICE ListedRowKeys(const RowPlan& plan, const KeyPart& part, int row)
       : plan_(plan), row_(row) {
-    keys_ = plan.keys_of(plan.layout.piece_of(row_block)).split(split, splits);
+    keys_ = plan.keys_of(plan.layout.piece_of(part.row_block)).split(part.split, part.splits);
   }
 
   MASKERADE_DEVICE std::int64_t steps() const { return ceil_div(keys_.end - keys_.begin, 32); }
@@ -80,7 +86,8 @@ class ListedRowKeys {
     }
     if (plan_.arrays.biases != nullptr) {
       candidate.bias =
-          plan_.arrays.biases[at * plan_.layers() + (plan_.layout.own_layers ? row_ : 0)];
+          plan_.arrays
+              .biases[at * plan_.biases_of_key() + (plan_.layout.has_mask_per_head ? row_ : 0)];
     }
     return candidate;
   }
@@ -91,9 +98,9 @@ class ListedRowKeys {
   Range keys_;
 };
 
-// Attention in float32 arithmetic for every dtype and any head_dim up to 256, without matrix
-// products: a warp has a row (or a part of its keys); its lanes score a key each, then share the
-// components of the values.
+// Attention in float32 arithmetic, without matrix products, for every dtype and any head_dim up to
+// kMostCudaHeadDim. A warp computes one row over one part of its keys: each lane scores one key,
+// then the lanes share the components of the values. Keys is TileRowKeys or ListedRowKeys.
 template <typename Lane, DType kType, typename Keys>
 class PlainKernel {
  public:
@@ -101,8 +108,8 @@ class PlainKernel {
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kBlocksPerMultiprocessor = 2;  // at least
   static constexpr int kMostDim = static_cast<int>(kMostCudaHeadDim);
-  static constexpr int kSharedBytes = kWarps * kMostDim * 4;  // the queries
-  static constexpr int kGroups = Keys::kRows / kWarps;        // blocks of a row block's part
+  static constexpr int kSharedBytes = kWarps * kMostDim * 4;  // float32 queries [kWarps][kMostDim]
+  static constexpr int kGroups = Keys::kRows / kWarps;        // blocks for each part of a row block
 
   MASKERADE_DEVICE PlainKernel(Lane& lane,
                                const AttendArguments& arguments,
@@ -110,24 +117,24 @@ class PlainKernel {
                                std::byte* shared)
       : lane_(lane), arguments_(arguments), plan_(plan), shared_(shared) {}
 
-  // Block: (row_block * splits + split) * kGroups + group.
+  // The block's number is (row_block * splits + split) * kGroups + group.
   MASKERADE_DEVICE void run() {
     const std::int64_t part = lane_.block() / kGroups;
     const std::int64_t row_block = part / arguments_.splits;
     const int warp = lane_.thread() / 32;
     const int r = static_cast<int>(lane_.block() % kGroups) * kWarps + warp;
-    const auto place = plan_.layout.place_of(row_block);
-    if (!plan_.layout.has_row(place, r)) return;
+    const auto block = plan_.layout.row_block_at(row_block);
+    if (!plan_.layout.has_row(block, r)) return;
     const std::int64_t dim = arguments_.head_dim;
-    const std::int64_t row = plan_.layout.row_of(place, r);
+    const std::int64_t row = plan_.layout.row_of(block, r);
     auto* const query = reinterpret_cast<float*>(shared_) + warp * kMostDim;
     for (std::int64_t d = lane_.in_warp(); d < dim; d += 32) {
       query[d] = lane_.template load<kType>(arguments_.q, row * dim + d) * arguments_.scale_log2;
     }
     lane_.sync_warp();
 
-    const Keys keys(plan_, row_block, r, part % arguments_.splits, arguments_.splits);
-    const std::int64_t first = arguments_.keys_at(place.batch, place.kv_head);
+    const Keys keys(plan_, {row_block, part % arguments_.splits, arguments_.splits}, r);
+    const std::int64_t first = arguments_.keys_at(block.batch, block.kv_head);
     RowState state;
     float out[kMostDim / 32] = {};
     for (std::int64_t step = 0; step < keys.steps(); ++step) {
@@ -170,7 +177,7 @@ class PlainKernel {
     for (int distance = 16; distance > 0; distance /= 2) {
       state.sum += lane_.shuffle_xor(state.sum, distance);
     }
-    const RowTarget target = target_of(arguments_, row, part, r, Keys::kRows);
+    const RowTarget target = target_of(arguments_, {row, part, r, Keys::kRows});
     const float factor = stored_factor(target, state);
     MASKERADE_UNROLL
     for (int c = 0; c < kMostDim / 32; ++c) {

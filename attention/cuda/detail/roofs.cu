@@ -5,7 +5,7 @@ namespace maskerade::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kChains = 8;                             // independent sums of a warp
+constexpr int kChains = 8;  // independent sums of a warp, so that no product waits for another
 constexpr double kFlopsOfProduct = 2.0 * 16 * 8 * 16;  // m16n8k16
 
 __global__ void multiply_registers_kernel(float* sink, int rounds) {

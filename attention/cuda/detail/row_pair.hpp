@@ -6,14 +6,15 @@
 
 namespace maskerade::cuda {
 
-// The online softmax of the two rows that a thread has of a matrix product's result: with
-// g = lane / 4 and t = lane % 4, the columns 8 n + 2 t, 8 n + 2 t + 1 of row g are elements 0, 1 of
-// [n], and those of row g + 8 are elements 2, 3. Four threads have a row.
+// The online softmax of the two rows of a matrix product's result of which a thread holds elements:
+// with g = lane / 4 and t = lane % 4, rows g and g + 8. Four threads share a row. In an array
+// result[n][4], elements [n][0] and [n][1] are columns 8 n + 2 t and 8 n + 2 t + 1 of row g; [n][2]
+// and [n][3] are those of row g + 8. `half` is 0 for row g and 1 for row g + 8.
 template <typename Lane>
 class RowPair {
  public:
-  // Logits in units of ln 2, kNoKeys where a row does not attend to a column, become weights.
-  // factors: what the sums over earlier columns have to be multiplied with.
+  // One step: turns logits in units of log 2, kNoKeys for inactive columns, into weights, in place.
+  // Sets factors[half] to what the row's earlier sums of weighted values must be multiplied by.
   template <int kGroups>
   MASKERADE_DEVICE void step(Lane& lane, float (&scores)[kGroups][4], float (&factors)[2]) {
     float tops[2] = {state_[0].top, state_[1].top};
@@ -26,7 +27,7 @@ class RowPair {
     for (int half = 0; half < 2; ++half) {
       tops[half] = fmaxf(tops[half], lane.shuffle_xor(tops[half], 1));
       tops[half] = fmaxf(tops[half], lane.shuffle_xor(tops[half], 2));
-      // A row without keys so far: any finite number keeps infinities out of differences.
+      // A row without active keys so far: any finite number will do, and -inf - -inf would be NaN.
       const float finite_top = tops[half] == kNoKeys ? 0 : tops[half];
       factors[half] = lane.exp2(state_[half].top - finite_top);
       state_[half].top = tops[half];
@@ -43,7 +44,7 @@ class RowPair {
     }
   }
 
-  // After the last step: the sums of whole rows.
+  // Call it after the last step: adds up the four threads' sums of weights of each row.
   MASKERADE_DEVICE void finish(Lane& lane) {
     MASKERADE_UNROLL
     for (int half = 0; half < 2; ++half) {
@@ -54,7 +55,8 @@ class RowPair {
 
   MASKERADE_DEVICE const RowState& state(int half) const { return state_[half]; }
 
-  // Stores what this thread has of a row of the output.
+  // Stores the elements of a row of the result `out` that this thread holds, and, in one thread,
+  // the row's state.
   template <int kGroups>
   MASKERADE_DEVICE void store(Lane& lane,
                               int half,
@@ -71,10 +73,10 @@ class RowPair {
   }
 
  private:
-  RowState state_[2];
+  RowState state_[2];  // by half; the sum is this thread's until finish()
 };
 
-// Scores become logit(half, column, score), of row g + 8 half.
+// Replaces each score of a RowPair's result by logit(half, column, score).
 template <typename Lane, int kGroups, typename Logit>
 MASKERADE_DEVICE void weigh_each(Lane& lane, float (&scores)[kGroups][4], const Logit& logit) {
   const int first_column = 2 * (lane.in_warp() & 3);
@@ -87,7 +89,7 @@ MASKERADE_DEVICE void weigh_each(Lane& lane, float (&scores)[kGroups][4], const 
   }
 }
 
-// Multiplies a row pair's sums: out[n][e] by that of its row.
+// Multiplies each element of a RowPair's result by the factor of its row.
 template <int kGroups>
 MASKERADE_DEVICE void scale_rows(float (&out)[kGroups][4], const float (&factors)[2]) {
   MASKERADE_UNROLL
@@ -97,7 +99,8 @@ MASKERADE_DEVICE void scale_rows(float (&out)[kGroups][4], const float (&factors
   }
 }
 
-// Weights of 16 columns, [2 s] and [2 s + 1] of a result, as the left operand of a product.
+// Packs the weights of columns 16 s ... 16 s + 15 of a RowPair's result as a left operand of
+// mma.m16n8k16 or wgmma.
 template <DType kType, typename Lane, int kGroups>
 MASKERADE_DEVICE void pack_weights(Lane& lane,
                                    const float (&weights)[kGroups][4],

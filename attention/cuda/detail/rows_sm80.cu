@@ -8,8 +8,11 @@ namespace {
 template <DType kType, int kDim>
 void launch(const AttendArguments& arguments, const RowPlan& plan, cudaStream_t stream) {
   using Kernel = RowsKernel<DeviceLane, kType, kDim>;
-  launch_block<Kernel>("attend_rows_sm80", plan.layout.row_blocks() * arguments.splits,
-                       Kernel::kSharedBytes, arguments, plan, stream);
+  launch_block<Kernel>({.name = "attend_rows_sm80",
+                        .blocks = plan.layout.row_blocks() * arguments.splits,
+                        .shared_bytes = Kernel::kSharedBytes,
+                        .stream = stream},
+                       arguments, plan);
 }
 
 }  // namespace

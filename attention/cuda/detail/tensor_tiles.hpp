@@ -7,18 +7,26 @@
 
 namespace maskerade::cuda {
 
-// Boxes of 64 keys x 64 components (128 bytes) of a 16-bit tensor [slices][length][head_dim], whose
-// slices lie `room` >= length rows apart, in global memory, as the copy engine takes them:
-// innermost dimension first. In shared memory the rows of a box follow each other, 16-byte chunks
-// permuted by the 128-byte swizzle: chunk c of row r lies where chunk c ^ (r & 7) would.
+// Where a box begins in its tensor [slices][length][head_dim].
+struct BoxOrigin {
+  int dim;
+  int key;
+  int slice;
+};
+
+// A 16-bit tensor [slices][length][head_dim] in global memory, whose slices lie `room` rows apart
+// (at least length), and from which sm_90's copy engine
+// copies boxes of 64 keys x 64 components (128 bytes) to shared memory. There the rows of a box
+// follow each other, with their chunks of 16 bytes permuted by the 128-byte swizzle: chunk c of row
+// r lies where chunk c ^ (r & 7) would. A view.
 struct TensorTiles {
   static constexpr int kBoxDim = 64;
   static constexpr int kBoxKeys = kTileKeys;
   static constexpr int kBoxBytes = kBoxDim * kBoxKeys * 2;
 
   const void* data = nullptr;
-  std::uint64_t dims[3];     // head_dim, length, slices
-  std::uint64_t strides[2];  // of a row and of a slice, in bytes
+  std::uint64_t dims[3];     // head_dim, length, slices: the copy engine takes the innermost first
+  std::uint64_t strides[2];  // from one row, and from one slice, to the next, in bytes
 
   static TensorTiles of(const void* data,
                         std::int64_t slices,
@@ -32,7 +40,7 @@ struct TensorTiles {
             {row_bytes, row_bytes * static_cast<std::uint64_t>(room)}};
   }
 
-  // Whether the copy engine takes it: PTX ISA, tensor maps.
+  // Whether the copy engine can describe the tensor (PTX ISA, tensor maps).
   bool is_encodable() const {
     constexpr std::uint64_t kMostDim = std::uint64_t{1} << 32;
     constexpr std::uint64_t kStrideEnd = std::uint64_t{1} << 40;
@@ -45,7 +53,7 @@ struct TensorTiles {
   }
 };
 
-// Slices are batch * kv_heads + kv_head.
+// k and v of a problem of `batch` batches; slice batch * kv_heads + kv_head is a kv head's.
 inline TensorTiles key_tiles(const AttendArguments& arguments, std::int64_t batch) {
   return TensorTiles::of(arguments.k, batch * arguments.kv_heads, arguments.key_len,
                          arguments.room(), arguments.head_dim);

@@ -2,143 +2,138 @@
 
 #include <cstdint>
 
+#include "attention/cuda/detail/plan_shape.hpp"
 #include "framework/mask/cuda/mask_view.hpp"
 #include "framework/tensor/cuda/host_device.hpp"
 
-// A mask made ready for the tile kernels, on the device without waiting for it: lists of the tiles
-// that each row block attends to. Written against steps (HostSteps, DeviceSteps) and plain
-// pointers, so that tests run it on the CPU.
+// The plan of the tile kernels: lists of the tiles that each row block attends to. The device makes
+// it from a mask in its memory, and the host does not wait. It is written against steps (HostSteps,
+// DeviceSteps) and plain pointers, so that tests run the same code on the CPU.
 namespace maskerade::cuda {
 
-inline constexpr int kBlockRows = 64;  // most rows of a row block
+inline constexpr int kBlockRows = 64;  // the most rows of a row block
 
-// How rows are put into row blocks of up to 64 rows that read one kv head, as in a CPU plan: the
-// queries of a tile row, and, below 64 queries, several heads of the kv group. Row r is
-// (head, query) = (r / queries, r % queries). Row blocks whose heads share a mask head share a
-// piece, a list of tiles.
-struct TileLayout {
-  std::int64_t batch = 1;
-  std::int64_t query_heads = 1;
-  std::int64_t kv_heads = 1;
-  std::int64_t query_len = 1;
-  std::int64_t mask_batch = 1;
-  std::int64_t mask_heads = 1;
-  std::int64_t queries = 1;  // of a row block
-  std::int64_t heads = 1;    // of a row block
-  bool own_layers = false;   // the heads of a row block have a mask head each
+// How rows are put into row blocks of up to kBlockRows rows that read one kv head, as in a CPU
+// plan. The rows of a row block are the queries of one tile row of the mask, and, where these are
+// fewer than 64, those of several heads of the group, a stack: row r is head r / queries and query
+// r % queries of the row block. Row blocks are numbered [batch, kv_heads, stacks, tile_rows]. Row
+// blocks whose heads read the same mask head share a piece, which has one list of tiles.
+struct TileLayout : PlanShape {
+  std::int64_t queries = 1;        // the most queries of a row block
+  std::int64_t heads = 1;          // the most heads of a row block
+  bool has_mask_per_head = false;  // whether each head of a row block has a mask head of its own
 
   static TileLayout of(std::int64_t batch,
                        std::int64_t query_heads,
                        std::int64_t kv_heads,
                        const MaskView& mask) {
-    TileLayout layout{.batch = batch,
-                      .query_heads = query_heads,
-                      .kv_heads = kv_heads,
-                      .query_len = mask.query_len,
-                      .mask_batch = mask.batch,
-                      .mask_heads = mask.heads,
-                      .queries = mask.tile_height()};
+    TileLayout layout{PlanShape::of(batch, query_heads, kv_heads, mask)};
+    layout.queries = mask.tile_height();
     layout.heads = smaller(kBlockRows / layout.queries, layout.group());
-    layout.own_layers = layout.heads > 1 && mask.heads == query_heads;
+    layout.has_mask_per_head = layout.heads > 1 && mask.heads == query_heads;
     return layout;
   }
 
-  MASKERADE_HOST_DEVICE std::int64_t group() const { return query_heads / kv_heads; }
+  // Stacks of a group.
   MASKERADE_HOST_DEVICE std::int64_t stacks() const { return ceil_div(group(), heads); }
   MASKERADE_HOST_DEVICE std::int64_t tile_rows() const { return ceil_div(query_len, queries); }
   MASKERADE_HOST_DEVICE std::int64_t row_blocks() const {
     return batch * kv_heads * stacks() * tile_rows();
   }
   MASKERADE_HOST_DEVICE std::int64_t pieces() const {
-    return mask_batch * (own_layers ? kv_heads * stacks() : mask_heads) * tile_rows();
+    return mask_batch * (has_mask_per_head ? kv_heads * stacks() : mask_heads) * tile_rows();
   }
-  // Rows that a piece has words for.
+  // Words that a piece has for each partial tile: one for each row whose active keys may differ.
   MASKERADE_HOST_DEVICE std::int64_t piece_rows() const {
-    return own_layers ? heads * queries : queries;
+    return has_mask_per_head ? heads * queries : queries;
   }
 
-  // Where a row block's rows stand. Row block: ((b * kv_heads + kv) * stacks + stack) * tile_rows +
-  // tile_row.
-  struct Place {
+  // The rows of a row block.
+  struct RowBlock {
     std::int64_t batch;
     std::int64_t kv_head;
     std::int64_t first_head;
-    std::int64_t heads;  // the last stack of a group may have fewer
+    std::int64_t heads;  // the last stack of a group may have fewer than the others
     std::int64_t first_query;
   };
-  MASKERADE_HOST_DEVICE Place place_of(std::int64_t row_block) const {
+  MASKERADE_HOST_DEVICE RowBlock row_block_at(std::int64_t row_block) const {
     const std::int64_t stack = row_block / tile_rows() % stacks();
     const std::int64_t kv = row_block / tile_rows() / stacks();
     return {kv / kv_heads, kv % kv_heads, kv % kv_heads * group() + stack * heads,
             smaller(heads, group() - stack * heads), row_block % tile_rows() * queries};
   }
+  // The piece that a row block reads.
   MASKERADE_HOST_DEVICE std::int64_t piece_of(std::int64_t row_block) const {
-    const Place place = place_of(row_block);
-    const std::int64_t b = mask_batch == 1 ? 0 : place.batch;
+    const RowBlock block = row_block_at(row_block);
+    const std::int64_t b = mask_batch == 1 ? 0 : block.batch;
     const std::int64_t tile_row = row_block % tile_rows();
-    if (own_layers) {
-      return row_block - (place.batch - b) * kv_heads * stacks() * tile_rows();
+    if (has_mask_per_head) {
+      return row_block - (block.batch - b) * kv_heads * stacks() * tile_rows();
     }
-    return (b * mask_heads + place.first_head * mask_heads / query_heads) * tile_rows() + tile_row;
+    return (b * mask_heads + block.first_head * mask_heads / query_heads) * tile_rows() + tile_row;
   }
-  // Whether row r of a row block is there.
-  MASKERADE_HOST_DEVICE bool has_row(const Place& place, std::int64_t r) const {
-    return r / queries < place.heads && place.first_query + r % queries < query_len;
+  // Whether a row block has a row r.
+  MASKERADE_HOST_DEVICE bool has_row(const RowBlock& block, std::int64_t r) const {
+    return r / queries < block.heads && block.first_query + r % queries < query_len;
   }
-  // Row r of a row block in [batch, query_heads, query_len].
-  MASKERADE_HOST_DEVICE std::int64_t row_of(const Place& place, std::int64_t r) const {
-    return (place.batch * query_heads + place.first_head + r / queries) * query_len +
-           place.first_query + r % queries;
+  // The index in [batch, query_heads, query_len] of row r of a row block.
+  MASKERADE_HOST_DEVICE std::int64_t row_of(const RowBlock& block, std::int64_t r) const {
+    return (block.batch * query_heads + block.first_head + r / queries) * query_len +
+           block.first_query + r % queries;
   }
-  // The row of a piece's words that row r of a row block reads.
+  // Which of a piece's words for a partial tile is that of row r of a row block.
   MASKERADE_HOST_DEVICE std::int64_t piece_row(std::int64_t r) const {
-    return own_layers ? r : r % queries;
+    return has_mask_per_head ? r : r % queries;
   }
 
-  // The mask slice and query of a piece's row; slice -1: there is no such row.
+  // A row of the mask.
   struct MaskRow {
-    std::int64_t slice;
+    std::int64_t slice;  // in [mask_batch, mask_heads]; -1: there is no such row
     std::int64_t query;
   };
+  // The row of the mask that word `row` of a piece's partial tiles holds.
   MASKERADE_HOST_DEVICE MaskRow mask_row(std::int64_t piece, std::int64_t row) const {
     const std::int64_t query = piece % tile_rows() * queries + row % queries;
     if (query >= query_len) return {-1, 0};
-    if (!own_layers) return {piece / tile_rows(), query};
-    const Place place = place_of(piece);  // pieces are the row blocks of mask_batch entries
-    if (row / queries >= place.heads) return {-1, 0};
-    return {place.batch * mask_heads + place.first_head + row / queries, query};
+    if (!has_mask_per_head) return {piece / tile_rows(), query};
+    // Pieces are numbered as the row blocks of a problem of mask_batch batches.
+    const RowBlock block = row_block_at(piece);
+    if (row / queries >= block.heads) return {-1, 0};
+    return {block.batch * mask_heads + block.first_head + row / queries, query};
   }
 };
 
-// A tile that a piece's rows attend to.
+// A tile in the list of a piece.
 struct TileEntry {
-  std::int32_t tile = 0;
-  // >= 0: its words are bits[bits * piece_rows + row]; else kAllVisible or kNoneActive.
+  std::int32_t tile = 0;  // keys 64 tile ... 64 tile + 63
+  // >= 0: the tile is partial, and word `row` of it is arrays.bits[bits * piece_rows + row].
+  // Otherwise kAllVisible or kNoneActive.
   std::int32_t bits = -1;
 };
-inline constexpr std::int32_t kAllVisible = -1;  // every row attends to all that it sees
-inline constexpr std::int32_t kNoneActive = -2;  // no row attends to any: in dense plans
+inline constexpr std::int32_t kAllVisible = -1;  // in every row every visible key is active
+inline constexpr std::int32_t kNoneActive = -2;  // no key is active in any row; in dense plans
 
-// The arrays of a plan, in one memory space.
+// The arrays of a tile plan, all in one memory space and owned by the caller. `words` is the number
+// of 64-bit words of the mask's bitmap of a tile row: each stands for 64 tiles.
 struct TilePlanArrays {
-  std::int64_t* entry_offsets = nullptr;  // [pieces * words + 1] in entries, by word of the bitmap
-  std::int64_t* bits_offsets = nullptr;   // [pieces * words + 1] in tiles with words
-  TileEntry* entries = nullptr;           // [entry_capacity]
-  std::int64_t* sources = nullptr;        // [bits_capacity] piece * tiles + tile
-  std::uint64_t* bits = nullptr;          // [bits_capacity * piece_rows]
+  std::int64_t* entry_offsets = nullptr;  // [pieces * words + 1] where the entries of a word begin
+  std::int64_t* bits_offsets = nullptr;   // [pieces * words + 1] where its partial tiles begin
+  TileEntry* entries = nullptr;           // [entry_capacity] in ascending order within a piece
+  std::int64_t* sources = nullptr;        // [bits_capacity] piece * tiles + tile of a partial tile
+  std::uint64_t* bits = nullptr;          // [bits_capacity][piece_rows] its active columns
   std::int64_t entry_capacity = 0;
   std::int64_t bits_capacity = 0;
-  std::int32_t* overflow = nullptr;  // set to 1 when a capacity was too small
+  std::int32_t* overflow = nullptr;  // one number: 1 when a capacity was too small, else 0
 };
 
-// What a tile kernel reads.
+// A plan of the tile kernels. A view of the mask and the arrays.
 struct TilePlan {
   TileLayout layout;
   MaskView mask;
-  bool is_dense = false;  // every visible tile, the mask applied
+  bool is_dense = false;  // lists every visible tile, not only those with an active key
   TilePlanArrays arrays;
 
-  // The entries of a piece; none of any piece after an overflow.
+  // Where the entries of a piece stand in arrays.entries; empty for every piece after an overflow.
   MASKERADE_HOST_DEVICE Range entries_of(std::int64_t piece) const {
     if (*arrays.overflow != 0) return {};
     return {arrays.entry_offsets[piece * mask.words()],
@@ -148,11 +143,11 @@ struct TilePlan {
 
 namespace detail {
 
-// Bit t: tile 64 * word + t is in the piece's list, needs words, has an active entry.
+// 64 tiles of a piece, those of one word of the bitmap: bit t stands for tile 64 * word + t.
 struct PieceTiles {
-  std::uint64_t listed = 0;
-  std::uint64_t partial = 0;
-  std::uint64_t active = 0;
+  std::uint64_t listed = 0;   // it is in the piece's list
+  std::uint64_t partial = 0;  // it is listed with words: it is active, but not full in every row
+  std::uint64_t active = 0;   // it has an active key
 };
 
 MASKERADE_HOST_DEVICE PieceTiles piece_tiles(const TilePlan& plan,
@@ -183,6 +178,8 @@ MASKERADE_HOST_DEVICE PieceTiles piece_tiles(const TilePlan& plan,
   return {plan.is_dense ? visible : any, any & ~full, any};
 }
 
+// Call i sets the offsets of word i, in [pieces, words], to the numbers of its listed and of its
+// partial tiles.
 struct CountTiles {
   TilePlan plan;
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
@@ -192,6 +189,7 @@ struct CountTiles {
   }
 };
 
+// Call i lists the tiles of word i, once the offsets say where they begin.
 struct ListTiles {
   TilePlan plan;
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
@@ -218,6 +216,7 @@ struct ListTiles {
   }
 };
 
+// Call i fills bits[i], once the partial tiles are listed.
 struct CopyWords {
   TilePlan plan;
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {
@@ -234,7 +233,7 @@ struct CopyWords {
 
 }  // namespace detail
 
-// Fills a plan's arrays; *overflow is 0 before.
+// Fills a plan's arrays by steps, HostSteps or DeviceSteps. *overflow must be 0 before.
 template <typename Steps>
 void make_tile_plan(const Steps& steps, const TilePlan& plan) {
   const std::int64_t items = plan.layout.pieces() * plan.mask.words();

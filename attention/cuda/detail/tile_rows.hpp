@@ -6,16 +6,16 @@
 
 namespace maskerade::cuda {
 
-// The 16 rows of a row block that a warp of a tile kernel has, two of them this thread's (see
-// RowPair): where they stand, and what they attend to in a tile.
+// The 16 rows of a row block that a warp of a tile kernel computes, two of them in this thread (see
+// RowPair): which rows of the problem they are, and which keys of a tile are active for them.
 template <typename Lane>
 class TileRows {
  public:
-  static constexpr int kBiasStride = kTileKeys + 8;
+  static constexpr int kBiasStride = kTileKeys + 8;  // floats from one row of biases to the next
   static constexpr int kBiasBytes = 16 * kBiasStride * 4;
 
-  // first_row: of the row block. biases: kBiasBytes of shared memory of this warp's own, where the
-  // mask has sampled keys.
+  // first_row: the warp's first row within the row block. biases: kBiasBytes of shared memory that
+  // belong to this warp; not read unless the mask has sampled keys.
   MASKERADE_DEVICE void start(Lane& lane,
                               const AttendArguments& arguments,
                               const TilePlan& plan,
@@ -24,35 +24,37 @@ class TileRows {
                               std::byte* biases) {
     plan_ = &plan;
     biases_ = reinterpret_cast<float*>(biases);
-    place_ = plan.layout.place_of(row_block);
+    block_ = plan.layout.row_block_at(row_block);
     for (int half = 0; half < 2; ++half) {
       rows_[half] = first_row + lane.in_warp() / 4 + 8 * half;
-      const bool is_there = plan.layout.has_row(place_, rows_[half]);
+      const bool is_there = plan.layout.has_row(block_, rows_[half]);
       ends_[half] = is_there
-                        ? plan.mask.ends[place_.first_query + rows_[half] % plan.layout.queries]
+                        ? plan.mask.ends[block_.first_query + rows_[half] % plan.layout.queries]
                         : arguments.key_len;
       piece_rows_[half] = static_cast<int>(plan.layout.piece_row(rows_[half]));
       if (!is_there) rows_[half] = -1;
     }
     const int row = first_row + lane.in_warp();
-    if (plan.mask.has_sampled() && lane.in_warp() < 16 && plan.layout.has_row(place_, row)) {
+    if (plan.mask.has_sampled() && lane.in_warp() < 16 && plan.layout.has_row(block_, row)) {
       sampled_row_ =
           plan.layout.mask_row(plan.layout.piece_of(row_block), plan.layout.piece_row(row));
     }
-    // Rows that are not there are the last ones.
-    is_idle_ = !plan.layout.has_row(place_, first_row);
+    // The rows that a row block lacks are its last ones.
+    is_idle_ = !plan.layout.has_row(block_, first_row);
   }
 
-  MASKERADE_DEVICE const TileLayout::Place& place() const { return place_; }
+  MASKERADE_DEVICE const TileLayout::RowBlock& block() const { return block_; }
   MASKERADE_DEVICE bool is_idle() const { return is_idle_; }  // the warp has no rows
+  // Whether the row block has this thread's row `half`, and which of its rows that is.
   MASKERADE_DEVICE bool has_row(int half) const { return rows_[half] >= 0; }
-  MASKERADE_DEVICE int row(int half) const { return rows_[half]; }  // of the row block
-  // The row in [batch, query_heads, query_len].
+  MASKERADE_DEVICE int row(int half) const { return rows_[half]; }
+  // The row's index in [batch, query_heads, query_len].
   MASKERADE_DEVICE std::int64_t problem_row(int half) const {
-    return plan_->layout.row_of(place_, rows_[half]);
+    return plan_->layout.row_of(block_, rows_[half]);
   }
 
-  // Makes logits of the scores of a tile's keys, see RowPair::step. All threads of the warp.
+  // Turns the scores of a tile's keys into logits, as RowPair::step() takes them. All threads of
+  // the warp call it. scale: AttendArguments::scale_log2.
   MASKERADE_DEVICE void weigh(Lane& lane,
                               TileEntry entry,
                               float scale,
@@ -63,9 +65,8 @@ class TileRows {
       weigh_each(lane, scores, [&](int, int, float score) { return score * scale; });
       return;
     }
-    // From this thread's first column on.
     const int first_column = 2 * (lane.in_warp() & 3);
-    std::uint64_t words[2];
+    std::uint64_t words[2];  // active columns of each row, from this thread's first column on
     for (int half = 0; half < 2; ++half) {
       words[half] = entry.bits == kAllVisible ? low_bits(ends_[half] - first_key) : 0;
       if (entry.bits >= 0 && rows_[half] >= 0) {
@@ -79,7 +80,7 @@ class TileRows {
       weigh_each(lane, scores, [&](int half, int column, float score) {
         return score * scale + biases_[(lane.in_warp() / 4 + 8 * half) * kBiasStride + column];
       });
-      // Before the next tile's biases.
+      // All lanes have read the biases before those of the next tile overwrite them.
       lane.sync_warp();
     } else {
       weigh_each(lane, scores, [&](int, int, float score) { return score * scale; });
@@ -90,7 +91,8 @@ class TileRows {
   }
 
  private:
-  // -log2 p of the sampled entries of the warp's rows in a tile, 0 elsewhere.
+  // Fills biases_[16][kBiasStride] for a tile: -log2 p of the sampled entries of the warp's rows, 0
+  // elsewhere.
   MASKERADE_DEVICE void fill_biases(Lane& lane, std::int64_t first_key) {
     for (int i = lane.in_warp(); i < 16 * kBiasStride; i += 32) biases_[i] = 0;
     lane.sync_warp();
@@ -107,13 +109,13 @@ class TileRows {
   }
 
   const TilePlan* plan_ = nullptr;
-  TileLayout::Place place_;
+  TileLayout::RowBlock block_;
   float* biases_ = nullptr;
-  int rows_[2];           // of the row block; -1: not there
-  int piece_rows_[2];     // see TileLayout::piece_row
-  std::int64_t ends_[2];  // of their visible keys
+  int rows_[2];           // rows of the row block; -1: it has no such row
+  int piece_rows_[2];     // see TileLayout::piece_row()
+  std::int64_t ends_[2];  // keys from here on are not visible to the row
   bool is_idle_ = false;
-  TileLayout::MaskRow sampled_row_ = {-1, 0};  // whose biases this thread fills; -1: none
+  TileLayout::MaskRow sampled_row_ = {-1, 0};  // the row whose biases this thread fills
 };
 
 }  // namespace maskerade::cuda

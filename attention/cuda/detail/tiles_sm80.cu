@@ -8,8 +8,11 @@ namespace {
 template <DType kType, int kDim>
 void launch(const AttendArguments& arguments, const TilePlan& plan, cudaStream_t stream) {
   using Kernel = TilesKernel<DeviceLane, kType, kDim>;
-  launch_block<Kernel>("attend_tiles_sm80", plan.layout.row_blocks() * arguments.splits,
-                       Kernel::shared_bytes(plan.mask.has_sampled()), arguments, plan, stream);
+  launch_block<Kernel>({.name = "attend_tiles_sm80",
+                        .blocks = plan.layout.row_blocks() * arguments.splits,
+                        .shared_bytes = Kernel::shared_bytes(plan.mask.has_sampled()),
+                        .stream = stream},
+                       arguments, plan);
 }
 
 }  // namespace

@@ -8,12 +8,12 @@
 namespace maskerade::cuda {
 namespace {
 
-// The driver's function, without a link to the driver's library: a program that finds no driver
-// starts all the same.
+// The driver's function cuTensorMapEncodeTiled. Rationale: it is looked up at run time instead of
+// linked, so that the program starts on machines without a driver. Throws CudaError or Error.
 decltype(&cuTensorMapEncodeTiled) find_encode() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found = {};
-  constexpr unsigned kVersion = 12000;  // the first that has it
+  constexpr unsigned kVersion = 12000;  // the first version of CUDA with the function
   check_cuda(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, kVersion,
                                               cudaEnableDefault, &found),
              "cudaGetDriverEntryPointByVersion for cuTensorMapEncodeTiled");
@@ -23,6 +23,7 @@ decltype(&cuTensorMapEncodeTiled) find_encode() {
   return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
 }
 
+// The tensor map of a tensor, as the copy engine reads it. Throws Error when the driver refuses it.
 CUtensorMap encode(const TensorTiles& tiles, DType dtype) {
   static const auto kEncode = find_encode();
   const cuuint64_t dims[3] = {tiles.dims[0], tiles.dims[1], tiles.dims[2]};
@@ -47,11 +48,13 @@ template <DType kType, int kDim>
 void launch(const AttendArguments& arguments, const TilePlan& plan, cudaStream_t stream) {
   using Kernel = WarpgroupTilesKernel<HopperLane, kType, kDim>;
   launch_block<Kernel, HopperLane>(
-      "attend_tiles_sm90", RowBlockPairs{plan.layout}.count() * arguments.splits,
-      Kernel::shared_bytes(plan.mask.has_sampled()),
+      {.name = "attend_tiles_sm90",
+       .blocks = RowBlockPairs{plan.layout}.count() * arguments.splits,
+       .shared_bytes = Kernel::shared_bytes(plan.mask.has_sampled()),
+       .stream = stream},
       typename Kernel::Arguments{arguments, encode(key_tiles(arguments, plan.layout.batch), kType),
                                  encode(value_tiles(arguments, plan.layout.batch), kType)},
-      plan, stream);
+      plan);
 }
 
 }  // namespace
@@ -64,7 +67,7 @@ bool can_attend_tiles_sm90(const AttendArguments& arguments,
     encode(value_tiles(arguments, batch), dtype);
     return true;
   } catch (const std::exception&) {
-    cudaGetLastError();  // what was tried is no later call's error
+    cudaGetLastError();  // clears the error, so that no later call reports it
     return false;
   }
 }

@@ -9,41 +9,43 @@
 
 namespace maskerade::cuda {
 
-// keys, values: TensorTiles of k and v, slice batch * kv_heads + kv_head, as the lane takes them.
+// The arguments of WarpgroupTilesKernel.
 template <typename TensorMap>
 struct WarpgroupTilesArguments {
   AttendArguments attend;
-  TensorMap keys;
-  TensorMap values;
+  TensorMap keys;    // key_tiles(), as the lane's copy engine takes them
+  TensorMap values;  // value_tiles(), likewise
 };
 
-// Attention over the tiles of a plan, float16 or bfloat16, by products of warpgroups: one thread
-// has the copy engine bring K and V of the tiles that a pair of row blocks lists into a ring in
-// shared memory; two warpgroups have a row block each, and wait for nothing but the ring. The first
-// product of a tile is under way together with the second one of the tile before, and the softmax
-// goes beside the latter.
+// Attention over the tiles of a tile plan, float16 or bfloat16, by matrix products of warpgroups. A
+// block computes one part of a pair of row blocks (RowBlockPairs). Of its three warpgroups, one has
+// a single thread that lets the copy engine bring K and V of the tiles that the pair lists into a
+// ring of stages in shared memory. The two others compute a row block each and wait for the ring
+// alone. The product of queries and keys of a tile is under way together with the product of
+// weights and values of the tile before, and the softmax of the tile runs beside the latter.
 //
-// Why pairs: a tile of 64 keys and 64 rows is 4 * 64 * 64 * head_dim flop over 4 * 64 * head_dim
-// bytes of K and V, 64 flop a byte from the second-level cache; where both row blocks list it, 128.
-// Why the queries are in registers: of shared memory's 128 bytes a clock a 64 x 64 x 128 tile takes
-// 32 KiB by the copy engine's writes and 32 KiB by the products' reads, 512 clocks, as long as its
-// products at 4096 flop a clock; queries in shared memory would add 16 KiB of reads. A tile that
-// two row blocks share is written once: 768 clocks of 1024.
+// Rationale for pairs: a tile of 64 keys and 64 rows takes 4 * 64 * 64 * head_dim flop over
+// 4 * 64 * head_dim bytes of K and V, 64 flop for each byte from the second-level cache; where both
+// row blocks list the tile it is 128. Rationale for queries in registers: shared memory moves 128
+// bytes in a clock. A 64 x 64 x 128 tile takes 32 KiB of writes by the copy engine and 32 KiB of
+// reads by the products, together 512 clocks, as long as its products at 4096 flop a clock; queries
+// in shared memory would add 16 KiB of reads. A tile that two row blocks share is written once: 768
+// clocks of 1024.
 template <typename Lane, DType kType, int kDim>
 class WarpgroupTilesKernel {
  public:
   using Arguments = WarpgroupTilesArguments<typename Lane::TensorMap>;
   static constexpr int kGroupThreads = 128;
-  static constexpr int kThreads = 3 * kGroupThreads;  // the copying one first
+  static constexpr int kThreads = 3 * kGroupThreads;  // the copying warpgroup is the first
   static constexpr int kBlocksPerMultiprocessor = 1;
   static constexpr int kTileBytes = kTileKeys * kDim * 2;
-  static constexpr int kStages = kDim <= 64 ? 8 : 5;  // of K and V of a tile
-  // Of 65536 / kThreads, rounded down to 8, what the copying warpgroup does not need goes to the
-  // others.
+  static constexpr int kStages = kDim <= 64 ? 8 : 5;  // each holds K and V of one tile
+  // Registers of a thread. A block starts with 65536 / kThreads for each, rounded down to a
+  // multiple of 8; the copying warpgroup gives what it does not need to the others.
   static constexpr int kCopyRegisters = 40;
   static constexpr int kProductRegisters = 232;
-  // Stages, their barriers and tiles, the biases where the mask has sampled keys, and room to align
-  // the first stage.
+  // Shared memory holds the stages, their barriers and tiles, the biases where the mask has sampled
+  // keys, and room to align the first stage.
   MASKERADE_HOST_DEVICE static constexpr int shared_bytes(bool has_sampled) {
     return kAlignment + kBiasesAt + (has_sampled ? kProductWarps * TileRows<Lane>::kBiasBytes : 0);
   }
@@ -56,6 +58,8 @@ class WarpgroupTilesKernel {
     shared_ += (0 - lane_.shared_address(shared)) % kAlignment;
   }
 
+  // The block's number is pair * splits + split, counted from the last one down. Rationale: later
+  // queries see more keys, and long work should start first.
   MASKERADE_DEVICE void run() {
     if (lane_.thread() == 0) {
       for (int stage = 0; stage < kStages; ++stage) {
@@ -66,12 +70,13 @@ class WarpgroupTilesKernel {
       lane_.publish_barriers();
     }
     lane_.sync();
-    // Rationale: from one lane, so that the compiler sees that warps do not diverge.
+    // Rationale for the shuffle: the compiler then sees that all lanes of a warp take the same
+    // branch.
     const int group = lane_.shuffle(lane_.thread() / kGroupThreads, 0);
     if (group == 0) {
       PairedTiles tiles(plan_.arrays.entries);
       const int slice = find_tiles(tiles);
-      // Rationale: not before, the divisions take many.
+      // Rationale: registers are given only now, since the divisions in find_tiles() take many.
       lane_.template give_registers<kCopyRegisters>();
       if (lane_.thread() == 0) copy_tiles(tiles, slice);
     } else {
@@ -83,16 +88,16 @@ class WarpgroupTilesKernel {
 
  private:
   enum Part { kKeys, kValues };
-  // The tile in a stage, written before its keys are announced. tile -1: there are no more.
+  // Which tile a stage holds. The copying thread writes it before the stage's keys arrive.
   struct Tile {
-    std::int32_t tile;
-    std::int32_t bits[2];
+    std::int32_t tile;     // -1: there are no more tiles
+    std::int32_t bits[2];  // see PairedTiles::next()
   };
-  // A place in the sequence of tiles that go through the ring.
-  struct Place {
-    int number = 0;
-    int stage = 0;
-    int parity = 0;
+  // A point in the sequence of tiles that go through the ring.
+  struct RingCursor {
+    int number = 0;  // in the sequence
+    int stage = 0;   // number % kStages
+    int parity = 0;  // number / kStages % 2, that of the barriers' phase
 
     MASKERADE_DEVICE void advance() {
       ++number;
@@ -103,9 +108,14 @@ class WarpgroupTilesKernel {
       }
     }
   };
-  enum class Found { kTile, kEnd, kNotYet };
+  // What find() came to.
+  enum class SearchResult {
+    kTile,   // a tile that the row block lists
+    kEnd,    // the end of the tiles
+    kLimit,  // the limit, without a tile
+  };
 
-  static constexpr int kAlignment = 1024;  // of the swizzle's pattern
+  static constexpr int kAlignment = 1024;  // bytes, the period of the swizzle
   static constexpr int kProductWarps = 8;
   static constexpr int kSteps = kDim / 16;
   static constexpr int kBarriersAt = kStages * 2 * kTileBytes;
@@ -117,22 +127,24 @@ class WarpgroupTilesKernel {
   static_assert(kAlignment + kBiasesAt + kProductWarps * TileRows<Lane>::kBiasBytes <=
                 kMostHopperSharedBytes);
 
+  // Where the keys or the values of a stage lie.
   MASKERADE_DEVICE std::byte* stage_of(Part part, int stage) const {
     return shared_ + (2 * stage + part) * kTileBytes;
   }
-  // What was copied there has arrived.
+  // The barrier whose phase ends when the stage's keys, or values, have arrived.
   MASKERADE_DEVICE std::uint64_t* filled(Part part, int stage) const {
     return reinterpret_cast<std::uint64_t*>(shared_ + kBarriersAt) + 3 * stage + part;
   }
-  // Both warpgroups have read the stage, or do not want it. Rationale: keys are not released before
-  // values, since a warpgroup that passes tiles by could then be a round ahead of the values'
+  // The barrier whose phase ends when both warpgroups have released the stage: they have read it,
+  // or their row block does not list its tile. Rationale: there is one for keys and values
+  // together; with two, a warpgroup that passes tiles by could be a round ahead of the values'
   // barrier.
   MASKERADE_DEVICE std::uint64_t* released(int stage) const { return filled(kKeys, stage) + 2; }
   MASKERADE_DEVICE Tile* tile_at(int stage) const {
     return reinterpret_cast<Tile*>(shared_ + kTilesAt) + stage;
   }
 
-  // Block: pair * splits + split, from the last on: later queries see more keys.
+  // What this block computes: a part of the keys of a pair of row blocks.
   struct Work {
     std::int64_t pair;
     std::int64_t split;
@@ -143,7 +155,8 @@ class WarpgroupTilesKernel {
     return {part / splits, part % splits};
   }
 
-  // What the pair lists; gives its slice of k and v.
+  // Sets `tiles` to the tiles that the pair's row blocks list in this part; returns the pair's
+  // slice of k and v, batch * kv_heads + kv_head.
   MASKERADE_DEVICE int find_tiles(PairedTiles& tiles) const {
     const RowBlockPairs pairs{plan_.layout};
     const auto [pair, split] = work(pairs);
@@ -153,18 +166,19 @@ class WarpgroupTilesKernel {
       tiles.ranges[side] =
           plan_.entries_of(plan_.layout.piece_of(row_block)).split(split, arguments_.attend.splits);
     }
-    const TileLayout::Place place = plan_.layout.place_of(pairs.row_block(pair, 0));
-    return static_cast<int>(place.batch * plan_.layout.kv_heads + place.kv_head);
+    const TileLayout::RowBlock block = plan_.layout.row_block_at(pairs.row_block(pair, 0));
+    return static_cast<int>(block.batch * plan_.layout.kv_heads + block.kv_head);
   }
-  // The copying thread.
+  // What the copying thread does: fills the stages of the ring in turn, and says when there are no
+  // more tiles.
   MASKERADE_DEVICE void copy_tiles(PairedTiles& tiles, int slice) {
     lane_.prefetch(arguments_.keys);
     lane_.prefetch(arguments_.values);
-    Place to;
+    RingCursor to;
     Tile next;
     for (;; to.advance()) {
       next.tile = tiles.next(next.bits);
-      // The first time round the stages are free: the phase before the first counts as ended.
+      // In the first round the stages are free: a barrier's phase before its first counts as ended.
       lane_.wait(released(to.stage), to.parity ^ 1);
       *tile_at(to.stage) = next;
       if (next.tile < 0) {
@@ -175,6 +189,7 @@ class WarpgroupTilesKernel {
       copy_tile(kValues, to.stage, next.tile, slice);
     }
   }
+  // Starts the copies of a tile's keys or values, box by box.
   MASKERADE_DEVICE void copy_tile(Part part, int stage, std::int32_t tile, int slice) {
     std::uint64_t* const barrier = filled(part, stage);
     lane_.arrive_expecting(barrier, kTileBytes);
@@ -182,12 +197,13 @@ class WarpgroupTilesKernel {
     for (int box = 0; box < kDim / TensorTiles::kBoxDim; ++box) {
       lane_.copy_box(stage_of(part, stage) + box * TensorTiles::kBoxBytes,
                      part == kKeys ? arguments_.keys : arguments_.values,
-                     box * TensorTiles::kBoxDim, tile * kTileKeys, slice, barrier);
+                     {box * TensorTiles::kBoxDim, tile * kTileKeys, slice}, barrier);
     }
   }
 
-  // A warpgroup. It holds one tile while it looks for the next; no further than the ring reaches
-  // then, which is not filled beyond before that one is released.
+  // What a computing warpgroup does. It holds one tile unreleased while it looks for the next, and
+  // looks no further than kStages tiles: the ring is not filled beyond them until the held tile is
+  // released.
   MASKERADE_DEVICE void attend() {
     const RowBlockPairs pairs{plan_.layout};
     const auto [pair, split] = work(pairs);
@@ -207,9 +223,9 @@ class WarpgroupTilesKernel {
     }
     float scores[kTileKeys / 8][4];
     float factors[2];
-    Place held;
-    Found found = find(kNoLimit);
-    while (found != Found::kEnd) {
+    RingCursor held;
+    SearchResult found = find(kNoLimit);
+    while (found != SearchResult::kEnd) {
       lane_.fence_products();
       multiply_keys(scores);
       lane_.template wait_products<0>();
@@ -218,7 +234,7 @@ class WarpgroupTilesKernel {
       lane_.wait(filled(kValues, next_.stage), next_.parity);
       held = take(scores, factors);
       found = find(held.number + kStages);
-      while (found == Found::kTile) {
+      while (found == SearchResult::kTile) {
         lane_.fence_products();
         multiply_keys(scores);
         multiply_values(held);
@@ -226,8 +242,9 @@ class WarpgroupTilesKernel {
         lane_.settle(scores);
         weigh(scores, factors);
         lane_.settle(scores);
-        // Rationale: here, since the compiler moves no part of the softmax past a loop; past the
-        // wait for products it does, and they would be waited for without it.
+        // Rationale for waiting here: the compiler moves no part of the softmax past this wait,
+        // which is a loop. It would move some past the wait for products, and these would then be
+        // waited for before the softmax is done.
         lane_.wait(filled(kValues, next_.stage), next_.parity);
         lane_.template wait_products<0>();
         lane_.settle(out_);
@@ -242,38 +259,40 @@ class WarpgroupTilesKernel {
       lane_.settle(out_);
       lane_.settle(weights_);
       release(held.stage);
-      if (found == Found::kNotYet) found = find(kNoLimit);
+      if (found == SearchResult::kLimit) found = find(kNoLimit);
     }
     softmax_.finish(lane_);
     for (int half = 0; half < 2; ++half) {
       if (!rows_.has_row(half)) continue;
-      softmax_.store(
-          lane_, half, out_,
-          target_of(arguments_.attend, rows_.problem_row(half),
-                    row_block * arguments_.attend.splits + split, rows_.row(half), kBlockRows));
+      softmax_.store(lane_, half, out_,
+                     target_of(arguments_.attend, {rows_.problem_row(half),
+                                                   row_block * arguments_.attend.splits + split,
+                                                   rows_.row(half), kBlockRows}));
     }
   }
 
-  // Advances next_ to a tile that this row block lists, entry_; tiles on the way are released. Not
-  // to places from `limit` on.
-  MASKERADE_DEVICE Found find(int limit) {
+  // Advances next_ to the next tile that this row block lists and sets entry_ to its entry;
+  // releases the tiles on the way. Stops at number `limit` of the sequence.
+  MASKERADE_DEVICE SearchResult find(int limit) {
     for (; next_.number < limit; next_.advance()) {
       lane_.wait(filled(kKeys, next_.stage), next_.parity);
       const Tile* const tile = tile_at(next_.stage);
       entry_ = {lane_.shuffle(tile->tile, 0), lane_.shuffle(tile->bits[side_], 0)};
-      if (entry_.tile < 0) return Found::kEnd;
-      if (entry_.bits != PairedTiles::kNotListed) return Found::kTile;
+      if (entry_.tile < 0) return SearchResult::kEnd;
+      if (entry_.bits != PairedTiles::kNotListed) return SearchResult::kTile;
       release(next_.stage);
     }
-    return Found::kNotYet;
+    return SearchResult::kLimit;
   }
+  // Says that this warp needs the stage no more.
   MASKERADE_DEVICE void release(int stage) {
     lane_.sync_warp();
     if (lane_.in_warp() == 0) lane_.arrive(released(stage));
   }
 
-  // 16 x 16 left operands, as of mma.m16n8k16: rows g and g + 8 of components 2 t, 2 t + 1 and
-  // 2 t + 8, 2 t + 9. Rows that are not there are zeros.
+  // Loads the rows of q as left operands of 16 components each, with the fragments of mma.m16n8k16:
+  // rows g and g + 8, components 2 t, 2 t + 1 and 2 t + 8, 2 t + 9. Rows that the row block lacks
+  // are zeros.
   MASKERADE_DEVICE void load_queries() {
     const auto* const q = static_cast<const std::byte*>(arguments_.attend.q);
     MASKERADE_UNROLL
@@ -289,16 +308,16 @@ class WarpgroupTilesKernel {
     }
   }
 
-  // A right operand in shared memory with the 128-byte swizzle; PTX ISA, matrix descriptors: eight
-  // rows of a box are 1024 bytes. box_bytes: from one box to the next, where N goes across them; 16
-  // where it is not used.
+  // The matrix descriptor (PTX ISA) of a right operand that begins at `first` in shared memory, in
+  // boxes with the 128-byte swizzle, of which eight rows are 1024 bytes. box_bytes: from one box to
+  // the next, where the operand's columns extend over several; 16 where it is not used.
   MASKERADE_DEVICE std::uint64_t operand(const std::byte* first, int box_bytes) const {
     constexpr std::uint64_t kSwizzle128 = 1;
     return (lane_.shared_address(first) & 0x3FFFF) >> 4 |
            static_cast<std::uint64_t>(box_bytes >> 4) << 16 | std::uint64_t{1024 >> 4} << 32 |
            kSwizzle128 << 62;
   }
-  // One group: scores = queries * keys of next_, 16 components at a time.
+  // Starts scores = queries * keys of the tile at next_, as one group of products of 16 components.
   MASKERADE_DEVICE void multiply_keys(float (&scores)[kTileKeys / 8][4]) {
     const std::uint64_t keys = operand(stage_of(kKeys, next_.stage), 16);
     MASKERADE_UNROLL
@@ -308,8 +327,8 @@ class WarpgroupTilesKernel {
     }
     lane_.commit_products();
   }
-  // One group: out_ += weights_ * values, 16 keys at a time.
-  MASKERADE_DEVICE void multiply_values(const Place& of) {
+  // Starts out_ += weights_ * values of the tile at `of`, as one group of products of 16 keys.
+  MASKERADE_DEVICE void multiply_values(const RingCursor& of) {
     const std::uint64_t values = operand(stage_of(kValues, of.stage), TensorTiles::kBoxBytes);
     MASKERADE_UNROLL
     for (int s = 0; s < kTileKeys / 16; ++s) {
@@ -320,16 +339,19 @@ class WarpgroupTilesKernel {
     lane_.commit_products();
   }
 
+  // Turns the scores of entry_ into weights; factors: see RowPair::step().
   MASKERADE_DEVICE void weigh(float (&scores)[kTileKeys / 8][4], float (&factors)[2]) {
     rows_.weigh(lane_, entry_, arguments_.attend.scale_log2, scores);
     softmax_.step(lane_, scores, factors);
   }
-  // The weights of next_ are those to be multiplied next; gives its place.
-  MASKERADE_DEVICE Place take(const float (&scores)[kTileKeys / 8][4], const float (&factors)[2]) {
+  // Makes the weights of the tile at next_ the left operand of multiply_values(), scales out_ to
+  // them and advances next_. Returns where the tile is.
+  MASKERADE_DEVICE RingCursor take(const float (&scores)[kTileKeys / 8][4],
+                                   const float (&factors)[2]) {
     scale_rows(out_, factors);
     MASKERADE_UNROLL
     for (int s = 0; s < kTileKeys / 16; ++s) pack_weights<kType>(lane_, scores, s, weights_[s]);
-    const Place taken = next_;
+    const RingCursor taken = next_;
     next_.advance();
     return taken;
   }
@@ -338,15 +360,15 @@ class WarpgroupTilesKernel {
   const Arguments& arguments_;
   const TilePlan& plan_;
   std::byte* shared_;
-  // Of a warpgroup:
-  int side_ = 0;
+  // State of a computing warpgroup.
+  int side_ = 0;  // of the pair: its row block
   TileRows<Lane> rows_;
-  Place next_;
-  TileEntry entry_;
+  RingCursor next_;  // the tile in work, or the next to look at
+  TileEntry entry_;  // of the tile at next_
   RowPair<Lane> softmax_;
-  std::uint32_t queries_[kSteps][4];
-  std::uint32_t weights_[kTileKeys / 16][4];
-  float out_[kDim / 8][4];
+  std::uint32_t queries_[kSteps][4];          // left operands of 16 components
+  std::uint32_t weights_[kTileKeys / 16][4];  // left operands of 16 keys
+  float out_[kDim / 8][4];                    // sums of weighted values
 };
 
 }  // namespace maskerade::cuda

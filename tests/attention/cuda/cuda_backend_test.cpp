@@ -1,4 +1,5 @@
-// On a device: every kernel against the float64 oracle.
+// The CUDA backend against the float64 oracle: on a device, and, as cuda_backend_emulated_test,
+// with an emulated runtime. Without a device the tests are skipped.
 
 #include "attention/cuda/detail/cuda_backend.hpp"
 
@@ -27,6 +28,7 @@ namespace {
 constexpr const char* kKernels[] = {"dense", "tiles", "rows"};
 constexpr CudaFamily kFamilies[] = {CudaFamily::kSm80, CudaFamily::kSm90};
 
+// The largest error of a row that the kernels' arithmetic allows (design: base allowance).
 double tolerance_of(const AttentionShape& shape, DType dtype) {
   switch (cuda_arithmetic(dtype, shape.head_dim)) {
     case DType::kFloat16:
@@ -44,6 +46,7 @@ AttentionOutput fetch(Backend& device, const KernelPlan& planned) {
   return output;
 }
 
+// Attention by a kernel over poisoned outputs, with the mask uploaded and compared on the way.
 AttentionOutput attend_by(Backend& device, const Mask& mask, std::string_view kernel) {
   const auto uploaded = device.take(mask);
   EXPECT_EQ(uploaded->on_host(), mask);
@@ -80,7 +83,8 @@ DeviceOracle attend_by_oracle(cuda::CudaBackend& device, const Mask& mask) {
   return {out.download(), lse.download()};
 }
 
-// Every `step`-th row.
+// Expects out and lse to be within tolerance of the oracle in every `step`-th row, and no row to be
+// left unwritten.
 void expect_oracle(const AttentionInputs& inputs,
                    const Mask& mask,
                    const AttentionOutput& output,
@@ -104,11 +108,13 @@ void expect_oracle(const AttentionInputs& inputs,
   }
   EXPECT_LE(worst, tolerance);
   EXPECT_LE(worst_lse, 1e-4);
-  // What was not written is poison.
+  // attend_by() poisons the outputs with NaN: a value that is not written stays NaN.
   for (const float value : output.out) ASSERT_FALSE(std::isnan(value));
   for (const float value : output.lse) ASSERT_FALSE(std::isnan(value));
 }
 
+// Expects the same of every kernel and family that serves the inputs, and that a second run gives
+// the same bits.
 void expect_oracle_by_every_kernel(const AttentionInputs& inputs,
                                    const Mask& mask,
                                    DType dtype,
@@ -175,7 +181,7 @@ TEST(CudaBackend, EveryKernelEqualsTheOracleOverRandomProblems) {
   }
 }
 
-// Few enough to run under a sanitizer.
+// Small enough to run under a sanitizer.
 TEST(CudaBackend, SmallProblemsEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
@@ -225,7 +231,7 @@ TEST(CudaBackend, TheDevicesOracleIsTheCpus) {
   }
 }
 
-// Every row of a problem that is too large for the CPU's oracle.
+// The problem is too large for the CPU's oracle.
 TEST(CudaBackend, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
   SKIP_WITHOUT_DEVICE();
   const AttentionShape shape{
@@ -240,8 +246,8 @@ TEST(CudaBackend, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
       double worst = 0;
       for (std::int64_t row = 0; row < shape.rows(); ++row) {
         const auto begin = oracle.out.begin() + row * shape.head_dim;
-        const OracleRow of_row{{begin, begin + shape.head_dim}, 0};
-        worst = std::max(worst, row_error(of_row, output.out.data() + row * shape.head_dim));
+        const OracleRow oracle_of_row{{begin, begin + shape.head_dim}, 0};
+        worst = std::max(worst, row_error(oracle_of_row, output.out.data() + row * shape.head_dim));
       }
       EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << kernel;
     }
@@ -262,7 +268,8 @@ TEST(CudaBackend, ManyTilesEqualTheOracle) {
   }
 }
 
-// Where the heads of a group have one list, row blocks share tiles; elsewhere few.
+// Row blocks of one pair share tiles where the heads of a group share one list; with a mask head
+// for each query head they share few.
 TEST(CudaBackend, ManyTilesOfGroupedHeadsEqualTheOracle) {
   SKIP_WITHOUT_DEVICE();
   for (const std::int64_t head_dim : {64, 128}) {
@@ -442,7 +449,7 @@ TEST(CudaBackend, WeightsAreThoseOfTheHost) {
   }
 }
 
-// The cuDNN that is installed.
+// With the cuDNN that is installed.
 TEST(CudaBackend, CudnnEqualsTheOracle) {
   SKIP_WITHOUT_DEVICE();
   if (!cudnn_library().is_found) GTEST_SKIP() << cudnn_library().reason;

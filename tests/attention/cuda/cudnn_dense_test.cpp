@@ -1,4 +1,5 @@
-// cuDNN's part of the backend on the emulated device, with a cuDNN that evaluates graphs naively.
+// CudnnDense on the emulated device, with a stand-in for cuDNN (naive_cudnn.cpp) that evaluates
+// graphs naively.
 
 #include <gtest/gtest.h>
 
@@ -17,9 +18,11 @@
 namespace maskerade {
 namespace {
 
+// Before the first call of cudnn_library(), which remembers.
 const bool kIsSet = setenv("MASKERADE_CUDNN", MASKERADE_TEST_CUDNN, 1) == 0;
 
-// The largest error of a row, of all rows; infinity where an lse is off.
+// The largest error of a row over all rows; infinity when the lse of a row is off by more than
+// 1e-4.
 double worst_error(const AttentionInputs& inputs, const AttentionOutput& output) {
   const AttentionShape& shape = inputs.shape;
   const Mask mask = Mask::full(inputs.visibility);
@@ -48,6 +51,7 @@ AttentionOutput attend_by_cudnn(const AttentionInputs& inputs) {
   return output;
 }
 
+// The error of planning for cuDNN; "" when there is none.
 std::string refusal_of(const AttentionInputs& inputs, const Mask& mask) {
   const auto device = open_cuda_backend(inputs, {});
   try {
@@ -74,7 +78,7 @@ TEST(CudnnDense, IsAttentionOverEveryVisibleKey) {
     DType dtype;
     bool causal;
   };
-  // Square and not, one query, groups, lengths that no tile divides.
+  // Square and not, one query, GQA, lengths that are no multiple of 64.
   const Case cases[] = {
       {{.batch = 2,
         .query_heads = 4,
@@ -113,8 +117,10 @@ TEST(CudnnDense, SaysWhyItDoesNotTakeAProblem) {
             "cuDNN's fused attention takes float16 and bfloat16, not float32");
   RandomProblem sampled(shape, DType::kFloat16, true, 1);
   sampled.inputs.visibility = Visibility::at_positions({0, 5, 9}, 20, true);
-  EXPECT_EQ(refusal_of(sampled.inputs),
-            "cuDNN's fused attention knows no positions of sampled queries");
+  EXPECT_EQ(
+      refusal_of(sampled.inputs),
+      "cuDNN's fused attention takes causal queries at the last positions of the keys only, and "
+      "these have query_positions of their own");
 }
 
 TEST(CudnnDense, TakesNoMaskThatLeavesKeysOut) {

@@ -1,5 +1,5 @@
-// Asks the cuDNN that is installed for engines for the attention graph on a device that is only
-// described, so that no device is needed.
+// Whether the cuDNN that is installed has engines for the graphs of CudnnAttentionGraph. It is
+// asked about a device that is described in JSON, so that no device is needed.
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -14,9 +14,10 @@
 namespace maskerade::cuda {
 namespace {
 
+// The first version of cuDNN that can be asked about a described device.
 constexpr std::size_t kFirstWithDescribedDevices = 91100;
 
-// An H200, as cuDNN 9.11 and later describe a device.
+// An H200.
 constexpr const char* kDescribedDevice =
     R"({"cudaDeviceId": 0, "deviceVer": 900, "driverVer": 13000, "deviceName": "NVIDIA H200",
         "maxGridSize": [2147483647, 65535, 65535], "maxBlockSize": [1024, 1024, 64],
@@ -35,8 +36,8 @@ CudnnDescriptor describe_device(const CudnnFunctions& cudnn) {
   return device;
 }
 
-// Engines that compile for a device ask for a driver's library: where there is none, the toolkit's
-// stand-in, which has its name, will do.
+// Whether libcuda.so.1 could be loaded, which cuDNN's engines look for. Where no driver is
+// installed, the toolkit's stub of the same name is loaded instead.
 bool has_driver_library() {
   return dlopen("libcuda.so.1", RTLD_NOW) != nullptr ||
          dlopen(MASKERADE_TEST_DRIVER_STUB, RTLD_NOW) != nullptr;
@@ -54,20 +55,7 @@ AttentionInputs inputs_of(const Problem& problem) {
   return inputs;
 }
 
-AttentionShape shape_of(std::int64_t batch,
-                        std::int64_t query_heads,
-                        std::int64_t kv_heads,
-                        std::int64_t query_len,
-                        std::int64_t key_len,
-                        std::int64_t head_dim) {
-  return {.batch = batch,
-          .query_heads = query_heads,
-          .kv_heads = kv_heads,
-          .query_len = query_len,
-          .key_len = key_len,
-          .head_dim = head_dim};
-}
-
+// The error of making the problem's graph; "" when there is none.
 std::string refusal_of(const CudnnFunctions& cudnn, const Problem& problem) {
   try {
     CudnnAttentionGraph::make(cudnn, inputs_of(problem), nullptr);
@@ -86,11 +74,31 @@ TEST(CudnnGraph, TheInstalledLibraryHasEnginesForIt) {
   if (!has_driver_library()) GTEST_SKIP() << "no libcuda.so.1";
   const CudnnDescriptor device = describe_device(cudnn);
   const Problem problems[] = {
-      {shape_of(1, 7, 7, 109632, 109632, 128), DType::kBFloat16, Visibility::all(109632, 109632)},
-      {shape_of(1, 4, 4, 8192, 8192, 128), DType::kBFloat16, Visibility::all(8192, 8192)},
-      {shape_of(2, 8, 2, 2048, 2048, 64), DType::kFloat16, Visibility::causal(2048, 2048)},
-      {shape_of(1, 8, 2, 100, 1000, 64), DType::kBFloat16, Visibility::causal(100, 1000)},
-      {shape_of(8, 32, 8, 1, 65536, 128), DType::kBFloat16, Visibility::causal(1, 65536)}};
+      {{.query_heads = 7, .kv_heads = 7, .query_len = 109632, .key_len = 109632, .head_dim = 128},
+       DType::kBFloat16,
+       Visibility::all(109632, 109632)},
+      {{.query_heads = 4, .kv_heads = 4, .query_len = 8192, .key_len = 8192, .head_dim = 128},
+       DType::kBFloat16,
+       Visibility::all(8192, 8192)},
+      {{.batch = 2,
+        .query_heads = 8,
+        .kv_heads = 2,
+        .query_len = 2048,
+        .key_len = 2048,
+        .head_dim = 64},
+       DType::kFloat16,
+       Visibility::causal(2048, 2048)},
+      {{.query_heads = 8, .kv_heads = 2, .query_len = 100, .key_len = 1000, .head_dim = 64},
+       DType::kBFloat16,
+       Visibility::causal(100, 1000)},
+      {{.batch = 8,
+        .query_heads = 32,
+        .kv_heads = 8,
+        .query_len = 1,
+        .key_len = 65536,
+        .head_dim = 128},
+       DType::kBFloat16,
+       Visibility::causal(1, 65536)}};
   for (const Problem& problem : problems) {
     SCOPED_TRACE(problem.shape.to_string());
     const CudnnGraph graph = CudnnAttentionGraph::make(cudnn, inputs_of(problem), nullptr);
@@ -101,12 +109,15 @@ TEST(CudnnGraph, TheInstalledLibraryHasEnginesForIt) {
 TEST(CudnnGraph, SaysWhatItCannotDescribe) {
   if (!cudnn_library().is_found) GTEST_SKIP() << cudnn_library().reason;
   const CudnnFunctions& cudnn = cudnn_functions();
-  const AttentionShape shape = shape_of(1, 2, 2, 3, 64, 64);
+  const AttentionShape shape{
+      .query_heads = 2, .kv_heads = 2, .query_len = 3, .key_len = 64, .head_dim = 64};
   EXPECT_EQ(refusal_of(cudnn, {shape, DType::kFloat32, Visibility::all(3, 64)}),
             "cuDNN's fused attention takes float16 and bfloat16, not float32");
   EXPECT_EQ(
       refusal_of(cudnn, {shape, DType::kFloat16, Visibility::at_positions({1, 5, 9}, 64, true)}),
-      "cuDNN's fused attention knows no positions of sampled queries");
+      "cuDNN's fused attention takes causal queries at the last positions of the keys only, and "
+      "these "
+      "have query_positions of their own");
   EXPECT_EQ(
       refusal_of(cudnn, {shape, DType::kFloat16, Visibility::at_positions({1, 5, 9}, 64, false)}),
       "");

@@ -11,13 +11,16 @@
 #include "tests/attention/cuda/run_kernels.hpp"
 #include "tests/attention/random_problem.hpp"
 
-// Attention by the kernels of the CUDA backend on an emulated block, and what it has to be.
+// Attention by the kernels of the CUDA backend on an emulated block, and its comparison with the
+// oracle.
 namespace maskerade::cuda {
 
+// What outputs hold before a kernel writes them.
 inline constexpr float kPoison = 12345.0F;
 
-// Arguments over poisoned outputs.
+// The arguments of a kernel, and the memory of its results, poisoned.
 struct Attention {
+  // part_rows: rows of all row blocks.
   Attention(const AttentionInputs& inputs, std::int64_t splits, std::int64_t part_rows) {
     const AttentionShape& shape = inputs.shape;
     output.out.assign(size(shape.rows() * shape.head_dim), kPoison);
@@ -41,53 +44,61 @@ struct Attention {
   }
 
   AttentionOutput output;
-  std::vector<float> parts;
+  std::vector<float> parts;  // see AttendArguments::part_out, part_top and part_sum
   std::vector<float> tops;
   std::vector<float> sums;
   AttendArguments arguments;
 };
 
-enum class Family { kMatrix, kWarpgroups, kPlain };
+enum class Family {
+  kMatrix,      // matrix products of a warp
+  kWarpgroups,  // matrix products of warpgroups; tiles only
+  kPlain,       // no matrix products
+};
+
+// By which kernel, and how, attention is computed.
+struct EmulatedKernel {
+  DType dtype;  // of q, k and v
+  Family family;
+  std::int64_t splits = 1;  // see AttendArguments
+  unsigned seed;            // of the order in which warps run
+};
 
 inline AttentionOutput attend_tiles(const AttentionInputs& inputs,
                                     const TilePlan& plan,
-                                    DType dtype,
-                                    Family family,
-                                    std::int64_t splits,
-                                    unsigned seed) {
-  Attention attention(inputs, splits, plan.layout.row_blocks() * kBlockRows);
-  if (family == Family::kPlain) {
-    emulate_plain<TileRowKeys>(attention.arguments, plan, dtype, seed);
-  } else if (family == Family::kWarpgroups) {
-    emulate_warpgroup_tiles(attention.arguments, plan, dtype, seed);
+                                    const EmulatedKernel& by) {
+  Attention attention(inputs, by.splits, plan.layout.row_blocks() * kBlockRows);
+  if (by.family == Family::kPlain) {
+    emulate_plain<TileRowKeys>(attention.arguments, plan, by.dtype, by.seed);
+  } else if (by.family == Family::kWarpgroups) {
+    emulate_warpgroup_tiles(attention.arguments, plan, by.dtype, by.seed);
   } else {
-    emulate_tiles(attention.arguments, plan, dtype, seed);
+    emulate_tiles(attention.arguments, plan, by.dtype, by.seed);
   }
-  if (splits > 1) emulate_merge(attention.arguments, plan.layout, kBlockRows);
+  if (by.splits > 1) emulate_merge(attention.arguments, plan.layout, kBlockRows);
   return std::move(attention.output);
 }
 
 inline AttentionOutput attend_rows(const AttentionInputs& inputs,
                                    const RowPlan& plan,
-                                   DType dtype,
-                                   Family family,
-                                   std::int64_t splits,
-                                   unsigned seed) {
-  Attention attention(inputs, splits, plan.layout.row_blocks() * kListRows);
-  if (family == Family::kPlain) {
-    emulate_plain<ListedRowKeys>(attention.arguments, plan, dtype, seed);
+                                   const EmulatedKernel& by) {
+  Attention attention(inputs, by.splits, plan.layout.row_blocks() * kListRows);
+  if (by.family == Family::kPlain) {
+    emulate_plain<ListedRowKeys>(attention.arguments, plan, by.dtype, by.seed);
   } else {
-    emulate_rows(attention.arguments, plan, dtype, seed);
+    emulate_rows(attention.arguments, plan, by.dtype, by.seed);
   }
-  if (splits > 1) emulate_merge(attention.arguments, plan.layout, kListRows);
+  if (by.splits > 1) emulate_merge(attention.arguments, plan.layout, kListRows);
   return std::move(attention.output);
 }
 
+// The largest error of a row that the kernel's arithmetic allows (design: base allowance).
 inline double tolerance_of(DType dtype, Family family) {
   if (family == Family::kPlain) return 1e-5;
   return dtype == DType::kFloat16 ? 2e-3 : 1e-2;
 }
 
+// Expects out of every row to be within tolerance of the oracle, and lse within 1e-4.
 inline void expect_oracle(const AttentionInputs& inputs,
                           const Mask& mask,
                           const AttentionOutput& output,

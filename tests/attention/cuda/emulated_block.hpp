@@ -20,15 +20,15 @@
 #include "framework/tensor/dtype.hpp"
 
 // A block of a GPU on the CPU: every thread is a coroutine that runs until it must wait for others.
-// What the hardware does is written from the PTX ISA (mma.m16n8k16, ldmatrix, cp.async), without
-// use of the kernels' own index arithmetic. Warps run in random order. Asynchronous copies poison
-// their target when they start and arrive when they are waited for, at the latest moment that the
-// hardware may take.
+// The operations of the hardware are written after the PTX ISA (mma.m16n8k16, ldmatrix, cp.async)
+// and share no index arithmetic with the kernels. Warps run in random order. Asynchronous copies
+// fill their target with NaN when they start and arrive at the latest moment that the hardware may
+// take: when they are waited for.
 namespace maskerade::cuda {
 
 class EmulatedBlock;
 
-// A thread; its functions are those of DeviceLane.
+// A thread of an emulated block. Its functions do what those of DeviceLane do, see there.
 class EmulatedLane {
  public:
   int thread() const { return thread_; }
@@ -56,7 +56,7 @@ class EmulatedLane {
   void commit_copies() { groups_.emplace_back(); }
   template <int kPending>
   void wait_copies() {
-    // The last group is the one that is being filled.
+    // The last group is still open: its copies have not been committed.
     while (groups_.size() > kPending + 1) {
       for (const Copy& copy : groups_.front()) {
         if (copy.global == nullptr) {
@@ -69,8 +69,8 @@ class EmulatedLane {
     }
   }
 
-  // PTX ISA, ldmatrix: thread 8 i + r gives the address of row r of matrix i; thread l receives of
-  // row l / 4 the elements 2 (l % 4) and the next.
+  // PTX ISA, ldmatrix: thread 8 i + r gives the address of row r of matrix i; thread l receives
+  // elements 2 (l % 4) and 2 (l % 4) + 1 of row l / 4 of each.
   void load_matrices(std::uint32_t (&r)[4], const std::byte* row) {
     const auto& rows = exchange_row(row);
     for (int i = 0; i < 4; ++i) {
@@ -78,7 +78,7 @@ class EmulatedLane {
       std::memcpy(&r[i], source + 4 * (in_warp() % 4), 4);
     }
   }
-  // With .trans, of column l / 4 the elements of rows 2 (l % 4) and the next.
+  // With .trans thread l receives the elements of rows 2 (l % 4) and 2 (l % 4) + 1 in column l / 4.
   void load_matrices_transposed(std::uint32_t (&r)[4], const std::byte* row) {
     const auto& rows = exchange_row(row);
     for (int i = 0; i < 4; ++i) {
@@ -136,7 +136,8 @@ class EmulatedLane {
     alignas(16) std::byte bytes[48];
   };
   using Slots = std::array<Slot, 32>;
-  // Gives a value to the warp and waits until all have; gives everybody's.
+  // Gives a value to the warp, waits until all its threads have given one, and returns all of them;
+  // they stay until the exchange after the next.
   template <typename T>
   const Slots& exchange(const T& value);
   template <typename T>
@@ -145,7 +146,7 @@ class EmulatedLane {
     std::memcpy(&value, slots[static_cast<std::size_t>(lane)].bytes, sizeof(T));
     return value;
   }
-  // Other warps may run first.
+  // Lets other warps run first.
   void pause();
   // Waits until is_over() is true.
   void wait_until(std::function<bool()> is_over);
@@ -170,38 +171,40 @@ class EmulatedLane {
   int thread_ = 0;
   State state_ = State::kReady;
   std::int64_t exchanges_ = 0;
-  std::function<bool()> is_over_;  // of a wait
-  std::vector<std::vector<Copy>> groups_{1};
+  std::function<bool()> is_over_;             // of wait_until()
+  std::vector<std::vector<Copy>> groups_{1};  // copies that have not arrived
   bool has_begun_ = false;
-  ucontext_t context_ = {};
-  jmp_buf place_;
+  ucontext_t context_ = {};  // of the first turn
+  jmp_buf resume_point_;     // of later turns
 };
 
 class EmulatedBlock {
  public:
   static constexpr std::size_t kStackBytes = 128 * 1024;
 
-  // stacks: [threads][kStackBytes].
-  EmulatedBlock(int threads,
-                std::int64_t block,
-                std::byte* shared,
-                int shared_bytes,
-                std::byte* stacks,
-                unsigned seed)
-      : stacks_(stacks),
+  // The memory of a block. It belongs to the caller.
+  struct Memory {
+    std::byte* shared;  // [shared_bytes]
+    int shared_bytes;
+    std::byte* stacks;  // [threads][kStackBytes]
+  };
+
+  // block: its number in the grid. seed: of the order in which warps run.
+  EmulatedBlock(int threads, std::int64_t block, const Memory& memory, unsigned seed)
+      : stacks_(memory.stacks),
         block_(block),
-        shared_(shared),
-        shared_bytes_(shared_bytes),
+        shared_(memory.shared),
+        shared_bytes_(memory.shared_bytes),
         random_(seed),
         warps_(static_cast<std::size_t>(threads / 32)),
         lanes_(static_cast<std::size_t>(threads)) {}
 
-  // Something asynchronous that was begun: `finish` is called once, when no thread can go on
-  // without it. What was begun finishes in random order.
+  // Begins asynchronous work: finish() is called once, when no thread can go on without it. Works
+  // finish in random order.
   void begin(std::function<void()> finish) { begun_.push_back(std::move(finish)); }
 
-  // Runs body(lane) in every thread. Throws std::logic_error when threads wait for each other in
-  // vain, and what a thread throws.
+  // Runs body(lane) in every thread until all have ended. Throws std::logic_error when threads wait
+  // for each other in vain or asynchronous work is left over, and rethrows what a thread throws.
   void run(const std::function<void(EmulatedLane&)>& body) {
     body_ = &body;
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -226,7 +229,7 @@ class EmulatedBlock {
       std::vector<std::size_t> order(warps_.size());
       for (std::size_t w = 0; w < order.size(); ++w) order[w] = w;
       std::shuffle(order.begin(), order.end(), random_);
-      // One warp runs as far as it can.
+      // One warp runs as far as it can, then another is chosen.
       for (const std::size_t w : order) {
         if (run_warp(w)) {
           has_run = true;
@@ -259,6 +262,8 @@ class EmulatedBlock {
     EmulatedLane::Slots slots[2];
   };
 
+  // The first function of a thread. Rationale: makecontext() passes numbers of 32 bits, so the
+  // lane's address comes in two halves.
   static void start(unsigned high, unsigned low) {
     auto* const lane = reinterpret_cast<EmulatedLane*>((std::uintptr_t{high} << 32) | low);
     EmulatedBlock& block = *lane->owner_;
@@ -270,19 +275,20 @@ class EmulatedBlock {
     block.leave(*lane, EmulatedLane::State::kDone);
   }
 
-  // Rationale: swapcontext asks the kernel for signal masks; after a thread's first turn jumps do.
+  // Leaves a thread for the scheduler, and enters one. Rationale: after a thread's first turn they
+  // jump, since swapcontext() makes a system call each time.
   void leave(EmulatedLane& lane, EmulatedLane::State state) {
     lane.state_ = state;
-    if (_setjmp(lane.place_) == 0) _longjmp(scheduler_, 1);
+    if (_setjmp(lane.resume_point_) == 0) _longjmp(scheduler_, 1);
   }
   void enter(EmulatedLane& lane) {
     if (_setjmp(scheduler_) != 0) return;
-    if (lane.has_begun_) _longjmp(lane.place_, 1);
+    if (lane.has_begun_) _longjmp(lane.resume_point_, 1);
     lane.has_begun_ = true;
     setcontext(&lane.context_);
   }
 
-  // Runs a warp until its threads wait for the block or have ended; false when it cannot run.
+  // Runs a warp until none of its threads can go on. False when none could from the start.
   bool run_warp(std::size_t w) {
     bool has_run = false;
     for (;;) {
@@ -308,6 +314,7 @@ class EmulatedBlock {
     }
   }
 
+  // Finishes one asynchronous work; false when there is none.
   bool finish_one() {
     if (begun_.empty()) return false;
     std::swap(begun_[random_() % begun_.size()], begun_.back());
@@ -361,12 +368,12 @@ inline void EmulatedLane::copy_async(std::byte* shared, const std::byte* global,
   if (reinterpret_cast<std::uintptr_t>(global) % 16 != 0) {
     throw std::logic_error("a copy from an address that is not aligned to 16 bytes");
   }
-  std::memset(shared, 0xFF, 16);  // NaN
+  std::memset(shared, 0xFF, 16);  // NaN in every dtype
   groups_.back().push_back({shared, is_valid ? global : nullptr});
 }
 
-// Rationale: two sets of slots in turn. Nobody can give a value for the exchange after the next
-// before all have read this one.
+// Rationale: two sets of slots are used in turn, since no thread can give a value for the exchange
+// after the next before all have read the values of this one.
 template <typename T>
 const EmulatedLane::Slots& EmulatedLane::exchange(const T& value) {
   static_assert(sizeof(T) <= sizeof(Slot));
@@ -382,35 +389,36 @@ inline const EmulatedLane::Slots& EmulatedLane::exchange_row(const std::byte* ro
   return exchange(row);
 }
 
-// Calls body(block, shared) for the blocks of a grid, one after the other, each with shared memory
-// full of NaN, aligned to 1024 bytes.
+// The blocks of a launch.
+struct EmulatedGrid {
+  std::int64_t blocks;
+  int shared_bytes;  // of each block
+  unsigned seed;     // of the order in which warps run
+};
+
+// Calls body(block, shared) for each block of a grid, one after the other. Shared memory is aligned
+// to 1024 bytes and holds NaN.
 template <typename Body>
-void run_blocks(
-    int threads, std::int64_t blocks, int shared_bytes, unsigned seed, const Body& body) {
-  const auto bytes = static_cast<std::size_t>(shared_bytes);
+void run_blocks(int threads, const EmulatedGrid& grid, const Body& body) {
+  const auto bytes = static_cast<std::size_t>(grid.shared_bytes);
   const std::unique_ptr<std::byte, void (*)(void*)> shared(
       static_cast<std::byte*>(std::aligned_alloc(1024, (bytes + 1023) / 1024 * 1024)), std::free);
   const std::unique_ptr<std::byte[]> stacks(
       new std::byte[static_cast<std::size_t>(threads) * EmulatedBlock::kStackBytes]);
-  for (std::int64_t block = 0; block < blocks; ++block) {
+  for (std::int64_t block = 0; block < grid.blocks; ++block) {
     std::memset(shared.get(), 0xFF, bytes);
-    EmulatedBlock emulated(threads, block, shared.get(), shared_bytes, stacks.get(),
-                           seed + static_cast<unsigned>(block));
+    EmulatedBlock emulated(threads, block, {shared.get(), grid.shared_bytes, stacks.get()},
+                           grid.seed + static_cast<unsigned>(block));
     body(emulated, shared.get());
   }
 }
 
 // Runs a kernel class (TilesKernel, ...) over a grid.
 template <typename Kernel, typename Arguments, typename Plan>
-void run_emulated(std::int64_t blocks,
-                  int shared_bytes,
-                  const Arguments& arguments,
-                  const Plan& plan,
-                  unsigned seed) {
-  run_blocks(Kernel::kThreads, blocks, shared_bytes, seed,
-             [&](EmulatedBlock& block, std::byte* shared) {
-               block.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared).run(); });
-             });
+void run_emulated(const EmulatedGrid& grid, const Arguments& arguments, const Plan& plan) {
+  run_blocks(Kernel::kThreads, grid, [&](EmulatedBlock& block, std::byte* shared) {
+    block.run([&](EmulatedLane& lane) { Kernel(lane, arguments, plan, shared).run(); });
+  });
 }
 
 }  // namespace maskerade::cuda

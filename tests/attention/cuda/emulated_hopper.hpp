@@ -7,17 +7,19 @@
 #include "attention/cuda/detail/warpgroup_tiles_kernel.hpp"
 #include "tests/attention/cuda/emulated_block.hpp"
 
-// What sm_90a adds to a block: products of warpgroups, the copy engine and barriers in shared
-// memory, from the PTX ISA (wgmma.mma_async and its matrix descriptors, cp.async.bulk.tensor with
-// its swizzling modes, mbarrier). Everything asynchronous happens at the latest moment that the
-// hardware may take: a box arrives when no thread can go on without it, a product is computed, from
-// what shared memory then holds, when its group is waited for. Until then targets hold NaN.
+// What sm_90a adds to an emulated block: products of warpgroups, the copy engine and barriers in
+// shared memory, written after the PTX ISA (wgmma.mma_async and its matrix descriptors,
+// cp.async.bulk.tensor with its swizzling modes, mbarrier). Everything asynchronous happens at the
+// latest moment that the hardware may take: a box arrives when no thread can go on without it, and
+// a product is computed from what shared memory then holds when its group is waited for. Until then
+// targets hold NaN. Misuse throws std::logic_error.
 namespace maskerade::cuda {
 
-// What the threads of a block share.
+// The state that the threads of a block share.
 class EmulatedHopper {
  public:
-  // Where shared memory seems to begin: not at 0, and not aligned to what the swizzle needs.
+  // The address at which shared memory begins for kernels. Rationale: it is not 0 and not aligned
+  // to the swizzle's 1024 bytes, so that a kernel which relies on either fails.
   static constexpr std::uint32_t kFirstAddress = 0x400 + 0x80;
 
   EmulatedHopper(EmulatedBlock& block, std::byte* shared, int shared_bytes, int threads)
@@ -27,6 +29,8 @@ class EmulatedHopper {
         warps_(size_of(threads, 32)),
         groups_(size_of(threads, 128)) {}
 
+  // Addresses of shared memory, as kernels see them, and pointers. at() throws std::logic_error
+  // when the bytes are not all in shared memory.
   std::uint32_t address(const std::byte* shared) const {
     return static_cast<std::uint32_t>(shared - shared_) + kFirstAddress;
   }
@@ -37,17 +41,19 @@ class EmulatedHopper {
     }
     return shared_ + (address - kFirstAddress);
   }
-  // 128-byte swizzle: bits 7 ... 9 of an address are added to its bits 4 ... 6.
+  // The 128-byte swizzle: bits 4 ... 6 of an address are changed by exclusive or with bits 7 ... 9.
   static std::uint32_t swizzled(std::uint32_t address) {
     return address ^ ((address >> 7 & 7) << 4);
   }
 
+  // A barrier, see HopperLane::init_barrier().
   struct Barrier {
-    int arrivals;  // of a phase
-    int missing;
-    std::int64_t bytes = 0;  // expected less arrived
-    std::int64_t phase = 0;
+    int arrivals;            // that a phase needs
+    int missing;             // arrivals that the current phase still needs
+    std::int64_t bytes = 0;  // expected minus arrived
+    std::int64_t phase = 0;  // the current one
 
+    // Ends the phase if all has arrived.
     void check() {
       if (missing < 0) throw std::logic_error("a barrier has more arrivals than it expects");
       if (missing > 0 || bytes != 0) return;
@@ -66,12 +72,10 @@ class EmulatedHopper {
     }
   }
 
-  // Rows of 128 bytes, swizzled; zeros where the tensor ends.
+  // See HopperLane::copy_box(): rows of 128 bytes, swizzled; zeros where the tensor ends.
   void copy_box(std::byte* to,
                 const TensorTiles& from,
-                int first_dim,
-                int first_key,
-                int slice,
+                const BoxOrigin& origin,
                 const std::uint64_t* barrier_at) {
     const std::uint32_t target = address(to);
     if (target % 1024 != 0) throw std::logic_error("a box that is not aligned to its swizzle");
@@ -79,18 +83,18 @@ class EmulatedHopper {
     block_.begin([=, this] {
       for (int row = 0; row < TensorTiles::kBoxKeys; ++row) {
         for (int column = 0; column < TensorTiles::kBoxDim; ++column) {
-          const std::int64_t place[3] = {first_dim + column, first_key + row, slice};
+          const std::int64_t index[3] = {origin.dim + column, origin.key + row, origin.slice};
           std::uint16_t element = 0;
           bool is_there = true;
           for (int d = 0; d < 3; ++d) {
             is_there =
-                is_there && place[d] >= 0 && place[d] < static_cast<std::int64_t>(from.dims[d]);
+                is_there && index[d] >= 0 && index[d] < static_cast<std::int64_t>(from.dims[d]);
           }
           if (is_there) {
             std::memcpy(&element,
-                        static_cast<const std::byte*>(from.data) + place[0] * 2 +
-                            place[1] * static_cast<std::int64_t>(from.strides[0]) +
-                            place[2] * static_cast<std::int64_t>(from.strides[1]),
+                        static_cast<const std::byte*>(from.data) + index[0] * 2 +
+                            index[1] * static_cast<std::int64_t>(from.strides[0]) +
+                            index[2] * static_cast<std::int64_t>(from.strides[1]),
                         2);
           }
           const auto offset = static_cast<std::uint32_t>(row * 128 + column * 2);
@@ -103,15 +107,22 @@ class EmulatedHopper {
     });
   }
 
-  // The right operand of a product, [columns][16], as a warp reads it for its product number
-  // `number`.
-  const std::vector<float>& right_operand(
-      DType type, std::uint64_t descriptor, bool is_transposed, int columns, int warp, int number) {
-    Operand& read = warps_[static_cast<std::size_t>(warp)];
+  // A right operand [columns][16] in shared memory.
+  struct RightOperand {
+    DType type;
+    std::uint64_t descriptor;  // PTX ISA, matrix descriptors
+    bool is_transposed;        // N-major
+    int columns;
+  };
+  // Its values, as a warp reads them for its product number `number`. They are read once for all
+  // threads of the warp.
+  const std::vector<float>& right_operand(const RightOperand& operand, int warp, int number) {
+    const auto [type, descriptor, is_transposed, columns] = operand;
+    OperandValues& read = warps_[static_cast<std::size_t>(warp)];
     if (read.number == number) return read.values;
     read.number = number;
-    const auto field = [&](int bit) {
-      return static_cast<std::uint32_t>(descriptor >> bit & 0x3FFF) << 4;
+    const auto field = [bits = operand.descriptor](int bit) {
+      return static_cast<std::uint32_t>(bits >> bit & 0x3FFF) << 4;
     };
     if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
       throw std::logic_error("a matrix descriptor that is not of the 128-byte swizzle");
@@ -120,8 +131,8 @@ class EmulatedHopper {
     elements.reserve(static_cast<std::size_t>(columns) * 16);
     for (int n = 0; n < columns; ++n) {
       for (int k = 0; k < 16; ++k) {
-        // K-major: atoms of 8 rows of 64 elements along k. N-major: atoms of 8 rows of 64 elements
-        // along n.
+        // Memory is made of atoms of 8 rows of 64 elements. The elements of a row follow k when the
+        // operand is K-major, and n when it is N-major.
         const auto un = static_cast<std::uint32_t>(n);
         const auto uk = static_cast<std::uint32_t>(k);
         const std::uint32_t offset =
@@ -137,7 +148,8 @@ class EmulatedHopper {
     return read.values;
   }
 
-  // All four warps of a warpgroup begin the same products.
+  // Throws std::logic_error unless all four warps of a warpgroup start the same product, by its
+  // descriptor, as their product number `number`.
   void check_product(int group, int number, std::uint64_t descriptor) {
     auto& begun = groups_[static_cast<std::size_t>(group)];
     const auto found = begun.emplace(number, descriptor).first;
@@ -147,8 +159,8 @@ class EmulatedHopper {
   }
 
  private:
-  struct Operand {
-    int number = -1;
+  struct OperandValues {
+    int number = -1;  // of the product
     std::vector<float> values;
   };
   static std::size_t size_of(int threads, int of) { return static_cast<std::size_t>(threads / of); }
@@ -157,11 +169,11 @@ class EmulatedHopper {
   std::byte* shared_;
   int shared_bytes_;
   std::map<const std::uint64_t*, Barrier> barriers_;
-  std::vector<Operand> warps_;
-  std::vector<std::map<int, std::uint64_t>> groups_;  // descriptors by number of the product
+  std::vector<OperandValues> warps_;                  // each warp's last right operand
+  std::vector<std::map<int, std::uint64_t>> groups_;  // [warpgroups] descriptor of each product
 };
 
-// A thread; its functions are those of HopperLane.
+// A thread of an emulated block of sm_90a. Its functions do what those of HopperLane do, see there.
 class EmulatedHopperLane {
  public:
   using TensorMap = TensorTiles;
@@ -206,18 +218,16 @@ class EmulatedHopperLane {
     at.check();
     lane_.pause();
   }
-  // The current phase and the one before can be told apart by their parity.
+  // As on the hardware, a parity tells only the current phase from the one before.
   void wait(std::uint64_t* barrier, int parity) {
     EmulatedHopper::Barrier& at = block_.barrier(barrier);
     lane_.wait_until([&at, parity] { return at.phase % 2 != parity; });
   }
   void copy_box(std::byte* shared,
                 const TensorMap& map,
-                int first_dim,
-                int first_key,
-                int slice,
+                const BoxOrigin& origin,
                 std::uint64_t* barrier) {
-    block_.copy_box(shared, map, first_dim, first_key, slice, barrier);
+    block_.copy_box(shared, map, origin, barrier);
   }
   void prefetch(const TensorMap&) const {}
   std::uint32_t load_word(const std::byte* global) const {
@@ -234,7 +244,7 @@ class EmulatedHopperLane {
   template <int kPending>
   void wait_products() {
     lane_.pause();
-    // The last group is the one that is being filled.
+    // The last group is still open: its products have not been committed.
     while (groups_.size() > kPending + 1) {
       for (const Product& product : groups_.front()) product.compute();
       groups_.erase(groups_.begin());
@@ -244,8 +254,8 @@ class EmulatedHopperLane {
   template <typename Registers>
   void settle(Registers&) const {}
 
-  // PTX ISA, register fragments of wgmma.m64nNk16: of warp w, with group = l / 4 and in_group =
-  // l % 4, a_i lies in row 16 w + group (i < 2 or 4 <= i < 6) or 8 more, and column
+  // PTX ISA, register fragments of wgmma.m64nNk16. In lane l of warp w, with group = l / 4 and
+  // in_group = l % 4, a_i lies in row 16 w + group (i < 2 or 4 <= i < 6) or 8 more, and column
   // 2 in_group + (i & 1), plus 8 for i >= 4; d_i in row 16 w + group (i % 4 < 2) or 8 more, and
   // column 8 (i / 4) + 2 in_group + (i & 1).
   template <DType kType, bool kIsTransposed, int kGroups>
@@ -260,7 +270,7 @@ class EmulatedHopperLane {
     std::array<float, 8> widened;
     convert_to_float(kType, a, 8, widened.data());
     const EmulatedLane::Slots& all = lane_.exchange(widened);
-    std::array<std::array<float, 16>, 2> rows;  // of a: this thread's two
+    std::array<std::array<float, 16>, 2> rows;  // this thread's two rows of a
     for (int half = 0; half < 2; ++half) {
       for (int k = 0; k < 16; ++k) {
         const auto values =
@@ -269,7 +279,8 @@ class EmulatedHopperLane {
             values[static_cast<std::size_t>((k & 1) + 2 * half + (k < 8 ? 0 : 4))];
       }
     }
-    // A product of the same group adds to a sum that is not there yet.
+    // When an earlier product with the same target is under way, this one adds to that one's
+    // result.
     const bool is_first = !is_under_way(&c[0][0]);
     std::vector<float> before(&c[0][0], &c[0][0] + 4 * kGroups);
     if (is_first && !is_sum) std::fill(before.begin(), before.end(), 0.0F);
@@ -283,7 +294,7 @@ class EmulatedHopperLane {
              throw std::logic_error("a left operand that changed while a product was under way");
            }
            const std::vector<float>& right =
-               block_.right_operand(kType, b, kIsTransposed, 8 * kGroups, warp, number);
+               block_.right_operand({kType, b, kIsTransposed, 8 * kGroups}, warp, number);
            for (int i = 0; i < 4 * kGroups; ++i) {
              const int column = 8 * (i / 4) + 2 * (in_warp() % 4) + (i & 1);
              float sum = is_first ? before[static_cast<std::size_t>(i)] : is_sum ? target[i] : 0.0F;
@@ -296,11 +307,12 @@ class EmulatedHopperLane {
          }});
   }
 
+  // Whether every product was waited for.
   bool is_idle() const { return groups_.size() == 1 && groups_.front().empty(); }
 
  private:
   struct Product {
-    const float* target;
+    const float* target;  // element 0 of the thread's sums
     std::function<void()> compute;
   };
   bool is_under_way(const float* target) const {
@@ -314,29 +326,24 @@ class EmulatedHopperLane {
 
   EmulatedLane& lane_;
   EmulatedHopper& block_;
-  std::vector<std::vector<Product>> groups_{1};
-  int products_ = 0;
-  bool is_fenced_ = false;
+  std::vector<std::vector<Product>> groups_{1};  // products under way
+  int products_ = 0;                             // that were started
+  bool is_fenced_ = false;                       // since the last wait
 };
 
-// As run_emulated, with what sm_90a has.
+// The same as run_emulated() for kernel classes that need sm_90a.
 template <typename Kernel, typename Arguments, typename Plan>
-void run_emulated_hopper(std::int64_t blocks,
-                         int shared_bytes,
-                         const Arguments& arguments,
-                         const Plan& plan,
-                         unsigned seed) {
-  run_blocks(Kernel::kThreads, blocks, shared_bytes, seed,
-             [&](EmulatedBlock& block, std::byte* shared) {
-               EmulatedHopper hopper(block, shared, shared_bytes, Kernel::kThreads);
-               block.run([&](EmulatedLane& lane) {
-                 EmulatedHopperLane hopper_lane(lane, hopper);
-                 Kernel(hopper_lane, arguments, plan, shared).run();
-                 if (!hopper_lane.is_idle()) {
-                   throw std::logic_error("a thread ended before its products were waited for");
-                 }
-               });
-             });
+void run_emulated_hopper(const EmulatedGrid& grid, const Arguments& arguments, const Plan& plan) {
+  run_blocks(Kernel::kThreads, grid, [&](EmulatedBlock& block, std::byte* shared) {
+    EmulatedHopper hopper(block, shared, grid.shared_bytes, Kernel::kThreads);
+    block.run([&](EmulatedLane& lane) {
+      EmulatedHopperLane hopper_lane(lane, hopper);
+      Kernel(hopper_lane, arguments, plan, shared).run();
+      if (!hopper_lane.is_idle()) {
+        throw std::logic_error("a thread ended before its products were waited for");
+      }
+    });
+  });
 }
 
 }  // namespace maskerade::cuda

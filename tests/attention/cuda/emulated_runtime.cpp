@@ -1,6 +1,7 @@
-// A CUDA runtime and the project's kernels on the CPU: linked before the real ones, it lets tests
-// run the host side of the backend, and whole cells, where there is no device. Device memory is
-// host memory full of 0xFF; a stream does at once what it is given.
+// The functions of the CUDA runtime that the project calls, and those of kernels.hpp and roofs.hpp,
+// on the CPU. A test program that links this file before the real ones runs the host side of the
+// backend, and whole cells, without a device. Device memory is host memory that is filled with 0xFF
+// when it is allocated; work on a stream is done at once, or recorded while a graph is captured.
 
 #include <cuda_runtime_api.h>
 
@@ -23,14 +24,16 @@ namespace {
 
 cudaError_t last_error = cudaSuccess;
 
+// Returns the error, which cudaGetLastError() then also gives.
 cudaError_t failed(cudaError_t code) { return last_error = code; }
 
+// The device's memory: one allocation may not be larger.
 constexpr std::size_t kMemoryBytes = std::size_t{1} << 40;
 
 using Work = std::vector<std::function<void()>>;
-Work* recording = nullptr;
+Work* recording = nullptr;  // what is being captured; null: nothing
 
-// Runs what a stream is given, or records it.
+// Gives body() to a stream: runs it, or records it while a graph is captured.
 template <typename Body>
 void enqueue(const Body& body) {
   if (recording == nullptr) return body();
@@ -166,6 +169,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t)
 
 namespace maskerade {
 
+// MASKERADE_EMULATE_NO_CODE makes this a build without code for the device.
 cudaError_t find_device_code() noexcept {
   return std::getenv("MASKERADE_EMULATE_NO_CODE") == nullptr
              ? cudaSuccess

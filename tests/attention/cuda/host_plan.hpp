@@ -9,9 +9,11 @@
 #include "framework/tensor/cuda/host_steps.hpp"
 #include "framework/tensor/shape.hpp"
 
-// Device masks and plans in host memory, made by the code that the device runs.
+// Masks and plans in the layout that the device uses, but in host memory, made by the code that the
+// device runs.
 namespace maskerade::cuda {
 
+// A copy of a mask, and a MaskView of it.
 struct HostMask {
   explicit HostMask(const Mask& of)
       : mask(of), ends(mask.visibility().ends().begin(), mask.visibility().ends().end()) {
@@ -43,6 +45,8 @@ struct HostMask {
 
 inline std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
 
+// A TilePlan and the memory of its arrays. The mask must outlive it. capacity: of entries and of
+// partial tiles; overflow becomes 1 when it is too small.
 struct HostTilePlan {
   HostTilePlan(const HostMask& mask,
                const AttentionShape& shape,
@@ -78,6 +82,8 @@ struct HostTilePlan {
   TilePlan plan;
 };
 
+// A RowPlan and the memory of its arrays. The mask must outlive it. capacity: of keys; overflow
+// becomes 1 when it is too small.
 struct HostRowPlan {
   HostRowPlan(const HostMask& mask,
               const AttentionShape& shape,
@@ -89,10 +95,10 @@ struct HostRowPlan {
     offsets.resize(size(plan.layout.pieces() * plan.spans() + 1), -1);
     keys.resize(size(capacity), -7);
     rows.resize(size(capacity), 0x5555);
-    biases.resize(size(capacity * plan.layers()), 99);
+    biases.resize(size(capacity * plan.biases_of_key()), 99);
     plan.arrays = {.offsets = offsets.data(),
                    .keys = keys.data(),
-                   .rows = plan.layout.own_layers ? rows.data() : nullptr,
+                   .rows = plan.layout.has_mask_per_head ? rows.data() : nullptr,
                    .biases = mask.view.has_sampled() ? biases.data() : nullptr,
                    .capacity = capacity,
                    .overflow = &overflow};

@@ -1,4 +1,4 @@
-// The kernels of the CUDA backend on an emulated block, against the float64 oracle: index
+// The kernels of the CUDA backend on an emulated block against the float64 oracle. They test index
 // arithmetic, fragment layouts, masking, the online softmax and the merging of parts.
 
 #include <gtest/gtest.h>
@@ -48,20 +48,20 @@ TEST(CudaKernels, EveryKernelEqualsTheOracleOverRandomProblems) {
       const HostTilePlan tiles(host, shape, is_dense, 4096);
       ASSERT_EQ(tiles.overflow, 0);
       expect_oracle(problem.inputs, mask,
-                    attend_tiles(problem.inputs, tiles.plan, dtype, family, splits, trial),
+                    attend_tiles(problem.inputs, tiles.plan, {dtype, family, splits, trial}),
                     tolerance_of(dtype, family));
       if (!is_matrix) continue;
       SCOPED_TRACE("by warpgroups");
       expect_oracle(
           problem.inputs, mask,
-          attend_tiles(problem.inputs, tiles.plan, dtype, Family::kWarpgroups, splits, trial),
+          attend_tiles(problem.inputs, tiles.plan, {dtype, Family::kWarpgroups, splits, trial}),
           tolerance_of(dtype, Family::kWarpgroups));
     }
     SCOPED_TRACE("rows");
     const HostRowPlan rows(host, shape, pick({1, 2, 64}), shape.rows() * shape.key_len);
     ASSERT_EQ(rows.overflow, 0);
     expect_oracle(problem.inputs, mask,
-                  attend_rows(problem.inputs, rows.plan, dtype, family, splits, trial),
+                  attend_rows(problem.inputs, rows.plan, {dtype, family, splits, trial}),
                   tolerance_of(dtype, family));
     if (HasFailure()) break;
   }
@@ -72,17 +72,17 @@ TEST(CudaKernels, AnOverflowedPlanIsFlaggedAndAttendsToNothing) {
   const RandomProblem problem(shape, DType::kFloat16, false, 1);
   const Mask mask = Mask::full(problem.inputs.visibility);
   const HostMask host(mask);
-  const HostTilePlan tiles(host, shape, false, 7);  // of 8
+  const HostTilePlan tiles(host, shape, false, 7);  // needs room for 8 tiles
   EXPECT_EQ(tiles.overflow, 1);
   for (const Family family : {Family::kMatrix, Family::kWarpgroups}) {
     const AttentionOutput by_tiles =
-        attend_tiles(problem.inputs, tiles.plan, DType::kFloat16, family, 1, 1);
+        attend_tiles(problem.inputs, tiles.plan, {DType::kFloat16, family, 1, 1});
     for (const float lse : by_tiles.lse) EXPECT_EQ(lse, kNoKeys);
   }
   const HostRowPlan rows(host, shape, 2, 70 * 200 - 1);
   EXPECT_EQ(rows.overflow, 1);
   const AttentionOutput by_rows =
-      attend_rows(problem.inputs, rows.plan, DType::kFloat16, Family::kMatrix, 1, 1);
+      attend_rows(problem.inputs, rows.plan, {DType::kFloat16, Family::kMatrix, 1, 1});
   for (const float value : by_rows.out) EXPECT_EQ(value, 0);
 }
 

@@ -1,6 +1,6 @@
-// A libcudnn.so.9 for the emulated device: evaluates whatever operation graph it is given, tensor
-// by tensor, in double, rounding what is stored to its type. It knows no attention. It takes no
-// last axis of kRefusedDim elements, so that a refusal can be seen.
+// A stand-in for libcudnn.so.9 on the emulated device. It evaluates whatever operation graph it is
+// given, tensor by tensor, in float64, and rounds what is stored to its type; it knows nothing of
+// attention. It refuses products of matrices of kRefusedDim columns, so that tests see a refusal.
 
 #include <cudnn_graph.h>
 
@@ -23,21 +23,24 @@ namespace {
 
 constexpr std::int64_t kRefusedDim = 96;
 
+// The value of an attribute.
 struct Value {
   cudnnBackendAttributeType_t type;
   std::int64_t count;
-  std::vector<std::uint64_t> words;  // one an element
+  std::vector<std::uint64_t> words;  // [count] the bits of each element
 };
 
+// What a cudnnBackendDescriptor_t points to.
 struct Descriptor {
   cudnnBackendDescriptorType_t type;
-  bool is_final = false;
-  std::map<int, Value> values;
-  const Descriptor* graph = nullptr;  // of an engine
+  bool is_final = false;              // cudnnBackendFinalize() was called
+  std::map<int, Value> values;        // by the attribute's name
+  const Descriptor* graph = nullptr;  // what an engine evaluates
 };
 
 std::string last_error;
 
+// Returns the status, for which cudnnGetLastErrorString() then gives `why`.
 cudnnStatus_t refuse(cudnnStatus_t status, const std::string& why) {
   last_error = why;
   return status;
@@ -57,6 +60,8 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
   }
 }
 
+// An attribute of a descriptor: its value, its first element, and the descriptor that it is. Throw
+// std::runtime_error when it is not set.
 const Value& value_of(const Descriptor& descriptor, int name) {
   const auto found = descriptor.values.find(name);
   if (found == descriptor.values.end()) {
@@ -73,6 +78,7 @@ const Descriptor& part_of(const Descriptor& descriptor, int name) {
 
 using Dims = std::array<std::int64_t, 4>;
 
+// A tensor descriptor.
 struct Tensor {
   std::int64_t id;
   cudnnDataType_t type;
@@ -94,7 +100,7 @@ struct Tensor {
   std::int64_t size() const { return dims[0] * dims[1] * dims[2] * dims[3]; }
 };
 
-// The types that our own tensors have, too.
+// The project's own dtype of the same elements, if it has one.
 std::optional<maskerade::DType> shared_type(cudnnDataType_t type) {
   if (type == CUDNN_DATA_FLOAT) return maskerade::DType::kFloat32;
   if (type == CUDNN_DATA_HALF) return maskerade::DType::kFloat16;
@@ -115,7 +121,7 @@ void store(cudnnDataType_t type, void* memory, std::int64_t at, double value) {
   maskerade::convert_from_float(shared, &narrow, 1, target);
 }
 
-// As a virtual tensor of the type holds it.
+// The value as a virtual tensor of the type holds it.
 double rounded(cudnnDataType_t type, double value) {
   if (type == CUDNN_DATA_BOOLEAN || type == CUDNN_DATA_INT32) return value;
   std::array<char, 4> memory = {};
@@ -123,6 +129,7 @@ double rounded(cudnnDataType_t type, double value) {
   return load(type, memory.data(), 0);
 }
 
+// The evaluation of a graph over the pointers of a pack.
 class Evaluation {
  public:
   explicit Evaluation(const Descriptor& pack) {
@@ -134,6 +141,8 @@ class Evaluation {
     }
   }
 
+  // Evaluates an operation. Throws std::runtime_error when it is of a kind that attention does not
+  // use.
   void run(const Descriptor& operation) {
     switch (operation.type) {
       case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR:
@@ -143,12 +152,12 @@ class Evaluation {
       case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
         return apply(operation);
       default:
-        throw std::runtime_error("an operation of another kind");
+        throw std::runtime_error("an operation that is no product, reduction or pointwise one");
     }
   }
 
  private:
-  // Contiguous in the order of its axes.
+  // Reads and writes the elements of a tensor, contiguous in the order of its axes.
   std::vector<double> read(const Tensor& tensor) const {
     if (tensor.is_virtual) return virtuals_.at(tensor.id);
     const void* memory = pointers_.at(tensor.id);
@@ -185,8 +194,9 @@ class Evaluation {
         for (at[2] = 0; at[2] < dims[2]; ++at[2])
           for (at[3] = 0; at[3] < dims[3]; ++at[3]) body(at);
   }
-  // Of an element of a tensor that is broadcast to where `at` lies.
-  static std::size_t place(const Dims& dims, const Dims& at) {
+  // Where the element `at` stands in a contiguous tensor of these dims; axes of one element are
+  // broadcast.
+  static std::size_t index_of(const Dims& dims, const Dims& at) {
     std::int64_t index = 0;
     for (std::size_t axis = 0; axis < at.size(); ++axis) {
       index = index * dims[axis] + (dims[axis] == 1 ? 0 : at[axis]);
@@ -206,8 +216,8 @@ class Evaluation {
       const std::int64_t head = at[1] * b.dims[1] / a.dims[1];
       double sum = 0;
       for (std::int64_t i = 0; i < a.dims[3]; ++i) {
-        sum += left[place(a.dims, {at[0], at[1], at[2], i})] *
-               right[place(b.dims, {at[0], head, i, at[3]})];
+        sum += left[index_of(a.dims, {at[0], at[1], at[2], i})] *
+               right[index_of(b.dims, {at[0], head, i, at[3]})];
       }
       values.push_back(sum);
     });
@@ -220,13 +230,14 @@ class Evaluation {
     const auto mode = static_cast<cudnnReduceTensorOp_t>(word_of(
         part_of(operation, CUDNN_ATTR_OPERATION_REDUCTION_DESC), CUDNN_ATTR_REDUCTION_OPERATOR));
     const bool is_max = mode == CUDNN_REDUCE_TENSOR_MAX;
-    if (!is_max && mode != CUDNN_REDUCE_TENSOR_ADD) throw std::runtime_error("another reduction");
+    if (!is_max && mode != CUDNN_REDUCE_TENSOR_ADD)
+      throw std::runtime_error("a reduction that is neither a maximum nor a sum");
     const std::vector<double> from = read(x);
     std::vector<double> values(static_cast<std::size_t>(y.size()),
                                is_max ? -std::numeric_limits<double>::infinity() : 0);
     for_each(x.dims, [&](const Dims& at) {
-      double& value = values[place(y.dims, at)];
-      const double next = from[place(x.dims, at)];
+      double& value = values[index_of(y.dims, at)];
+      const double next = from[index_of(x.dims, at)];
       value = is_max ? std::max(value, next) : value + next;
     });
     write(y, values);
@@ -246,10 +257,10 @@ class Evaluation {
           values.push_back(static_cast<double>(at.at(word_of(how, CUDNN_ATTR_POINTWISE_AXIS))));
           return;
         }
-        const double value = from[place(x.dims, at)];
+        const double value = from[index_of(x.dims, at)];
         if (mode == CUDNN_POINTWISE_EXP) return values.push_back(std::exp(value));
         if (mode == CUDNN_POINTWISE_LOG) return values.push_back(std::log(value));
-        throw std::runtime_error("another pointwise operation of one tensor");
+        throw std::runtime_error("an unknown pointwise operation of one tensor");
       });
       return write(y, values);
     }
@@ -260,8 +271,8 @@ class Evaluation {
       chosen = read(Tensor(part_of(operation, CUDNN_ATTR_OPERATION_POINTWISE_TDESC)));
     }
     for_each(y.dims, [&](const Dims& at) {
-      const double p = from[place(x.dims, at)];
-      const double q = second[place(b.dims, at)];
+      const double p = from[index_of(x.dims, at)];
+      const double q = second[index_of(b.dims, at)];
       switch (mode) {
         case CUDNN_POINTWISE_ADD:
           return values.push_back(p + q);
@@ -274,9 +285,9 @@ class Evaluation {
         case CUDNN_POINTWISE_CMP_GE:
           return values.push_back(p >= q ? 1 : 0);
         case CUDNN_POINTWISE_BINARY_SELECT:
-          return values.push_back(chosen[place(y.dims, at)] != 0 ? p : q);
+          return values.push_back(chosen[index_of(y.dims, at)] != 0 ? p : q);
         default:
-          throw std::runtime_error("another pointwise operation of two tensors");
+          throw std::runtime_error("an unknown pointwise operation of two tensors");
       }
     });
     write(y, values);
@@ -290,7 +301,7 @@ const Descriptor& descriptor_of(cudnnBackendDescriptor_t raw) {
   return *static_cast<const Descriptor*>(raw);
 }
 
-// Whether a graph multiplies matrices of kRefusedDim.
+// Whether a graph multiplies a left matrix of kRefusedDim columns.
 bool is_refused(const Descriptor& graph) {
   const Value& operations = value_of(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
   return std::any_of(operations.words.begin(), operations.words.end(), [](std::uint64_t word) {

@@ -1,4 +1,5 @@
-// The plans that the device makes, made on the CPU.
+// The plans that the device makes, made on the CPU by the same code: what each row attends to by
+// its plan is what its mask says.
 
 #include <gtest/gtest.h>
 
@@ -38,6 +39,7 @@ PlanCase random_case(unsigned seed) {
                              seed)};
 }
 
+// The probability of a key in the problem's mask; 0 when it is not active.
 float probability_of(const PlanCase& problem,
                      std::int64_t b,
                      std::int64_t head,
@@ -48,17 +50,18 @@ float probability_of(const PlanCase& problem,
                                   key);
 }
 
-// Every (batch, head, query) is in one row block.
+// Expects every (batch, head, query) to be in one row block, and to read the row block's kv head.
+// rows: the most rows of a row block.
 template <typename Layout>
 void expect_every_row_once(const Layout& layout, std::int64_t rows, const AttentionShape& shape) {
   std::set<std::int64_t> seen;
   for (std::int64_t block = 0; block < layout.row_blocks(); ++block) {
-    const auto place = layout.place_of(block);
+    const auto row_block = layout.row_block_at(block);
     for (std::int64_t r = 0; r < rows; ++r) {
-      if (!layout.has_row(place, r)) continue;
-      const std::int64_t row = layout.row_of(place, r);
+      if (!layout.has_row(row_block, r)) continue;
+      const std::int64_t row = layout.row_of(row_block, r);
       EXPECT_TRUE(seen.insert(row).second);
-      EXPECT_EQ(shape.kv_head_of(row / shape.query_len % shape.query_heads), place.kv_head);
+      EXPECT_EQ(shape.kv_head_of(row / shape.query_len % shape.query_heads), row_block.kv_head);
     }
   }
   EXPECT_EQ(static_cast<std::int64_t>(seen.size()), shape.rows());
@@ -76,11 +79,11 @@ TEST(CudaTilePlan, ListsTheTilesAndWordsOfEveryRow) {
     expect_every_row_once(plan.layout, kBlockRows, shape);
     for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
       const std::int64_t piece = plan.layout.piece_of(block);
-      const TileLayout::Place place = plan.layout.place_of(block);
+      const TileLayout::RowBlock row_block = plan.layout.row_block_at(block);
       const Range entries = plan.entries_of(piece);
       for (std::int64_t r = 0; r < kBlockRows; ++r) {
-        if (!plan.layout.has_row(place, r)) continue;
-        const std::int64_t row = plan.layout.row_of(place, r);
+        if (!plan.layout.has_row(row_block, r)) continue;
+        const std::int64_t row = plan.layout.row_of(row_block, r);
         const std::int64_t query = row % shape.query_len;
         const std::int64_t head = row / shape.query_len % shape.query_heads;
         std::vector<std::uint64_t> words(size(host.view.tiles()));
@@ -97,7 +100,7 @@ TEST(CudaTilePlan, ListsTheTilesAndWordsOfEveryRow) {
         }
         for (std::int64_t key = 0; key < shape.key_len; ++key) {
           ASSERT_EQ((words[size(key / 64)] >> (key % 64)) & 1U,
-                    probability_of(problem, place.batch, head, query, key) > 0 ? 1U : 0U)
+                    probability_of(problem, row_block.batch, head, query, key) > 0 ? 1U : 0U)
               << "row " << row << " key " << key;
         }
       }
@@ -114,8 +117,9 @@ TEST(CudaTilePlan, ADensePlanListsEveryVisibleTile) {
   EXPECT_EQ(plan.plan.entries_of(0).end, 4);
   EXPECT_EQ(plan.plan.entries_of(1).end, 9);
   EXPECT_EQ(plan.plan.entries_of(2).end, 14);
-  EXPECT_EQ(plan.entries[13].tile, 4);
-  EXPECT_EQ(plan.entries[13].bits, kNoneActive);
+  const TileEntry last = plan.entries[size(plan.plan.entries_of(2).end - 1)];
+  EXPECT_EQ(last.tile, 4);
+  EXPECT_EQ(last.bits, kNoneActive);
 }
 
 TEST(CudaRowPlan, ListsTheKeysOfEveryRow) {
@@ -129,21 +133,22 @@ TEST(CudaRowPlan, ListsTheKeysOfEveryRow) {
     const RowPlan& plan = made.plan;
     expect_every_row_once(plan.layout, kListRows, shape);
     for (std::int64_t block = 0; block < plan.layout.row_blocks(); ++block) {
-      const RowLayout::Place place = plan.layout.place_of(block);
+      const RowLayout::RowBlock row_block = plan.layout.row_block_at(block);
       const Range keys = plan.keys_of(plan.layout.piece_of(block));
-      for (std::int64_t r = 0; r < place.heads; ++r) {
+      for (std::int64_t r = 0; r < row_block.heads; ++r) {
         std::vector<float> probabilities(size(shape.key_len));
         for (std::int64_t k = keys.begin; k < keys.end; ++k) {
           if (plan.arrays.rows != nullptr && ((made.rows[size(k)] >> r) & 1U) == 0) continue;
-          const float bias =
-              plan.arrays.biases == nullptr
-                  ? 0
-                  : made.biases[size(k * plan.layers() + (plan.layout.own_layers ? r : 0))];
+          const float bias = plan.arrays.biases == nullptr
+                                 ? 0
+                                 : made.biases[size(k * plan.biases_of_key() +
+                                                    (plan.layout.has_mask_per_head ? r : 0))];
           probabilities[size(made.keys[size(k)])] = std::exp2(-bias);
         }
         for (std::int64_t key = 0; key < shape.key_len; ++key) {
           ASSERT_NEAR(probabilities[size(key)],
-                      probability_of(problem, place.batch, place.first_head + r, place.query, key),
+                      probability_of(problem, row_block.batch, row_block.first_head + r,
+                                     row_block.query, key),
                       1e-6);
         }
       }

@@ -1,5 +1,5 @@
-// The kernel of warpgroup products on an emulated block: what pairs of row blocks share, and rings
-// of tiles that are longer or shorter than what a row block waits for.
+// WarpgroupTilesKernel on an emulated block: tiles that the row blocks of a pair share, and next
+// tiles that lie within the ring or beyond it.
 
 #include <gtest/gtest.h>
 
@@ -13,10 +13,11 @@
 namespace maskerade::cuda {
 namespace {
 
-// Active where is_active(head, tile row, tile).
-Mask tile_mask(const Visibility& visibility,
-               MaskExtent extent,
-               const std::function<bool(std::int64_t, std::int64_t, std::int64_t)>& is_active) {
+// Says whether all keys of a tile are active, by mask head, tile row and tile.
+using IsActive = std::function<bool(std::int64_t, std::int64_t, std::int64_t)>;
+
+// A mask of whole tiles.
+Mask tile_mask(const Visibility& visibility, MaskExtent extent, const IsActive& is_active) {
   const std::int64_t queries = visibility.query_len();
   const std::int64_t keys = visibility.key_len();
   std::vector<float> weights(size(extent.batch * extent.heads * queries * keys));
@@ -31,34 +32,41 @@ Mask tile_mask(const Visibility& visibility,
   return from_dense(visibility, extent, weights);
 }
 
-void expect_oracle_by_warpgroups(
-    const AttentionShape& shape,
-    DType dtype,
-    bool causal,
-    const MaskExtent& extent,
-    const std::function<bool(std::int64_t, std::int64_t, std::int64_t)>& is_active,
-    std::int64_t splits = 1) {
-  const RandomProblem problem(shape, dtype, causal, 5);
-  const Mask mask = tile_mask(problem.inputs.visibility, extent, is_active);
+struct WarpgroupCase {
+  AttentionShape shape;
+  DType dtype;
+  bool causal = false;
+  MaskExtent extent = {};
+  std::int64_t splits = 1;
+};
+
+// Expects the kernel's result of a mask of whole tiles to be the oracle's, whatever the order in
+// which warps run.
+void expect_oracle_by_warpgroups(const WarpgroupCase& problem_case, const IsActive& is_active) {
+  const DType dtype = problem_case.dtype;
+  const RandomProblem problem(problem_case.shape, dtype, problem_case.causal, 5);
+  const Mask mask = tile_mask(problem.inputs.visibility, problem_case.extent, is_active);
   const HostMask host(mask);
-  const HostTilePlan plan(host, shape, false, 4096);
+  const HostTilePlan plan(host, problem_case.shape, false, 4096);
   ASSERT_EQ(plan.overflow, 0);
   for (const unsigned seed : {1U, 2U}) {
     expect_oracle(problem.inputs, mask,
-                  attend_tiles(problem.inputs, plan.plan, dtype, Family::kWarpgroups, splits, seed),
+                  attend_tiles(problem.inputs, plan.plan,
+                               {dtype, Family::kWarpgroups, problem_case.splits, seed}),
                   tolerance_of(dtype, Family::kWarpgroups));
   }
 }
 
+// One pair of row blocks: one head of two tile rows.
 AttentionShape two_tile_rows(std::int64_t head_dim, std::int64_t key_tiles) {
   return {.query_len = 128, .key_len = 64 * key_tiles, .head_dim = head_dim};
 }
 
-// One row block lists few tiles, far apart; the other's fill the ring between them.
+// One row block lists few tiles, far apart; the tiles of the other, between them, fill the ring.
 TEST(WarpgroupTiles, ARowBlockWaitsForATileThatTheRingDoesNotReachYet) {
   for (const std::int64_t head_dim : {64, 128}) {
     for (const bool is_first : {true, false}) {
-      expect_oracle_by_warpgroups(two_tile_rows(head_dim, 24), DType::kBFloat16, false, {},
+      expect_oracle_by_warpgroups({two_tile_rows(head_dim, 24), DType::kBFloat16},
                                   [&](std::int64_t, std::int64_t row, std::int64_t tile) {
                                     return (tile % 11 == 0) == ((row == 0) == is_first);
                                   });
@@ -66,9 +74,10 @@ TEST(WarpgroupTiles, ARowBlockWaitsForATileThatTheRingDoesNotReachYet) {
   }
 }
 
-// The next tile lies 1 ... 10 places on: within the ring, at its end, beyond.
+// The next tile of the first row block is 1 ... 10 tiles further on: within the ring, at its end,
+// and beyond it.
 TEST(WarpgroupTiles, EveryDistanceToTheNextTile) {
-  expect_oracle_by_warpgroups(two_tile_rows(64, 56), DType::kFloat16, false, {},
+  expect_oracle_by_warpgroups({two_tile_rows(64, 56), DType::kFloat16},
                               [](std::int64_t, std::int64_t row, std::int64_t tile) {
                                 const std::set<std::int64_t> first = {0,  1,  3,  6,  10, 15,
                                                                       21, 28, 36, 45, 55};
@@ -79,23 +88,21 @@ TEST(WarpgroupTiles, EveryDistanceToTheNextTile) {
 TEST(WarpgroupTiles, ARowBlockWithoutTilesBesideOneWithMany) {
   for (const std::int64_t empty : {0, 1}) {
     expect_oracle_by_warpgroups(
-        two_tile_rows(128, 13), DType::kFloat16, false, {},
+        {two_tile_rows(128, 13), DType::kFloat16},
         [&](std::int64_t, std::int64_t row, std::int64_t) { return row != empty; });
   }
 }
 
-// Three tile rows of three heads of one list: pairs across heads, across tile rows, and a last one
-// alone.
+// Each kv head has three heads of three tile rows that share one list: pairs are of two heads or of
+// two tile rows, and the ninth row block is alone.
 TEST(WarpgroupTiles, HeadsOfAGroupShareTilesAndTheLastRowBlockIsAlone) {
   const AttentionShape shape{
       .query_heads = 6, .kv_heads = 2, .query_len = 150, .key_len = 400, .head_dim = 64};
   for (const std::int64_t splits : {1, 3}) {
-    expect_oracle_by_warpgroups(
-        shape, DType::kBFloat16, true, {1, 2},
-        [](std::int64_t head, std::int64_t row, std::int64_t tile) {
-          return (head + row + tile) % 3 != 0;
-        },
-        splits);
+    expect_oracle_by_warpgroups({shape, DType::kBFloat16, true, {1, 2}, splits},
+                                [](std::int64_t head, std::int64_t row, std::int64_t tile) {
+                                  return (head + row + tile) % 3 != 0;
+                                });
   }
 }
 
@@ -118,14 +125,15 @@ TEST(RowBlockPairs, HoldEveryRowBlockOnceAndOneKvHeadEach) {
           EXPECT_TRUE(seen.insert(first).second);
           if (second < 0) continue;
           EXPECT_TRUE(seen.insert(second).second);
-          const TileLayout::Place places[2] = {pairs.layout.place_of(first),
-                                               pairs.layout.place_of(second)};
-          EXPECT_EQ(places[0].batch, places[1].batch);
-          EXPECT_EQ(places[0].kv_head, places[1].kv_head);
+          const TileLayout::RowBlock first_block = pairs.layout.row_block_at(first);
+          const TileLayout::RowBlock second_block = pairs.layout.row_block_at(second);
+          EXPECT_EQ(first_block.batch, second_block.batch);
+          EXPECT_EQ(first_block.kv_head, second_block.kv_head);
           same_list += pairs.layout.piece_of(first) == pairs.layout.piece_of(second) ? 1 : 0;
         }
         EXPECT_EQ(std::ssize(seen), pairs.layout.row_blocks());
-        // At least group / 2 pairs of each tile row.
+        // Where heads share a list, at least group / 2 - 1 pairs of each tile row of the six kv
+        // heads are of one list.
         if (mask_heads < heads && query_len > 64) {
           EXPECT_GE(same_list, 6 * pairs.layout.tile_rows() * (group / 2 - 1));
         }

@@ -55,8 +55,8 @@ struct OnEmulatedLane {
 // Runs a selection kernel of so many blocks.
 template <typename Kernel, typename... Jobs>
 void run_selection(std::int64_t blocks, const Jobs&... jobs) {
-  run_emulated<OnEmulatedLane<Kernel, Jobs...>>(blocks, Kernel::kSharedBytes, std::tie(jobs...), 0,
-                                                1);
+  run_emulated<OnEmulatedLane<Kernel, Jobs...>>(
+      {.blocks = blocks, .shared_bytes = Kernel::kSharedBytes, .seed = 1}, std::tie(jobs...), 0);
 }
 
 }  // namespace maskerade::cuda
