@@ -148,9 +148,10 @@ struct CellResult {
   std::string key;  // what the cell is known by in a ResultStore, see CellKeys; empty: none
   std::string experiment;
   std::string workload;  // label
-  // Number of the row in the experiment, from 0. A ResultStore forgets it of cells that the latest
-  // run of their folder did not have.
+  // Number of the row in the experiment, from 0. A ResultStore takes it from the cells that the
+  // latest run of their folder did not have; a reader then gives kNoNumber.
   std::int64_t cell = 0;
+  static constexpr std::int64_t kNoNumber = -1;
   std::string pipeline;  // label
   CellStatus status = CellStatus::kOk;
   std::string reason;  // of a status other than ok

@@ -11,7 +11,6 @@
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/results/columns.hpp"
 #include "tests/experiments/config/markdown_for_test.hpp"
 
 namespace maskerade {
@@ -194,22 +193,6 @@ TEST_F(Reference, EveryExperimentInAReadmeIsRead) {
     }
   }
   EXPECT_GE(count, 4U);
-}
-
-TEST_F(Reference, NamesEveryColumnOfTheResults) {
-  std::set<std::string> named;
-  for (const TableRow& row : table_rows(kReference)) {
-    for (const std::string& span : code_spans(row.cells.front())) named.insert(span);
-  }
-  for (const Column& column : cell_columns()) {
-    std::string name = column.name;
-    for (const std::string suffix : {"_lo", "_hi", "_min"}) {
-      if (name.ends_with("_ms" + suffix) || name.ends_with("_rate" + suffix)) {
-        name.resize(name.size() - suffix.size());
-      }
-    }
-    EXPECT_TRUE(named.contains(name)) << column.name;
-  }
 }
 
 }  // namespace
