@@ -28,6 +28,7 @@ void add_run_command(CLI::App& program, Command& command);
 void add_list_command(CLI::App& program, Command& command);
 void add_info_command(CLI::App& program, Command& command);
 void add_calibrate_command(CLI::App& program, Command& command);
+void add_results_command(CLI::App& program, Command& command);
 
 // The folder that the program lies in.
 std::filesystem::path program_folder();

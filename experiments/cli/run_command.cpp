@@ -213,9 +213,9 @@ int run_cells(const Experiment& experiment,
   const RunOutcome outcome = run_experiment(experiment, options, listener);
   print_block();
   progress.clear();
-  fmt::print(
-      "{}{}{}", comparison.text(), format_legend(),
-      format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
+  fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
+             format_counts({outcome.ok, outcome.failed, outcome.unavailable}),
+             stopwatch.elapsed_ms() / 1000);
   const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
@@ -256,9 +256,6 @@ int run(const RunArguments& arguments) {
 }  // namespace
 
 void add_run_command(CLI::App& program, Command& command) {
-  // Rationale: an unset shell variable must not turn into results that nobody keeps.
-  const CLI::Validator kNotEmpty(
-      [](const std::string& path) { return path.empty() ? "the path is empty" : ""; }, "");
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App* run_command =
       program.add_subcommand("run", "Run an experiment file and print its table");
@@ -267,16 +264,10 @@ void add_run_command(CLI::App& program, Command& command) {
       ->add_option("--out", arguments->outputs.folder,
                    "Keep the results in DIR/results.sqlite; DIR is made when it is missing")
       ->type_name("DIR")
-      ->check(kNotEmpty);
+      ->check(path_is_not_empty());
   run_command->add_flag("--resume", arguments->outputs.resumes,
                         "Keep the cells that --out already holds, ok or failed, and run the rest");
-  run_command
-      ->add_option("--json", arguments->outputs.json, "Write one JSON object a cell, line by line")
-      ->type_name("FILE")
-      ->check(kNotEmpty);
-  run_command->add_option("--csv", arguments->outputs.csv, "Write the same keys as a CSV table")
-      ->type_name("FILE")
-      ->check(kNotEmpty);
+  add_export_options(*run_command, arguments->outputs.exports);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check everything and list the cells; measure nothing");
   run_command->add_flag("--no-peaks", arguments->no_peaks,

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/cli/result_exports.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/results/csv_writer.hpp"
-#include "experiments/results/json_lines_writer.hpp"
 #include "experiments/results/result_store.hpp"
 
 namespace maskerade {
@@ -17,8 +16,7 @@ namespace maskerade {
 struct OutputPaths {
   std::string folder;  // of the results database
   bool resumes = false;
-  std::string json;
-  std::string csv;
+  ExportPaths exports;
 };
 
 // The files that an experiment reads: its own, and those of its data and of its maskers.
@@ -43,11 +41,8 @@ class RunOutputs {
   std::int64_t finish();
 
  private:
-  void write_exports(const CellResult& result);
-
   std::optional<ResultStore> store_;
-  std::optional<JsonLinesWriter> json_;
-  std::optional<CsvWriter> csv_;
+  std::optional<ResultExports> exports_;
 };
 
 }  // namespace maskerade

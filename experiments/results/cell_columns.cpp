@@ -104,7 +104,7 @@ void add_data(List& list) {
 
 void add_match(List& list) {
   using Match = MatchFacts;
-  using Found = MatchFacts::Found;
+  using Outcome = MatchOutcome;
   const auto match = &Result::match;
   list.add({"match_quantity", "", "The column that `match` gave a target; null without `match`."},
            match, &Match::quantity);
@@ -117,19 +117,19 @@ void add_match(List& list) {
            &Match::parameter);
   list.add({"match_value", "",
             "The value that was found, with which the cell ran; null where nothing was searched."},
-           match, &Match::found, &Found::value);
+           match, &Match::found, &Outcome::value);
   list.add({"match_reached", "", "The quantity at `match_value`, in the search."}, match,
-           &Match::found, &Found::reached);
+           &Match::found, &Outcome::reached);
   list.add({"match_least", "", "The quantity's least value over all probes."}, match, &Match::found,
-           &Found::least);
+           &Outcome::least);
   list.add({"match_greatest", "", "The quantity's greatest value over all probes."}, match,
-           &Match::found, &Found::greatest);
+           &Match::found, &Outcome::greatest);
   list.add({"match_probes", "", "How many values of the parameter the search tried."}, match,
-           &Match::found, &Found::probes);
+           &Match::found, &Outcome::probes);
   list.add({"match_search_ms", "ms", "Time of the whole search, counted in no stage."}, match,
-           &Match::found, &Found::search_ms);
+           &Match::found, &Outcome::search_ms);
   list.add({"match_status", "", "How the search ended: `matched`, `nearest` or `unreachable`."},
-           match, &Match::found, &Found::status);
+           match, &Match::found, &Outcome::status);
 }
 
 void add_mask(List& list) {

@@ -87,6 +87,14 @@ Statement mark_statement(Database& database) {
 
 }  // namespace
 
+std::vector<std::filesystem::path> database_files(const std::filesystem::path& database) {
+  std::vector<std::filesystem::path> files;
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    files.push_back(detail::side_file(database, suffix));
+  }
+  return files;
+}
+
 struct ResultStore::State {
   explicit State(const std::filesystem::path& folder)
       : lock(make_database_folder(folder)),
@@ -123,12 +131,8 @@ ResultStore::~ResultStore() = default;
 ResultStore::ResultStore(ResultStore&&) noexcept = default;
 ResultStore& ResultStore::operator=(ResultStore&&) noexcept = default;
 
-std::vector<std::filesystem::path> ResultStore::files_of(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
-    files.push_back(detail::side_file(folder / detail::kResultsFileName, suffix));
-  }
-  return files;
+std::filesystem::path ResultStore::file_of(const std::filesystem::path& folder) {
+  return folder / detail::kResultsFileName;
 }
 
 const std::filesystem::path& ResultStore::file() const noexcept { return state_->database.file(); }

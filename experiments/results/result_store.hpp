@@ -12,6 +12,10 @@
 
 namespace maskerade {
 
+// The files that SQLite keeps for a database: itself, and those beside it while it is open or was
+// left by a program that was killed.
+std::vector<std::filesystem::path> database_files(const std::filesystem::path& database);
+
 // Writes the results of one output folder, FOLDER/results.sqlite: a database in write-ahead mode,
 // which a ResultReader may read meanwhile. Tables: `cells`, one row a cell, `cell` null where the
 // latest whole run did not have it; `heads`, one row a layer, batch and query head of a cell;
@@ -28,8 +32,8 @@ class ResultStore {
   ResultStore(ResultStore&&) noexcept;
   ResultStore& operator=(ResultStore&&) noexcept;
 
-  // The files that a store in that folder keeps.
-  static std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder);
+  // The database of that folder.
+  static std::filesystem::path file_of(const std::filesystem::path& folder);
 
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;

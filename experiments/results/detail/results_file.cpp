@@ -15,13 +15,6 @@ namespace {
 
 constexpr std::int64_t kApplicationId = 0x4D534B52;  // "MSKR"
 
-// What a refused database leaves to do.
-std::string remedy_of(const Database& database) {
-  return database.access() == FileAccess::kWrite
-             ? "name another folder with --out, or move the file away"
-             : "name the folder that a run was given with --out, or its results.sqlite";
-}
-
 template <typename Record>
 void check_columns(const Database& database,
                    const char* table,
@@ -35,7 +28,7 @@ void check_columns(const Database& database,
     throw ConfigError({.file = database.file().string()},
                       "its table " + std::string(table) + " has no column " + column.name +
                           ", which results in format " + std::to_string(kResultsFormat) +
-                          " have; " + remedy_of(database));
+                          " have; " + remedy_of(database.access()));
   }
 }
 
@@ -46,8 +39,8 @@ std::filesystem::path side_file(const std::filesystem::path& database, const cha
   return file += suffix;
 }
 
-// Rationale: SQLite takes a file of less than 512 bytes for an empty database and overwrites it; all
-// of its own have more, or none.
+// Rationale: SQLite takes a file of less than 512 bytes for an empty database and overwrites it;
+// all of its own have more, or none.
 void check_signature(const DatabaseFile& file) {
   constexpr std::string_view kSignature("SQLite format 3\0", 16);
   std::error_code ignored;
@@ -74,14 +67,15 @@ bool check_is_of_results(const Database& database) {
   }
   if (application == 0 && format == 0 && tables == 0) return false;
   if (application != kApplicationId) {
-    throw ConfigError(position, "is a database of another program; " + remedy_of(database));
+    throw ConfigError(position,
+                      "is a database of another program; " + remedy_of(database.access()));
   }
   if (format != kResultsFormat) {
     const bool writes = database.access() == FileAccess::kWrite;
     throw ConfigError(position, "holds results in format " + std::to_string(format) +
                                     "; this version of the program reads and writes format " +
                                     std::to_string(kResultsFormat) + "; " +
-                                    (writes ? remedy_of(database)
+                                    (writes ? remedy_of(database.access())
                                             : "read it with the version that wrote it, or run the "
                                               "experiment again"));
   }

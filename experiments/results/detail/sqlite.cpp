@@ -14,14 +14,6 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
 
-// What a user may do where a file cannot be used: by writing elsewhere, or by reading something
-// else.
-std::string remedy_of(FileAccess access) {
-  return access == FileAccess::kWrite
-             ? "name another folder with --out, or move the file away"
-             : "name the folder that a run was given with --out, or its results.sqlite";
-}
-
 [[noreturn]] void fail_reading(int status, const std::string& detail, const DatabaseFile& file) {
   const TextPosition position{.file = file.path.string()};
   switch (status & 0xff) {
@@ -96,6 +88,12 @@ std::string immutable_uri(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+std::string remedy_of(FileAccess access) {
+  return access == FileAccess::kWrite
+             ? "name another folder with --out, or move the file away"
+             : "name the folder that a run was given with --out, or its results.sqlite";
+}
 
 void refuse_no_database(const DatabaseFile& file) {
   throw ConfigError({.file = file.path.string()},

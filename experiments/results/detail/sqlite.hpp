@@ -25,6 +25,9 @@ struct DatabaseFile {
   FileAccess access = FileAccess::kWrite;
 };
 
+// What a user may do where a file is not one of results: write elsewhere, or read another.
+std::string remedy_of(FileAccess access);
+
 // Throws the ConfigError of a file that is not a database.
 [[noreturn]] void refuse_no_database(const DatabaseFile& file);
 
