@@ -20,7 +20,8 @@ class ResultsFolder : public testing::Test {
   ResultsFolder() {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
     folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("maskerade_results_") + test->test_suite_name() + "_" + test->name());
+              (std::string("maskerade_results_") + test->test_suite_name() + "_" + test->name() +
+               "_" + std::to_string(getpid()));
     remove_folder();
   }
   ~ResultsFolder() override { remove_folder(); }
