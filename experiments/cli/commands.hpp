@@ -28,6 +28,7 @@ void add_run_command(CLI::App& program, Command& command);
 void add_list_command(CLI::App& program, Command& command);
 void add_info_command(CLI::App& program, Command& command);
 void add_calibrate_command(CLI::App& program, Command& command);
+void add_results_command(CLI::App& program, Command& command);
 
 // The folder of the running program's file.
 std::filesystem::path program_folder();

@@ -25,6 +25,7 @@ int run_program(int argc, char** argv) {
       "3 internal error, 130 interrupted.");
   Command command;
   add_run_command(program, command);
+  add_results_command(program, command);
   add_list_command(program, command);
   add_info_command(program, command);
   add_calibrate_command(program, command);

@@ -227,9 +227,9 @@ int run_cells(const Experiment& experiment,
   const RunOutcome outcome = run_experiment(experiment, options, listener);
   print_block();
   progress.clear();
-  fmt::print(
-      "{}{}{}", comparison.text(), format_legend(),
-      format_counts(outcome.ok, outcome.failed, outcome.unavailable, stopwatch.elapsed_ms()));
+  fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
+             format_counts({outcome.ok, outcome.failed, outcome.unavailable}),
+             stopwatch.elapsed_ms() / 1000);
   const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
@@ -273,12 +273,6 @@ int run(const RunArguments& arguments) {
 }  // namespace
 
 void add_run_command(CLI::App& program, Command& command) {
-  // Rationale: with `--out $DIR` and DIR unset, a run must not go on and drop its results.
-  const CLI::Validator kNotEmpty(
-      [](const std::string& path) {
-        return path.empty() ? "the path is empty; name a file or folder" : "";
-      },
-      "");
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App* run_command =
       program.add_subcommand("run", "Run an experiment file and print its table");
@@ -287,20 +281,10 @@ void add_run_command(CLI::App& program, Command& command) {
       ->add_option("--out", arguments->outputs.folder,
                    "Write the results to DIR/results.sqlite; DIR is created when it is missing")
       ->type_name("DIR")
-      ->check(kNotEmpty);
-  run_command->add_flag(
-      "--resume", arguments->outputs.resumes,
-      "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
-  run_command
-      ->add_option("--json", arguments->outputs.json,
-                   "Write the results as JSON Lines: one object for each cell")
-      ->type_name("FILE")
-      ->check(kNotEmpty);
-  run_command
-      ->add_option("--csv", arguments->outputs.csv,
-                   "Write the results as a CSV table: one row for each cell")
-      ->type_name("FILE")
-      ->check(kNotEmpty);
+      ->check(path_is_not_empty());
+  run_command->add_flag("--resume", arguments->outputs.resumes,
+                        "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
+  add_export_options(*run_command, arguments->outputs.exports);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check the experiment and its data, and list the cells; measure nothing");
   run_command->add_flag(

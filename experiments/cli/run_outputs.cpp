@@ -2,54 +2,27 @@
 
 #include <fmt/format.h>
 
-#include <system_error>
 #include <variant>
 
 #include "framework/base/error.hpp"
 
 namespace maskerade {
-
 namespace {
 
 namespace fs = std::filesystem;
 
-// Whether two paths name the same file, which may not exist yet.
-bool is_same_file(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  if (fs::equivalent(a, b, error) && !error) return true;
-  return fs::weakly_canonical(fs::absolute(a), error) ==
-         fs::weakly_canonical(fs::absolute(b), error);
-}
-
-// An export, and the option of the command line that asks for it.
-struct Export {
-  fs::path file;
-  const char* option;
-};
-
-// Throws ConfigError where an export cannot be written, or would replace a file that is needed.
-void check_exports(const OutputPaths& paths, const std::vector<fs::path>& files_read) {
-  std::vector<Export> exports;
-  if (!paths.json.empty()) exports.push_back({paths.json, "--json"});
-  if (!paths.csv.empty()) exports.push_back({paths.csv, "--csv"});
-  if (exports.size() == 2 && is_same_file(exports[0].file, exports[1].file)) {
-    throw ConfigError({.file = paths.csv}, "is named by both --json and --csv; name two files");
+// What no export may replace.
+std::vector<ProtectedFile> protected_files_of(const OutputPaths& paths,
+                                              const std::vector<fs::path>& files_read) {
+  std::vector<ProtectedFile> files;
+  for (const fs::path& read : files_read) {
+    files.push_back({read, "is read by this run and would be replaced"});
   }
-  for (const Export& wanted : exports) {
-    const auto refuse = [&](const std::string& what) {
-      throw ConfigError({.file = wanted.file.string()},
-                        fmt::format("{}; name another file with {}", what, wanted.option));
-    };
-    for (const fs::path& read : files_read) {
-      if (is_same_file(wanted.file, read)) refuse("is read by this run and would be replaced");
-    }
-    for (const fs::path& held : ResultStore::files_of(paths.folder)) {
-      if (!paths.folder.empty() && is_same_file(wanted.file, held)) {
-        refuse("belongs to the results of --out");
-      }
-    }
-    RecordFile::check_writable(wanted.file);
+  if (paths.folder.empty()) return files;
+  for (const fs::path& held : database_files(ResultStore::file_of(paths.folder))) {
+    files.push_back({held, "belongs to the results of --out"});
   }
+  return files;
 }
 
 }  // namespace
@@ -86,7 +59,7 @@ RunOutputs::RunOutputs(const OutputPaths& paths, const std::vector<fs::path>& fi
   if (paths.resumes && paths.folder.empty()) {
     throw ConfigError({}, "--resume: name the folder of the earlier run with --out");
   }
-  check_exports(paths, files_read);
+  check_exports(paths.exports, protected_files_of(paths, files_read));
   if (!paths.folder.empty()) {
     store_.emplace(paths.folder);
     const std::int64_t cells = store_->cell_count();
@@ -97,25 +70,19 @@ RunOutputs::RunOutputs(const OutputPaths& paths, const std::vector<fs::path>& fi
                                     cells, cells == 1 ? "" : "s"));
     }
   }
-  if (!paths.json.empty()) json_.emplace(paths.json);
-  if (!paths.csv.empty()) csv_.emplace(paths.csv);
+  exports_.emplace(paths.exports);
 }
 
 void RunOutputs::write(const CellResult& finished) {
   if (store_) store_->write(finished);
-  write_exports(finished);
+  exports_->write(finished);
 }
 
 void RunOutputs::keep(const CellResult& kept) {
   if (store_) store_->renumber(kept.key, kept.cell);
-  write_exports(kept);
+  exports_->write(kept);
 }
 
 std::int64_t RunOutputs::finish() { return store_ ? store_->finish_run() : 0; }
-
-void RunOutputs::write_exports(const CellResult& result) {
-  if (json_) json_->write(result);
-  if (csv_) csv_->write(result);
-}
 
 }  // namespace maskerade

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/cli/result_exports.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/results/csv_writer.hpp"
-#include "experiments/results/json_lines_writer.hpp"
 #include "experiments/results/result_store.hpp"
 
 namespace maskerade {
@@ -17,8 +16,7 @@ namespace maskerade {
 struct OutputPaths {
   std::string folder;    // --out: the folder of the results database
   bool resumes = false;  // --resume: the database may hold cells of an earlier run
-  std::string json;      // --json: a file
-  std::string csv;       // --csv: a file
+  ExportPaths exports;   // --json and --csv
 };
 
 // The files that a run of an experiment reads: the experiment file, the data files of its
@@ -47,11 +45,8 @@ class RunOutputs {
   std::int64_t finish();
 
  private:
-  void write_exports(const CellResult& result);
-
   std::optional<ResultStore> store_;
-  std::optional<JsonLinesWriter> json_;
-  std::optional<CsvWriter> csv_;
+  std::optional<ResultExports> exports_;
 };
 
 }  // namespace maskerade

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "experiments/report/number_text.hpp"
 #include "experiments/report/remarks.hpp"
@@ -11,26 +10,34 @@
 namespace maskerade {
 namespace {
 
+// A family of kernels on a device: {"cuda", "sm80"}.
+struct KernelFamily {
+  std::string device;
+  std::string name;
+
+  bool operator==(const KernelFamily&) const = default;
+};
+
 // The families of the kernels that ran on devices: "cuda kernels sm80"; "" for none.
 std::string families_text(std::span<const CellResult> results) {
-  std::vector<std::pair<std::string, std::string>> families;  // and their devices
+  std::vector<KernelFamily> families;
   for (const CellResult& result : results) {
     const std::size_t space = result.kernel_mix.find(' ');
     if (has_kernel_mix(result) || space == std::string::npos) continue;
-    const std::pair family(result.device, result.kernel_mix.substr(space + 1));
+    const KernelFamily family{result.device, result.kernel_mix.substr(space + 1)};
     if (std::find(families.begin(), families.end(), family) == families.end()) {
       families.push_back(family);
     }
   }
   std::string text;
-  for (const auto& [device, family] : families) {
-    text += fmt::format("{}{} kernels {}", text.empty() ? "" : ", ", device, family);
+  for (const KernelFamily& family : families) {
+    text += fmt::format("{}{} kernels {}", text.empty() ? "" : ", ", family.device, family.name);
   }
   return text;
 }
 
-// The tolerances of what was compared with the oracle: "1e-5" where all agree, else
-// "1e-5 (cpu), 0.01 (cuda)".
+// The tolerances of the results that were compared with the oracle: "1e-5" where all agree, else
+// with their devices: "1e-5 (cpu), 0.01 (cuda)".
 std::string tolerances_text(std::span<const CellResult> results) {
   struct Tolerance {
     std::string device;

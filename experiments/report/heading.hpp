@@ -8,9 +8,9 @@
 
 namespace maskerade {
 
-// What the results of one workload under one check, at least one, have in common, a text each,
-// without line breaks: the workload; how it ran and was compared with the oracle; of a decode trace
-// what its total is made of.
+// What the results of one workload under one check have in common, as texts without line breaks:
+// the workload; how it ran and was compared with the oracle; for a decode trace, what its total is
+// the sum of. Requires at least one result.
 std::vector<std::string> heading_of(std::span<const CellResult> results);
 
 }  // namespace maskerade

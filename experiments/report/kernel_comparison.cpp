@@ -14,8 +14,8 @@ bool is_timed(const CellResult& result) {
   return result.status == CellStatus::kOk && result.times && result.times->plan;
 }
 
-// The same cell but for the kernel.
-bool is_same_cell(const CellResult& a, const CellResult& b) {
+// Whether two cells are the same but for the kernel.
+bool is_same_but_for_kernel(const CellResult& a, const CellResult& b) {
   return a.workload == b.workload && a.pipeline == b.pipeline && a.device == b.device &&
          a.mask_seed == b.mask_seed && a.params == b.params;
 }
@@ -31,7 +31,8 @@ void KernelComparison::add(std::span<const CellResult> results) {
     if (chosen.kernel != kAuto || !is_timed(chosen)) continue;
     const CellResult* best = nullptr;
     for (const CellResult& named : results) {
-      if (named.kernel == kAuto || !is_timed(named) || !is_same_cell(chosen, named)) continue;
+      if (named.kernel == kAuto || !is_timed(named) || !is_same_but_for_kernel(chosen, named))
+        continue;
       if (best == nullptr || kernel_ms(named) < kernel_ms(*best)) best = &named;
     }
     if (best == nullptr) continue;

@@ -8,7 +8,7 @@ namespace maskerade {
 // 100000 on, "0", "inf", "nan".
 std::string number_text(double value);
 
-// A chosen number, as short as it can be written with three significant digits: "1e-5", "0.02".
+// A number that somebody chose, as short as three significant digits allow: "1e-5", "0.02".
 std::string short_number_text(double value);
 
 // Milliseconds with three significant digits, but no more than four decimals, so that a column of

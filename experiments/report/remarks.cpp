@@ -10,7 +10,7 @@
 namespace maskerade {
 namespace {
 
-constexpr double kDropToTell = 0.05;  // of a clock
+constexpr double kNotableClockDrop = 0.05;  // share by which a clock fell
 constexpr const char* kSearchedNothing = "match searched nothing: overrides select for every head";
 
 std::string target_text(const MatchFacts& match) {
@@ -21,13 +21,13 @@ std::string effort_text(std::int64_t probes, double search_ms) {
   return fmt::format("{} probes in {} ms, not counted", probes, milliseconds_text(search_ms));
 }
 
-std::string range_text(const MatchFacts::Found& found) {
+std::string range_text(const MatchOutcome& found) {
   return fmt::format("between {} and {}", number_text(found.least), number_text(found.greatest));
 }
 
 // "density 0.1 reached: 0.1001 at oracle_topk.budget 328; ..."
 std::string match_text(const MatchFacts& match) {
-  const MatchFacts::Found& found = *match.found;
+  const MatchOutcome& found = *match.found;
   std::string text = target_text(match);
   switch (found.status) {
     case MatchStatus::kMatched:
@@ -56,7 +56,7 @@ std::string merged_match_text(std::span<const CellResult* const> seeds) {
   std::string unreachable;
   for (const CellResult* result : seeds) {
     if (!result->match || !result->match->found) continue;
-    const MatchFacts::Found& found = *result->match->found;
+    const MatchOutcome& found = *result->match->found;
     ++searched;
     if (found.status == MatchStatus::kMatched) ++reached;
     if (found.status == MatchStatus::kUnreachable) {
@@ -74,7 +74,7 @@ std::string merged_match_text(std::span<const CellResult* const> seeds) {
                      effort_text(probes, search_ms));
 }
 
-// "its denominator is off by more than 10 % in 5 % [4 %, 6 %] of ..."
+// "its denominator is off by more than 10.0% in 5.00% [4.00%, 6.00%] of ..."
 std::string coverage_text(const Coverage& coverage) {
   const auto percent = [](double share) { return number_text(100 * share) + "%"; };
   const auto with_bounds = [&](const RateBounds& rate) {
@@ -101,7 +101,7 @@ std::vector<std::string> mask_remarks_of(const CellResult& result) {
   return remarks;
 }
 
-// What a reader of a device's times must know.
+// What a reader of the times of a device must know.
 std::vector<std::string> timing_remarks_of(const CellResult& result) {
   std::vector<std::string> remarks;
   const bool is_dense_reference = !result.mask_seed.has_value();
@@ -116,7 +116,7 @@ std::vector<std::string> timing_remarks_of(const CellResult& result) {
                     "attend's kernels take {} ms more",
                     milliseconds_text(*timing.launch_ms)));
   }
-  if (timing.clock_drop() > kDropToTell) {
+  if (timing.clock_drop() > kNotableClockDrop) {
     remarks.push_back(fmt::format("the device's clock fell from {} to {} MHz meanwhile ({})",
                                   number_text(timing.before->sm_mhz),
                                   number_text(timing.after->sm_mhz),

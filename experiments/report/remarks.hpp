@@ -8,19 +8,19 @@
 
 namespace maskerade {
 
-// Whether its row blocks ran different kernels.
+// Whether the row blocks of the cell ran different kernels.
 bool has_kernel_mix(const CellResult& result);
 
-// Whether it was searched for, and no value of the parameter comes on both sides of the target.
+// Whether a parameter was searched and no two of its values have the target between them.
 bool is_unreachable(const CellResult& result);
 
-// What is to be said of a result besides its numbers, a text each, without line breaks: what a
-// search found, why it failed or is unavailable, whether a guarantee holds, what is odd about its
-// mask.
+// What a reader must know of a result besides its numbers, as texts without line breaks: what a
+// search found, why the cell failed or is unavailable, whether a guarantee holds, what is unusual
+// about its mask and its timing.
 std::vector<std::string> remarks_of(const CellResult& result);
 
-// The same of successful results that differ in mask_seed alone, at least two. What is odd about
-// the mask is that of the first seed where something is.
+// The same of successful results that differ in mask_seed alone. Of the mask it says what is
+// unusual with the first seed that has something unusual. Requires at least one result.
 std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds);
 
 }  // namespace maskerade

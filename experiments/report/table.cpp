@@ -15,7 +15,8 @@
 namespace maskerade {
 namespace {
 
-enum Column : std::size_t {
+// The columns of the table after the label.
+enum TableColumn : std::size_t {
   kKernel,
   kDensity,
   kRecall,
@@ -39,8 +40,8 @@ struct ColumnFormat {
   const char* name;
   const char* unit;
   std::size_t width;
-  std::size_t gap;  // before it
-  bool left;
+  std::size_t gap;  // spaces before it
+  bool is_left_aligned;
 };
 constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, true},
                                                           {"density", "share", 7, 1, false},
@@ -60,8 +61,8 @@ constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, t
                                                           {"status", "", 6, 2, true}}};
 constexpr std::size_t kIndent = 2;
 
-// The columns that a block of results shows: a decode trace has two stages more, for which it
-// leaves out what is shown of attend besides its time.
+// Whether a block of results shows a column. Decode traces have two more stages; to make room for
+// them, the columns on how near attend comes to its bounds are left out.
 bool is_shown(std::size_t column, bool is_trace) {
   if (column == kPrepare || column == kAppend) return is_trace;
   if (column == kAttainable || column == kBreakEven) return !is_trace;
@@ -70,11 +71,11 @@ bool is_shown(std::size_t column, bool is_trace) {
 
 using Texts = std::array<std::string, kColumns>;
 
-std::string padded(const std::string& text, std::size_t width, bool left) {
-  return left ? fmt::format("{:<{}}", text, width) : fmt::format("{:>{}}", text, width);
+std::string padded(const std::string& text, std::size_t width, bool is_left_aligned) {
+  return is_left_aligned ? fmt::format("{:<{}}", text, width) : fmt::format("{:>{}}", text, width);
 }
 
-// How the lines of a block are laid out.
+// What decides how wide the lines of a block are.
 struct Layout {
   std::size_t label_width;
   bool is_trace;
@@ -92,14 +93,14 @@ std::string line_of(const std::string& label, const Layout& layout, const Texts&
   }
   for (std::size_t i = 0; i < kColumns; ++i) {
     if (!is_shown(i, layout.is_trace)) continue;
-    line +=
-        std::string(kFormats[i].gap, ' ') + padded(texts[i], kFormats[i].width, kFormats[i].left);
+    line += std::string(kFormats[i].gap, ' ') +
+            padded(texts[i], kFormats[i].width, kFormats[i].is_left_aligned);
   }
   while (!line.empty() && line.back() == ' ') line.pop_back();
   return line + "\n";
 }
 
-// What is left for labels where a status is as long as this.
+// The width that labels may have where the longest status has `status_size` characters.
 std::size_t room_for_labels(bool is_trace, std::size_t status_size) {
   std::size_t room = kTableWidth - kIndent;
   room -= std::max(status_size, kFormats[kStatus].width) - kFormats[kStatus].width;
@@ -152,7 +153,7 @@ Texts texts_of(const Numbers& numbers, const std::string& absent) {
   return texts;
 }
 
-// A row of the table: one result, or the successful seeds of one.
+// A row of the table: one result, or the successful results of several seeds.
 struct Row {
   std::vector<const CellResult*> results;
 };
@@ -176,21 +177,22 @@ std::string label_of(const CellResult& result) {
   return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
 }
 
-// Of a name on a device, "tiles sm80", what precedes the kernel's family: that is in the heading.
+// The kernel that ran. The names of a device's kernels end in their family, "tiles sm80"; the
+// heading gives the family, so the row does not.
 std::string kernel_of(const CellResult& result) {
   if (has_kernel_mix(result)) return "mixed";
   if (result.kernel_mix.empty()) return result.kernel;
   return result.kernel_mix.substr(0, result.kernel_mix.find(' '));
 }
 
-// What stands under a row.
+// The remarks under a row.
 std::string lines_of(const std::vector<std::string>& remarks) {
   std::string text;
   for (const std::string& remark : remarks) text += wrapped(remark, kTableWidth, kIndent + 4);
   return text;
 }
 
-// What stands over the rows.
+// The lines above the rows.
 std::string format_heading(std::span<const CellResult> results, const Layout& layout) {
   std::string text;
   for (const std::string& line : heading_of(results)) {
@@ -321,12 +323,23 @@ even at: the density at which attend would take as long as dense, were its time 
 )";
 }
 
-std::string format_counts(std::size_t ok,
-                          std::size_t failed,
-                          std::size_t unavailable,
-                          double wall_ms) {
-  return fmt::format("{} ok, {} failed, {} unavailable in {:.1f} s\n", ok, failed, unavailable,
-                     wall_ms / 1000);
+void StatusCounts::add(CellStatus status) {
+  switch (status) {
+    case CellStatus::kOk:
+      ++ok;
+      return;
+    case CellStatus::kFailed:
+      ++failed;
+      return;
+    case CellStatus::kUnavailable:
+      ++unavailable;
+      return;
+  }
+}
+
+std::string format_counts(const StatusCounts& counts) {
+  return fmt::format("{} ok, {} failed, {} unavailable", counts.ok, counts.failed,
+                     counts.unavailable);
 }
 
 }  // namespace maskerade

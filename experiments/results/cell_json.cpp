@@ -21,7 +21,7 @@ Json json_of(std::monostate) { return nullptr; }
 
 std::string to_json_line(const CellResult& result) {
   Json json;
-  for (const Column& column : cell_columns()) {
+  for (const Column<CellResult>& column : exported_columns()) {
     const ColumnValue value = column.get(result);
     const bool is_absent = std::holds_alternative<std::monostate>(value);
     json[column.name] = column.type == ColumnType::kJson && !is_absent

@@ -6,8 +6,8 @@
 
 namespace maskerade {
 
-// A result as one line of JSON: flat keys with units in their names, in a fixed order, each present
-// when it was measured. NaN and infinity are null. No line break inside or at the end.
+// A result as one line of JSON: an object with every column of exported_columns(), in their order.
+// What was not measured is null, and so are NaN and infinity. No line break inside or at the end.
 std::string to_json_line(const CellResult& result);
 
 }  // namespace maskerade

@@ -1,44 +1,62 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "experiments/results/cell_result.hpp"
+#include "experiments/results/column.hpp"
+#include "framework/base/error.hpp"
 
 namespace maskerade {
 
-// What a result holds in one column; monostate: not measured. JSON is a text.
-using ColumnValue =
-    std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
+// The version of the three lists below. A change of a name, a type or a role needs the next one;
+// files of another version are refused.
+inline constexpr std::int64_t kResultsFormat = 4;
 
-enum class ColumnType {
-  kText,
-  kBoolean,
-  kInteger,
-  kUnsigned,  // all 64 bits: a seed
-  kReal,
-  kJson,
+// A row of the table heads.
+struct HeadRow {
+  std::string key;         // of its cell
+  std::int64_t layer = 0;  // of its cell's data
+  HeadResult head;
 };
 
-// One flat key of the results, its unit in its name.
-struct Column {
-  std::string name;
-  ColumnType type;
-  std::function<ColumnValue(const CellResult&)> get;
-  // Gives a result what get() gave; a number that is null because it was NaN becomes NaN again once
-  // its neighbours are set.
-  std::function<void(CellResult&, const ColumnValue&)> set;
+// A row of the table steps.
+struct StepRow {
+  std::string key;  // of its cell
+  StepResult step;
 };
 
-// Every key of a result in its order: the one list behind JSON, CSV and the database. A change here
-// needs a new ResultStore::kFormat.
-const std::vector<Column>& cell_columns();
+// Every column of the tables cells, heads and steps, in its order, the cell's key first.
+const std::vector<Column<CellResult>>& cell_columns();
+const std::vector<Column<HeadRow>>& head_columns();
+const std::vector<Column<StepRow>>& step_columns();
 
-// The inverse of get() for every column: values[i] belongs to cell_columns()[i]. Throws Error when
-// a value is not of its column's type.
-CellResult result_of(const std::vector<ColumnValue>& values);
+// The fields of the JSON and the CSV exports: cell_columns() without the key.
+std::span<const Column<CellResult>> exported_columns();
+
+// The inverse of get() for every column: values[i] belongs to columns[i]. Throws Error, which names
+// the column, when a value is none of its column's.
+template <typename Record>
+Record record_of(const std::vector<Column<Record>>& columns,
+                 const std::vector<ColumnValue>& values) {
+  Record record;
+  // Rationale: what is there says which parts were measured; only then does a null in them mean
+  // NaN. So all values come first, then all nulls.
+  for (const bool sets_nulls : {false, true}) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (std::holds_alternative<std::monostate>(values[i]) != sets_nulls) continue;
+      try {
+        columns[i].set(record, values[i]);
+      } catch (const Error& error) {
+        throw Error("column " + columns[i].name + ": " + error.what());
+      }
+    }
+  }
+  return record;
+}
 
 }  // namespace maskerade

@@ -1,8 +1,5 @@
 #include "experiments/results/csv_writer.hpp"
 
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <string_view>
 
 #include "experiments/results/columns.hpp"
@@ -12,16 +9,6 @@ namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
 
-std::string field_of(std::monostate) { return ""; }
-std::string field_of(bool value) { return value ? "true" : "false"; }
-std::string field_of(std::int64_t value) { return std::to_string(value); }
-std::string field_of(std::uint64_t value) { return std::to_string(value); }
-std::string field_of(double value) {
-  if (std::isnan(value)) return "NaN";
-  std::array<char, 32> text;  // the shortest text that reads back as the same number
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-  return {text.data(), end};
-}
 std::string field_of(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -36,9 +23,8 @@ std::string field_of(const std::string& text) {
 
 std::string csv_header() {
   std::string line;
-  for (const Column& column : cell_columns()) {
-    if (!line.empty()) line += ',';
-    line += column.name;
+  for (const Column<CellResult>& column : exported_columns()) {
+    line += (line.empty() ? "" : ",") + column.name;
   }
   return line.append(kLineEnd);
 }
@@ -46,10 +32,10 @@ std::string csv_header() {
 std::string to_csv_line(const CellResult& result) {
   std::string line;
   bool is_first = true;
-  for (const Column& column : cell_columns()) {
+  for (const Column<CellResult>& column : exported_columns()) {
     if (!is_first) line += ',';
     is_first = false;
-    line += std::visit([](const auto& value) { return field_of(value); }, column.get(result));
+    line += field_of(text_of(column.get(result)));
   }
   return line.append(kLineEnd);
 }

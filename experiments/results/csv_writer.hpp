@@ -9,12 +9,13 @@
 namespace maskerade {
 
 // A table as comma-separated values (RFC 4180: lines end with CR LF; fields with a comma, a quote
-// or a line break are quoted, quotes doubled). The columns are those of the JSON output; nested
-// ones hold JSON text. An empty field was not measured; numbers may be NaN, inf and -inf.
+// or a line break are quoted, quotes doubled). The columns are exported_columns(); a field is what
+// text_of() gives, JSON its text. A field is empty where nothing was measured; numbers may be NaN,
+// inf and -inf.
 std::string csv_header();
 std::string to_csv_line(const CellResult& result);
 
-// A CSV file: the header, then a line a cell.
+// A CSV file: the header, then one line for each cell.
 class CsvWriter {
  public:
   // Replaces the file and writes the header. Throws ConfigError when it cannot be written.

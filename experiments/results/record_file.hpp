@@ -6,12 +6,12 @@
 
 namespace maskerade {
 
-// A text file that grows by records, each handed to the system whole as soon as it is written, so
-// that a killed run keeps every finished cell.
+// A text file that grows by records. Each is handed to the system as soon as it is appended, so
+// that a killed run keeps the records of every cell that had ended.
 class RecordFile {
  public:
-  // Throws ConfigError when the file cannot be written; what is in it stays, and one that is not
-  // there is made.
+  // Throws ConfigError when the file cannot be written. Keeps what is in it, and makes it where it
+  // is missing.
   static void check_writable(const std::filesystem::path& file);
 
   // Replaces the file. Throws ConfigError when it cannot be written.

@@ -12,16 +12,17 @@
 
 namespace maskerade {
 
-// The results of one output folder: FOLDER/results.sqlite, in write-ahead mode, so that it may be
-// read while a run writes. Tables: `cells`, one row a cell, the columns of cell_columns() after the
-// cell's key, `cell` null where the latest whole run did not have it; `heads`, one row per (cell,
-// layer, batch, query head); `steps`, one row per step of a decode trace. A cell is committed with
-// its heads and steps, whole or not at all.
+// The files that SQLite keeps for a database: itself, and those beside it while it is open or was
+// left by a program that was killed.
+std::vector<std::filesystem::path> database_files(const std::filesystem::path& database);
+
+// Writes the results of one output folder, FOLDER/results.sqlite: a database in write-ahead mode,
+// which a ResultReader may read meanwhile. Tables: `cells`, one row a cell, `cell` null where the
+// latest whole run did not have it; `heads`, one row a layer, batch and query head of a cell;
+// `steps`, one row a step of a decode trace. Their columns are those of columns.hpp. A cell is
+// committed with its heads and steps, whole or not at all.
 class ResultStore {
  public:
-  // Of the tables; a file of another format is refused.
-  static constexpr std::int64_t kFormat = 4;
-
   // Opens the folder's results for writing, by this process alone; makes the folder and the file
   // when they are missing. Throws ConfigError, and changes nothing, when the folder cannot be made
   // or written, is in use by another run, or holds a file of that name that is not a database, not
@@ -31,15 +32,15 @@ class ResultStore {
   ResultStore(ResultStore&&) noexcept;
   ResultStore& operator=(ResultStore&&) noexcept;
 
-  // The files that a store in that folder keeps.
-  static std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder);
+  // The database of that folder.
+  static std::filesystem::path file_of(const std::filesystem::path& folder);
 
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;
 
-  // The finished cell of that key, without its heads and steps. Finished are successful and failed
-  // cells; not those that were unavailable or whose data could not be loaded: these are to be tried
-  // again.
+  // The finished cell of that key with its heads and steps, read as a ResultReader reads it.
+  // Finished are successful and failed cells; not those that were unavailable or whose data could
+  // not be loaded: these are to be tried again. Throws ConfigError when the cell cannot be read.
   std::optional<CellResult> find_finished(const std::string& key) const;
 
   // Writes a cell in the place of one with its key. Once its data is there, forgets those of its

@@ -68,7 +68,7 @@ std::int64_t DeviceTilePlan::keys_touched() const {
     return Range{offsets[static_cast<std::size_t>(piece * words)],
                  offsets[static_cast<std::size_t>((piece + 1) * words)]};
   };
-  // The plan has overflowed; CudaAttention::download() throws the error.
+  // The plan has overflowed; CudaPlan::fetch_out() throws the error.
   if (offsets.back() > listed_count(listed)) return 0;
   std::int64_t keys = 0;
   const auto add = [&](std::int32_t tile) {

@@ -2,7 +2,10 @@
 
 #include <sqlite3.h>
 
+#include <charconv>
 #include <limits>
+#include <string_view>
+#include <system_error>
 
 #include "framework/base/error.hpp"
 
@@ -11,13 +14,30 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
 
-[[noreturn]] void fail(sqlite3* database, int status, const std::filesystem::path& file) {
-  const TextPosition position{.file = file.string()};
-  const std::string detail =
-      database == nullptr ? sqlite3_errstr(status) : sqlite3_errmsg(database);
+[[noreturn]] void fail_reading(int status, const std::string& detail, const DatabaseFile& file) {
+  const TextPosition position{.file = file.path.string()};
   switch (status & 0xff) {
-    case SQLITE_NOTADB:
-      refuse_no_database(file);
+    case SQLITE_CORRUPT:
+      throw ConfigError(position, "is a damaged results database (" + detail +
+                                      "); copy it again from where it was written, or run the "
+                                      "experiment again");
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      throw ConfigError(position,
+                        "cannot be opened for reading; make it readable, or, where its folder "
+                        "cannot be written, copy it with its -wal file to one that can");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw ConfigError(position, "is locked by another program; try again when it has ended");
+    default:
+      throw ConfigError(position, "the database cannot be read (" + detail + ")");
+  }
+}
+
+[[noreturn]] void fail_writing(int status, const std::string& detail, const DatabaseFile& file) {
+  const TextPosition position{.file = file.path.string()};
+  switch (status & 0xff) {
     case SQLITE_CORRUPT:
       throw ConfigError(position, "is a damaged results database (" + detail +
                                       "); name another folder with --out, or move the file away");
@@ -42,15 +62,45 @@ constexpr int kBusyTimeoutMs = 10'000;
   }
 }
 
-}  // namespace
-
-void refuse_no_database(const std::filesystem::path& file) {
-  throw ConfigError({.file = file.string()},
-                    "is not a results database; name another folder with --out, or move the file "
-                    "away");
+[[noreturn]] void fail(sqlite3* database, int status, const DatabaseFile& file) {
+  if ((status & 0xff) == SQLITE_NOTADB) refuse_no_database(file);
+  const std::string detail =
+      database == nullptr ? sqlite3_errstr(status) : sqlite3_errmsg(database);
+  if (file.access == FileAccess::kWrite) fail_writing(status, detail, file);
+  fail_reading(status, detail, file);
 }
 
-Statement::Statement(sqlite3* database, const std::filesystem::path& file, const std::string& sql)
+// The file as a URI, which alone can say that it is immutable.
+std::string immutable_uri(const std::filesystem::path& file) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+  constexpr std::string_view kHexDigits = "0123456789ABCDEF";
+  std::string uri = "file://";
+  for (const char c : std::filesystem::absolute(file).string()) {
+    const auto code = static_cast<unsigned char>(c);
+    if (kPlain.find(c) != std::string_view::npos) {
+      uri += c;
+    } else {
+      uri += {'%', kHexDigits[code / 16], kHexDigits[code % 16]};
+    }
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+std::string remedy_of(FileAccess access) {
+  return access == FileAccess::kWrite
+             ? "name another folder with --out, or move the file away"
+             : "name the folder that a run was given with --out, or its results.sqlite";
+}
+
+void refuse_no_database(const DatabaseFile& file) {
+  throw ConfigError({.file = file.path.string()},
+                    "is not a results database; " + remedy_of(file.access));
+}
+
+Statement::Statement(sqlite3* database, const DatabaseFile& file, const std::string& sql)
     : statement_(nullptr, sqlite3_finalize), database_(database), file_(&file) {
   sqlite3_stmt* statement = nullptr;
   const int status =
@@ -107,24 +157,28 @@ void Statement::reset() {
 }
 
 ColumnValue Statement::value(int column, ColumnType type) const {
-  sqlite3_stmt* statement = statement_.get();
-  const int stored = sqlite3_column_type(statement, column);
-  if (stored == SQLITE_NULL) return {};
-  switch (type) {
-    case ColumnType::kBoolean:
-      return sqlite3_column_int64(statement, column) != 0;
-    case ColumnType::kInteger:
-      return integer(column);
-    case ColumnType::kUnsigned:
-      return stored == SQLITE_INTEGER ? static_cast<std::uint64_t>(integer(column))
-                                      : std::stoull(text(column));
-    case ColumnType::kReal:
-      return sqlite3_column_double(statement, column);
-    case ColumnType::kText:
-    case ColumnType::kJson:
-      return text(column);
+  switch (sqlite3_column_type(statement_.get(), column)) {
+    case SQLITE_NULL:
+      return {};
+    case SQLITE_INTEGER: {
+      const std::int64_t number = integer(column);
+      if (type == ColumnType::kBoolean && (number == 0 || number == 1)) return number == 1;
+      if (type == ColumnType::kUnsigned && number >= 0) return static_cast<std::uint64_t>(number);
+      if (type == ColumnType::kReal) return static_cast<double>(number);
+      return number;
+    }
+    case SQLITE_FLOAT:
+      return sqlite3_column_double(statement_.get(), column);
+    default: {
+      const std::string held = text(column);
+      std::uint64_t number = 0;
+      const char* const end = held.data() + held.size();
+      const auto parsed = std::from_chars(held.data(), end, number);
+      const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
+      if (type == ColumnType::kUnsigned && is_number) return number;
+      return held;
+    }
   }
-  return {};
 }
 
 std::int64_t Statement::integer(int column) const {
@@ -137,12 +191,23 @@ std::string Statement::text(int column) const {
   return text == nullptr ? "" : std::string(reinterpret_cast<const char*>(text), bytes);
 }
 
-Database::Database(const std::filesystem::path& file)
-    : file_(std::make_unique<const std::filesystem::path>(file)),
-      database_(nullptr, sqlite3_close_v2) {
+Database::Database(const DatabaseFile& file)
+    : file_(std::make_unique<const DatabaseFile>(file)), database_(nullptr, sqlite3_close_v2) {
   sqlite3* database = nullptr;
-  const int status =
-      sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  int status = SQLITE_OK;
+  switch (file.access) {
+    case FileAccess::kWrite:
+      status = sqlite3_open_v2(file.path.c_str(), &database,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+      break;
+    case FileAccess::kRead:
+      status = sqlite3_open_v2(file.path.c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
+      break;
+    case FileAccess::kImmutable:
+      status = sqlite3_open_v2(immutable_uri(file.path).c_str(), &database,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr);
+      break;
+  }
   database_.reset(database);
   if (status != SQLITE_OK) fail(database, status, file);
   sqlite3_extended_result_codes(database, 1);
@@ -156,7 +221,7 @@ void Database::run(const std::string& sql) {
   if (status != SQLITE_OK) fail(database_.get(), status, *file_);
 }
 
-std::int64_t Database::integer(const std::string& sql) {
+std::int64_t Database::integer(const std::string& sql) const {
   Statement statement = prepare(sql);
   return statement.step() ? statement.integer(0) : 0;
 }
@@ -165,8 +230,8 @@ Statement Database::prepare(const std::string& sql) const {
   return Statement(database_.get(), *file_, sql);
 }
 
-Transaction::Transaction(Database& database) : database_(database) {
-  database_.run("BEGIN IMMEDIATE");
+Transaction::Transaction(Database& database, TransactionKind kind) : database_(database) {
+  database_.run(kind == TransactionKind::kWrite ? "BEGIN IMMEDIATE" : "BEGIN");
 }
 
 Transaction::~Transaction() {

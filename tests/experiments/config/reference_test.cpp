@@ -14,7 +14,6 @@
 #include "attention/kernel_table.hpp"
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/results/columns.hpp"
 #include "tests/experiments/config/markdown_for_test.hpp"
 
 namespace maskerade {
@@ -199,22 +198,6 @@ TEST_F(Reference, EveryExperimentInAReadmeIsRead) {
     }
   }
   EXPECT_GE(count, 4U);
-}
-
-TEST_F(Reference, NamesEveryColumnOfTheResults) {
-  std::set<std::string> named;
-  for (const TableRow& row : table_rows(kReference)) {
-    for (const std::string& span : code_spans(row.cells.front())) named.insert(span);
-  }
-  for (const Column& column : cell_columns()) {
-    std::string name = column.name;
-    for (const std::string suffix : {"_lo", "_hi", "_min"}) {
-      if (name.ends_with("_ms" + suffix) || name.ends_with("_rate" + suffix)) {
-        name.resize(name.size() - suffix.size());
-      }
-    }
-    EXPECT_TRUE(named.contains(name)) << column.name;
-  }
 }
 
 // The table of kernels in the reference is the program's.

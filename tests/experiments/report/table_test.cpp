@@ -353,8 +353,12 @@ TEST(Legend, SaysThatTheTotalOfADecodeTraceIsAnother) {
             std::string::npos);
 }
 
-TEST(Counts, EndTheReport) {
-  EXPECT_EQ(format_counts(6, 1, 2, 12345), "6 ok, 1 failed, 2 unavailable in 12.3 s\n");
+TEST(StatusCounts, EndTheReport) {
+  StatusCounts counts = {.ok = 5, .failed = 0, .unavailable = 1};
+  for (const CellStatus status : {CellStatus::kOk, CellStatus::kFailed, CellStatus::kUnavailable}) {
+    counts.add(status);
+  }
+  EXPECT_EQ(format_counts(counts), "6 ok, 1 failed, 2 unavailable");
 }
 
 }  // namespace

@@ -5,27 +5,53 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "experiments/results/cell_json.hpp"
-#include "experiments/results/result_store.hpp"
 #include "framework/base/error.hpp"
 #include "tests/experiments/results/example_result.hpp"
 
 namespace maskerade {
 namespace {
 
-CellResult restored(const CellResult& result) {
+std::vector<ColumnValue> values_of(const CellResult& result) {
   std::vector<ColumnValue> values;
-  for (const Column& column : cell_columns()) values.push_back(column.get(result));
-  return result_of(values);
+  for (const Column<CellResult>& column : cell_columns()) values.push_back(column.get(result));
+  return values;
+}
+
+CellResult restored(const CellResult& result) {
+  return record_of(cell_columns(), values_of(result));
+}
+
+// The values of the example with another one in a column.
+std::vector<ColumnValue> example_with(const std::string& name, const ColumnValue& value) {
+  std::vector<ColumnValue> values = values_of(example_result());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (cell_columns()[i].name == name) values[i] = value;
+  }
+  return values;
+}
+
+// "key:text workload:text ..."
+template <typename Record>
+std::string names_and_types(const std::vector<Column<Record>>& columns) {
+  std::string text;
+  for (const Column<Record>& column : columns) {
+    text += (text.empty() ? "" : " ") + column.name + ":" + std::string(name_of(column.type));
+  }
+  return text;
 }
 
 TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
-  for (const Column& column : cell_columns()) names += column.name + " ";
-  // Another list of names needs another ResultStore::kFormat here.
-  EXPECT_EQ(ResultStore::kFormat, 4);
+  for (const Column<CellResult>& column : exported_columns()) names += column.name + " ";
+  // Another list of names needs another kResultsFormat here.
+  EXPECT_EQ(kResultsFormat, 4);
+  EXPECT_EQ(cell_columns().front().name, "key");
   EXPECT_EQ(
       names,
       "experiment workload cell pipeline status reason device selection_device "
@@ -62,9 +88,70 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "plugins ");
 }
 
-TEST(CellColumns, HaveNamesOfTheirOwn) {
+TEST(PartColumns, AreThoseOfTheDatabaseFormat) {
+  EXPECT_EQ(names_and_types(head_columns()),
+            "key:text layer:integer batch:integer head:integer density:real recall:real "
+            "rel_l2_error:real route:text");
+  EXPECT_EQ(names_and_types(step_columns()),
+            "key:text step:integer key_len:integer append_ms:real select_ms:real plan_ms:real "
+            "attend_ms:real dense_ms:real repetitions:integer density:real recall:real "
+            "rel_l2_error:real keys_scored:integer select_bytes_read:integer index_bytes:integer "
+            "kv_bytes_touched:integer");
+}
+
+// What must hold of every list of columns.
+template <typename Record>
+void expect_sound(const std::vector<Column<Record>>& columns) {
+  // Units that a name ends in, or begins with.
+  const std::map<std::string, std::string> suffixes = {{"_ms", "ms"},
+                                                       {"_ms_lo", "ms"},
+                                                       {"_ms_hi", "ms"},
+                                                       {"_ms_min", "ms"},
+                                                       {"_bytes", "bytes"},
+                                                       {"_bytes_per_second", "bytes/s"},
+                                                       {"_flops_per_second", "flop/s"},
+                                                       {"_share", "share"},
+                                                       {"_entries", "entries"}};
   std::set<std::string> names;
-  for (const Column& column : cell_columns()) EXPECT_TRUE(names.insert(column.name).second);
+  for (const Column<Record>& column : columns) {
+    SCOPED_TRACE(column.name);
+    EXPECT_TRUE(names.insert(column.name).second);
+    EXPECT_EQ(column.role == ColumnRole::kCellKey, column.name == "key");
+    EXPECT_EQ(column.meaning.find_first_of("|\n"), std::string::npos);
+    ASSERT_FALSE(column.meaning.empty());
+    EXPECT_TRUE(column.meaning.ends_with('.'));
+    const bool is_number = column.type == ColumnType::kInteger || column.type == ColumnType::kReal;
+    EXPECT_TRUE(is_number || column.unit.empty() || column.type == ColumnType::kJson);
+    for (const auto& [suffix, unit] : suffixes) {
+      if (column.name.ends_with(suffix)) {
+        EXPECT_EQ(column.unit, unit);
+      }
+    }
+    if (column.name.starts_with("percent_of_")) {
+      EXPECT_EQ(column.unit, "%");
+    }
+  }
+}
+
+TEST(Columns, HaveNamesOfTheirOwnAndSayWhatTheyAreInWhichUnit) {
+  expect_sound(cell_columns());
+  expect_sound(head_columns());
+  expect_sound(step_columns());
+}
+
+TEST(Columns, NoneIsLeftOutOfTheExamples) {
+  const CellResult cell = full_result();
+  const CellResult trace = full_trace();
+  for (const Column<CellResult>& column : exported_columns()) {
+    EXPECT_TRUE(column.get(cell) != ColumnValue() || column.get(trace) != ColumnValue())
+        << column.name;
+  }
+  for (const Column<HeadRow>& column : head_columns()) {
+    EXPECT_NE(column.get({"k", 0, cell.heads.front()}), ColumnValue()) << column.name;
+  }
+  for (const Column<StepRow>& column : step_columns()) {
+    EXPECT_NE(column.get({"k", trace.steps.front()}), ColumnValue()) << column.name;
+  }
 }
 
 TEST(CellColumns, GiveAWholeResultBack) {
@@ -128,21 +215,44 @@ RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
 }
 
 TEST(CellColumns, ReadANullInAMeasuredPartAsNaN) {
-  CellResult result = example_result();
-  std::vector<ColumnValue> values;
-  for (const Column& column : cell_columns()) {
-    values.push_back(column.name == "lse_error" ? ColumnValue() : column.get(result));
-  }
-  EXPECT_TRUE(std::isnan(result_of(values).fidelity->lse_error));
+  const CellResult read = record_of(cell_columns(), example_with("lse_error", {}));
+  EXPECT_TRUE(std::isnan(read.fidelity->lse_error));
+}
+
+TEST(CellColumns, KnowACellWithoutANumber) {
+  const CellResult read = record_of(cell_columns(), example_with("cell", {}));
+  EXPECT_EQ(read.cell, CellResult::kNoNumber);
+  EXPECT_EQ(values_of(read), example_with("cell", {}));
 }
 
 TEST(CellColumns, RefuseAValueOfAnotherType) {
-  std::vector<ColumnValue> values(cell_columns().size());
-  values[2] = std::string("three");  // cell
-  EXPECT_THROW(result_of(values), Error);
-  values[2] = {};
-  values[4] = std::string("splendid");  // status
-  EXPECT_THROW(result_of(values), Error);
+  const auto error_of = [](const std::string& column, const ColumnValue& value) {
+    try {
+      record_of(cell_columns(), example_with(column, value));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  EXPECT_EQ(error_of("cell", "three"), "column cell: a value is not of the column's type");
+  EXPECT_EQ(error_of("threads", std::int64_t{1} << 40),
+            "column threads: a value is not of the column's type");
+  EXPECT_EQ(error_of("params", "[1, 2]"), "column params: a value is not of the column's type");
+  EXPECT_EQ(error_of("params", "{"), "column params: a value is not of the column's type");
+  EXPECT_EQ(error_of("status", "splendid"), "column status: \"splendid\" is none of its names");
+  EXPECT_EQ(error_of("match_status", "found"),
+            "column match_status: \"found\" is none of its names");
+}
+
+TEST(ColumnValues, AsTextReadBackAsTheSame) {
+  EXPECT_EQ(text_of({}), "");
+  EXPECT_EQ(text_of(true), "true");
+  EXPECT_EQ(text_of(std::numeric_limits<std::int64_t>::min()), "-9223372036854775808");
+  EXPECT_EQ(text_of(std::numeric_limits<std::uint64_t>::max()), "18446744073709551615");
+  EXPECT_EQ(text_of(0.1), "0.1");
+  EXPECT_EQ(text_of(std::numeric_limits<double>::quiet_NaN()), "NaN");
+  EXPECT_EQ(text_of(-std::numeric_limits<double>::infinity()), "-inf");
+  EXPECT_EQ(text_of("two\nlines"), "two\nlines");
 }
 
 }  // namespace

@@ -94,19 +94,70 @@ inline CellResult matched_result() {
                             .target = 0.1,
                             .tolerance = 0.01,
                             .parameter = "oracle_topk.budget",
-                            .found = MatchFacts::Found{.value = "103",
-                                                       .reached = 0.1003,
-                                                       .least = 0.02,
-                                                       .greatest = 1,
-                                                       .probes = 9,
-                                                       .search_ms = 12.5,
-                                                       .status = MatchStatus::kMatched}};
+                            .found = MatchOutcome{.value = "103",
+                                                  .reached = 0.1003,
+                                                  .least = 0.02,
+                                                  .greatest = 1,
+                                                  .probes = 9,
+                                                  .search_ms = 12.5,
+                                                  .status = MatchStatus::kMatched}};
   result.coverage = Coverage{.stated = {.epsilon = 0.1, .delta = 0.05},
                              .seeds = 1000,
                              .rows = 64,
                              .overall = {.rate = 0.0625, .lo = 0.0575, .hi = 0.0675},
                              .worst = {.rate = 0.125, .lo = 0.0875, .hi = 0.175},
                              .contradicting_rows = 3};
+  return result;
+}
+
+// A step of a decode trace with everything measured.
+inline StepResult measured_step() {
+  return {.step = 0,
+          .key_len = 101,
+          .append_ms = 0.25,
+          .select_ms = 0.5,
+          .plan_ms = 0.75,
+          .attend_ms = 1.25,
+          .dense_ms = 1.5,
+          .repetitions = 3,
+          .density = 0.125,
+          .recall = 0.625,
+          .rel_l2_error = 0.375,
+          .keys_scored = 7,
+          .select_bytes_read = 8,
+          .index_bytes = 9,
+          .kv_bytes_touched = 10};
+}
+
+// A cell on a device with a value in every column but those of decode traces.
+inline CellResult full_result() {
+  CellResult result = matched_result();
+  result.reason = "none";
+  result.device = "cuda";
+  result.selection_device = "cpu, uploaded";
+  result.file = "data/captured.safetensors";
+  result.source_params = {{"query", "q"}};
+  result.queries = 64;
+  result.query_seed = 5;
+  result.dense_kernel_reason = "no cuDNN";
+  result.device_timing = DeviceTiming{.cache = "cold",
+                                      .launch_ms = 0.25,
+                                      .before = DeviceClocks{1980, 3201, 40, "none"},
+                                      .after = DeviceClocks{1890, 3201, 60, "power cap"}};
+  result.peaks->flops_source = "cuBLASLt";
+  result.peaks->l2_bytes_per_second = 1e12;
+  result.heads = {
+      {.batch = 0, .head = 0, .density = 0.5, .recall = 0.25, .rel_l2_error = 2, .route = "dense"},
+      {.batch = 0, .head = 1, .density = 0.75, .recall = 1, .rel_l2_error = 0}};
+  return result;
+}
+
+// A decode trace with a value in every column of one.
+inline CellResult full_trace() {
+  CellResult result = full_result();
+  result.decode_steps = 1;
+  result.times->append = summary_of(0.25);
+  result.steps = {measured_step()};
   return result;
 }
 

@@ -1,71 +1,27 @@
 #include "experiments/results/result_store.hpp"
 
 #include <gtest/gtest.h>
-#include <sqlite3.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <sstream>
 #include <string>
 
 #include "experiments/results/cell_json.hpp"
 #include "framework/base/error.hpp"
-#include "tests/experiments/results/example_result.hpp"
+#include "tests/experiments/results/results_folder_for_test.hpp"
 
 namespace maskerade {
 namespace {
 
-class Store : public testing::Test {
+class Store : public ResultsFolder {
  protected:
-  Store() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("maskerade_store_") + test->name());
-    std::filesystem::remove_all(folder_);
-  }
-  ~Store() override { std::filesystem::remove_all(folder_); }
-
-  std::filesystem::path file() const { return folder_ / "results.sqlite"; }
-  // What a statement's first column gives, a row a line.
-  std::string query(const std::string& sql) const {
-    sqlite3* database = nullptr;
-    std::string text;
-    EXPECT_EQ(sqlite3_open(file().c_str(), &database), SQLITE_OK);
-    const auto add = [](void* to, int, char** values, char**) {
-      *static_cast<std::string*>(to) +=
-          std::string(values[0] == nullptr ? "NULL" : values[0]) + "\n";
-      return 0;
-    };
-    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), add, &text, nullptr), SQLITE_OK)
-        << sqlite3_errmsg(database);
-    sqlite3_close(database);
-    return text;
-  }
-  std::string bytes() const {
-    std::ostringstream text;
-    text << std::ifstream(file(), std::ios::binary).rdbuf();
-    return text.str();
-  }
   // Expects that the folder is refused with this text, and that the file stays as it is.
   void expect_refused(const std::string& text) const {
     const std::string before = bytes();
-    try {
-      const ResultStore store(folder_);
-      ADD_FAILURE() << "opened";
-    } catch (const ConfigError& error) {
-      EXPECT_EQ(error.what(), text);
-    }
+    EXPECT_EQ(config_error_of([&] { const ResultStore store(folder_); }), text);
     EXPECT_TRUE(bytes() == before) << "the file has changed";
   }
-  static CellResult cell(const std::string& key) {
-    CellResult result = example_result();
-    result.key = key;
-    return result;
-  }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(Store, GivesBackWhatWasWritten) {
@@ -82,6 +38,20 @@ TEST_F(Store, GivesBackWhatWasWritten) {
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(to_json_line(*found), to_json_line(result));
   EXPECT_EQ(found->key, "k");
+}
+
+TEST_F(Store, GivesTheHeadsAndStepsOfACellBack) {
+  CellResult result = cell("k");
+  result.heads = {{.head = 0, .density = 0.5}, {.head = 1, .density = 0.25, .route = "dense"}};
+  result.steps = {measured_step()};
+  ResultStore store(folder_);
+  store.write(result);
+  const std::optional<CellResult> found = store.find_finished("k");
+  ASSERT_EQ(found->heads.size(), 2U);
+  EXPECT_EQ(found->heads.front().density, 0.5);
+  EXPECT_EQ(found->heads.back().route, "dense");
+  ASSERT_EQ(found->steps.size(), 1U);
+  EXPECT_EQ(found->steps.front().kv_bytes_touched, 10);
 }
 
 TEST_F(Store, HasTablesThatSqlCanRead) {
@@ -110,22 +80,7 @@ TEST_F(Store, HasTablesThatSqlCanRead) {
 TEST_F(Store, KeepsARowAStep) {
   CellResult result = cell("k");
   result.decode_steps = 2;
-  result.steps = {{.step = 0,
-                   .key_len = 101,
-                   .append_ms = 0.25,
-                   .select_ms = 0.5,
-                   .plan_ms = 0.75,
-                   .attend_ms = 1.25,
-                   .dense_ms = 1.5,
-                   .repetitions = 3,
-                   .density = 0.125,
-                   .recall = 0.625,
-                   .rel_l2_error = 0.375,
-                   .keys_scored = 7,
-                   .select_bytes_read = 8,
-                   .index_bytes = 9,
-                   .kv_bytes_touched = 10},
-                  {.step = 1, .key_len = 102}};
+  result.steps = {measured_step(), {.step = 1, .key_len = 102}};
   ResultStore store(folder_);
   store.write(result);
   std::string columns;
@@ -198,15 +153,10 @@ TEST_F(Store, NamesACellThatCannotBeRead) {
   ResultStore store(folder_);
   store.write(cell("k"));
   query("UPDATE cells SET status = 'splendid'");
-  try {
-    store.find_finished("k");
-    FAIL() << "read";
-  } catch (const ConfigError& error) {
-    EXPECT_EQ(error.what(),
-              file().string() +
-                  ": cell k cannot be read (a value is not of its column's type); "
-                  "delete it from the table cells, or name another folder with --out");
-  }
+  EXPECT_EQ(config_error_of([&] { store.find_finished("k"); }),
+            file().string() +
+                ": cell k cannot be read (column status: \"splendid\" is none of its names); "
+                "delete it from the table cells, or name another folder with --out");
 }
 
 TEST_F(Store, TakesADatabaseThatWasLeftBeforeItsTablesWereMade) {
@@ -232,6 +182,14 @@ TEST_F(Store, RefusesADatabaseOfAnotherFormat) {
                  "4; name another folder with --out, or move the file away");
 }
 
+TEST_F(Store, RefusesADatabaseThatLacksAColumn) {
+  { const ResultStore store(folder_); }
+  query("ALTER TABLE steps DROP COLUMN plan_ms");
+  expect_refused(file().string() +
+                 ": its table steps has no column plan_ms, which results in format 4 have; name "
+                 "another folder with --out, or move the file away");
+}
+
 TEST_F(Store, RefusesADatabaseOfAnotherProgram) {
   std::filesystem::create_directories(folder_);
   query("CREATE TABLE cells (key TEXT)");
@@ -242,8 +200,9 @@ TEST_F(Store, RefusesADatabaseOfAnotherProgram) {
 
 TEST_F(Store, RefusesAFileThatIsNoDatabase) {
   std::filesystem::create_directories(folder_);
-  for (const std::string& content : {std::string("x"), std::string("name: methods\n"),
-                                     std::string(100'000, 'x'), std::string(1024, '\0')}) {
+  for (const std::string& content :
+       {std::string("x"), std::string("name: methods\n"), std::string("SQLite format 3\0", 16),
+        std::string(100'000, 'x'), std::string(1024, '\0')}) {
     std::ofstream(file(), std::ios::binary) << content;
     expect_refused(file().string() +
                    ": is not a results database; name another folder with --out, or move the file "
@@ -257,15 +216,11 @@ TEST_F(Store, RefusesADamagedDatabase) {
     for (int i = 0; i < 100; ++i) store.write(cell(std::to_string(i)));
   }
   std::filesystem::resize_file(file(), 5000);
-  const std::string before = bytes();
-  try {
+  const std::string error = config_error_of([&] {
     ResultStore store(folder_);
     store.write(cell("k"));
-    FAIL() << "written";
-  } catch (const ConfigError& error) {
-    EXPECT_TRUE(std::string(error.what()).starts_with(file().string() + ": is a damaged results"))
-        << error.what();
-  }
+  });
+  EXPECT_TRUE(error.starts_with(file().string() + ": is a damaged results")) << error;
 }
 
 TEST_F(Store, RefusesAFileInTheWayOfTheFolder) {
@@ -273,15 +228,11 @@ TEST_F(Store, RefusesAFileInTheWayOfTheFolder) {
   expect_refused(folder_.string() +
                  ": cannot be used as the output folder (Not a directory); name another one with "
                  "--out");
-  std::filesystem::path below = folder_ / "below";
-  try {
-    const ResultStore store(below);
-    FAIL() << "opened";
-  } catch (const ConfigError& error) {
-    EXPECT_EQ(error.what(), below.string() +
-                                ": cannot be used as the output folder (Not a directory); name "
-                                "another one with --out");
-  }
+  const std::filesystem::path below = folder_ / "below";
+  EXPECT_EQ(config_error_of([&] { const ResultStore store(below); }),
+            below.string() +
+                ": cannot be used as the output folder (Not a directory); name another one with "
+                "--out");
 }
 
 TEST_F(Store, RefusesAFolderInTheWayOfTheFile) {
@@ -293,37 +244,10 @@ TEST_F(Store, RefusesAFolderInTheWayOfTheFile) {
 
 TEST_F(Store, RefusesAFolderThatCannotBeWritten) {
   // /proc takes no new files, not even from root.
-  try {
-    const ResultStore store("/proc/self");
-    FAIL() << "opened";
-  } catch (const ConfigError& error) {
-    EXPECT_STREQ(
-        error.what(),
-        "/proc/self/results.sqlite: cannot be opened for writing; name another folder with "
-        "--out, one that can be written");
-  }
+  EXPECT_EQ(config_error_of([] { const ResultStore store("/proc/self"); }),
+            "/proc/self/results.sqlite: cannot be opened for writing; name another folder with "
+            "--out, one that can be written");
 }
-
-// Root may write read-only files: gives its rights up while it lives.
-class WithoutRootRights {
- public:
-  WithoutRootRights() {
-    if (was_root_) {
-      EXPECT_EQ(setresuid(kNobody, kNobody, 0), 0);
-    }
-  }
-  ~WithoutRootRights() {
-    if (was_root_) {
-      EXPECT_EQ(setresuid(0, 0, 0), 0);
-    }
-  }
-  WithoutRootRights(const WithoutRootRights&) = delete;
-  WithoutRootRights& operator=(const WithoutRootRights&) = delete;
-
- private:
-  static constexpr uid_t kNobody = 65534;
-  const bool was_root_ = geteuid() == 0;
-};
 
 TEST_F(Store, RefusesAReadOnlyFile) {
   { const ResultStore store(folder_); }

@@ -1,0 +1,98 @@
+#include "experiments/results/detail/results_file.hpp"
+
+#include <fstream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "experiments/results/columns.hpp"
+#include "experiments/results/detail/table_sql.hpp"
+#include "framework/base/error.hpp"
+
+namespace maskerade::detail {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x4D534B52;  // "MSKR"
+
+template <typename Record>
+void check_columns(const Database& database,
+                   const char* table,
+                   const std::vector<Column<Record>>& columns) {
+  Statement select =
+      database.prepare("SELECT name FROM pragma_table_info('" + std::string(table) + "')");
+  std::set<std::string> names;
+  while (select.step()) names.insert(select.text(0));
+  for (const Column<Record>& column : columns) {
+    if (names.contains(column.name)) continue;
+    throw ConfigError({.file = database.file().string()},
+                      "its table " + std::string(table) + " has no column " + column.name +
+                          ", which results in format " + std::to_string(kResultsFormat) +
+                          " have; " + remedy_of(database.access()));
+  }
+}
+
+}  // namespace
+
+std::filesystem::path side_file(const std::filesystem::path& database, const char* suffix) {
+  std::filesystem::path file = database;
+  return file += suffix;
+}
+
+// Rationale: SQLite takes a file of less than 512 bytes for an empty database and overwrites it;
+// all of its own have more, or none.
+void check_signature(const DatabaseFile& file) {
+  constexpr std::string_view kSignature("SQLite format 3\0", 16);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file.path, ignored)) return;
+  std::ifstream stream(file.path, std::ios::binary);
+  std::string begin(kSignature.size(), '\0');
+  stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  if (!stream.is_open() || stream.gcount() == 0) return;
+  constexpr std::uintmax_t kLeastBytes = 512;
+  if (begin != kSignature || std::filesystem::file_size(file.path, ignored) < kLeastBytes) {
+    refuse_no_database(file);
+  }
+}
+
+bool check_is_of_results(const Database& database) {
+  const TextPosition position{.file = database.file().string()};
+  const std::int64_t application = database.integer("PRAGMA application_id");
+  const std::int64_t format = database.integer("PRAGMA user_version");
+  const std::int64_t tables = database.integer("SELECT count(*) FROM sqlite_master");
+  if (database.access() == FileAccess::kWrite && database.is_read_only()) {
+    throw ConfigError(position,
+                      "is read-only; make it and its folder writable, or name another folder with "
+                      "--out");
+  }
+  if (application == 0 && format == 0 && tables == 0) return false;
+  if (application != kApplicationId) {
+    throw ConfigError(position,
+                      "is a database of another program; " + remedy_of(database.access()));
+  }
+  if (format != kResultsFormat) {
+    const bool writes = database.access() == FileAccess::kWrite;
+    throw ConfigError(position, "holds results in format " + std::to_string(format) +
+                                    "; this version of the program reads and writes format " +
+                                    std::to_string(kResultsFormat) + "; " +
+                                    (writes ? remedy_of(database.access())
+                                            : "read it with the version that wrote it, or run the "
+                                              "experiment again"));
+  }
+  check_columns(database, kCellsTable, cell_columns());
+  check_columns(database, kHeadsTable, head_columns());
+  check_columns(database, kStepsTable, step_columns());
+  return true;
+}
+
+void make_tables(Database& database) {
+  Transaction transaction(database);
+  database.run(create_statement(kCellsTable, cell_columns()));
+  database.run(create_statement(kHeadsTable, head_columns()));
+  database.run(create_statement(kStepsTable, step_columns()));
+  database.run("PRAGMA application_id = " + std::to_string(kApplicationId));
+  database.run("PRAGMA user_version = " + std::to_string(kResultsFormat));
+  transaction.commit();
+}
+
+}  // namespace maskerade::detail

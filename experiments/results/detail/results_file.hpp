@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "experiments/results/detail/sqlite.hpp"
+
+// What makes a database one of results.
+namespace maskerade::detail {
+
+inline constexpr const char* kResultsFileName = "results.sqlite";
+
+// The names of the tables.
+inline constexpr const char* kCellsTable = "cells";
+inline constexpr const char* kHeadsTable = "heads";
+inline constexpr const char* kStepsTable = "steps";
+
+// The file that SQLite keeps beside a database for what is not in it yet: "-wal" in write-ahead
+// mode, "-journal" in another.
+std::filesystem::path side_file(const std::filesystem::path& database, const char* suffix);
+
+// Throws the ConfigError of a file that is not a database. One that is missing or empty passes.
+void check_signature(const DatabaseFile& file);
+
+// False when the database has no tables yet. Throws ConfigError when it is of another program, of
+// another format, or lacks a column.
+bool check_is_of_results(const Database& database);
+
+// Makes the tables in a database that has none.
+void make_tables(Database& database);
+
+}  // namespace maskerade::detail

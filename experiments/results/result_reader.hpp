@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/results/cell_result.hpp"
+
+namespace maskerade {
+
+// That a column of cells holds a value, given as CSV has it: {"status", "failed"}; "" is what was
+// not measured. A real number is compared as a number.
+struct ColumnCondition {
+  std::string column;
+  std::string value;
+};
+
+// Which cells are read: those of which every condition holds.
+struct CellFilter {
+  std::vector<ColumnCondition> conditions = {};
+};
+
+// Reads the results of an output folder, FOLDER/results.sqlite, and changes nothing in them. A run
+// may write them meanwhile: each call reads one state, whole cells only, and a later call sees what
+// was written since. What a killed run left is read, too.
+//
+// Rationale: SQLite reads a file in write-ahead mode with the help of two files beside it, -wal and
+// -shm, which it makes, and leaves there, when they are missing. Where the folder cannot be written
+// and no run has left a -wal, the file is opened as immutable, without them and without locks; then
+// a call fails when it finds afterwards that the file was written to.
+class ResultReader {
+ public:
+  // The folder or the file. Throws ConfigError, which says what would be right, when there is no
+  // such file, or it cannot be read, is not a database, holds no results yet, or is of another
+  // program or format.
+  explicit ResultReader(const std::filesystem::path& path);
+  ~ResultReader();
+  ResultReader(ResultReader&&) noexcept;
+  ResultReader& operator=(ResultReader&&) noexcept;
+
+  const std::filesystem::path& file() const noexcept;
+  std::int64_t cell_count() const;
+
+  // The cells with their heads and steps, by their numbers; then those without a number, by when
+  // they were written. Throws ConfigError when a condition names no column, or a cell cannot be
+  // read.
+  std::vector<CellResult> cells(const CellFilter& filter = {}) const;
+  // The cell of that key. Throws as cells().
+  std::optional<CellResult> find(const std::string& key) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace maskerade
