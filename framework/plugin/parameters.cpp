@@ -14,11 +14,11 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/sdk/exact_share.hpp"
 
 namespace maskerade {
 namespace {
 
-constexpr std::int64_t kWhole = 100'000'000;  // 100 % in the unit of exact shares
 constexpr std::size_t kPercentDecimals = 6;
 
 bool all_digits(std::string_view text) {
@@ -95,10 +95,11 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
     amount.remove_suffix(kOfKeys.size());
   }
   if (const auto share = parse_percentage(amount)) {
-    if (*share > kWhole) refuse(parameter, fmt::format("is {}; at most 100% can be taken", text));
+    if (*share > sdk::kHundredPercent)
+      refuse(parameter, fmt::format("is {}; at most 100% can be taken", text));
     if (*share == 0 && parameter.minimum > 0) check_range(parameter, 0, text);
     value.integer = *share;
-    value.number = static_cast<double>(*share) / kWhole;
+    value.number = static_cast<double>(*share) / sdk::kHundredPercent;
     return value;
   }
   if (const auto whole = parse_whole(text)) {
@@ -114,7 +115,7 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
       refuse(parameter, fmt::format("is {}, more than any key_len", text));
     }
     const std::string percentage = fmt::format("{:.6g}%", *real * 100);
-    if (const auto share = parse_percentage(percentage); share && *share <= kWhole) {
+    if (const auto share = parse_percentage(percentage); share && *share <= sdk::kHundredPercent) {
       refuse(parameter,
              fmt::format("is {}, a bare number: write {} for that share of key_len, or a whole "
                          "number of tokens",
@@ -132,7 +133,7 @@ maskerade_value parse_share(const maskerade_parameter& parameter, const std::str
   maskerade_value value{};
   if (const auto percentage = parse_percentage(text)) {
     value.integer = *percentage;
-    value.number = static_cast<double>(*percentage) / kWhole;
+    value.number = static_cast<double>(*percentage) / sdk::kHundredPercent;
   } else if (const auto real = parse_real(text)) {
     value.number = *real;
   } else {

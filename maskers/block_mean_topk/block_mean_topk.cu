@@ -128,7 +128,7 @@ struct AddBlocks {
   const std::uint64_t* taken;  // [list][block_words]
 
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows& rows,
-                                            const device::Place& at,
+                                            const device::MaskRow& at,
                                             std::int64_t word) const {
     const std::int64_t block = of.options.block;
     const std::int64_t list = at.row / rows.query_len * of.count + list_of_query[at.query];

@@ -15,8 +15,8 @@ struct Part {
   std::int64_t count;
 
   MASKERADE_KERNEL std::int64_t lists() const { return rows.batch * rows.heads * count; }
-  MASKERADE_KERNEL device::Place place(std::int64_t list) const {
-    return device::Rows(rows).place(list / count * rows.query_len + first + list % count);
+  MASKERADE_KERNEL device::MaskRow row_of(std::int64_t list) const {
+    return device::Rows(rows).row_at(list / count * rows.query_len + first + list % count);
   }
 };
 
@@ -28,7 +28,7 @@ struct FindSigns {
   float* signs;
 
   MASKERADE_KERNEL void operator()(std::int64_t i) const {
-    const device::Place at = part.place(i / dim);
+    const device::MaskRow at = part.row_of(i / dim);
     const float value = device::Tensor(q).load(at.batch, at.head, at.query, i % dim);
     signs[2 * i] = device::smaller(value, 0.0F);
     signs[2 * i + 1] = device::larger(value, 0.0F);
@@ -44,7 +44,7 @@ struct FindCounts {
   std::int64_t* counts;
 
   MASKERADE_KERNEL void operator()(std::int64_t list) const {
-    const device::Place at = part.place(list);
+    const device::MaskRow at = part.row_of(list);
     const std::int64_t visible = device::Rows(part.rows).visible_len(at.query);
     lengths[list] = (visible + options.page - 1) / options.page;
     counts[list] = device::larger(options.min_pages,
@@ -63,7 +63,7 @@ struct AddPages {
     const device::Rows rows(part.rows);
     const std::int64_t list = i / rows.words;
     const std::int64_t word = i % rows.words;
-    const device::Place at = part.place(list);
+    const device::MaskRow at = part.row_of(list);
     const std::int64_t end = device::smaller(word * 64 + 64, rows.visible_len(at.query));
     std::uint64_t keys = 0;
     for (std::int64_t number = word * 64 / page; number * page < end; ++number) {

@@ -105,7 +105,7 @@ TEST_F(DecodeSteps, AreTestedForEveryMaskerWithAnIndex) {
   catalog.load_folder(MASKERADE_BUILT_IN_PLUGINS, true);
   const std::vector<IndexUse> tested = all();
   for (const auto& type : catalog.types()) {
-    if (type->index_extension() == nullptr) continue;
+    if (type->extension<maskerade_index_extension>() == nullptr) continue;
     EXPECT_TRUE(std::any_of(tested.begin(), tested.end(), [&](const IndexUse& with) {
       return with.id == type->id();
     })) << type->id();
