@@ -73,6 +73,13 @@ class IndexMasker {
     return bytes;
   }
 
+  // What the masker selects for all rows of the problem by the indexes that another instance built.
+  Mask select_by(const IndexMasker& other) {
+    context_.indexes = other.indexes_;
+    Mask mask = select();
+    context_.indexes = indexes_;
+    return mask;
+  }
   // What the masker selects for all rows of the problem.
   Mask select() {
     const AttentionShape& shape = inputs_.shape;
