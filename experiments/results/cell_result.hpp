@@ -183,7 +183,6 @@ struct CellResult {
   std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
-  bool cached = false;  // whether a repetition reused what an earlier one had made
   std::string dense_kernel;
   std::string
       dense_kernel_reason;  // why cuDNN's is not the dense reference of a device; else empty

@@ -314,7 +314,6 @@ std::vector<Column> make_columns() {
   add(column("repetitions", &Result::times, &StageTimes::repetitions));
   add(column("measure_target", &Result::measure_target));
   add(column("measure_budget_ms", &Result::measure_budget_ms));
-  add(column("cached", &Result::cached));
   add(column("rel_l2_error", &Result::fidelity, &Fidelity::rel_l2_error));
   add(column("rel_l2_error_median_head", &Result::fidelity, &Fidelity::rel_l2_error_median_head));
   add(column("rel_l2_error_p95_head", &Result::fidelity, &Fidelity::rel_l2_error_p95_head));
