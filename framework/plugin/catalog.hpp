@@ -16,7 +16,7 @@ namespace maskerade {
 // A masker that a loaded library provides. The library stays loaded for the life of the process.
 class MaskerType {
  public:
-  // rows: the parameter table, which the descriptor then points to.
+  // rows: the parameter table; the own copy of the descriptor points to them.
   MaskerType(const maskerade_masker_descriptor& descriptor,
              std::vector<maskerade_parameter> rows,
              const Extensions& extensions,
@@ -51,8 +51,8 @@ class MaskerType {
   std::filesystem::path library_;
 };
 
-// Whether a host of one ABI version takes a plugin of another: of its own major version, and of its
-// own or an older minor one.
+// Whether a host of one ABI version takes a plugin of another: the plugin must have the host's
+// major version, and the host's or an older minor one.
 constexpr bool accepts_abi(std::uint32_t host_major,
                            std::uint32_t host_minor,
                            std::uint32_t plugin_major,

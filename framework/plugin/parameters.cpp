@@ -61,7 +61,7 @@ std::optional<std::int64_t> parse_percentage(std::string_view text) {
   return units;
 }
 
-// The place of a value in messages.
+// The name of a parameter as messages quote it.
 std::string named(const maskerade_parameter& parameter) {
   return fmt::format("\"{}\"", parameter.name);
 }
@@ -208,13 +208,13 @@ maskerade_value parse_value(const maskerade_parameter& parameter, const std::str
   }
 }
 
-// A list's texts as one text: "[1, 2, 4]".
+// The value of a parameter as one text: its only one, or for a list "[1, 2, 4]".
 std::string joined(const std::vector<std::string>& values, bool is_list) {
   if (!is_list) return values.front();
   return fmt::format("[{}]", fmt::join(values, ", "));
 }
 
-// What was given for `parameter`, which is number `index` of the table; nullptr when nothing was.
+// The value given for `parameter`, number `index` of the table; nullptr when there is none.
 const GivenParameter* find_given(const std::vector<GivenParameter>& given,
                                  const maskerade_parameter& parameter,
                                  std::size_t index) {
@@ -233,7 +233,8 @@ bool differs_from_default(const maskerade_parameter& parameter, const std::strin
   return parameter.default_value == nullptr || resolved != parameter.default_value;
 }
 
-// The values of the parameters flagged POPULATION_BEGIN and POPULATION_END_OFFSET, or nullptr.
+// The values of the parameters flagged MASKERADE_POPULATION_BEGIN and _END_OFFSET; nullptr for a
+// flag that no parameter has.
 std::pair<const maskerade_value*, const maskerade_value*> population_offsets(
     const maskerade_masker_descriptor& masker, const Arguments& arguments) {
   std::pair<const maskerade_value*, const maskerade_value*> offsets{nullptr, nullptr};

@@ -28,7 +28,7 @@ struct BlockRows {
   }
 };
 
-// One component of a list's pooled query, in float64 in the order of the queries.
+// Pools one component of a list's queries, in float64 in the order of the queries.
 struct PoolQueries {
   BlockRows of;
   maskerade_cuda_tensor q;
@@ -54,7 +54,7 @@ struct PoolQueries {
   }
 };
 
-// How many key blocks each list has and takes.
+// Counts the key blocks that each list sees and how many it takes.
 struct FindCounts {
   BlockRows of;
   const std::int64_t* budgets;  // [row]
@@ -69,7 +69,8 @@ struct FindCounts {
   }
 };
 
-// Whether no row of those that decide together sees an inactive key in a block.
+// Finds the closed blocks: those in which no row of the heads that decide together sees an inactive
+// key.
 struct FindClosed {
   BlockRows of;
   std::uint8_t* closed;  // [list][key_blocks]
@@ -102,7 +103,7 @@ struct FindClosed {
   }
 };
 
-// The same as bits.
+// Packs the closed blocks of each list into bits.
 struct PackClosed {
   BlockRows of;
   const std::uint8_t* closed;
@@ -120,7 +121,7 @@ struct PackClosed {
   }
 };
 
-// The keys of the blocks that were taken.
+// Adds the keys of the blocks that each list takes.
 struct AddBlocks {
   BlockRows of;
   const std::int64_t* list_of_query;  // [query_len]

@@ -7,8 +7,8 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Random blocks: what block-sparse kernels are timed on. A row of blocks takes the block of its own
-// positions and draws others among those that it sees, by the smallest (random number, block).
+// Random blocks, on which block-sparse kernels are timed. A row of blocks takes the block of its
+// own positions, and of the others that it sees those with the smallest (random number, block).
 class BlockRandom final : public sdk::BlockMasker {
  public:
   static sdk::Description describe() {

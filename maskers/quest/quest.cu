@@ -8,7 +8,8 @@ namespace device = maskerade::sdk::device;
 
 constexpr std::int64_t kMostScores = std::int64_t{1} << 26;
 
-// Some queries of all heads: list (head of all batch entries) * count + (query - first).
+// Queries [first, first + count) of all heads and batch entries. Each is a list of pages; its
+// number is (batch * heads + head) * count + query - first.
 struct Part {
   maskerade_cuda_rows rows;
   std::int64_t first;
@@ -20,7 +21,7 @@ struct Part {
   }
 };
 
-// (min(q, 0), max(q, 0)) for each component of each list's query.
+// Splits each component q of each list's query into (min(q, 0), max(q, 0)).
 struct FindSigns {
   Part part;
   maskerade_cuda_tensor q;
@@ -35,7 +36,7 @@ struct FindSigns {
   }
 };
 
-// How many pages each list has and takes.
+// Counts the pages that each list sees and how many it takes.
 struct FindCounts {
   Part part;
   DeviceOptions options;
@@ -52,7 +53,7 @@ struct FindCounts {
   }
 };
 
-// The keys of the pages that were taken.
+// Adds the keys of the pages that each list takes.
 struct AddPages {
   Part part;
   std::int64_t page;

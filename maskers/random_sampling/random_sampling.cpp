@@ -46,7 +46,7 @@ class RandomSampling final : public sdk::RowMasker {
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
     const std::int64_t draws =
         std::max<std::int64_t>(1, rate_ * call.shape.key_len / sdk::kHundredPercent);
-    // Drawing every candidate, or the only one, has the probability 1.
+    // Where every candidate is drawn, or the only one, its probability is 1.
     maskerade_cuda_bounds bounds =
         sdk::bounds_of_pieces(call, rate_ == sdk::kHundredPercent ? draws : 1, 1, 1);
     bounds.sampled_per_row = rate_ == sdk::kHundredPercent ? 0 : draws;

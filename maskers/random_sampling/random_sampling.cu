@@ -8,7 +8,7 @@ namespace {
 namespace device = maskerade::sdk::device;
 namespace sdk = maskerade::sdk;
 
-// Where a row's candidates are.
+// Finds the range of each row's candidates.
 struct FindRange {
   maskerade_cuda_rows of;
   DeviceOptions options;
@@ -26,10 +26,10 @@ struct FindRange {
   }
 };
 
-// How many of them are drawn, and with which probability.
+// Finds how many candidates a row draws, and with which probability each is drawn.
 struct FindDraws {
   DeviceOptions options;
-  std::int64_t* counts;  // in: the candidates
+  std::int64_t* counts;  // before: the candidates; after: the draws
   float* probabilities;
 
   MASKERADE_KERNEL void operator()(std::int64_t row) const {
