@@ -53,12 +53,12 @@ struct PreparedRoute {
 };
 
 PreparedRoute prepare_route(const std::string& name,
-                             const HeadSet& heads,
-                             bool is_dense,
-                             const std::vector<MaskerUse>& maskers,
-                             const AttentionInputs& inputs,
-                             const PipelineOptions& options,
-                             const Threads& threads) {
+                            const HeadSet& heads,
+                            bool is_dense,
+                            const std::vector<MaskerUse>& maskers,
+                            const AttentionInputs& inputs,
+                            const PipelineOptions& options,
+                            const Threads& threads) {
   PreparedRoute route{.name = name, .heads = heads, .is_dense = is_dense, .maskers = maskers};
   for (const MaskerUse& use : maskers) {
     const auto place = static_cast<std::uint32_t>(route.instances.size());

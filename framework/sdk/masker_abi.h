@@ -68,9 +68,9 @@ enum {
 enum {
   MASKERADE_MINIMUM_EXCLUDED = 1u << 0,
   MASKERADE_MAXIMUM_EXCLUDED = 1u << 1,
-  /* The index depends on this parameter: after another value it must be built anew, after another
-   * value of an unflagged parameter it could stay. `maskerade list` marks it; a masker without an
-   * index may have it too, where it means nothing. */
+  /* The index depends on this parameter: another value needs an index that is built anew. An index
+   * serves every value of the parameters without this flag. `maskerade list` says which have it;
+   * for a masker without an index it means nothing. */
   MASKERADE_AFFECTS_INDEX = 1u << 2,
   MASKERADE_LIST = 1u << 3, /* takes one or more values */
   /* With MASKERADE_TRAIT_SAMPLES: the masker samples only where a parameter of this flag differs
@@ -559,7 +559,7 @@ struct maskerade_cuda_services {
 
   /* scores[(row - row_begin) * score_stride + key] = q.k of the keys that the row sees, for rows
    * [row_begin, row_end); summed as on the CPU: s = fma(q[d], k[d], s), d ascending. The
-   * scores of other keys are unspecified. */
+   * scores of keys that a row does not see are unspecified. */
   int32_t (*score_rows)(const maskerade_cuda_call* call,
                         int64_t row_begin,
                         int64_t row_end,
