@@ -65,15 +65,19 @@ std::string describe(const MaskerType& masker) {
   text += fmt::format("  depends on  {}\n", dependencies_of(masker));
   text += fmt::format("  library     {}\n", masker.library().string());
   if (descriptor.parameter_count == 0) return text + "  takes no parameters\n";
+  const bool has_index = masker.extension<maskerade_index_extension>() != nullptr;
   std::vector<std::array<std::string, 5>> rows = {
       {"parameter", "unit", "default", "accepted", "meaning"}};
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& parameter = descriptor.parameters[i];
-    rows.push_back({parameter.name,
-                    std::string(unit_name(parameter.unit)) +
-                        ((parameter.flags & MASKERADE_LIST) != 0 ? " list" : ""),
-                    default_of(parameter), range_text(parameter),
-                    parameter.doc == nullptr ? "" : parameter.doc});
+    rows.push_back(
+        {parameter.name,
+         std::string(unit_name(parameter.unit)) +
+             ((parameter.flags & MASKERADE_LIST) != 0 ? " list" : ""),
+         default_of(parameter), range_text(parameter),
+         std::string(parameter.doc) + (has_index && (parameter.flags & MASKERADE_AFFECTS_INDEX) != 0
+                                           ? "; the index depends on it"
+                                           : "")});
   }
   return text + aligned(rows);
 }

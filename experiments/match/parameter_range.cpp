@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "framework/sdk/exact_share.hpp"
+
 namespace maskerade {
 namespace {
 
-constexpr std::int64_t kWhole = 100'000'000;      // 100 % in steps of a share
-constexpr std::int64_t kPercent = 1'000'000;      // 1 % likewise
+constexpr std::int64_t kPercent = sdk::kHundredPercent / 100;
 constexpr std::int64_t kNumberSteps = 1'000'000;  // of the range of a number
 
 bool is_excluded(const maskerade_parameter& parameter, std::uint32_t end) {
@@ -75,14 +76,14 @@ ParameterRange::ParameterRange(const maskerade_parameter& parameter,
     case MASKERADE_UNIT_TOKENS:
       if (given.basis == MASKERADE_TOKENS_OF_VISIBLE) {
         form_ = Form::kPercentageOfVisible;
-        steps_ = {parameter.minimum > 0 ? 1 : 0, kWhole};
+        steps_ = {parameter.minimum > 0 ? 1 : 0, sdk::kHundredPercent};
       } else {
         steps_ = multiples_in(parameter, 1, key_len);
       }
       break;
     case MASKERADE_UNIT_SHARE:
       form_ = Form::kPercentage;
-      steps_ = multiples_in(parameter, kWhole, kWhole);
+      steps_ = multiples_in(parameter, sdk::kHundredPercent, sdk::kHundredPercent);
       break;
     case MASKERADE_UNIT_NUMBER:
       form_ = Form::kNumber;

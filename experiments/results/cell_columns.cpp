@@ -296,8 +296,6 @@ void add_timing(List& list) {
            &Result::measure_target);
   list.add({"measure_budget_ms", "ms", "The time after which repeating ends in any case."},
            &Result::measure_budget_ms);
-  list.add({"cached", "", "Whether a repetition reused a selection that an earlier one had made."},
-           &Result::cached);
 }
 
 void add_fidelity(List& list) {

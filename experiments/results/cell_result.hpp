@@ -199,7 +199,6 @@ struct CellResult {
   std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
-  bool cached = false;       // whether a repetition reused a selection that an earlier one had made
   std::string dense_kernel;  // of the dense reference
   std::string dense_kernel_reason;  // why cuDNN is not the dense reference on a device, else empty
   std::optional<DeviceTiming> device_timing = {};  // absent on the CPU

@@ -109,7 +109,7 @@ ResearchAttention match_cell(const CellContext& context,
     if (refusal) std::rethrow_exception(refusal);
     throw;
   }
-  result.match->found = MatchFacts::Found{.value = range.text(found.step),
+  result.match->found = MatchOutcome{.value = range.text(found.step),
                                           .reached = found.reached,
                                           .least = found.least,
                                           .greatest = found.greatest,

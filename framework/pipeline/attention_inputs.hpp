@@ -8,7 +8,8 @@
 
 namespace maskerade {
 
-// What masks are selected for and attention is computed from. Views: the tensors outlive it.
+// One attention problem: masks are selected for it and attention is computed from it. A view: the
+// tensors outlive it.
 struct AttentionInputs {
   AttentionShape shape;
   TensorView q;        // [batch, query_heads, query_len, head_dim]

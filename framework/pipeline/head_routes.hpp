@@ -13,14 +13,14 @@
 
 namespace maskerade {
 
-// One masker of a pipeline: which, with which arguments.
+// One masker of a pipeline, with its arguments.
 struct MaskerUse {
   std::shared_ptr<const MaskerType> type;
   std::shared_ptr<const Arguments> arguments;
 };
 
-// What selects for some query heads in the place of a pipeline's own maskers. Each of its heads
-// gets the mask that these maskers alone, as a pipeline, would give it: its random numbers too.
+// The maskers that some query heads use instead of a pipeline's own. Each of these heads gets the
+// mask that a pipeline of these maskers alone would give it, drawn with the same random numbers.
 struct HeadRoute {
   std::string name;                 // in reports
   std::vector<std::int64_t> heads;  // query heads, ascending
@@ -31,7 +31,7 @@ struct HeadRoute {
 // Throws Error unless heads ascend and no two routes share one.
 void check_routes(const std::vector<HeadRoute>& routes);
 
-// Some of the query heads of a problem.
+// A set of query heads of a problem.
 class HeadSet {
  public:
   static HeadSet all(std::int64_t query_heads);
@@ -43,7 +43,8 @@ class HeadSet {
   bool has(std::int64_t head) const { return has_[static_cast<std::size_t>(head)]; }
   void remove(const HeadSet& others);
 
-  // These and the heads that share a unit with one of them: `together` heads make a unit.
+  // These heads and those that share a unit with one of them, where heads [u * together, (u + 1) *
+  // together) are unit u.
   HeadSet with_units_of(std::int64_t together) const;
   // The units that hold one of these heads, ascending.
   std::vector<std::int64_t> units(std::int64_t together) const;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/pipeline/detail/host_services.hpp"
 #include "framework/sdk/low_bits.hpp"
 #include "framework/select/key_tile.hpp"
 #include "framework/select/stream_scores.hpp"
@@ -34,150 +35,6 @@ void require_key_range(std::int64_t begin, std::int64_t end, std::int64_t key_le
 }
 
 }  // namespace
-
-// The C functions: each finds the HostCall, and turns an exception into a remembered failure.
-struct HostServices {
-  static HostCall& host_of(const maskerade_call* call) {
-    return *static_cast<HostCall*>(call->self);
-  }
-
-  template <typename Body>
-  static auto guarded(const maskerade_call* call, Body&& body) noexcept
-      -> decltype(body(host_of(call))) {
-    try {
-      return body(host_of(call));
-    } catch (const std::exception& error) {
-      host_of(call).failure_ = error.what();
-    }
-    return {};
-  }
-
-  template <typename Body>
-  static std::int32_t status_of(const maskerade_call* call, Body&& body) noexcept {
-    const bool done = guarded(call, [&](HostCall& host) {
-      body(host);
-      return true;
-    });
-    return done ? MASKERADE_OK : MASKERADE_FAILED;
-  }
-
-  static const maskerade_services* table() {
-    static const maskerade_services services = {
-        .struct_size = sizeof(maskerade_services),
-        .add_range =
-            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
-               std::int64_t key_begin, std::int64_t key_end) {
-              return status_of(call, [&](HostCall& host) {
-                host.add_range(row_begin, row_end, key_begin, key_end);
-              });
-            },
-        .add_keys =
-            [](const maskerade_call* call, std::int64_t row, const std::int32_t* keys,
-               const float* probabilities, std::size_t count) {
-              return status_of(call, [&](HostCall& host) {
-                host.add_keys(row, {keys, count}, probabilities);
-              });
-            },
-        .active_bits =
-            [](const maskerade_call* call, std::int64_t row, std::int64_t first_key,
-               std::uint64_t* words, std::size_t word_count) {
-              return status_of(call, [&](HostCall& host) {
-                host.active_bits(row, first_key, {words, word_count});
-              });
-            },
-        .active_count =
-            [](const maskerade_call* call, std::int64_t row) {
-              return guarded(call, [&](HostCall& host) {
-                host.require_declared(MASKERADE_DEPENDS_ACTIVE, "active_count");
-                const HostCall::Place at = host.place(row);
-                return at.builder->active_count(at.row);
-              });
-            },
-        .sampled_entries =
-            [](const maskerade_call* call, std::int64_t row, std::int32_t* keys,
-               float* probabilities, std::size_t capacity) {
-              return guarded(call, [&](HostCall& host) {
-                host.require_declared(MASKERADE_DEPENDS_ACTIVE, "sampled_entries");
-                const HostCall::Place at = host.place(row);
-                const auto entries = at.builder->sampled(at.row);
-                for (std::size_t i = 0; i < std::min(capacity, entries.size()); ++i) {
-                  keys[i] = entries[i].key;
-                  probabilities[i] = entries[i].probability;
-                }
-                return entries.size();
-              });
-            },
-        .score_range =
-            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
-               std::int64_t key_begin, std::int64_t key_end, float* scores,
-               std::int64_t score_stride) {
-              return status_of(call, [&](HostCall& host) {
-                host.score_range(row_begin, row_end, key_begin, key_end, scores, score_stride);
-              });
-            },
-        .score_keys =
-            [](const maskerade_call* call, std::int64_t row, const std::int32_t* keys,
-               std::size_t count, float* scores) {
-              return status_of(call, [&](HostCall& host) {
-                host.score_keys(row, {keys, count}, scores);
-              });
-            },
-        .add_top_scores =
-            [](const maskerade_call* call, std::int64_t row, const float* scores,
-               std::int64_t key_begin, std::int64_t key_end, std::int64_t count) {
-              return status_of(call, [&](HostCall& host) {
-                host.add_top_scores(row, scores, key_begin, key_end, count);
-              });
-            },
-        .add_top_products =
-            [](const maskerade_call* call, std::int64_t row_begin, std::int64_t row_end,
-               const std::int64_t* counts) {
-              return status_of(
-                  call, [&](HostCall& host) { host.add_top_products(row_begin, row_end, counts); });
-            },
-        .top_indices =
-            [](const maskerade_call* call, const float* scores, std::size_t length,
-               std::size_t count, std::int32_t* indices) {
-              return guarded(call, [&](HostCall& host) {
-                const std::span<const std::int32_t> top =
-                    host.top_k_.select({scores, length}, {}, static_cast<std::int64_t>(count));
-                std::copy(top.begin(), top.end(), indices);
-                return top.size();
-              });
-            },
-        .uniform =
-            [](const maskerade_call* call, std::int64_t row, std::uint32_t purpose,
-               std::int64_t key) {
-              return guarded(call, [&](HostCall& host) {
-                host.require_declared(MASKERADE_DEPENDS_SEED, "uniform");
-                const HostCall::Place at = host.place(row);
-                return host.random(at.head, purpose)
-                    .uniform(static_cast<std::uint64_t>(call->positions[at.query]),
-                             static_cast<std::uint32_t>(key));
-              });
-            },
-        .draw =
-            [](const maskerade_call* call, std::int64_t row, std::uint32_t purpose,
-               std::int64_t key_begin, std::int64_t key_end, std::size_t count, std::int32_t* keys,
-               std::size_t* population) {
-              return guarded(call, [&](HostCall& host) {
-                return host.draw(row, purpose, key_begin, key_end, count, keys, population);
-              });
-            },
-        .scratch =
-            [](const maskerade_call* call, std::size_t bytes) {
-              return guarded(call,
-                             [&](HostCall& host) { return host.scratch_.allocate(bytes, 64); });
-            },
-        .count_work =
-            [](const maskerade_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
-              host_of(call).keys_scored_ += keys_scored;
-              host_of(call).bytes_read_ += bytes_read;
-            },
-    };
-    return &services;
-  }
-};
 
 HostCall::HostCall(const MaskerContext& context, const Threads& parts)
     : context_(context),
@@ -237,7 +94,7 @@ TileRow HostCall::finish(std::int64_t head, std::int64_t first_query) const {
       .finish();
 }
 
-HostCall::Place HostCall::place(std::int64_t row) const {
+HostCall::BuilderRow HostCall::builder_row(std::int64_t row) const {
   const std::int64_t queries = call_.query_end - call_.query_begin;
   const std::int64_t rows = (call_.head_end - call_.head_begin) * queries;
   if (row < 0 || row >= rows) throw Error(fmt::format("row {} is outside [0, {})", row, rows));
@@ -273,8 +130,8 @@ void HostCall::add_range(std::int64_t row_begin,
                          std::int64_t key_end) {
   const std::int64_t queries = call_.query_end - call_.query_begin;
   for (std::int64_t row = row_begin; row < row_end;) {
-    // As many as one builder holds.
-    const Place at = place(row);
+    // As many rows at once as one builder holds.
+    const BuilderRow at = builder_row(row);
     const std::int64_t left = std::min(row_end - row, queries - row % queries);
     const int next = static_cast<int>(std::min<std::int64_t>(at.builder->rows(), at.row + left));
     at.builder->add_range(at.row, next, key_begin, key_end);
@@ -285,7 +142,7 @@ void HostCall::add_range(std::int64_t row_begin,
 void HostCall::add_keys(std::int64_t row,
                         std::span<const std::int32_t> keys,
                         const float* probabilities) {
-  const Place at = place(row);
+  const BuilderRow at = builder_row(row);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const float probability = probabilities == nullptr ? 1.0F : probabilities[i];
     require_key_range(keys[i], std::int64_t{keys[i]} + 1, call_.shape.key_len);
@@ -316,7 +173,7 @@ void HostCall::active_bits(std::int64_t row,
   if (first_key % kTileKeys != 0) {
     throw Error(fmt::format("first_key is {}, not a multiple of {}", first_key, kTileKeys));
   }
-  const Place at = place(row);
+  const BuilderRow at = builder_row(row);
   const std::int64_t tiles = (call_.shape.key_len + kTileKeys - 1) / kTileKeys;
   std::int64_t tile = first_key / kTileKeys;
   for (std::uint64_t& word : words) {
@@ -329,7 +186,7 @@ void HostCall::load_queries(std::int64_t row_begin, std::int64_t row_end) {
   const std::int64_t dim = call_.shape.head_dim;
   queries_.resize(static_cast<std::size_t>((row_end - row_begin) * dim));
   for (std::int64_t row = row_begin; row < row_end; ++row) {
-    const Place at = place(row);
+    const BuilderRow at = builder_row(row);
     context_.inputs->q.load_row(call_.batch, at.head, at.query,
                                 &queries_[static_cast<std::size_t>((row - row_begin) * dim)]);
   }
@@ -340,7 +197,7 @@ void HostCall::count_keys_read(std::int64_t keys) {
       keys * call_.shape.head_dim * static_cast<std::int64_t>(size_of(context_.inputs->k.dtype));
 }
 
-// Keys [begin, end) of a kv head and the rows in queries_; scores[r * stride + key - begin].
+// Scores keys [begin, end) of a kv head for the rows in queries_: scores[r * stride + key - begin].
 void HostCall::score_keys_of(std::int64_t kv_head,
                              int rows,
                              std::int64_t begin,
@@ -358,7 +215,7 @@ void HostCall::score_keys_of(std::int64_t kv_head,
   });
 }
 
-// The same by packed tiles.
+// As score_keys_of(), by tiles of packed keys: faster for more rows than stream_scores() takes.
 void HostCall::score_tiles(std::int64_t kv_head,
                            int rows,
                            std::int64_t begin,
@@ -383,14 +240,16 @@ void HostCall::score_tiles(std::int64_t kv_head,
   }
 }
 
-// Rows from `first` on, before row_end, that read one kv head: the end of them, at most `most`.
+// The end of the rows that are scored together with row `first`: those that follow it, before
+// row_end, as long as they read the same kv head, and at most `most` rows in all.
 std::int64_t HostCall::end_of_group(std::int64_t first,
                                     std::int64_t row_end,
                                     std::int64_t most) const {
   const AttentionShape& shape = context_.inputs->shape;
-  const std::int64_t kv_head = shape.kv_head_of(place(first).head);
+  const std::int64_t kv_head = shape.kv_head_of(builder_row(first).head);
   std::int64_t last = first + 1;
-  while (last < row_end && last - first < most && shape.kv_head_of(place(last).head) == kv_head) {
+  while (last < row_end && last - first < most &&
+         shape.kv_head_of(builder_row(last).head) == kv_head) {
     ++last;
   }
   return last;
@@ -407,7 +266,7 @@ void HostCall::score_range(std::int64_t row_begin,
   for (std::int64_t first = row_begin; first < row_end;) {
     const std::int64_t last = end_of_group(first, row_end, kMostRowsTogether);
     load_queries(first, last);
-    score_keys_of(context_.inputs->shape.kv_head_of(place(first).head),
+    score_keys_of(context_.inputs->shape.kv_head_of(builder_row(first).head),
                   static_cast<int>(last - first), begin, end, scores + (first - row_begin) * stride,
                   stride);
     keys_scored_ += (last - first) * (end - begin);
@@ -423,12 +282,12 @@ void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, 
   const auto count = static_cast<std::int64_t>(keys.size());
   load_queries(row, row + 1);
   stream_scores(queries_.data(), call_.shape.head_dim, 1, context_.inputs->k, call_.batch,
-                context_.inputs->shape.kv_head_of(place(row).head), keys, scores, count);
+                context_.inputs->shape.kv_head_of(builder_row(row).head), keys, scores, count);
   keys_scored_ += count;
   count_keys_read(count);
 }
 
-void HostCall::exclude(const Place& at,
+void HostCall::exclude(const BuilderRow& at,
                        std::int64_t first_tile,
                        std::int64_t first_key,
                        std::int64_t end) {
@@ -443,7 +302,7 @@ void HostCall::exclude(const Place& at,
 
 // scores[i] is of key 64 * first_tile + i; adds the best `count` that are visible and inactive,
 // from first_key on.
-void HostCall::add_top(const Place& at,
+void HostCall::add_top(const BuilderRow& at,
                        std::span<const float> scores,
                        std::int64_t first_tile,
                        std::int64_t first_key,
@@ -468,13 +327,13 @@ void HostCall::add_top_scores(std::int64_t row,
                               std::int64_t count) {
   require_declared(MASKERADE_DEPENDS_ACTIVE, "add_top_scores");
   require_key_range(key_begin, key_end, call_.shape.key_len);
-  const Place at = place(row);
+  const BuilderRow at = builder_row(row);
   const auto given = static_cast<std::size_t>(key_end - key_begin);
   const std::int64_t skipped = key_begin % kTileKeys;
   if (skipped == 0) {
     return add_top(at, {scores, given}, key_begin / kTileKeys, key_begin, count);
   }
-  // From the tile's first key on, as words of bits count.
+  // The scores must begin where a word of bits begins: at the first key of a tile.
   scores_.assign(static_cast<std::size_t>(skipped) + given, 0.0F);
   std::copy_n(scores, given, scores_.begin() + skipped);
   add_top(at, scores_, key_begin / kTileKeys, key_begin, count);
@@ -494,17 +353,17 @@ void HostCall::add_top_products(std::int64_t row_begin,
     std::int64_t end = 0;
     for (std::int64_t row = first; row < last; ++row) {
       if (counts[row - row_begin] <= 0) continue;
-      const Place at = place(row);
+      const BuilderRow at = builder_row(row);
       end = std::max(end, at.builder->visible_end(at.row));
       keys_scored_ += at.builder->visible_end(at.row);
     }
     load_queries(first, last);
     scores_.resize(std::max(scores_.size(), static_cast<std::size_t>((last - first) * stride)));
-    score_keys_of(shape.kv_head_of(place(first).head), static_cast<int>(last - first), 0, end,
+    score_keys_of(shape.kv_head_of(builder_row(first).head), static_cast<int>(last - first), 0, end,
                   scores_.data(), stride);
     for (std::int64_t row = first; row < last; ++row) {
       if (counts[row - row_begin] <= 0) continue;
-      add_top(place(row),
+      add_top(builder_row(row),
               {&scores_[static_cast<std::size_t>((row - first) * stride)],
                static_cast<std::size_t>(shape.key_len)},
               0, 0, counts[row - row_begin]);
@@ -513,7 +372,8 @@ void HostCall::add_top_products(std::int64_t row_begin,
   }
 }
 
-// Keeps the packed keys of one kv head, as far as they fit.
+// A tile of keys in the layout of score_tile(). The tiles of one kv head are kept, as far as they
+// fit, for the next rows that read it.
 const float* HostCall::packed(std::int64_t kv_head, std::int64_t tile) {
   const TensorView& keys = context_.inputs->k;
   const std::int64_t tile_floats = keys.dim * kPackedKeys;
@@ -554,7 +414,7 @@ std::size_t HostCall::draw(std::int64_t row,
                            std::size_t* population) {
   require_declared(MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_ACTIVE, "draw");
   require_key_range(key_begin, key_end, call_.shape.key_len);
-  const Place at = place(row);
+  const BuilderRow at = builder_row(row);
   const RandomField field = random(at.head, purpose);
   const auto position = static_cast<std::uint64_t>(call_.positions[at.query]);
   const std::int64_t end = std::min(key_end, at.builder->visible_end(at.row));

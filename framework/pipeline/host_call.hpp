@@ -19,16 +19,17 @@
 
 namespace maskerade {
 
-// What all calls of one masker in one selection share.
+// What all calls of one masker in one selection share. Everything that it points to outlives it.
 struct MaskerContext {
   const AttentionInputs* inputs = nullptr;
   std::uint64_t seed = 0;
-  std::uint32_t place = 0;       // of the masker in the pipeline
-  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
-  bool may_sample = false;
-  std::optional<KeyPopulation> population;  // that its arguments state; it draws from no other keys
-  const maskerade_host* host = nullptr;     // the instance's
-  std::span<const void* const> indexes;     // [batch * kv_heads], or empty
+  std::uint32_t place = 0;       // the masker's number in the pipeline, from 0
+  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what the masker may look at
+  bool may_sample = false;       // whether it may add entries with probability below 1
+  // The keys that it may give a probability below 1; nullopt: its arguments do not bound them.
+  std::optional<KeyPopulation> population;
+  const maskerade_host* host = nullptr;  // that of the masker's instance
+  std::span<const void* const> indexes;  // [batch * kv_heads]; empty for a masker without an index
 };
 
 // The rows of one call of select().
@@ -40,44 +41,46 @@ struct CallRows {
   std::int64_t query_end = 0;    // likewise, or query_len
 };
 
-// Throws Error unless all of `flags` are among those that a masker declares. Rationale:
-// broadcasting, seeds and the order rules follow from what is declared; an undeclared look would
-// make numbers silently wrong.
+// Throws Error unless the flags that a masker declared (MASKERADE_DEPENDS_*) hold all of `flags`,
+// which `service` needs. Rationale: broadcasting, seeds and the order rules follow from what is
+// declared; a service that looks at more would make numbers silently wrong.
 void require_declared_flags(std::uint32_t flags, std::uint32_t declared, const char* service);
 
 // The host's side of select(): the call that a masker gets, and the services that act on it. One
-// object serves one thread, for many calls; its memory is reused.
+// object serves the calls of one thread, one after another, and keeps its memory between them.
 class HostCall {
  public:
-  // parts: who shares the scoring of one call's keys.
+  // parts: the threads that share the scoring of one call's keys.
   HostCall(const MaskerContext& context, const Threads& parts);
   HostCall(const HostCall&) = delete;
   HostCall& operator=(const HostCall&) = delete;
 
-  // Begins a call over `rows`, with what `previous` has active there.
+  // Begins a call over `rows`, in which the entries of `previous` are active.
   void start(const CallRows& rows, const Mask& previous);
   const maskerade_call& call() const noexcept { return call_; }
 
-  // Why a service refused, or "".
+  // Why a service refused in this call; "" when none did.
   const std::string& failure() const noexcept { return failure_; }
-  // The canonical tile row of a head and query of the call.
+  // The canonical tile row of a head of the call that begins with query `first_query`: what was
+  // active and what the masker added.
   TileRow finish(std::int64_t head, std::int64_t first_query) const;
 
-  // What the masker did since this object was made.
+  // Counted over all calls of this object.
   std::int64_t keys_scored() const noexcept { return keys_scored_; }
   std::int64_t bytes_read() const noexcept { return bytes_read_; }
 
  private:
   friend struct HostServices;  // the C functions over this class
 
-  // Where a row of the call lives.
-  struct Place {
+  // A row of the call, and the builder that collects its entries.
+  struct BuilderRow {
     TileRowBuilder* builder;
-    int row;  // in the tile row
+    int row;  // its number in the builder's tile row
     std::int64_t head;
     std::int64_t query;
   };
-  Place place(std::int64_t row) const;  // throws Error when there is no such row
+  // The row of that number in the call. Throws Error when there is no such row.
+  BuilderRow builder_row(std::int64_t row) const;
   void require_declared(std::uint32_t flags, const char* service) const;
 
   void add_range(std::int64_t row_begin,
@@ -115,10 +118,13 @@ class HostCall {
                       std::int64_t key_end,
                       std::int64_t count);
   void add_top_products(std::int64_t row_begin, std::int64_t row_end, const std::int64_t* counts);
-  // What is active of a row's keys [64 * first_tile, end), into excluded_, and the keys before
-  // first_key.
-  void exclude(const Place& at, std::int64_t first_tile, std::int64_t first_key, std::int64_t end);
-  void add_top(const Place& at,
+  // Sets excluded_, one bit per key from 64 * first_tile on: the active keys of a row before `end`,
+  // and every key before first_key.
+  void exclude(const BuilderRow& at,
+               std::int64_t first_tile,
+               std::int64_t first_key,
+               std::int64_t end);
+  void add_top(const BuilderRow& at,
                std::span<const float> scores,
                std::int64_t first_tile,
                std::int64_t first_key,
@@ -140,11 +146,12 @@ class HostCall {
   std::int64_t tile_rows_ = 0;
   std::string failure_;
   std::pmr::monotonic_buffer_resource scratch_;
-  // Packed key tiles of one kv head: tile t is at t % packed_tiles_.size(), if that says t.
+  // Packed key tiles of kv head packed_head_ of the call's batch entry. Tile t lies in slot t %
+  // packed_tiles_.size() while packed_tiles_ of that slot is t.
   std::unique_ptr<float[], FreeAligned> packed_;
   std::vector<std::int64_t> packed_tiles_;
   std::int64_t packed_head_ = -1;
-  std::vector<float> queries_;  // rows scored together
+  std::vector<float> queries_;  // [rows scored together][head_dim]
   std::vector<float> scores_;
   std::vector<std::uint64_t> excluded_;
   TopK top_k_;

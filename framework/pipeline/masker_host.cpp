@@ -17,7 +17,8 @@
 namespace maskerade {
 namespace {
 
-// Batch and head of what is the same for all of them; no real batch or head has this number.
+// Stands for batch and head in the key of random numbers that are the same for all of them; no real
+// batch or head has this number.
 constexpr std::uint32_t kForAll = std::numeric_limits<std::uint32_t>::max();
 
 void multiply_rows(const float* vectors,
@@ -108,14 +109,15 @@ struct MaskerHostFunctions {
     }
   }
 
-  // Calls number(field, index) for the sequence's places; fails when randomness is not declared.
+  // Calls number(field) with the random numbers of that purpose. Fails when the masker does not
+  // declare that it depends on the seed.
   template <typename Number>
   static std::int32_t random(const maskerade_host* host, std::uint32_t purpose, Number&& number) {
-    const MaskerPlace& place = host_of(host).place_;
-    if ((place.depends_on & MASKERADE_DEPENDS_SEED) == 0) return MASKERADE_FAILED;
-    number(RandomField({.seed = place.seed,
-                        .stream = place.place,
-                        .layer = static_cast<std::uint32_t>(place.layer),
+    const MaskerIdentity& identity = host_of(host).identity_;
+    if ((identity.depends_on & MASKERADE_DEPENDS_SEED) == 0) return MASKERADE_FAILED;
+    number(RandomField({.seed = identity.seed,
+                        .stream = identity.place,
+                        .layer = static_cast<std::uint32_t>(identity.layer),
                         .batch = kForAll,
                         .head = kForAll,
                         .purpose = purpose}));
@@ -123,7 +125,7 @@ struct MaskerHostFunctions {
   }
 };
 
-MaskerHost::MaskerHost(const MaskerPlace& place) : place_(place) {
+MaskerHost::MaskerHost(const MaskerIdentity& identity) : identity_(identity) {
   using Functions = MaskerHostFunctions;
   static_assert(
       std::is_same_v<

@@ -11,19 +11,19 @@
 
 namespace maskerade {
 
-// Whose host it is.
-struct MaskerPlace {
+// The key of a masker instance's random numbers, and what it may look at.
+struct MaskerIdentity {
   std::uint64_t seed = 0;
-  std::uint32_t place = 0;  // of the masker in the pipeline
+  std::uint32_t place = 0;  // the masker's number in the pipeline, from 0
   std::int64_t layer = 0;
-  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what it may look at
+  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*
 };
 
-// What one masker instance may use for as long as it lives, its index functions included: the
-// tensors of its files, random numbers, and arithmetic over rows. [any thread]
+// The services that one masker instance may use for as long as it lives, in its index functions
+// too: the tensors of its files, random numbers, and arithmetic over rows. [any thread]
 class MaskerHost {
  public:
-  explicit MaskerHost(const MaskerPlace& place);
+  explicit MaskerHost(const MaskerIdentity& identity);
   MaskerHost(const MaskerHost&) = delete;
   MaskerHost& operator=(const MaskerHost&) = delete;
 
@@ -32,9 +32,10 @@ class MaskerHost {
  private:
   friend struct MaskerHostFunctions;  // the C functions over this class
 
+  // Reads the tensor at the first call; it lives as long as this object.
   const NumberTensor& tensor(const std::string& file, const std::string& name);
 
-  MaskerPlace place_;
+  MaskerIdentity identity_;
   maskerade_host c_host_{};
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, NumberTensor> tensors_;

@@ -53,10 +53,10 @@ MaskerInstance::MaskerInstance(MaskerUse use,
                                std::uint32_t place)
     : use_(std::move(use)),
       host_(std::make_unique<MaskerHost>(
-          MaskerPlace{.seed = seed,
-                      .place = place,
-                      .layer = inputs.layer,
-                      .depends_on = use_.type->descriptor().depends_on})) {
+          MaskerIdentity{.seed = seed,
+                         .place = place,
+                         .layer = inputs.layer,
+                         .depends_on = use_.type->descriptor().depends_on})) {
   const AttentionShape& shape = inputs.shape;
   maskerade_create_info info{};
   info.struct_size = sizeof(info);
@@ -93,7 +93,7 @@ MaskerInstance::MaskerInstance(MaskerInstance&& other) noexcept
 MaskerInstance::~MaskerInstance() {
   if (!owned_) return;
   for (const void* index : indexes_) {
-    if (index != nullptr) extension()->destroy(masker_, const_cast<void*>(index));
+    if (index != nullptr) index_functions()->destroy(masker_, const_cast<void*>(index));
   }
   use_.type->descriptor().destroy(masker_);
 }
@@ -101,14 +101,15 @@ MaskerInstance::~MaskerInstance() {
 void MaskerInstance::build_indexes(const AttentionInputs& inputs,
                                    const HeadSet& heads,
                                    const Threads& threads) {
-  if (extension() == nullptr) return;
+  if (index_functions() == nullptr) return;
   indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
   const KeyInterval all{0, inputs.shape.key_len};
   for_each_index(inputs, all, threads, [&](const maskerade_key_span& span, const void*& index) {
     if (!heads.reads(span.kv_head, inputs.shape)) return;
     std::array<char, kErrorBytes> error{};
     void* made = nullptr;
-    if (extension()->build(masker_, &span, &made, error.data(), error.size()) != MASKERADE_OK) {
+    if (index_functions()->build(masker_, &span, &made, error.data(), error.size()) !=
+        MASKERADE_OK) {
       fail("cannot build its index", error.data());
     }
     if (made == nullptr) fail("cannot build its index", "it gave NULL");
@@ -122,8 +123,8 @@ void MaskerInstance::append_to_indexes(const AttentionInputs& inputs,
   for_each_index(inputs, added, threads, [&](const maskerade_key_span& span, const void*& index) {
     if (index == nullptr) return;
     std::array<char, kErrorBytes> error{};
-    if (extension()->append(masker_, const_cast<void*>(index), &span, error.data(), error.size()) !=
-        MASKERADE_OK) {
+    if (index_functions()->append(masker_, const_cast<void*>(index), &span, error.data(),
+                                  error.size()) != MASKERADE_OK) {
       fail("cannot append to its index", error.data());
     }
   });
@@ -134,8 +135,8 @@ void MaskerInstance::truncate_indexes(const AttentionInputs& inputs, const Threa
   for_each_index(inputs, kept, threads, [&](const maskerade_key_span& span, const void*& index) {
     if (index == nullptr) return;
     std::array<char, kErrorBytes> error{};
-    if (extension()->truncate(masker_, const_cast<void*>(index), &span, error.data(),
-                              error.size()) != MASKERADE_OK) {
+    if (index_functions()->truncate(masker_, const_cast<void*>(index), &span, error.data(),
+                                    error.size()) != MASKERADE_OK) {
       fail("cannot truncate its index", error.data());
     }
   });
@@ -145,17 +146,17 @@ std::int64_t MaskerInstance::index_bytes() const {
   std::int64_t bytes = 0;
   for (const void* index : indexes_) {
     if (index == nullptr) continue;
-    bytes += static_cast<std::int64_t>(extension()->size_bytes(masker_, index));
+    bytes += static_cast<std::int64_t>(index_functions()->size_bytes(masker_, index));
   }
   return bytes;
 }
 
 MaskerReport MaskerInstance::report(const AttentionInputs& inputs) const {
   MaskerReport report{.id = use_.type->id()};
-  if (extension() == nullptr) return report;
+  if (index_functions() == nullptr) return report;
   report.index_bytes = index_bytes();
   report.index_spans_future =
-      extension()->spans_future != 0 && leaves_keys_unseen(inputs.visibility);
+      index_functions()->spans_future != 0 && leaves_keys_unseen(inputs.visibility);
   return report;
 }
 
@@ -169,7 +170,7 @@ void MaskerInstance::select(const HostCall& host) const {
 
 std::optional<maskerade_cuda_bounds> MaskerInstance::device_bounds(
     const maskerade_cuda_call& call) const {
-  const maskerade_cuda_extension* const device = use_.type->cuda_extension();
+  const maskerade_cuda_extension* const device = use_.type->extension<maskerade_cuda_extension>();
   maskerade_cuda_bounds bounds{};
   if (device == nullptr || device->bounds(masker_, &call, &bounds) == 0) return std::nullopt;
   return bounds;
@@ -178,14 +179,14 @@ std::optional<maskerade_cuda_bounds> MaskerInstance::device_bounds(
 void MaskerInstance::select_on_device(const maskerade_cuda_call& call,
                                       const std::string& failure) const {
   std::array<char, kErrorBytes> error{};
-  const std::int32_t status =
-      use_.type->cuda_extension()->select(masker_, &call, error.data(), error.size());
+  const std::int32_t status = use_.type->extension<maskerade_cuda_extension>()->select(
+      masker_, &call, error.data(), error.size());
   if (!failure.empty()) fail("failed on the device", failure);
   if (status != MASKERADE_OK) fail("failed on the device", error.data());
 }
 
 std::span<const std::byte> MaskerInstance::index_data(const void* index) const {
-  const maskerade_cuda_extension* const device = use_.type->cuda_extension();
+  const maskerade_cuda_extension* const device = use_.type->extension<maskerade_cuda_extension>();
   if (device->index_data == nullptr || index == nullptr) return {};
   std::size_t bytes = 0;
   const void* const data = device->index_data(masker_, index, &bytes);

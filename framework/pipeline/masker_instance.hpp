@@ -23,8 +23,8 @@ struct KeyInterval {
   std::int64_t end = 0;
 };
 
-// A masker instance and its indexes, freed by the library that made them. What the masker refuses
-// is thrown as a PluginError with its own text.
+// A masker instance and its indexes; destroying this frees both through the library that made them.
+// Where a function of the masker fails, a PluginError with the masker's own text is thrown.
 class MaskerInstance {
  public:
   MaskerInstance(MaskerUse use,
@@ -42,14 +42,15 @@ class MaskerInstance {
   }
   const maskerade_grain& grain() const { return grain_; }
   const maskerade_host* host() const { return host_->c_host(); }
-  const maskerade_index_extension* extension() const { return use_.type->index_extension(); }
-  // One for each (batch, kv head); null where no head reads it. Empty without the extension.
+  // One for each (batch, kv head); null where no head reads it. Empty for a masker without an
+  // index.
   const std::vector<const void*>& indexes() const { return indexes_; }
   std::int64_t index_bytes() const;
-  // What a report says before anything is selected.
+  // The report of a selection that has not scored or read anything yet: id, index bytes, and
+  // whether the index spans the future.
   MaskerReport report(const AttentionInputs& inputs) const;
 
-  // One index per (batch, kv head) that one of `heads` reads.
+  // Builds an index for each (batch, kv head) that one of `heads` reads.
   void build_indexes(const AttentionInputs& inputs, const HeadSet& heads, const Threads& threads);
   void append_to_indexes(const AttentionInputs& inputs, KeyInterval added, const Threads& threads);
   // Forgets the keys that the inputs do not have.
@@ -58,11 +59,12 @@ class MaskerInstance {
   // Adds the masker's entries for the rows of a started call. [any thread]
   void select(const HostCall& call) const;
 
-  // What it adds on a CUDA device at most; nothing when it does not select there.
+  // The most that it adds on a CUDA device; nullopt when it selects on the CPU.
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const;
-  // Enqueues its selection on the device. failure: what the host's services refused, or "".
+  // Enqueues its selection on the device. failure: where the host's services say why one refused;
+  // it is read after the masker has returned.
   void select_on_device(const maskerade_cuda_call& call, const std::string& failure) const;
-  // What an index wants on the device; empty when it wants nothing.
+  // The bytes of an index that select_on_device() needs in device memory; may be empty.
   std::span<const std::byte> index_data(const void* index) const;
 
  private:
@@ -71,11 +73,17 @@ class MaskerInstance {
                       KeyInterval range,
                       const Threads& threads,
                       Change&& change);
+  // Null for a masker without an index.
+  const maskerade_index_extension* index_functions() const {
+    return use_.type->extension<maskerade_index_extension>();
+  }
   [[noreturn]] void fail(const char* what, const std::string& reason) const;
 
   MaskerUse use_;
   std::unique_ptr<MaskerHost> host_;
-  bool owned_ = false;  // not moved from; a stateless masker's instance may be NULL
+  // Whether masker_ must be destroyed: not after a move, but for a masker without state, whose
+  // instance is NULL, too.
+  bool owned_ = false;
   void* masker_ = nullptr;
   maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
   std::vector<const void*> indexes_;

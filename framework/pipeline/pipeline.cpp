@@ -42,14 +42,14 @@ void check_order(const std::vector<MaskerUse>& maskers) {
   }
 }
 
-// What selects for some heads: a list of maskers, ready to run.
+// The maskers of some heads, with instances and indexes.
 struct PreparedRoute {
-  std::string name;  // "": the pipeline's own
+  std::string name;  // "" for the pipeline's own maskers
   HeadSet heads;
   bool is_dense = false;
   std::vector<MaskerUse> maskers = {};
   std::vector<MaskerInstance> instances = {};
-  std::vector<HeadSet> heads_of = {};  // each instance: those that it runs over
+  std::vector<HeadSet> heads_of = {};  // of each instance: the heads that it runs over
 };
 
 PreparedRoute prepare_route(const std::string& name,
@@ -64,7 +64,8 @@ PreparedRoute prepare_route(const std::string& name,
     const auto place = static_cast<std::uint32_t>(route.instances.size());
     route.instances.emplace_back(use, inputs, options.seed, place);
   }
-  // Backwards: a masker sees what the ones before it made active in the whole of its units.
+  // From the last masker to the first: a masker sees what those before it made active in the whole
+  // of its units, so these must run over all heads of its units.
   route.heads_of.assign(route.instances.size(), heads);
   HeadSet needed = heads;
   for (std::size_t i = route.instances.size(); i-- > 0;) {
@@ -88,7 +89,7 @@ struct PreparedPipeline::State {
     for (const PreparedRoute& route : routes) check_populations(route.maskers, key_len);
   }
 
-  // What instance i of a route does.
+  // The mask after instance i of a route; its report is appended.
   Mask select_one(const PreparedRoute& route,
                   std::size_t i,
                   const Mask& previous,
@@ -113,7 +114,7 @@ struct PreparedPipeline::State {
     return mask;
   }
 
-  // The mask of the heads of a route, and what its maskers did.
+  // The mask of a route's heads; the reports of its maskers are appended.
   Mask select(const PreparedRoute& route,
               Mask mask,
               const Threads& threads,
@@ -128,7 +129,7 @@ struct PreparedPipeline::State {
 
 namespace {
 
-// Whether two views begin at one place and lie alike, whatever their lengths.
+// Whether two views of any lengths have the same address, dtype and strides.
 bool same_memory(const TensorView& a, const TensorView& b) {
   return a.data == b.data && a.dtype == b.dtype && a.batch == b.batch && a.heads == b.heads &&
          a.dim == b.dim && a.batch_stride == b.batch_stride && a.head_stride == b.head_stride &&

@@ -18,29 +18,30 @@ namespace maskerade {
 class MaskerInstance;
 
 struct PipelineOptions {
-  std::uint64_t seed = 0;          // of the maskers' randomness
-  std::int64_t chunk_rows = 1024;  // query rows of one piece of work; changes no result
+  std::uint64_t seed = 0;          // of the maskers' random numbers
+  std::int64_t chunk_rows = 1024;  // query rows of one piece of work, at least; changes no result
 };
 
 // What one masker did in one selection.
 struct MaskerReport {
   std::string id;
-  std::string route;  // the route whose masker it is; "": the pipeline's own
+  std::string route;  // the name of its route; "" for the pipeline's own maskers
   double select_ms = 0;
   std::int64_t keys_scored = 0;
   std::int64_t bytes_read = 0;
   std::int64_t index_bytes = 0;
+  // Whether queries used an index over keys that they do not see.
   bool index_spans_future = false;
 };
 
 struct Selection {
   Mask mask;
-  // In list order, then those of each route. A route that no head takes has none.
+  // In list order: the pipeline's own maskers, then those of each route that some head takes.
   std::vector<MaskerReport> maskers;
 };
 
-// A pipeline made ready for one set of inputs: masker instances and their indexes (the timed stage
-// `prepare`). The inputs outlive it. [select: any thread; append and truncate: one thread]
+// The masker instances of a pipeline and their indexes for one set of inputs, whose tensors outlive
+// it; making it is the timed stage `prepare`. [select: any thread; append and truncate: one thread]
 class PreparedPipeline {
  public:
   ~PreparedPipeline();
@@ -51,30 +52,31 @@ class PreparedPipeline {
   // The mask is the same for any thread count and chunk size. An empty pipeline selects nothing.
   // Throws PluginError with the masker's own text when one fails.
   Selection select(const Threads& threads) const;
-  // The same, from a mask that is there already. Throws ShapeError when its visibility or extent
-  // is not that of the inputs. It may hold sampled entries: whoever gives it vouches that the
-  // maskers do not bias what they estimate.
+  // As select(threads), but the first masker sees the entries of `previous` as active, and the
+  // result is united with them. Throws ShapeError when the visibility or the extent of `previous`
+  // does not fit the inputs. `previous` may hold sampled entries: the caller answers for it that
+  // the maskers do not bias the estimate of these.
   //
-  // Routes: each masker runs over the units (see maskerade_grain) that hold a head which its route
-  // has, or which a later masker of that route sees together with one; nothing else is scored,
-  // indexed or counted. A dense route costs nothing.
+  // Routes: a masker runs over the units (see maskerade_grain) that hold a head of its route, or a
+  // head that a later masker of the route needs in the same unit; nothing else is scored, indexed
+  // or counted. A dense route costs nothing.
   Selection select(const Threads& threads, const Mask& previous) const;
 
-  // Goes on with inputs that view more keys of the same sequence, in the same memory, and whatever
-  // queries (the timed stage `append` of a decode step): each index gets the keys and values that
-  // are new. The masker instances stay. Any split of the keys gives the same indexes. Throws
-  // ShapeError when the inputs do not fit, and Error as check_populations does, and changes nothing
-  // then; PluginError with the masker's own text when one cannot append, after which the pipeline
-  // is only good for destruction.
+  // Replaces the inputs by ones that view more keys of the same sequence, in the same memory; their
+  // queries may be any (the timed stage `append` of a decode step). The new keys and values are
+  // appended to each index; the masker instances stay. Any split of the keys into calls gives the
+  // same indexes. Throws ShapeError when the inputs do not fit, and Error as check_populations
+  // does: then nothing has changed. Throws PluginError with the masker's own text when one cannot
+  // append: then the pipeline may only be destroyed.
   void append(const AttentionInputs& inputs, const Threads& threads);
-  // Goes back to inputs that view fewer keys: each index forgets those from their key_len on.
-  // Errors as append(). What was frozen when an index was built stays as it was.
+  // Replaces the inputs by ones that view fewer keys: each index forgets the keys from their
+  // key_len on. Errors as append(). Statistics that an index fixed when it was built stay.
   void truncate(const AttentionInputs& inputs, const Threads& threads);
 
-  // The maskers one by one, for who runs some of them elsewhere. Empty when the heads do not all
-  // take the same ones.
+  // The maskers one by one, for a caller that runs some of them itself. Empty unless all heads take
+  // the same maskers.
   std::span<const MaskerInstance> instances() const noexcept;
-  // What instance i does, on the mask before it; its report is appended.
+  // The mask after masker i of instances(), from the mask before it; its report is appended.
   Mask select_one(std::size_t i,
                   const Mask& previous,
                   const Threads& threads,
@@ -89,11 +91,11 @@ class PreparedPipeline {
   std::unique_ptr<State> state_;
 };
 
-// Throws Error when two samplers of a list draw from the same keys of key_len: together they would
-// count the mass of these twice.
+// Throws Error when two samplers of the list may draw the same one of key_len keys: together they
+// would count the mass of such keys twice.
 void check_populations(const std::vector<MaskerUse>& maskers, std::int64_t key_len);
 
-// An ordered list of maskers, and what selects for some heads in their place. A value.
+// An ordered list of maskers, and the routes that some heads take instead. A value.
 class Pipeline {
  public:
   // Throws Error when the order is not allowed (design: sampling estimates), or when the routes are
@@ -103,7 +105,7 @@ class Pipeline {
   const std::vector<HeadRoute>& routes() const noexcept { return routes_; }
   // The route that a query head takes, or nullptr: the pipeline's own maskers.
   const HeadRoute* route_of(std::int64_t head) const noexcept;
-  // Whether any masker draws random numbers.
+  // Whether the selection of any masker depends on the seed.
   bool depends_on_seed() const noexcept;
 
   // Creates the maskers and builds their indexes. Throws ShapeError or PluginError, and Error as

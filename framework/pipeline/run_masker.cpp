@@ -12,8 +12,8 @@ namespace {
 constexpr std::uint32_t kContent = MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_QUERY |
                                    MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
 
-// Where the rows may be cut: first queries of chunks, and query_len. A cut falls on a tile row's
-// first query and on a unit border, at the first such place after chunk_rows rows.
+// The first queries of chunks, and query_len. A chunk ends at the first query, chunk_rows or more
+// after its own first, that begins both a tile row and a unit.
 std::vector<std::int64_t> chunk_borders(const Visibility& visibility,
                                         std::int64_t query_block,
                                         std::int64_t chunk_rows) {
@@ -65,7 +65,8 @@ Mask run_masker(const MaskerInstance& instance,
       is_shared ? std::vector<std::int64_t>{0} : heads.units(together);
   const auto group_count = static_cast<std::int64_t>(groups.size());
 
-  // Too few units for the threads: each in turn, its keys scored by all threads.
+  // With fewer units than threads, units run one after another, and all threads share the scoring
+  // of each one's keys.
   const std::int64_t units = extent.batch * group_count * chunks;
   const bool in_turn = units < threads.count() &&
                        instance.type().depends_on(MASKERADE_DEPENDS_QUERY) &&

@@ -11,15 +11,15 @@
 
 namespace maskerade {
 
-// How many query heads make a unit of a masker.
+// How many query heads make a unit of a masker of that grain.
 std::int64_t heads_together(const maskerade_grain& grain, const AttentionShape& shape);
 
 // The extent of the mask after one masker.
 MaskExtent extent_after(MaskExtent previous, const MaskerType& type, const AttentionShape& shape);
 
-// The mask after one masker, from the mask before it. A mask of several heads holds those of
-// `heads`; the others are empty. The rows are cut into
-// chunks of about chunk_rows, between units. Adds what was scored and read to the report.
+// The mask after one masker, from the mask before it. Where the mask has several heads, those
+// outside of `heads` are empty. The rows are cut between units into chunks of at least chunk_rows.
+// Adds the keys scored and bytes read to the report.
 Mask run_masker(const MaskerInstance& instance,
                 const MaskerContext& context,
                 const Mask& previous,

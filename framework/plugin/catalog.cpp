@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "framework/base/error.hpp"
+#include "framework/plugin/own_layout.hpp"
 #include "framework/plugin/parameters.hpp"
 
 namespace maskerade {
@@ -31,21 +32,8 @@ bool is_snake_case(const char* text) {
 // version, or padded; one that is smaller than this program's has zeros for what it lacks.
 constexpr std::uint32_t kDescriptorBytes = 96;
 constexpr std::uint32_t kParameterBytes = 64;
-constexpr std::uint32_t kIndexExtensionBytes = 48;
-// In ABI 1.1.
-constexpr std::uint32_t kCudaExtensionBytes = 32;
 static_assert(sizeof(maskerade_masker_descriptor) >= kDescriptorBytes &&
-              sizeof(maskerade_parameter) >= kParameterBytes &&
-              sizeof(maskerade_index_extension) >= kIndexExtensionBytes &&
-              sizeof(maskerade_cuda_extension) >= kCudaExtensionBytes);
-
-// A struct of a library, of struct_size bytes, in this program's layout.
-template <typename Struct>
-Struct in_own_layout(const void* source, std::uint32_t struct_size) {
-  Struct own{};
-  std::memcpy(&own, source, std::min<std::size_t>(struct_size, sizeof(own)));
-  return own;
-}
+              sizeof(maskerade_parameter) >= kParameterBytes);
 
 // Checks of one library, in order; each failure names the file and the remedy.
 class Check {
@@ -169,33 +157,13 @@ class Check {
             "both");
   }
 
-  void index(const MaskerType& type) const {
-    const maskerade_index_extension* extension = type.index_extension();
-    if (extension == nullptr) return;
-    require(extension->struct_size >= kIndexExtensionBytes,
-            fmt::format("its index extension says struct_size {}, not "
-                        "sizeof(maskerade_index_extension), {}",
-                        extension->struct_size, kIndexExtensionBytes));
-    require(
-        type.depends_on(MASKERADE_DEPENDS_KEY),
-        "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of keys");
-    require(extension->build != nullptr && extension->append != nullptr &&
-                extension->truncate != nullptr && extension->size_bytes != nullptr &&
-                extension->destroy != nullptr,
-            "a function of its index extension is NULL; all five are needed");
-  }
-
-  void cuda(const MaskerType& type) const {
-    const maskerade_cuda_extension* extension = type.cuda_extension();
-    if (extension == nullptr) return;
-    require(extension->struct_size >= kCudaExtensionBytes,
-            fmt::format("its cuda extension says struct_size {}, not "
-                        "sizeof(maskerade_cuda_extension), {}",
-                        extension->struct_size, kCudaExtensionBytes));
-    require(extension->bounds != nullptr && extension->select != nullptr,
-            "bounds or select of its cuda extension is NULL; both are needed");
-    require(type.index_extension() == nullptr || extension->index_data != nullptr,
-            "it has an index, but index_data of its cuda extension is NULL");
+  // The extensions that this program knows, each whole.
+  Extensions extensions(const maskerade_masker_descriptor& masker) const {
+    try {
+      return Extensions(masker);
+    } catch (const Error& error) {
+      throw PluginError(library_.string(), error.what());
+    }
   }
 
  private:
@@ -254,18 +222,6 @@ class Check {
 
 }  // namespace
 
-const maskerade_index_extension* MaskerType::index_extension() const noexcept {
-  if (descriptor_.get_extension == nullptr) return nullptr;
-  return static_cast<const maskerade_index_extension*>(
-      descriptor_.get_extension(MASKERADE_EXTENSION_INDEX));
-}
-
-const maskerade_cuda_extension* MaskerType::cuda_extension() const noexcept {
-  if (descriptor_.get_extension == nullptr) return nullptr;
-  return static_cast<const maskerade_cuda_extension*>(
-      descriptor_.get_extension(MASKERADE_EXTENSION_CUDA));
-}
-
 const MaskerType& Catalog::load(const std::filesystem::path& library) {
   const Check check(library);
   check.file();
@@ -277,12 +233,11 @@ const MaskerType& Catalog::load(const std::filesystem::path& library) {
   }
   const maskerade_masker_descriptor* descriptor = check.entry();
   check.descriptor(*descriptor);
-  auto type = std::make_shared<const MaskerType>(
-      in_own_layout<maskerade_masker_descriptor>(descriptor, descriptor->struct_size),
-      check.rows(*descriptor), path);
-  check.parameters(type->descriptor());
-  check.index(*type);
-  check.cuda(*type);
+  auto own = in_own_layout<maskerade_masker_descriptor>(descriptor, descriptor->struct_size);
+  std::vector<maskerade_parameter> rows = check.rows(*descriptor);
+  own.parameters = rows.data();
+  check.parameters(own);
+  auto type = std::make_shared<const MaskerType>(own, std::move(rows), check.extensions(own), path);
   if (const auto other = find(type->id())) {
     check.require(false,
                   fmt::format("its id \"{}\" is taken by {}; rename one, or load only one of them",

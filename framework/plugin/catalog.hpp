@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "framework/plugin/extensions.hpp"
 #include "framework/sdk/masker_abi.h"
 
 namespace maskerade {
@@ -14,11 +16,15 @@ namespace maskerade {
 // A masker that a loaded library provides. The library stays loaded for the life of the process.
 class MaskerType {
  public:
-  // rows: the parameter table, which the descriptor then points to.
+  // rows: the parameter table; the own copy of the descriptor points to them.
   MaskerType(const maskerade_masker_descriptor& descriptor,
              std::vector<maskerade_parameter> rows,
+             const Extensions& extensions,
              std::filesystem::path library)
-      : descriptor_(descriptor), rows_(std::move(rows)), library_(std::move(library)) {
+      : descriptor_(descriptor),
+        rows_(std::move(rows)),
+        extensions_(extensions),
+        library_(std::move(library)) {
     descriptor_.parameters = rows_.data();
   }
   MaskerType(const MaskerType&) = delete;
@@ -31,19 +37,22 @@ class MaskerType {
   bool depends_on(std::uint32_t flags) const noexcept {
     return (descriptor_.depends_on & flags) != 0;
   }
-  // The index extension, or nullptr.
-  const maskerade_index_extension* index_extension() const noexcept;
-  // The extension for selecting on a CUDA device, or nullptr.
-  const maskerade_cuda_extension* cuda_extension() const noexcept;
+  // The extension of that struct, or nullptr: extension<maskerade_index_extension>(). In this
+  // program's layout too.
+  template <typename Struct>
+  const Struct* extension() const noexcept {
+    return extensions_.get<Struct>();
+  }
 
  private:
   maskerade_masker_descriptor descriptor_;
   std::vector<maskerade_parameter> rows_;
+  Extensions extensions_;
   std::filesystem::path library_;
 };
 
-// Whether a host of one ABI version takes a plugin of another: of its own major version, and of its
-// own or an older minor one.
+// Whether a host of one ABI version takes a plugin of another: the plugin must have the host's
+// major version, and the host's or an older minor one.
 constexpr bool accepts_abi(std::uint32_t host_major,
                            std::uint32_t host_minor,
                            std::uint32_t plugin_major,
@@ -57,9 +66,9 @@ class Catalog {
   // Loads one library and adds its masker. Checks, in this order, each with its own error
   // (PluginError names the file and the remedy): the file is there; it is a shared library; it
   // exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
-  // functions, id and texts present; the parameter table agrees with itself; the index and
-  // cuda extensions, if any, are whole; the id is not taken. Loading the same file again does
-  // nothing.
+  // functions, id and texts present; the parameter table agrees with itself; the extensions
+  // that this program knows, if any, are whole; the id is not taken. Loading the same file again
+  // does nothing.
   const MaskerType& load(const std::filesystem::path& library);
   // Loads every *.so of a folder, by name. A folder that is not there is an error when required.
   void load_folder(const std::filesystem::path& folder, bool required);

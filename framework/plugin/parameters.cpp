@@ -14,11 +14,11 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/sdk/exact_share.hpp"
 
 namespace maskerade {
 namespace {
 
-constexpr std::int64_t kWhole = 100'000'000;  // 100 % in the unit of exact shares
 constexpr std::size_t kPercentDecimals = 6;
 
 bool all_digits(std::string_view text) {
@@ -61,7 +61,7 @@ std::optional<std::int64_t> parse_percentage(std::string_view text) {
   return units;
 }
 
-// The place of a value in messages.
+// The name of a parameter as messages quote it.
 std::string named(const maskerade_parameter& parameter) {
   return fmt::format("\"{}\"", parameter.name);
 }
@@ -95,10 +95,11 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
     amount.remove_suffix(kOfKeys.size());
   }
   if (const auto share = parse_percentage(amount)) {
-    if (*share > kWhole) refuse(parameter, fmt::format("is {}; at most 100% can be taken", text));
+    if (*share > sdk::kHundredPercent)
+      refuse(parameter, fmt::format("is {}; at most 100% can be taken", text));
     if (*share == 0 && parameter.minimum > 0) check_range(parameter, 0, text);
     value.integer = *share;
-    value.number = static_cast<double>(*share) / kWhole;
+    value.number = static_cast<double>(*share) / sdk::kHundredPercent;
     return value;
   }
   if (const auto whole = parse_whole(text)) {
@@ -114,7 +115,7 @@ maskerade_value parse_tokens(const maskerade_parameter& parameter, const std::st
       refuse(parameter, fmt::format("is {}, more than any key_len", text));
     }
     const std::string percentage = fmt::format("{:.6g}%", *real * 100);
-    if (const auto share = parse_percentage(percentage); share && *share <= kWhole) {
+    if (const auto share = parse_percentage(percentage); share && *share <= sdk::kHundredPercent) {
       refuse(parameter,
              fmt::format("is {}, a bare number: write {} for that share of key_len, or a whole "
                          "number of tokens",
@@ -132,7 +133,7 @@ maskerade_value parse_share(const maskerade_parameter& parameter, const std::str
   maskerade_value value{};
   if (const auto percentage = parse_percentage(text)) {
     value.integer = *percentage;
-    value.number = static_cast<double>(*percentage) / kWhole;
+    value.number = static_cast<double>(*percentage) / sdk::kHundredPercent;
   } else if (const auto real = parse_real(text)) {
     value.number = *real;
   } else {
@@ -207,13 +208,13 @@ maskerade_value parse_value(const maskerade_parameter& parameter, const std::str
   }
 }
 
-// A list's texts as one text: "[1, 2, 4]".
+// The value of a parameter as one text: its only one, or for a list "[1, 2, 4]".
 std::string joined(const std::vector<std::string>& values, bool is_list) {
   if (!is_list) return values.front();
   return fmt::format("[{}]", fmt::join(values, ", "));
 }
 
-// What was given for `parameter`, which is number `index` of the table; nullptr when nothing was.
+// The value given for `parameter`, number `index` of the table; nullptr when there is none.
 const GivenParameter* find_given(const std::vector<GivenParameter>& given,
                                  const maskerade_parameter& parameter,
                                  std::size_t index) {
@@ -232,7 +233,8 @@ bool differs_from_default(const maskerade_parameter& parameter, const std::strin
   return parameter.default_value == nullptr || resolved != parameter.default_value;
 }
 
-// The values of the parameters flagged POPULATION_BEGIN and POPULATION_END_OFFSET, or nullptr.
+// The values of the parameters flagged MASKERADE_POPULATION_BEGIN and _END_OFFSET; nullptr for a
+// flag that no parameter has.
 std::pair<const maskerade_value*, const maskerade_value*> population_offsets(
     const maskerade_masker_descriptor& masker, const Arguments& arguments) {
   std::pair<const maskerade_value*, const maskerade_value*> offsets{nullptr, nullptr};

@@ -19,13 +19,13 @@ namespace maskerade {
 //   choice  one of the listed names       file    a path (absolute by now)
 //   text    any
 struct GivenParameter {
-  std::string name;  // empty: the first of the table, as in {masker: value}
+  std::string name;  // "" for the first parameter of the table, as in {masker: value}
   std::vector<std::string> values;
   bool is_list = false;  // written as a list
 };
 
-// The validated arguments of one masker, in the order of its table, defaults filled in. Movable;
-// owns what view() points to.
+// The validated arguments of one masker, in the order of its table, with defaults filled in. Owns
+// what view() points to, which stays where it is when this is moved.
 class Arguments {
  public:
   Arguments() = default;
@@ -56,8 +56,8 @@ class Arguments {
 Arguments bind_arguments(const maskerade_masker_descriptor& masker,
                          const std::vector<GivenParameter>& given);
 
-// The same arguments with another value of the parameter of that number, as a user would write it.
-// Throws ParameterError when the table does not accept it.
+// A copy of `arguments` in which the parameter of that number in the table has the value `text`, as
+// a user would write it. Throws ParameterError when the table does not accept the value.
 Arguments rebind_argument(const maskerade_masker_descriptor& masker,
                           const Arguments& arguments,
                           std::size_t parameter,
@@ -71,7 +71,7 @@ struct Guarantee {
   double epsilon = 0;
   double delta = 0;
 };
-// What a masker with these arguments states; nullopt: nothing.
+// The guarantee that a masker with these arguments states; nullopt when it states none.
 std::optional<Guarantee> stated_guarantee(const maskerade_masker_descriptor& masker,
                                           const Arguments& arguments);
 
@@ -85,13 +85,13 @@ struct KeyPopulation {
     return std::max(begin, other.begin) < std::min(end, other.end);
   }
 };
-// The keys of key_len from which a sampler with these arguments draws; nullopt: the arguments do
-// not say, or say it by the keys that a row sees.
+// The keys, of key_len, from which a sampler with these arguments draws; nullopt when the arguments
+// do not bound them, or bound them by the keys that a row sees.
 std::optional<KeyPopulation> population_of(const maskerade_masker_descriptor& masker,
                                            const Arguments& arguments,
                                            std::int64_t key_len);
-// Whether population_of two samplers can be disjoint for some key_len: not where both begin at the
-// first key, or both end at the last.
+// Whether two samplers draw from disjoint keys for some key_len. They never do where one states no
+// population, where both begin at the first key, or where both end at the last.
 bool can_be_disjoint(const maskerade_masker_descriptor& a,
                      const Arguments& arguments_of_a,
                      const maskerade_masker_descriptor& b,

@@ -38,7 +38,7 @@ class BlockScoreMasker : public BlockMasker {
 
   explicit BlockScoreMasker(const Arguments& arguments)
       : BlockScoreMasker(arguments, Sharing::from(arguments).heads) {}
-  // heads: that a call must hold, those that share at least.
+  // heads: MASKERADE_HEADS_*, the heads that a call must hold; at least those that share.
   BlockScoreMasker(const Arguments& arguments, std::uint32_t heads)
       : BlockMasker(arguments.count("block"), heads),
         block_(arguments.count("block")),

@@ -17,7 +17,8 @@
 
 namespace maskerade::sdk::detail {
 
-// Runs body; an exception becomes a status and a text.
+// Runs body and returns MASKERADE_OK; after an exception MASKERADE_FAILED, with its text in
+// `error`.
 template <typename Body>
 std::int32_t guarded(char* error, std::size_t error_size, Body&& body) noexcept {
   const char* text = "unknown exception";
@@ -129,20 +130,20 @@ const maskerade_cuda_extension* cuda_extension() {
 
 // The descriptor of a masker class and everything it points to.
 template <typename Type>
-class Exported {
+class StaticDescriptor {
  public:
   // NULL when describe() throws; the loader reports it.
   static const maskerade_masker_descriptor* descriptor() noexcept {
     try {
-      static const Exported exported;
-      return &exported.descriptor_;
+      static const StaticDescriptor only;
+      return &only.descriptor_;
     } catch (...) {
       return nullptr;
     }
   }
 
  private:
-  Exported() : description_(Type::describe()) {
+  StaticDescriptor() : description_(Type::describe()) {
     for (const Parameter& parameter : description_.parameters) rows_.push_back(parameter.c_row());
     descriptor_.abi_major = MASKERADE_ABI_MAJOR;
     descriptor_.abi_minor = MASKERADE_ABI_MINOR;
@@ -198,5 +199,5 @@ class Exported {
 // Exports a masker class: the one symbol of a plugin. Once per library, at namespace scope.
 #define MASKERADE_EXPORT_MASKER(Type)                                                       \
   extern "C" MASKERADE_EXPORT const maskerade_masker_descriptor* maskerade_masker_entry() { \
-    return maskerade::sdk::detail::Exported<Type>::descriptor();                            \
+    return maskerade::sdk::detail::StaticDescriptor<Type>::descriptor();                    \
   }

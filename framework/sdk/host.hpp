@@ -1,4 +1,4 @@
-// What the host does for a masker as long as it lives.
+// The services of the host that a masker may use for as long as it lives.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace maskerade::sdk {
 
-// A tensor of a file, the last axis fastest. Lives as long as the masker.
+// A tensor of a file, row-major. A view: valid as long as the masker that read it.
 class FileTensor {
  public:
   FileTensor(const maskerade_tensor& tensor, std::string what)
@@ -74,12 +74,12 @@ class FileTensor {
 inline std::int64_t element_bytes(std::uint32_t dtype) {
   return dtype == MASKERADE_FLOAT32 ? 4 : 2;
 }
-// Where key `key` of a span lies: head_dim values of span.dtype.
+// The address of key `key` of a span: head_dim values of span.dtype.
 inline const void* key_of(const maskerade_key_span& span, std::int64_t key) {
   return static_cast<const std::byte*>(span.keys) +
          (key - span.key_begin) * span.key_row_stride * element_bytes(span.dtype);
 }
-// Where row `index` of a head of q, k or v lies.
+// The address of row `index` of a head of q, k or v: head_dim values of matrix.dtype.
 inline const void* row_of(const maskerade_matrix& matrix, std::int64_t head, std::int64_t index) {
   return static_cast<const std::byte*>(matrix.data) +
          (head * matrix.head_stride + index * matrix.row_stride) * element_bytes(matrix.dtype);
@@ -104,7 +104,8 @@ class Host {
   bool has_tensor(const std::string& file, const std::string& name) const {
     return host_->has_tensor(host_, file.c_str(), name.c_str()) != 0;
   }
-  // Numbers first ... first + numbers.size() - 1 of a purpose's sequence.
+  // Uniform numbers in [0, 1), and standard normal ones: numbers first ... first + numbers.size() -
+  // 1 of the sequence of that purpose. Throw unless the masker declares MASKERADE_DEPENDS_SEED.
   void uniforms(std::uint32_t purpose, std::uint64_t first, std::span<double> numbers) const {
     require_declared(host_->uniforms(host_, purpose, first, numbers.size(), numbers.data()));
   }
@@ -128,7 +129,7 @@ class Host {
                          products,
                          product_stride != 0 ? product_stride : static_cast<std::int64_t>(count));
   }
-  // matches[j]: the equal bits of a signature and of signature j of many.
+  // matches[j] = the number of equal bits of `signature`, [words], and of signatures[j], [words].
   void match_bits(std::span<const std::uint64_t> signature,
                   std::span<const std::uint64_t> signatures,
                   std::span<float> matches) const {

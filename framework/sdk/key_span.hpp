@@ -1,4 +1,4 @@
-// The keys that an index is built from, appended to, or cut to.
+// The keys that the functions of an index get: those to build it from, to append, or to keep.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 
 namespace maskerade::sdk {
 
+// A view of the keys of one kv head; valid as long as the maskerade_key_span that it is made of.
 class KeySpan {
  public:
   explicit KeySpan(const maskerade_key_span& span) : span_(&span) {}

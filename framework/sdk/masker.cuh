@@ -1,10 +1,11 @@
-// What the device path of a masker is written with: plain structs of device pointers, handed to
-// kernels by value, and what launches a kernel over them. Compiled by nvcc; a host compiler gives
-// the same as loops on the CPU, over host memory, with which tests run it where there is no device.
+// The tools of a masker's device path: plain structs of device pointers that are handed to kernels
+// by value, and functions that launch a kernel over them. nvcc compiles them for the device. A host
+// compiler turns each launch into a loop over host memory, so that tests run device paths where
+// there is no device.
 //
 //   struct FirstKeys {
 //     std::int64_t keys;
-//     MASKERADE_KERNEL std::uint64_t operator()(const device::Rows&, const device::Place&,
+//     MASKERADE_KERNEL std::uint64_t operator()(const device::Rows&, const device::MaskRow&,
 //                                               std::int64_t word) const {
 //       return device::range_bits(0, keys, word);
 //     }
@@ -35,7 +36,7 @@
 
 namespace maskerade::sdk::device {
 
-// Throws when the host refused; it has kept the reason.
+// Throws when a host service refused; the host has kept the reason, which the user sees.
 inline void require_ok(std::int32_t status) {
   if (status != MASKERADE_OK) throw std::runtime_error("a host service refused");
 }
@@ -66,20 +67,20 @@ MASKERADE_KERNEL T larger(T a, T b) {
   return a < b ? b : a;
 }
 
-// Where a row is.
-struct Place {
-  std::int64_t row;
-  std::int64_t batch;  // 0 where the mask is the same for all
-  std::int64_t head;   // likewise
+// One row of a selection.
+struct MaskRow {
+  std::int64_t row;    // its number, as maskerade_cuda_rows counts
+  std::int64_t batch;  // 0 where the selection is the same for all batch entries
+  std::int64_t head;   // query head; 0 where the selection is the same for all heads
   std::int64_t query;
 };
 
-// The rows of a selection, with what they see and have.
+// The rows of a selection: which keys each sees, and which are active in it.
 struct Rows : maskerade_cuda_rows {
   MASKERADE_KERNEL explicit Rows(const maskerade_cuda_rows& of) : maskerade_cuda_rows(of) {}
 
   MASKERADE_KERNEL std::int64_t count() const { return batch * heads * query_len; }
-  MASKERADE_KERNEL Place place(std::int64_t row) const {
+  MASKERADE_KERNEL MaskRow row_at(std::int64_t row) const {
     const std::int64_t slice = row / query_len;
     return {row, slice / heads, slice % heads, row % query_len};
   }
@@ -89,19 +90,19 @@ struct Rows : maskerade_cuda_rows {
   MASKERADE_KERNEL std::uint64_t visible_word(std::int64_t query, std::int64_t word) const {
     return low_bits(visible_ends[query] - word * 64);
   }
-  // Keys that are active with whatever probability.
+  // One bit per key of a word that is active, with whatever probability.
   MASKERADE_KERNEL std::uint64_t active_word(std::int64_t row, std::int64_t word) const {
     const std::uint64_t ones = bits[row * words + word];
     return sampled_bits == nullptr ? ones : ones | sampled_bits[row * words + word];
   }
-  // Adds what the row sees of a word's bits. One thread a word.
-  MASKERADE_KERNEL void add_word(const Place& at, std::int64_t word, std::uint64_t added) const {
+  // Adds those bits of a word that the row sees. At most one thread may write a word.
+  MASKERADE_KERNEL void add_word(const MaskRow& at, std::int64_t word, std::uint64_t added) const {
     const std::uint64_t visible = added & visible_word(at.query, word);
     if (visible != 0) bits[at.row * words + word] |= visible;
   }
   // The random numbers of a row's head, for one purpose of the masker.
   MASKERADE_KERNEL RandomWords random(const maskerade_cuda_call& call,
-                                      const Place& at,
+                                      const MaskRow& at,
                                       std::uint32_t purpose) const {
     return RandomWords({call.seed, call.place, static_cast<std::uint32_t>(call.layer),
                         static_cast<std::uint32_t>(at.batch), static_cast<std::uint32_t>(at.head),
@@ -181,7 +182,8 @@ void for_each([[maybe_unused]] const maskerade_cuda_call& call,
 #endif
 }
 
-// One thread a word of a row: adds bits(place, word) as far as the row sees them.
+// Adds the keys bits(rows, row, word) to every word of every row, without those that the row does
+// not see. One thread a word.
 template <typename Bits>
 struct AddWords {
   maskerade_cuda_rows of;
@@ -189,7 +191,7 @@ struct AddWords {
 
   MASKERADE_KERNEL void operator()(std::int64_t i) const {
     const Rows rows(of);
-    const Place at = rows.place(i / rows.words);
+    const MaskRow at = rows.row_at(i / rows.words);
     const std::int64_t word = i % rows.words;
     if (word * 64 >= rows.visible_len(at.query)) return;
     rows.add_word(at, word, bits(rows, at, word));
@@ -200,7 +202,8 @@ void add_words(const maskerade_cuda_call& call, const Bits& bits) {
   for_each(call, Rows(call.rows).count() * call.rows.words, AddWords<Bits>{call.rows, bits});
 }
 
-// Scratch memory of `count` elements for what a call enqueues, not cleared. Throws.
+// Device memory for `count` elements, not cleared, for the kernels that this call enqueues. Throws
+// when there is none.
 template <typename T>
 T* allocate(const maskerade_cuda_call& call, std::int64_t count) {
   const auto bytes = static_cast<std::size_t>(larger<std::int64_t>(count, 1)) * sizeof(T);
@@ -208,7 +211,7 @@ T* allocate(const maskerade_cuda_call& call, std::int64_t count) {
   if (memory == nullptr) throw std::runtime_error("a host service refused");
   return static_cast<T*>(memory);
 }
-// A copy of host memory. Throws.
+// A copy in device memory of `count` elements of host memory, likewise.
 template <typename T>
 const T* upload(const maskerade_cuda_call& call, const T* values, std::size_t count) {
   void* const memory = call.services->upload(&call, values, count * sizeof(T));
@@ -216,7 +219,7 @@ const T* upload(const maskerade_cuda_call& call, const T* values, std::size_t co
   return static_cast<const T*>(memory);
 }
 
-// budgets[row] = how many keys a row takes, as sdk::Budget says it.
+// budgets[row] = how many keys a row takes, as sdk::Budget::of() on the CPU.
 struct ResolveBudgets {
   maskerade_cuda_rows of;
   maskerade_value tokens;
@@ -225,7 +228,7 @@ struct ResolveBudgets {
 
   MASKERADE_KERNEL void operator()(std::int64_t row) const {
     const Rows rows(of);
-    const std::int64_t visible = rows.visible_len(rows.place(row).query);
+    const std::int64_t visible = rows.visible_len(rows.row_at(row).query);
     const std::int64_t active = is_total ? budgets[row] : 0;
     budgets[row] = maskerade_tokens_of(&tokens, rows.key_len, visible) - active;
   }

@@ -38,7 +38,7 @@
 
 namespace maskerade::sdk {
 
-// Sees whole calls.
+// The base of all: gets whole calls. For what the other bases do not fit.
 class Masker {
  public:
   Masker() = default;
@@ -47,11 +47,12 @@ class Masker {
   virtual ~Masker() = default;
 
   virtual void select(const maskerade_call& call) const = 0;
-  // What a call must hold together; rows and heads by themselves unless overridden.
+  // The rows and heads that one call must hold together; unless overridden, each row of each head
+  // stands by itself.
   virtual maskerade_grain grain() const { return {1, MASKERADE_HEADS_ONE}; }
 };
 
-// Sees one row at a time.
+// For maskers that decide row by row.
 class RowMasker : public Masker {
  public:
   virtual void select_row(const Row& row) const = 0;
@@ -210,7 +211,7 @@ class Budget {
   std::int64_t of(const Row& row) const {
     return row.resolve(tokens_) - (total_ ? row.active_count() : 0);
   }
-  // For a kernel, and for bounds.
+  // What a device path needs: the keys as written, and whether active ones count.
   const Tokens& keys() const { return tokens_; }
   bool is_total() const { return total_; }
 
@@ -219,8 +220,8 @@ class Budget {
   bool total_;
 };
 
-// What a masker adds at most on a CUDA device, by which a row gets `pieces` (keys, pages, blocks)
-// of `piece_len` keys, of which one lies in `tiles` tiles.
+// The bounds of a masker that gives each row up to `pieces` pieces (keys, pages or blocks) of
+// `piece_len` keys, where one piece touches up to `tiles` tiles of 64 keys.
 inline maskerade_cuda_bounds bounds_of_pieces(const maskerade_cuda_call& call,
                                               std::int64_t pieces,
                                               std::int64_t piece_len,
@@ -270,8 +271,8 @@ class ScoreMasker : public CandidateMasker {
   Budget budget_;
 };
 
-// One row of blocks: the queries of a call whose position / block is `number()`, for heads of the
-// call: all of them, unless some are taken.
+// One row of blocks: the queries of a call whose position / block is number(), for some heads of
+// the call (all of them at first).
 class BlockRow {
  public:
   BlockRow(const maskerade_call& call,
@@ -314,7 +315,7 @@ class BlockRow {
   void add_block(std::int64_t key_block) const {
     add_range(key_block * block_, (key_block + 1) * block_);
   }
-  // To the rows of one head.
+  // Adds the block to the rows of one head.
   void add_block(std::int64_t head, std::int64_t key_block) const {
     add_range(head, key_block * block_, (key_block + 1) * block_);
   }
@@ -354,7 +355,7 @@ inline std::vector<BlockRow> block_rows(const maskerade_call& call, std::int64_t
   return rows;
 }
 
-// Sees one row of blocks at a time.
+// For maskers that decide by rows of blocks.
 class BlockMasker : public Masker {
  public:
   // block: tokens of a block, >= 1. heads: MASKERADE_HEADS_ONE, _GROUP or _ALL.

@@ -41,7 +41,7 @@ extern "C" {
 #define MASKERADE_EXPORT __attribute__((visibility("default")))
 #endif
 
-/* What a kernel may call too. */
+/* Marks a function of this header that device code may call, too. */
 #if defined(__CUDACC__)
 #define MASKERADE_ANYWHERE static __host__ __device__ inline
 #else
@@ -68,8 +68,11 @@ enum {
 enum {
   MASKERADE_MINIMUM_EXCLUDED = 1u << 0,
   MASKERADE_MAXIMUM_EXCLUDED = 1u << 1,
-  MASKERADE_AFFECTS_INDEX = 1u << 2, /* another value needs another index */
-  MASKERADE_LIST = 1u << 3,          /* takes one or more values */
+  /* The index depends on this parameter: another value needs an index that is built anew. An index
+   * serves every value of the parameters without this flag. `maskerade list` says which have it;
+   * for a masker without an index it means nothing. */
+  MASKERADE_AFFECTS_INDEX = 1u << 2,
+  MASKERADE_LIST = 1u << 3, /* takes one or more values */
   /* With MASKERADE_TRAIT_SAMPLES: the masker samples only where a parameter of this flag differs
    * from its default. */
   MASKERADE_MAKES_SAMPLER = 1u << 4,
@@ -79,7 +82,7 @@ enum {
    */
   MASKERADE_STATES_EPSILON = 1u << 5,
   MASKERADE_STATES_DELTA = 1u << 6,
-  /* Where a parameter of this flag differs from its default, nothing is stated. */
+  /* The guarantee holds only while every parameter of this flag has its default. */
   MASKERADE_WAIVES_GUARANTEE = 1u << 7,
   /* With MASKERADE_TRAIT_SAMPLES, one value in tokens: the sampler draws from keys [BEGIN,
    * key_len - END_OFFSET) and from no others (add_keys refuses a probability below 1 there); a flag
@@ -284,8 +287,8 @@ typedef struct maskerade_call {
   maskerade_matrix k; /* [kv_heads, key_len, head_dim]; likewise */
   maskerade_matrix v; /* as k */
   const void* const*
-      indexes; /* [kv_heads] this batch entry's indexes; NULL without the extension, and an entry
-                  is NULL where no head of any call reads that kv head */
+      indexes; /* [kv_heads] this batch entry's indexes; NULL for a masker without an index, and an
+                  entry is NULL where no head of any call reads that kv head */
   const maskerade_services* services;
   const maskerade_host* host; /* the instance's */
   void* self;                 /* the host's own */
@@ -394,17 +397,20 @@ struct maskerade_services {
                  int32_t* keys,
                  size_t* population);
 
-  /* The rest. */
+  /* Memory, and what the result reports. */
 
   /* 64-byte aligned memory until select() returns; NULL when there is none. Not cleared. */
   void* (*scratch)(const maskerade_call* call, size_t bytes);
-  /* Adds to what the result reports. The host counts its own scoring; a masker adds what it reads
-   * and scores by itself. */
+  /* Adds to the keys scored and bytes read that the result reports. The host counts what its own
+   * services score and read; a masker adds what it scores and reads by itself. */
   void (*count_work)(const maskerade_call* call, int64_t keys_scored, int64_t bytes_read);
 };
 
 /* ---- Extensions ---------------------------------------------------------------------------------
- */
+ *
+ * What a masker may offer beside create() and select(). Each is a struct that get_extension() of
+ * the descriptor gives for a versioned name. The host asks for the names that it knows, and for no
+ * others; a struct that it gets must be whole. */
 
 /* Key-side state built once per (masker, layer, batch, kv head) and handed to select() as
  * call->indexes[kv_head]. Fetched as MASKERADE_EXTENSION_INDEX. */
@@ -460,9 +466,10 @@ typedef struct maskerade_index_extension {
  * last. */
 #define MASKERADE_EXTENSION_CUDA "maskerade.cuda/1"
 
-/* What a masker adds at most, known before it runs; INT64_MAX where it cannot say. The host
- * allocates by it what later stages need; a masker that adds more fails the cell. A tile is 64 keys
- * from a multiple of 64 on; a tile row is up to 64 queries of a head, from a multiple of 64 on. */
+/* The most that a masker adds, known before it runs; INT64_MAX where it cannot say. The host
+ * allocates memory by it for later stages; a masker that adds more fails the cell. A tile is 64
+ * keys from a multiple of 64 on; a tile row is up to 64 queries of a head, from a multiple of 64
+ * on. */
 typedef struct maskerade_cuda_bounds {
   int64_t tiles_per_tile_row; /* tiles that get a key with probability 1 in some row */
   int64_t keys_per_row;       /* keys with probability 1 */
@@ -470,13 +477,15 @@ typedef struct maskerade_cuda_bounds {
 } maskerade_cuda_bounds;
 
 enum {
-  MASKERADE_CUDA_OVERFLOW = 1u << 0,      /* more entries than the bounds say */
-  MASKERADE_CUDA_SAMPLED_TWICE = 1u << 1, /* listed keys are not those of the bits, each once */
-  MASKERADE_CUDA_NO_PROBABILITY = 1u << 2 /* a number outside (0, 1] */
+  MASKERADE_CUDA_OVERFLOW = 1u << 0, /* a masker added more entries than its bounds say */
+  MASKERADE_CUDA_SAMPLED_TWICE =
+      1u << 1, /* sampled_keys of a row are not its sampled_bits, each once */
+  MASKERADE_CUDA_NO_PROBABILITY = 1u << 2 /* a probability outside (0, 1] */
 };
 
-/* The mask that is being made, in device memory: row (b * heads + h) * query_len + query. Plain
- * pointers, to be handed to kernels by value. Whoever writes leaves out what a row does not see. */
+/* The mask so far, in device memory; row (b * heads + h) * query_len + query. Plain pointers, to be
+ * handed to kernels by value. Whoever adds entries must leave out the keys that a row does not see:
+ * the host clips nothing here. */
 typedef struct maskerade_cuda_rows {
   int64_t batch; /* 1, or that of the shape */
   int64_t heads; /* 1: the same for all; or the query heads */
@@ -491,7 +500,7 @@ typedef struct maskerade_cuda_rows {
   int32_t* sampled_keys;       /* [rows][sampled_capacity] */
   float* sampled_probabilities;
   int64_t sampled_capacity;
-  uint32_t* faults; /* MASKERADE_CUDA_OVERFLOW, ...: united with what went wrong */
+  uint32_t* faults; /* MASKERADE_CUDA_OVERFLOW, ...: bits that kernels set where something fails */
 } maskerade_cuda_rows;
 
 /* A read-only tensor [batch, heads, length, head_dim] in device memory; head_dim is contiguous. */
@@ -537,20 +546,20 @@ struct maskerade_cuda_services {
 
   /* 256-byte aligned memory for what this call enqueues; not cleared. NULL when there is none. */
   void* (*allocate)(const maskerade_cuda_call* call, size_t bytes);
-  /* The same, with a copy of host memory, which may go when this returns. */
+  /* As allocate(), filled with a copy of `source`, host memory that may be freed on return. */
   void* (*upload)(const maskerade_cuda_call* call, const void* source, size_t bytes);
 
   /* How many keys of a row are active, of [0, key_len), with whatever probability. */
   int32_t (*count_active)(const maskerade_cuda_call* call, int64_t* counts);
-  /* How many visible keys of a row in [key_begins[row], key_ends[row]) are not. */
+  /* How many visible keys of a row in [key_begins[row], key_ends[row]) are inactive. */
   int32_t (*count_inactive)(const maskerade_cuda_call* call,
                             const int64_t* key_begins,
                             const int64_t* key_ends,
                             int64_t* counts);
 
   /* scores[(row - row_begin) * score_stride + key] = q.k of the keys that the row sees, for rows
-   * [row_begin, row_end); summed as on the CPU: s = fma(q[d], k[d], s), d ascending. Other scores
-   * may be written too or not. */
+   * [row_begin, row_end); summed as on the CPU: s = fma(q[d], k[d], s), d ascending. The
+   * scores of keys that a row does not see are unspecified. */
   int32_t (*score_rows)(const maskerade_cuda_call* call,
                         int64_t row_begin,
                         int64_t row_end,
@@ -614,8 +623,9 @@ typedef struct maskerade_cuda_extension {
   int32_t (*bounds)(const void* masker,
                     const maskerade_cuda_call* call,
                     maskerade_cuda_bounds* bounds);
-  /* The bytes of an index that select() wants on the device: as many for each kv head. NULL for a
-   * masker without one. Lives as long as the index stays as it is. [any thread] */
+  /* The bytes of an index that select() needs on the device, as many for every kv head. The
+   * function is NULL for a masker without an index. What it returns is the index's, and valid until
+   * that is appended to, truncated or destroyed. [any thread] */
   const void* (*index_data)(const void* masker, const void* index, size_t* bytes);
   /* Enqueues what adds this masker's entries to call->rows. [one thread, stream-ordered] */
   int32_t (*select)(const void* masker,
@@ -643,14 +653,14 @@ enum {
   MASKERADE_DEPENDS_ACTIVE = 1u << 7 /* reads what earlier maskers made active */
 };
 
-/* What else the host must know. */
+/* Traits: what the host must know of a masker beside what it depends on. */
 enum {
   MASKERADE_TRAIT_SAMPLES =
       1u << 0 /* may add entries with probability < 1. Rationale: a masker that
-                 reads what is active may not follow one: it would bias it */
+                 reads what is active may not follow a sampler: it would bias the estimate */
 };
 
-/* What a new instance is told. */
+/* What create() gets: the problem and the arguments of the new instance. */
 typedef struct maskerade_create_info {
   uint32_t struct_size;
   maskerade_shape shape; /* query_len and key_len are those of the first call and may change */

@@ -1,4 +1,4 @@
-// Quantisation as methods simulate it.
+// Quantisation to a few levels, as methods that store keys in few bits simulate it.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What a masker sees of a row, and how it adds keys to it.
+// One row of a call: what a masker may read of it, and how it adds keys to it.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +46,7 @@ class Row {
   std::int64_t visible_len() const { return call_->visible_ends[query_]; }
   std::int64_t resolve(const Tokens& tokens) const { return tokens.of(key_len(), visible_len()); }
 
-  // The query, widened to float32. [head_dim], until select() returns
+  // The query, widened to float32: [head_dim], valid until select() returns.
   std::span<const float> query_vector() const {
     const auto dim = static_cast<std::size_t>(call_->shape.head_dim);
     auto* widened = static_cast<float*>(call_->services->scratch(call_, dim * sizeof(float)));
@@ -67,7 +67,7 @@ class Row {
     require_ok(call_->services->active_bits(call_, row_, 0, words.data(), words.size()));
     return words;
   }
-  // The same as a list of keys, ascending.
+  // The active keys, ascending.
   std::vector<std::int32_t> active_keys() const {
     std::vector<std::int32_t> keys;
     const std::vector<std::uint64_t> active = active_bits();
@@ -126,7 +126,7 @@ class Row {
                                       keys.data(), nullptr));
     return keys;
   }
-  // How many keys there are to draw from.
+  // How many keys draw() would choose from: the visible inactive ones in [key_begin, key_end).
   std::int64_t candidates(std::int64_t key_begin, std::int64_t key_end) const {
     std::size_t population = 0;
     call_->services->draw(call_, row_, 0, key_begin, key_end, 0, nullptr, &population);

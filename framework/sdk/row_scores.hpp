@@ -13,13 +13,13 @@
 
 namespace maskerade::sdk {
 
-// Heads or queries of the problem, as far as a call has them.
+// Heads or queries [begin, end) of the problem; a call must hold them.
 struct Span {
   std::int64_t begin = 0;
   std::int64_t end = 0;
 };
 
-// q.k of one query's rows.
+// The scores q.k of one query, for several heads.
 class QueryScores {
  public:
   // scores: of the row of `head_begin`; those of the next head lie head_stride further.

@@ -7,7 +7,7 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-constexpr std::uint32_t kBaseDraw = 0;  // purposes
+constexpr std::uint32_t kBaseDraw = 0;  // purposes of the two draws
 constexpr std::uint32_t kSecondDraw = 1;
 
 // The z that a standard normal number exceeds with probability `tail`, in (0, 1).
@@ -78,7 +78,7 @@ class AdaptiveSampling final : public sdk::RowMasker {
         upper_(arguments.choice("sigma") == "upper") {
     const double delta = arguments.share("delta") / (upper_ ? 2 : 1);
     sigma_quantile_ = normal_quantile(delta);
-    // From delta 1/2 on, one side asks for nothing.
+    // A one-sided bound with delta of 1/2 or more needs no key.
     quantile_ =
         std::max(0.0, normal_quantile(arguments.choice("one_sided") == "true" ? delta : delta / 2));
   }
@@ -86,7 +86,7 @@ class AdaptiveSampling final : public sdk::RowMasker {
   void select_row(const sdk::Row& row) const override {
     const std::int64_t begin = std::min(row.resolve(init_offset_), row.key_len());
     const std::int64_t end = std::max(begin, row.key_len() - row.resolve(local_offset_));
-    std::vector<std::int32_t> keys = row.active_keys();  // then the base
+    std::vector<std::int32_t> keys = row.active_keys();  // the base sample follows
     const std::int64_t candidates = row.candidates(begin, end);
     const std::size_t statics = keys.size();
     const std::int64_t base_size = std::max<std::int64_t>(2, base_.of(candidates, candidates));
@@ -114,7 +114,8 @@ class AdaptiveSampling final : public sdk::RowMasker {
   }
 
  private:
-  // exp(logit - the largest of these) / p of each key; the first `statics` are active by now.
+  // The weight of each key, exp(logit - the largest logit of the keys) / p. The first `statics`
+  // keys were active before the base sample.
   static std::vector<double> weights_of(const sdk::Row& row,
                                         const std::vector<std::int32_t>& keys,
                                         std::size_t statics) {
@@ -154,8 +155,8 @@ class AdaptiveSampling final : public sdk::RowMasker {
     return values;
   }
 
-  // How many of the remaining keys a draw needs for the total of weight * value. values:
-  // [keys][dim]; the keys from `statics` on are the base.
+  // How many of the remaining keys must be drawn to estimate the total of weight * value. values:
+  // [keys][dim]; the keys from `statics` on are the base sample.
   double keys_needed(const std::vector<double>& values,
                      std::size_t dim,
                      const std::vector<double>& weights,

@@ -7,8 +7,9 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Blocks by pooled query . pooled key, the gate of MoBA. Keys are pooled once, in an index; the
-// block at the causal edge is pooled whole. Sharing heads pool these products.
+// The blocks of keys with the largest product of pooled query and pooled key, as the gate of MoBA
+// ranks them. Keys are pooled once, in an index; the block at the causal edge is pooled whole.
+// Heads that share pool these products.
 class BlockMeanTopK final : public sdk::BlockScoreMasker {
  public:
   struct Index {
@@ -84,7 +85,7 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
 #endif
 
  private:
-  // Takes one more vector into what was pooled, in float64.
+  // Adds one more vector to a pool `taken` (its sum or its maximum), in float64.
   void take(std::span<const float> vector, bool is_first, std::span<double> taken) const {
     for (std::size_t d = 0; d < dim_; ++d) {
       const double value = vector[d];

@@ -28,7 +28,7 @@ struct BlockRows {
   }
 };
 
-// One component of a list's pooled query, in float64 in the order of the queries.
+// Pools one component of a list's queries, in float64 in the order of the queries.
 struct PoolQueries {
   BlockRows of;
   maskerade_cuda_tensor q;
@@ -54,7 +54,7 @@ struct PoolQueries {
   }
 };
 
-// How many key blocks each list has and takes.
+// Counts the key blocks that each list sees and how many it takes.
 struct FindCounts {
   BlockRows of;
   const std::int64_t* budgets;  // [row]
@@ -69,7 +69,8 @@ struct FindCounts {
   }
 };
 
-// Whether no row of those that decide together sees an inactive key in a block.
+// Finds the closed blocks: those in which no row of the heads that decide together sees an inactive
+// key.
 struct FindClosed {
   BlockRows of;
   std::uint8_t* closed;  // [list][key_blocks]
@@ -102,7 +103,7 @@ struct FindClosed {
   }
 };
 
-// The same as bits.
+// Packs the closed blocks of each list into bits.
 struct PackClosed {
   BlockRows of;
   const std::uint8_t* closed;
@@ -120,7 +121,7 @@ struct PackClosed {
   }
 };
 
-// The keys of the blocks that were taken.
+// Adds the keys of the blocks that each list takes.
 struct AddBlocks {
   BlockRows of;
   const std::int64_t* list_of_query;  // [query_len]
@@ -128,7 +129,7 @@ struct AddBlocks {
   const std::uint64_t* taken;  // [list][block_words]
 
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows& rows,
-                                            const device::Place& at,
+                                            const device::MaskRow& at,
                                             std::int64_t word) const {
     const std::int64_t block = of.options.block;
     const std::int64_t list = at.row / rows.query_len * of.count + list_of_query[at.query];

@@ -8,11 +8,11 @@ namespace maskerade::block_mean_topk {
 
 struct DeviceOptions {
   maskerade_value budget;
-  bool is_total;          // the budget includes what is active
+  bool is_total;          // whether the budget includes the active keys
   std::int64_t block;     // in tokens
-  bool mean;              // else the maximum
+  bool mean;              // whether a block is pooled by its mean; else by the maximum
   std::int64_t together;  // heads that select by pooled scores
-  bool sum;               // how they are pooled
+  bool sum;               // whether they are pooled by their sum; else by the maximum
 };
 
 // Adds the best blocks of each row of blocks on the device. call.indexes: each kv head's pooled

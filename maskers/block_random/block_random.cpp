@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "framework/sdk/masker.hpp"
@@ -8,8 +7,8 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Random blocks: what block-sparse kernels are timed on. A row of blocks takes the block of its own
-// positions and draws others among those that it sees, by the smallest (random number, block).
+// Random blocks, on which block-sparse kernels are timed. A row of blocks takes the block of its
+// own positions, and of the others that it sees those with the smallest (random number, block).
 class BlockRandom final : public sdk::BlockMasker {
  public:
   static sdk::Description describe() {
@@ -23,14 +22,14 @@ class BlockRandom final : public sdk::BlockMasker {
   }
 
   explicit BlockRandom(const sdk::Arguments& arguments)
-      : BlockMasker(arguments.count("block")),
-        density_(std::llround(arguments.share("density") * kWhole)) {}
+      : BlockMasker(arguments.count("block")), density_(arguments.exact_share("density")) {}
 
   void select_block_row(const sdk::BlockRow& row) const override {
     const std::int64_t visible = row.visible_blocks();
     // Queries before the first key, which see all keys, have the first block for their own.
     const std::int64_t own = std::clamp<std::int64_t>(row.number(), 0, visible - 1);
-    const std::int64_t wanted = std::max<std::int64_t>(1, density_ * visible / kWhole);
+    const std::int64_t wanted =
+        std::max<std::int64_t>(1, density_ * visible / sdk::kHundredPercent);
     for (std::int64_t head = row.call().head_begin; head < row.call().head_end; ++head) {
       const sdk::Row first = row.row(head, row.query_begin());
       std::vector<std::pair<double, std::int64_t>> others;
@@ -48,10 +47,7 @@ class BlockRandom final : public sdk::BlockMasker {
   }
 
  private:
-  // Rationale: 29% of 100 blocks is 29; a double would give 28.
-  static constexpr std::int64_t kWhole = 100'000'000;
-
-  std::int64_t density_;  // in hundred-millionths
+  std::int64_t density_;  // an exact share
 };
 
 }  // namespace

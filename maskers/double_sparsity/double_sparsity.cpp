@@ -9,9 +9,9 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Double Sparsity (arXiv 2408.07092): q.k over the few channels that calibration found to matter
-// most for each query head, on labels that may be quantised. Label cache: those channels of every
-// key, for each query head of the kv head's group.
+// Double Sparsity (arXiv 2408.07092): a key's score is q.k over the few channels that calibration
+// found to matter most for the query head. The index holds these channels of every key, quantised
+// or not (the labels), for each query head of the kv head's group.
 class DoubleSparsity final : public sdk::ScoreMasker {
  public:
   struct Index {
@@ -126,7 +126,7 @@ class DoubleSparsity final : public sdk::ScoreMasker {
   }
 
  private:
-  // Appends the kept channels of a query head of each vector, quantised.
+  // Appends, for each vector, the channels that a query head keeps, quantised.
   void add_labels(std::int64_t head,
                   std::span<const float> vectors,
                   std::size_t dim,

@@ -8,7 +8,7 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// A mask made elsewhere: lists of keys (CSR), blocks, or every entry.
+// A mask that another program made and saved: lists of keys (CSR), blocks, or every entry.
 class FromFile final : public sdk::RowMasker {
  public:
   static sdk::Description describe() {

@@ -43,8 +43,8 @@ class Mlps {
   }
   std::size_t bits() const { return layers_.back().outputs; }
 
-  // Appends the signature of each vector, the signs of the head's MLP of it: a bit is 1 when the
-  // output is not negative.
+  // Appends the signature of each vector: a bit for each output of the head's MLP, 1 when that is
+  // not negative.
   void sign(const sdk::Host& host,
             std::int64_t head,
             std::vector<float> vectors,
@@ -161,7 +161,7 @@ class HashAttention final : public sdk::ScoreMasker {
     return index.signatures.size() * index.signatures.front().size() * sizeof(std::uint64_t);
   }
 
-  // Bits beyond the signature's length agree for every key alike.
+  // Padding bits beyond the signature's length are 0 on both sides and agree for every key.
   void score_rows(const sdk::RowRange& rows, float* scores, std::int64_t stride) const override {
     const sdk::Row first = rows[0];
     std::vector<std::uint64_t> queries;

@@ -10,7 +10,7 @@ struct LastKeys {
   maskerade_value window;
 
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows& rows,
-                                            const device::Place& at,
+                                            const device::MaskRow& at,
                                             std::int64_t word) const {
     const std::int64_t end = rows.positions[at.query] + 1;
     const std::int64_t keys =

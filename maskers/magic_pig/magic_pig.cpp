@@ -13,8 +13,9 @@ namespace sdk = maskerade::sdk;
 // gives each table's chance c = (1 - theta / pi)^bits, and those of `tables` tables the probability
 // that at least min_matches of them agree.
 //
-// cosine: the key less the mean key (the softmax does not see it), as the authors do. simple_lsh:
-// the key with one more coordinate, sqrt(M^2 - |k|^2), M the largest norm; the query gets a 0.
+// transform cosine: the mean key is subtracted from each key, as the authors do; it adds the same
+// to every logit of a row, which the softmax cancels. simple_lsh: the key gets one more coordinate,
+// sqrt(M^2 - |k|^2), M the largest norm, and the query a 0.
 class MagicPig final : public sdk::RowMasker {
  public:
   // Buckets of keys, in ascending order, by the bits of a table; mean and M are those of the build.
@@ -225,7 +226,7 @@ class MagicPig final : public sdk::RowMasker {
                                   target.size(), target.data());
   }
 
-  // The signs of a table's products, [tables * bits][codes.size()], of each key.
+  // The bucket of each key in a table: the signs of its products, [tables * bits][codes.size()].
   void hash(const float* products, std::size_t table, std::span<std::uint64_t> codes) const {
     std::fill(codes.begin(), codes.end(), 0);
     for (std::size_t bit = 0; bit < bits_; ++bit) {
@@ -236,13 +237,15 @@ class MagicPig final : public sdk::RowMasker {
     }
   }
 
-  // The probability that a key at this cosine is taken. What cancels for two matches is below
-  // 4e-16 / (tables * c) of the result: nothing for a key that is ever taken.
+  // The probability that a key with this cosine is taken. The subtraction for two matches loses a
+  // share below 4e-16 / (tables * c) of the result, which does not matter for keys that are ever
+  // taken.
   float inclusion(double cosine) const {
     const double angle = std::acos(std::clamp(cosine, -1.0, 1.0));
     const auto tables = static_cast<double>(tables_);
     const double log_one = static_cast<double>(bits_) * std::log1p(-angle / std::numbers::pi);
-    const double log_none = std::log1p(-std::exp(log_one));  // of one table that does not agree
+    const double log_none =
+        std::log1p(-std::exp(log_one));  // log of the chance that one table disagrees
     double probability = -std::expm1(tables * log_none);
     if (min_matches_ == 2) probability -= tables * std::exp(log_one + (tables - 1) * log_none);
     return std::max(static_cast<float>(probability), std::numeric_limits<float>::min());
@@ -255,7 +258,7 @@ class MagicPig final : public sdk::RowMasker {
   bool exact_new_keys_;
   sdk::Tokens init_offset_;
   sdk::Tokens local_offset_;
-  std::size_t dim_;                 // of what is hashed
+  std::size_t dim_;                 // length of the transformed vectors
   std::vector<float> projections_;  // [tables * bits][dim]
 };
 

@@ -5,8 +5,9 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Blocks by the softmax mass that they would add to a block of queries, found by computing it all:
-// the upper bound for every method that ranks blocks. Sharing heads pool these masses.
+// The blocks whose inactive keys have the largest softmax mass over a block of queries, found by
+// computing the mass of every key: the upper bound for every method that ranks blocks. Heads that
+// share pool these masses.
 class OracleBlocks final : public sdk::BlockScoreMasker {
  public:
   static sdk::Description describe() {

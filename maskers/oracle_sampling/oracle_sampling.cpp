@@ -55,7 +55,7 @@ class OracleSampling final : public sdk::RowMasker {
     std::vector<double> weights(candidates.size());
     row.host().exponentials(scores, double{row.call().scale},
                             *std::max_element(scores.begin(), scores.end()), weights);
-    std::vector<double> sums(weights.size());  // in key order
+    std::vector<double> sums(weights.size());  // of the weights up to each key
     double total = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) sums[i] = total += weights[i];
 

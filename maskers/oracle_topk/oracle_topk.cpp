@@ -22,7 +22,8 @@ class OracleTopK final : public sdk::ScoreMasker {
                                                     rows.visible_end(), scores, stride));
   }
 
-  // Heads that select alone still come as a kv group: the host then reads each key once for all.
+  // Heads that select alone still share a call with their kv group, so that the host reads each key
+  // once for all of them.
   maskerade_grain grain() const override {
     return {1, std::max<std::uint32_t>(sharing().heads, MASKERADE_HEADS_GROUP)};
   }

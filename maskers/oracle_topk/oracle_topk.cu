@@ -8,7 +8,7 @@ namespace device = maskerade::sdk::device;
 
 constexpr std::int64_t kMostScores = std::int64_t{1} << 26;
 
-// The heads of a set are scored one by one and pooled, some queries at a time.
+// Scores the heads that decide together one by one and pools their scores, some queries at a time.
 void select_pooled(const maskerade_cuda_call& call,
                    const DeviceOptions& options,
                    const std::int64_t* budgets) {

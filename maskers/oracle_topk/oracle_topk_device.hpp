@@ -8,9 +8,9 @@ namespace maskerade::oracle_topk {
 
 struct DeviceOptions {
   maskerade_value budget;
-  bool is_total;          // the budget includes what is active
+  bool is_total;          // whether the budget includes the active keys
   std::int64_t together;  // heads that select by pooled scores
-  bool sum;               // how they are pooled
+  bool sum;               // whether they are pooled by their sum; else by the maximum
 };
 
 // Adds each row's keys with the largest q.k on the device.

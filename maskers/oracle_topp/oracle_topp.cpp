@@ -30,7 +30,7 @@ class Buckets {
   float per_unit_;
 };
 
-// The fewest keys that hold a share of the softmax mass, found by computing it all.
+// The fewest keys that hold a share of the softmax mass, found by computing the mass of every key.
 class OracleTopP final : public sdk::Masker {
  public:
   static sdk::Description describe() {
@@ -56,7 +56,8 @@ class OracleTopP final : public sdk::Masker {
         of_row_(arguments.choice("of") == "row"),
         sharing_(sdk::Sharing::from(arguments)) {}
 
-  // Heads that select alone still come as a kv group: each key is read once for all of them.
+  // Heads that select alone still share a call with their kv group, so that each key is read once
+  // for all of them.
   maskerade_grain grain() const override {
     return {1, std::max<std::uint32_t>(sharing_.heads, MASKERADE_HEADS_GROUP)};
   }
@@ -74,7 +75,7 @@ class OracleTopP final : public sdk::Masker {
                            }
                            return;
                          }
-                         // Shared: each head's softmax, pooled.
+                         // Heads that share choose by the sum of their softmax weights.
                          pooled.assign(query.of(call.head_begin).size(), 0.0);
                          for (std::int64_t head = call.head_begin; head < call.head_end; ++head) {
                            const double sum =
@@ -90,8 +91,8 @@ class OracleTopP final : public sdk::Masker {
   }
 
  private:
-  // Adds the inactive keys, by descending order, until their weight exceeds the share; ties of the
-  // last one too. Weights are summed in key order within a bucket of the order, then over buckets.
+  // Adds inactive keys by descending `order` until their weight exceeds the share, with all keys
+  // that tie with the last one. Weights are summed in key order within a bucket, then over buckets.
   void add_prefix(const sdk::Row& row,
                   std::span<const float> order,
                   std::span<const double> weights) const {
@@ -112,7 +113,8 @@ class OracleTopP final : public sdk::Masker {
     std::size_t last = 0;
     while (last + 1 < sums.size() && taken + sums[last] <= enough) taken += sums[last++];
 
-    // All inactive keys of the buckets before the last one, and what is needed of that.
+    // Takes all inactive keys of the buckets before the last one, and of the last as many as
+    // needed.
     std::vector<std::int32_t> keys(order.size());
     std::vector<std::pair<float, std::int32_t>> candidates;
     std::size_t count = 0;

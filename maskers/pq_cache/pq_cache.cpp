@@ -11,8 +11,9 @@ namespace sdk = maskerade::sdk;
 // centroids that k-means found among the keys of the build, per kv head. A key's score is the sum
 // over the sub-vectors of q_sub . centroid. Appended keys go to the nearest centroid.
 //
-// ip: before clustering each sub-vector gets one more component, sqrt(max(0, M^2 - |k|^2)), M the
-// largest norm of the build's, so that near means alike in products, not in place.
+// metric ip: before clustering each sub-vector gets one more component, sqrt(max(0, M^2 - |k|^2)),
+// M the largest norm among the keys of the build. Sub-vectors that are then near each other have
+// similar products with any query.
 class PqCache final : public sdk::ScoreMasker {
  public:
   struct Codebook {
@@ -137,7 +138,7 @@ class PqCache final : public sdk::ScoreMasker {
   }
 
  private:
-  // |k|^2 of a part of each key. keys [n][head_dim]
+  // |k|^2 of sub-vector `sub` of each key. keys [n][head_dim]
   std::vector<double> squares(const std::vector<float>& keys, std::size_t sub) const {
     std::vector<double> squares;
     for (std::size_t at = sub * dim_; at < keys.size(); at += dim_ * sub_vectors_) {
@@ -147,7 +148,7 @@ class PqCache final : public sdk::ScoreMasker {
     }
     return squares;
   }
-  // That part of each key as it is clustered. [n][width]
+  // Sub-vector `sub` of each key as it is clustered: [n][width].
   std::vector<float> parts(const std::vector<float>& keys,
                            std::size_t sub,
                            const Codebook& codebook) const {
@@ -165,7 +166,7 @@ class PqCache final : public sdk::ScoreMasker {
   }
 
   // Lloyd's k-means from keys drawn without replacement: those with the smallest random numbers.
-  // No more centroids than keys; one that loses its keys stays where it is.
+  // There are no more centroids than keys; a centroid that loses all its keys keeps its value.
   void cluster(const sdk::Host& host,
                std::uint32_t purpose,
                const std::vector<float>& parts,
@@ -202,8 +203,8 @@ class PqCache final : public sdk::ScoreMasker {
     }
   }
 
-  // The nearest centroid of each part, the lower of equals: where part . centroid - |centroid|^2 /
-  // 2 is largest.
+  // The number of each sub-vector's nearest centroid, the lower of equals: that with the largest
+  // part . centroid - |centroid|^2 / 2.
   std::vector<std::uint8_t> nearest(const sdk::Host& host,
                                     const std::vector<float>& parts,
                                     const Codebook& codebook) const {
@@ -231,7 +232,7 @@ class PqCache final : public sdk::ScoreMasker {
       std::fill_n(best, here, -std::numeric_limits<float>::infinity());
       std::fill_n(chosen, here, 0);
       for (std::size_t c = 0; c < count; ++c) {
-        // Without a branch, and in a form that compilers make vectors of.
+        // Written without a branch, so that compilers vectorise it.
         const float* product = &products[c * here];
         const float half = halves[c];
         for (std::size_t j = 0; j < here; ++j) {

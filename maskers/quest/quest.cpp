@@ -15,7 +15,7 @@ class Quest final : public sdk::CandidateMasker {
  public:
   struct Index {
     std::vector<float> bounds;  // [pages][head_dim][2]: least, greatest; quantised
-    std::vector<float> least;   // [head_dim] of the last page, as they are
+    std::vector<float> least;   // [head_dim] of the last page, not quantised
     std::vector<float> greatest;
   };
   static constexpr bool kIndexSpansFuture = true;  // a page at the causal edge
@@ -113,7 +113,8 @@ class Quest final : public sdk::CandidateMasker {
 #endif
 
  private:
-  // Keys [first, ...) of a page, [keys][dim]; the page is new when first begins it.
+  // Adds keys [keys][dim] to a page, from key `first` on; the page is new when that is its first
+  // key.
   void add_keys(Index& index,
                 std::int64_t page,
                 std::int64_t first,
@@ -139,7 +140,7 @@ class Quest final : public sdk::CandidateMasker {
     index.bounds.resize(static_cast<std::size_t>(page + 1) * 2 * dim);
     float* bounds = &index.bounds[static_cast<std::size_t>(page) * 2 * dim];
     for (std::size_t d = 0; d < dim; ++d) {
-      // Quantised by themselves, the two may have changed places.
+      // Each is quantised on its own, after which the least may be the greater of the two.
       std::tie(bounds[2 * d], bounds[2 * d + 1]) = std::minmax(least[d], greatest[d]);
     }
   }

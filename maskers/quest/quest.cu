@@ -8,19 +8,20 @@ namespace device = maskerade::sdk::device;
 
 constexpr std::int64_t kMostScores = std::int64_t{1} << 26;
 
-// Some queries of all heads: list (head of all batch entries) * count + (query - first).
+// Queries [first, first + count) of all heads and batch entries. Each is a list of pages; its
+// number is (batch * heads + head) * count + query - first.
 struct Part {
   maskerade_cuda_rows rows;
   std::int64_t first;
   std::int64_t count;
 
   MASKERADE_KERNEL std::int64_t lists() const { return rows.batch * rows.heads * count; }
-  MASKERADE_KERNEL device::Place place(std::int64_t list) const {
-    return device::Rows(rows).place(list / count * rows.query_len + first + list % count);
+  MASKERADE_KERNEL device::MaskRow row_of(std::int64_t list) const {
+    return device::Rows(rows).row_at(list / count * rows.query_len + first + list % count);
   }
 };
 
-// (min(q, 0), max(q, 0)) for each component of each list's query.
+// Splits each component q of each list's query into (min(q, 0), max(q, 0)).
 struct FindSigns {
   Part part;
   maskerade_cuda_tensor q;
@@ -28,14 +29,14 @@ struct FindSigns {
   float* signs;
 
   MASKERADE_KERNEL void operator()(std::int64_t i) const {
-    const device::Place at = part.place(i / dim);
+    const device::MaskRow at = part.row_of(i / dim);
     const float value = device::Tensor(q).load(at.batch, at.head, at.query, i % dim);
     signs[2 * i] = device::smaller(value, 0.0F);
     signs[2 * i + 1] = device::larger(value, 0.0F);
   }
 };
 
-// How many pages each list has and takes.
+// Counts the pages that each list sees and how many it takes.
 struct FindCounts {
   Part part;
   DeviceOptions options;
@@ -44,7 +45,7 @@ struct FindCounts {
   std::int64_t* counts;
 
   MASKERADE_KERNEL void operator()(std::int64_t list) const {
-    const device::Place at = part.place(list);
+    const device::MaskRow at = part.row_of(list);
     const std::int64_t visible = device::Rows(part.rows).visible_len(at.query);
     lengths[list] = (visible + options.page - 1) / options.page;
     counts[list] = device::larger(options.min_pages,
@@ -52,7 +53,7 @@ struct FindCounts {
   }
 };
 
-// The keys of the pages that were taken.
+// Adds the keys of the pages that each list takes.
 struct AddPages {
   Part part;
   std::int64_t page;
@@ -63,7 +64,7 @@ struct AddPages {
     const device::Rows rows(part.rows);
     const std::int64_t list = i / rows.words;
     const std::int64_t word = i % rows.words;
-    const device::Place at = part.place(list);
+    const device::MaskRow at = part.row_of(list);
     const std::int64_t end = device::smaller(word * 64 + 64, rows.visible_len(at.query));
     std::uint64_t keys = 0;
     for (std::int64_t number = word * 64 / page; number * page < end; ++number) {

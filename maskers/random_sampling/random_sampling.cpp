@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "framework/sdk/masker.hpp"
 #include "maskers/random_sampling/random_sampling_device.hpp"
 
@@ -29,7 +27,7 @@ class RandomSampling final : public sdk::RowMasker {
   }
 
   explicit RandomSampling(const sdk::Arguments& arguments)
-      : rate_(std::llround(arguments.share("rate") * kWhole)),
+      : rate_(arguments.exact_share("rate")),
         init_offset_(arguments.tokens("init_offset")),
         local_offset_(arguments.tokens("local_offset")) {}
 
@@ -38,7 +36,7 @@ class RandomSampling final : public sdk::RowMasker {
     const std::int64_t end = std::max(begin, row.key_len() - row.resolve(local_offset_));
     const std::int64_t candidates = row.candidates(begin, end);
     if (candidates == 0) return;
-    const std::int64_t draws = std::max<std::int64_t>(1, rate_ * candidates / kWhole);
+    const std::int64_t draws = std::max<std::int64_t>(1, rate_ * candidates / sdk::kHundredPercent);
     const std::vector<std::int32_t> keys = row.draw(0, begin, end, draws);
     const auto probability = static_cast<float>(draws) / static_cast<float>(candidates);
     row.add_keys(keys, std::vector<float>(keys.size(), probability));
@@ -46,23 +44,22 @@ class RandomSampling final : public sdk::RowMasker {
 
 #ifdef MASKERADE_WITH_CUDA
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
-    const std::int64_t draws = std::max<std::int64_t>(1, rate_ * call.shape.key_len / kWhole);
-    // Drawing every candidate, or the only one, has the probability 1.
-    maskerade_cuda_bounds bounds = sdk::bounds_of_pieces(call, rate_ == kWhole ? draws : 1, 1, 1);
-    bounds.sampled_per_row = rate_ == kWhole ? 0 : draws;
+    const std::int64_t draws =
+        std::max<std::int64_t>(1, rate_ * call.shape.key_len / sdk::kHundredPercent);
+    // Where every candidate is drawn, or the only one, its probability is 1.
+    maskerade_cuda_bounds bounds =
+        sdk::bounds_of_pieces(call, rate_ == sdk::kHundredPercent ? draws : 1, 1, 1);
+    bounds.sampled_per_row = rate_ == sdk::kHundredPercent ? 0 : draws;
     return bounds;
   }
   void select_on_device(const maskerade_cuda_call& call) const {
     maskerade::random_sampling::select_on_device(
-        call, {rate_, kWhole, init_offset_.value(), local_offset_.value()});
+        call, {rate_, init_offset_.value(), local_offset_.value()});
   }
 #endif
 
  private:
-  // Rationale: 29% of 100 candidates is 29; a double would give 28.
-  static constexpr std::int64_t kWhole = 100'000'000;
-
-  std::int64_t rate_;  // in hundred-millionths
+  std::int64_t rate_;  // an exact share
   sdk::Tokens init_offset_;
   sdk::Tokens local_offset_;
 };

@@ -1,3 +1,4 @@
+#include "framework/sdk/exact_share.hpp"
 #include "framework/sdk/masker.cuh"
 #include "maskers/random_sampling/random_sampling_device.hpp"
 
@@ -5,8 +6,9 @@ namespace maskerade::random_sampling {
 namespace {
 
 namespace device = maskerade::sdk::device;
+namespace sdk = maskerade::sdk;
 
-// Where a row's candidates are.
+// Finds the range of each row's candidates.
 struct FindRange {
   maskerade_cuda_rows of;
   DeviceOptions options;
@@ -15,7 +17,7 @@ struct FindRange {
 
   MASKERADE_KERNEL void operator()(std::int64_t row) const {
     const device::Rows rows(of);
-    const std::int64_t visible = rows.visible_len(rows.place(row).query);
+    const std::int64_t visible = rows.visible_len(rows.row_at(row).query);
     const std::int64_t begin = device::smaller(
         maskerade_tokens_of(&options.init_offset, rows.key_len, visible), rows.key_len);
     begins[row] = begin;
@@ -24,17 +26,17 @@ struct FindRange {
   }
 };
 
-// How many of them are drawn, and with which probability.
+// Finds how many candidates a row draws, and with which probability each is drawn.
 struct FindDraws {
   DeviceOptions options;
-  std::int64_t* counts;  // in: the candidates
+  std::int64_t* counts;  // before: the candidates; after: the draws
   float* probabilities;
 
   MASKERADE_KERNEL void operator()(std::int64_t row) const {
     const std::int64_t candidates = counts[row];
     probabilities[row] = 1;
     if (candidates == 0) return;
-    counts[row] = device::larger<std::int64_t>(1, options.rate * candidates / options.whole);
+    counts[row] = device::larger<std::int64_t>(1, options.rate * candidates / sdk::kHundredPercent);
     probabilities[row] = static_cast<float>(counts[row]) / static_cast<float>(candidates);
   }
 };

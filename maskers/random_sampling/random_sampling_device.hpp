@@ -7,8 +7,7 @@
 namespace maskerade::random_sampling {
 
 struct DeviceOptions {
-  std::int64_t rate;  // of `whole`
-  std::int64_t whole;
+  std::int64_t rate;  // an exact share: of sdk::kHundredPercent
   maskerade_value init_offset;
   maskerade_value local_offset;
 };

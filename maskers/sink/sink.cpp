@@ -18,7 +18,7 @@ class Sink final : public sdk::Masker {
 
   explicit Sink(const sdk::Arguments& arguments) : tokens_(arguments.tokens("tokens")) {}
 
-  // Rows with as many keys are written together.
+  // Adds the same keys to consecutive rows at once.
   void select(const maskerade_call& call) const override {
     const std::int64_t rows = sdk::row_count(call);
     for (std::int64_t begin = 0; begin < rows;) {

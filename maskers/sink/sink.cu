@@ -10,7 +10,7 @@ struct FirstKeys {
   maskerade_value tokens;
 
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows& rows,
-                                            const device::Place& at,
+                                            const device::MaskRow& at,
                                             std::int64_t word) const {
     const std::int64_t keys =
         maskerade_tokens_of(&tokens, rows.key_len, rows.visible_len(at.query));

@@ -11,8 +11,8 @@ namespace sdk = maskerade::sdk;
 // tables of the query's probability of the key's bucket.
 //
 // The query's probabilities are a softmax over the 2^bits corners c of c . t / temperature, with
-// t = tanh(q.w) / sqrt(head_dim) of the table's projections w. It factors: each bit is as its
-// projection has it with the logistic function of 2 t / temperature.
+// t = tanh(q.w) / sqrt(head_dim) of the table's projections w. This is a product over the bits: the
+// probability that a bit is 1 is the logistic function of 2 t / temperature.
 class Socket final : public sdk::ScoreMasker {
  public:
   struct Index {

@@ -6,7 +6,7 @@ namespace {
 namespace sdk = maskerade::sdk;
 
 // The columns and diagonals that carry most of the last queries' attention, for every query.
-// Sharing heads pool these masses.
+// Heads that share pool the masses of columns and diagonals.
 class VerticalSlash final : public sdk::Masker {
  public:
   static sdk::Description describe() {
@@ -33,7 +33,7 @@ class VerticalSlash final : public sdk::Masker {
         sharing_(sdk::Sharing::from(arguments)),
         heads_of_call_(sharing_.heads_of_call(arguments.shape())) {}
 
-  // Every query needs the last ones.
+  // All queries of a head are one unit: each needs what the last ones attend to.
   maskerade_grain grain() const override { return {MASKERADE_ALL_QUERIES, heads_of_call_}; }
 
   void select(const maskerade_call& call) const override {
@@ -57,7 +57,7 @@ class VerticalSlash final : public sdk::Masker {
     std::vector<double> diagonals;  // by distance from first_distance on
   };
 
-  // Of each head of a call: the last queries' softmax, summed by key and by distance.
+  // For each head of a call: the softmax of the last queries, summed by key and by distance.
   std::vector<Masses> estimate(const maskerade_call& call) const {
     const std::int64_t* positions = call.positions;
     const std::int64_t highest = *std::max_element(positions, positions + call.shape.query_len);
@@ -110,7 +110,7 @@ class VerticalSlash final : public sdk::Masker {
     }
   }
 
-  // The indices of the highest, ascending.
+  // The indices of the highest scores, ascending.
   static std::vector<std::int32_t> top(const maskerade_call& call,
                                        const std::vector<double>& masses,
                                        std::size_t count) {

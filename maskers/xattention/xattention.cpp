@@ -7,9 +7,10 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
-// Blocks whose share of an estimated attention reaches a threshold. A stride's queries, in reverse,
-// and a stride's keys lie beside each other as one long vector each: their product sums the logits
-// of one antidiagonal in `stride`. Sharing heads pool the blocks' masses.
+// XAttention: the fewest blocks whose share of an estimated attention reaches a threshold. `stride`
+// queries, in reverse order, are one long vector, and `stride` keys another: their product sums the
+// logits on an antidiagonal of a stride x stride square, and stands for all of the square. Heads
+// that share pool the masses of blocks.
 class XAttention final : public sdk::Masker {
  public:
   static sdk::Description describe() {
@@ -113,15 +114,16 @@ class XAttention final : public sdk::Masker {
     return {values.begin(), values.end()};
   }
 
-  // A stride of queries of a block row, all of which lie in one stride of positions.
+  // The queries of a block row whose positions lie in one stride.
   struct Group {
     std::int64_t number;  // position / stride, rounded down
     std::size_t row;
-    std::size_t head;  // of those that are estimated together
+    std::size_t head;  // number among the heads that are estimated together
     std::int64_t queries;
   };
 
-  // Of heads that read one kv head: one, or several of a call with one query.
+  // Adds the estimated mass of every block to `masses`, [heads]. The heads read one kv head;
+  // several come together only where the call has one query.
   void estimate(const maskerade_call& call,
                 sdk::Span heads,
                 const std::vector<sdk::BlockRow>& rows,
@@ -171,7 +173,7 @@ class XAttention final : public sdk::Masker {
     }
   }
 
-  // The logits [groups, columns], times stride and unscaled, as far as each group sees columns.
+  // The summed logits [groups, columns], not scaled, of the columns that each group sees.
   std::vector<float> multiply(const maskerade_call& call,
                               std::int64_t head,
                               const std::vector<Group>& groups,
@@ -186,7 +188,7 @@ class XAttention final : public sdk::Masker {
     std::vector<float> logits(groups.size() * static_cast<std::size_t>(columns));
     std::vector<float> keys(static_cast<std::size_t>(kTogether) * width);
     std::vector<float> products(groups.size() * static_cast<std::size_t>(kTogether));
-    std::size_t skipped = 0;  // first groups that see none of what is left
+    std::size_t skipped = 0;  // groups before this one see none of the columns from `first` on
     for (std::int64_t first = 0; first < columns; first += kTogether) {
       while (skipped < groups.size() && seen(groups[skipped]) <= first) ++skipped;
       if (skipped == groups.size()) break;
@@ -211,8 +213,8 @@ class XAttention final : public sdk::Masker {
     return logits;
   }
 
-  // The fewest blocks with the head's share of the mass; with causal the first and the diagonal
-  // block are taken first.
+  // Adds the fewest blocks that hold the head's share of the mass. Where attention is causal, the
+  // first block and the diagonal one come before all others.
   void add_blocks(const sdk::BlockRow& row,
                   std::int64_t head,
                   const std::vector<double>& masses) const {

@@ -11,7 +11,7 @@ struct EveryStride {
   std::int64_t offset;
 
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows&,
-                                            const device::Place&,
+                                            const device::MaskRow&,
                                             std::int64_t word) const {
     const std::int64_t first = word * 64;
     const std::int64_t before = first <= offset ? 0 : (first - offset + stride - 1) / stride;

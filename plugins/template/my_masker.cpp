@@ -11,7 +11,7 @@ class MyMasker final : public sdk::RowMasker {
   static sdk::Description describe() {
     return {.id = "my_masker",
             .summary = "a template: one band of keys a fixed distance before the query",
-            .depends_on = sdk::kShape,  // kQuery, kKey, kActive ... for what the selection looks at
+            .depends_on = sdk::kShape,  // add kQuery, kKey, kActive, ... where it looks at them
             .parameters = {
                 sdk::tokens("distance", "keys between the band and the query").with_default("256"),
                 sdk::tokens("width", "keys in the band").with_default("16").at_least(1)}};

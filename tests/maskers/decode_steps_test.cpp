@@ -2,6 +2,7 @@
 #include <numeric>
 #include <random>
 
+#include "tests/maskers/index_masker.hpp"
 #include "tests/maskers/scorer_checks.hpp"
 
 namespace maskerade {
@@ -105,7 +106,7 @@ TEST_F(DecodeSteps, AreTestedForEveryMaskerWithAnIndex) {
   catalog.load_folder(MASKERADE_BUILT_IN_PLUGINS, true);
   const std::vector<IndexUse> tested = all();
   for (const auto& type : catalog.types()) {
-    if (type->index_extension() == nullptr) continue;
+    if (type->extension<maskerade_index_extension>() == nullptr) continue;
     EXPECT_TRUE(std::any_of(tested.begin(), tested.end(), [&](const IndexUse& with) {
       return with.id == type->id();
     })) << type->id();
@@ -189,6 +190,54 @@ TEST_F(DecodeSteps, SelectTheSameWithAnyNumberOfThreads) {
       }
     }
   }
+}
+
+// Values of a parameter other than the one at hand; none of files and texts.
+std::vector<std::string> other_values(const maskerade_parameter& parameter,
+                                      const maskerade_value& present) {
+  switch (parameter.unit) {
+    case MASKERADE_UNIT_TOKENS:
+      return {"17"};
+    case MASKERADE_UNIT_COUNT:
+    case MASKERADE_UNIT_BLOCKS:
+      return {std::to_string(static_cast<double>(present.integer) < parameter.maximum
+                                 ? present.integer + 1
+                                 : present.integer - 1)};
+    case MASKERADE_UNIT_CHOICE: {
+      std::vector<std::string> others;
+      for (const char* const* choice = parameter.choices; *choice != nullptr; ++choice) {
+        if (*choice != std::string(present.text)) others.emplace_back(*choice);
+      }
+      return others;
+    }
+    default:
+      return {};
+  }
+}
+
+// What MASKERADE_AFFECTS_INDEX says, and `maskerade list` shows.
+TEST_F(DecodeSteps, IndexesServeOtherValuesOfParametersThatDoNotAffectThem) {
+  std::int64_t tried = 0;
+  for (const IndexUse& with : all()) {
+    const MaskerUse given = use(with.id, with.given);
+    const maskerade_masker_descriptor& descriptor = given.type->descriptor();
+    IndexMasker built(given, problem_, kPrompt + kSteps);
+    for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+      const maskerade_parameter& parameter = descriptor.parameters[i];
+      if ((parameter.flags & (MASKERADE_AFFECTS_INDEX | MASKERADE_LIST)) != 0) continue;
+      for (const std::string& value :
+           other_values(parameter, given.arguments->view()[i].values[0])) {
+        auto arguments = rebind_argument(descriptor, *given.arguments, i, value);
+        IndexMasker other({given.type, std::make_shared<const Arguments>(std::move(arguments))},
+                          problem_, kPrompt + kSteps);
+        const std::string what = name_of(with) + ", then " + parameter.name + "=" + value;
+        EXPECT_EQ(other.size_bytes(), built.size_bytes()) << what;
+        EXPECT_EQ(other.select_by(built), other.select()) << what;
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GE(tried, 3 * static_cast<std::int64_t>(all().size()));
 }
 
 }  // namespace

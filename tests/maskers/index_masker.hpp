@@ -38,7 +38,7 @@ class IndexMasker {
     for (std::int64_t i = 0; i < shape.batch * shape.kv_heads; ++i) {
       const maskerade_key_span keys = span(i, 0, built);
       void* index = nullptr;
-      require(extension().build(masker_, &keys, &index, error_.data(), error_.size()));
+      require(index_functions().build(masker_, &keys, &index, error_.data(), error_.size()));
       indexes_.push_back(index);
     }
     context_.indexes = indexes_;
@@ -47,32 +47,39 @@ class IndexMasker {
   IndexMasker(const IndexMasker&) = delete;
   IndexMasker& operator=(const IndexMasker&) = delete;
   ~IndexMasker() {
-    for (const void* index : indexes_) extension().destroy(masker_, const_cast<void*>(index));
+    for (const void* index : indexes_) index_functions().destroy(masker_, const_cast<void*>(index));
     use_.type->descriptor().destroy(masker_);
   }
 
   void append(std::int64_t key_end) {
     for (std::size_t i = 0; i < indexes_.size(); ++i) {
       const maskerade_key_span keys = span(static_cast<std::int64_t>(i), key_end_, key_end);
-      require(extension().append(masker_, const_cast<void*>(indexes_[i]), &keys, error_.data(),
-                                 error_.size()));
+      require(index_functions().append(masker_, const_cast<void*>(indexes_[i]), &keys,
+                                       error_.data(), error_.size()));
     }
     key_end_ = key_end;
   }
   void truncate(std::int64_t key_end) {
     for (std::size_t i = 0; i < indexes_.size(); ++i) {
       const maskerade_key_span keys = span(static_cast<std::int64_t>(i), 0, key_end);
-      require(extension().truncate(masker_, const_cast<void*>(indexes_[i]), &keys, error_.data(),
-                                   error_.size()));
+      require(index_functions().truncate(masker_, const_cast<void*>(indexes_[i]), &keys,
+                                         error_.data(), error_.size()));
     }
     key_end_ = key_end;
   }
   std::size_t size_bytes() const {
     std::size_t bytes = 0;
-    for (const void* index : indexes_) bytes += extension().size_bytes(masker_, index);
+    for (const void* index : indexes_) bytes += index_functions().size_bytes(masker_, index);
     return bytes;
   }
 
+  // What the masker selects for all rows of the problem by the indexes that another instance built.
+  Mask select_by(const IndexMasker& other) {
+    context_.indexes = other.indexes_;
+    Mask mask = select();
+    context_.indexes = indexes_;
+    return mask;
+  }
   // What the masker selects for all rows of the problem.
   Mask select() {
     const AttentionShape& shape = inputs_.shape;
@@ -95,7 +102,9 @@ class IndexMasker {
   }
 
  private:
-  const maskerade_index_extension& extension() const { return *use_.type->index_extension(); }
+  const maskerade_index_extension& index_functions() const {
+    return *use_.type->extension<maskerade_index_extension>();
+  }
   void require(std::int32_t status) const { ASSERT_EQ(status, MASKERADE_OK) << error_.data(); }
   maskerade_key_span span(std::int64_t index, std::int64_t begin, std::int64_t end) const {
     const AttentionShape& shape = inputs_.shape;

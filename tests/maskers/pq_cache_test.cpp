@@ -103,7 +103,7 @@ std::vector<std::vector<Vector>> coded(const std::vector<Vector>& keys,
 Score score(const MaskerProblem& problem,
             const Coding& coding,
             std::int64_t built,
-            const MaskerPlace& place) {
+            const MaskerIdentity& place) {
   const MaskerHost host(place);
   const AttentionInputs& inputs = problem.inputs();
   const AttentionShape& shape = inputs.shape;
@@ -134,7 +134,7 @@ Score score(const MaskerProblem& problem,
 
 // Keys with one code score the same: the lower goes first.
 TEST(PqCache, TakesTheBestKeysByTheirCentroids) {
-  const MaskerPlace second{.seed = 0, .place = 1, .depends_on = MASKERADE_DEPENDS_SEED};
+  const MaskerIdentity second{.seed = 0, .place = 1, .depends_on = MASKERADE_DEPENDS_SEED};
   for (const MaskerProblem& problem : edge_problems(8)) {
     for (const Coding& coding :
          {Coding{}, Coding{.sub_vectors = 4, .bits = 2, .iterations = 1, .metric = "ip"},

@@ -273,7 +273,7 @@ void DeviceCall::score_rows(std::int64_t row_begin,
                   .products = scores,
                   .product_stride = score_stride},
                  tensors_.k.dtype, stream_);
-  // So many rows of a kv head read a key together.
+  // A key is read once for kVectorsOfKeys rows that read the same kv head.
   const std::int64_t group_rows = shape.group_size() * shape.query_len;
   const std::int64_t key_bytes =
       shape.head_dim * static_cast<std::int64_t>(size_of(tensors_.k.dtype));

@@ -21,12 +21,12 @@ struct DeviceTensors {
   TensorView v;
 };
 
-// The host's side of a selection on the device by one masker: the call that it gets, and the
-// services that enqueue what it asks for. Its memory lives until what it enqueued is done: it is
-// freed in the order of the stream.
+// The host's side of one masker's selection on the device: the call that the masker gets, and the
+// services that enqueue work for it. Everything given outlives it. Device memory that a service
+// allocates is freed in the order of the stream, after the work that uses it.
 class DeviceCall {
  public:
-  // place: of the masker in the pipeline. indexes: what the call shows, see maskerade_cuda_call.
+  // place: the masker's number in the pipeline, from 0.
   DeviceCall(const AttentionInputs& inputs,
              const DeviceTensors& tensors,
              const MaskerInstance& instance,
@@ -36,16 +36,18 @@ class DeviceCall {
   DeviceCall(const DeviceCall&) = delete;
   DeviceCall& operator=(const DeviceCall&) = delete;
 
-  // How many rows there are, for bounds().
+  // Sets the rows of the call to those of a mask of that extent, without memory: for bounds().
   void set_extent(MaskExtent extent) noexcept;
+  // Device memory; see `indexes` and `index_stride` of maskerade_cuda_call.
   void set_indexes(const void* indexes, std::int64_t stride) noexcept;
-  // Lets the masker add to a draft.
+  // Enqueues the masker's selection, which adds to the draft. Throws PluginError with the masker's
+  // own text, or a service's, when one fails.
   void select(const MaskDraft& draft);
   const maskerade_cuda_call& call() const noexcept { return call_; }
 
   std::int64_t keys_scored() const noexcept { return keys_scored_; }
   std::int64_t bytes_read() const noexcept { return bytes_read_; }
-  // Host memory that copies may still read.
+  // Host memory that enqueued copies read: must live until the stream has done them.
   std::vector<std::vector<std::byte>> take_uploads() noexcept { return std::move(uploads_); }
 
  private:

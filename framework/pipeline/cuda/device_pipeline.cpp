@@ -13,7 +13,7 @@
 namespace maskerade {
 namespace {
 
-// What went wrong, or "".
+// What the fault bits of a masker say it did wrong; "" for none.
 std::string fault_text(std::uint32_t faults) {
   if ((faults & MASKERADE_CUDA_OVERFLOW) != 0) return "added more than bounds() had stated";
   if ((faults & MASKERADE_CUDA_NO_PROBABILITY) != 0) return "gave a probability outside (0, 1]";
@@ -23,7 +23,7 @@ std::string fault_text(std::uint32_t faults) {
   return "";
 }
 
-// The most sampled entries of a row.
+// The largest number of sampled entries that a row of the mask has.
 std::int64_t most_sampled(const Mask& mask) {
   const std::span<const std::int64_t> offsets = mask.arrays().sampled_offsets;
   std::int64_t most = 0;
@@ -77,7 +77,7 @@ void DevicePipeline::prepare(const PreparedPipeline& prepared) {
     const auto stated = instance.device_bounds(call.call());
     if (!stated) continue;
     const maskerade_cuda_rows& rows = call.call().rows;
-    OnDevice& stage = stages_.back().emplace();
+    DeviceStage& stage = stages_.back().emplace();
     stage.bounds = {
         .tiles_per_tile_row = std::clamp<std::int64_t>(stated->tiles_per_tile_row, 0, rows.words),
         .keys_per_row = std::clamp<std::int64_t>(stated->keys_per_row, 0, rows.key_len),
@@ -89,7 +89,7 @@ void DevicePipeline::prepare(const PreparedPipeline& prepared) {
   check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
 }
 
-void DevicePipeline::upload_indexes(const MaskerInstance& instance, OnDevice& to) const {
+void DevicePipeline::upload_indexes(const MaskerInstance& instance, DeviceStage& to) const {
   std::vector<std::span<const std::byte>> parts;
   for (const void* index : instance.indexes()) parts.push_back(instance.index_data(index));
   std::size_t size = 0;
@@ -103,7 +103,7 @@ void DevicePipeline::upload_indexes(const MaskerInstance& instance, OnDevice& to
                 parts[i].size());
   }
   to.indexes = {std::span<const std::byte>(packed), stream_};
-  // Before `packed` goes.
+  // The copy reads `packed`, which ends with this function.
   check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
 }
 
@@ -188,7 +188,7 @@ DeviceSelection DevicePipeline::select(const Threads& threads) const {
       mark();
       continue;
     }
-    const OnDevice& stage = *stages_[i];
+    const DeviceStage& stage = *stages_[i];
     const std::int64_t copies = extent.batch / before.batch * (extent.heads / before.heads);
     made.bounds_ = made.bounds_.times(copies).with(added_by(i, extent), largest(extent));
     const std::int64_t sampled =

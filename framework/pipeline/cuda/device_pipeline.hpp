@@ -26,11 +26,11 @@ class DeviceSelection {
   static DeviceSelection upload(const Mask& mask, cudaStream_t stream);
 
   const DeviceMask& mask() const noexcept { return mask_; }
-  // Of what the mask holds, from what the maskers stated.
+  // The most that the mask can hold, from the bounds that the maskers stated.
   const cuda::MaskBounds& bounds() const noexcept { return bounds_; }
 
-  // Waits for the selection. Throws Error when a masker added more than it had stated, or what is
-  // no probability: then the mask is not the pipeline's.
+  // Waits for the selection. Throws Error when a masker broke its word: it added more than it had
+  // stated, or a number that is no probability. Then the mask is not the pipeline's.
   void check() const;
   // What the maskers did, in list order. Waits, and throws as check().
   std::vector<MaskerReport> reports() const;
@@ -46,35 +46,36 @@ class DeviceSelection {
   std::vector<std::vector<std::byte>> uploads_;
 };
 
-// A prepared pipeline that selects on the device: maskers with the cuda extension there, one after
-// the other on a mask that stays there; the others on the CPU, each with the mask so far downloaded
-// and its own uploaded. Where heads take routes, all run on the CPU. The mask is the CPU's, bit for
-// bit. Everything given outlives it. [one thread]
+// A prepared pipeline that selects on the device. Maskers with the cuda extension run there, one
+// after another, on a mask that stays in device memory. For each other masker the mask so far is
+// downloaded, the masker runs on the CPU, and the result is uploaded. Where heads take routes, all
+// maskers run on the CPU. The mask is that of the CPU, bit for bit. Everything given outlives it.
+// [one thread]
 class DevicePipeline {
  public:
   DevicePipeline(const DeviceTensors& tensors, cudaStream_t stream)
       : tensors_(&tensors), stream_(stream) {}
-  // Asks the maskers what they can, uploads what their indexes want there, and waits (part of the
-  // timed stages `prepare` and `append`). Before all else, and again when the pipeline was appended
-  // to or truncated.
+  // Asks each masker for its bounds on the device, uploads the indexes of those that run there, and
+  // waits until they have arrived (part of the timed stages `prepare` and `append`). To be called
+  // first, and again when the pipeline was appended to or truncated.
   void prepare(const PreparedPipeline& prepared);
   // Where the maskers run: "cuda", "cpu, uploaded" or "cuda; cpu, uploaded: NAME, NAME".
   std::string where() const;
   bool is_all_on_device() const noexcept;
-  // Enqueues; waits only for what a masker on the CPU needs. Throws PluginError with the masker's
-  // own text when one fails.
+  // Enqueues the selection; waits for the device only where a masker on the CPU needs the mask so
+  // far. Throws PluginError with the masker's own text when one fails.
   DeviceSelection select(const Threads& threads) const;
 
  private:
   // A masker that runs on the device.
-  struct OnDevice {
-    DeviceBuffer<std::byte> indexes;  // one after the other
+  struct DeviceStage {
+    DeviceBuffer<std::byte> indexes;  // those of all (batch, kv head), index_stride bytes apart
     std::int64_t index_stride = 0;
     maskerade_cuda_bounds bounds{};
   };
 
   MaskExtent extent_after(MaskExtent before, std::size_t i) const;
-  void upload_indexes(const MaskerInstance& instance, OnDevice& to) const;
+  void upload_indexes(const MaskerInstance& instance, DeviceStage& to) const;
   cuda::MaskBounds largest(MaskExtent extent) const;
   cuda::MaskBounds added_by(std::size_t i, MaskExtent extent) const;
 
@@ -82,7 +83,7 @@ class DevicePipeline {
   const DeviceTensors* tensors_;
   cudaStream_t stream_;
   std::optional<DeviceVisibility> visibility_;
-  std::vector<std::optional<OnDevice>> stages_;  // one an instance
+  std::vector<std::optional<DeviceStage>> stages_;  // of each instance; nullopt: it runs on the CPU
 };
 
 }  // namespace maskerade

@@ -124,6 +124,9 @@ TEST_F(Program, ListsMaskersAndTheirParameters) {
     EXPECT_NE(one.out.find(text), std::string::npos) << text << "\n" << one.out;
   }
   EXPECT_EQ(one.out.find("sink"), std::string::npos);
+  EXPECT_EQ(one.out.find("the index depends on it"), std::string::npos);
+  EXPECT_NE(run("list quest").out.find("keys of a page; the index depends on it"),
+            std::string::npos);
   EXPECT_NE(
       run("list snk").err.find("there is no masker or preset \"snk\"; did you mean \"sink\"?"),
       std::string::npos);

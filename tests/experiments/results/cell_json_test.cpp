@@ -42,7 +42,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("dense_kernel":"dense","dense_kernel_reason":null,"cache":null,"launch_ms":null,)"
       R"("sm_mhz_before":null,"memory_mhz_before":null,"temperature_celsius_before":null,)"
       R"("throttle_reasons_before":null,"sm_mhz_after":null,"memory_mhz_after":null,)"
-      R"("temperature_celsius_after":null,"throttle_reasons_after":null,"speedup":4.0,"break_even_density":0.6900000000000001,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,"cached":false,)"
+      R"("temperature_celsius_after":null,"throttle_reasons_after":null,"speedup":4.0,"break_even_density":0.6900000000000001,"repetitions":7,"measure_target":0.02,"measure_budget_ms":2000.0,)"
       R"("rel_l2_error":0.0321,"rel_l2_error_median_head":0.03,"rel_l2_error_p95_head":0.04,)"
       R"("rel_l2_error_max_head":0.05,"attention_recall":0.875,)"
       R"("sampled_share":0.0625,"lse_error":0.125,"oracle_error":1.25e-06,)"

@@ -75,7 +75,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "dense_kernel dense_kernel_reason cache launch_ms sm_mhz_before memory_mhz_before "
       "temperature_celsius_before throttle_reasons_before sm_mhz_after memory_mhz_after "
       "temperature_celsius_after throttle_reasons_after speedup break_even_density repetitions "
-      "measure_target measure_budget_ms cached "
+      "measure_target measure_budget_ms "
       "rel_l2_error "
       "rel_l2_error_median_head "
       "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "

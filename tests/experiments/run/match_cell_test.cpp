@@ -35,7 +35,7 @@ std::string value_of(const CellResult& result, const std::string& masker) {
 TEST(MatchCell, RunsWithTheParameterThatGivesTheDensity) {
   const CellResult result = result_of("{density: 10%}", "[{sink: 4}, oracle_topk]");
   ASSERT_EQ(result.status, CellStatus::kOk) << result.reason;
-  const MatchFacts::Found& found = *result.match->found;
+  const MatchOutcome& found = *result.match->found;
   EXPECT_EQ(found.status, MatchStatus::kMatched);
   EXPECT_EQ(result.match->parameter, "oracle_topk.budget");
   EXPECT_NEAR(result.counts->density, 0.1, 0.001);

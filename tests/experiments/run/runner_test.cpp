@@ -167,7 +167,6 @@ TEST(Runner, RunsNoCellThatIsFinished) {
 TEST(Runner, RecordsHeadsBytesAndLibraries) {
   const Ran ran = run_all(experiment_of(kTwoWorkloads));
   const CellResult& result = ran.find("streaming");
-  EXPECT_FALSE(result.cached);
   EXPECT_TRUE(result.key.empty());  // nobody asked for keys
   ASSERT_EQ(result.plugins.size(), 2U);
   EXPECT_EQ(result.plugins[0].first, "sink");

@@ -12,11 +12,11 @@
 namespace maskerade {
 namespace {
 
-constexpr MaskerPlace kPlace{
+constexpr MaskerIdentity kIdentity{
     .seed = 5, .place = 2, .layer = 3, .depends_on = MASKERADE_DEPENDS_SEED};
 
 TEST(MaskerHost, RandomSequencesHaveNoCuts) {
-  const MaskerHost owner(kPlace);
+  const MaskerHost owner(kIdentity);
   const maskerade_host* host = owner.c_host();
   std::vector<float> whole(100);
   ASSERT_EQ(host->normals(host, 1, 0, whole.size(), whole.data()), MASKERADE_OK);
@@ -43,7 +43,7 @@ TEST(MaskerHost, RefusesUndeclaredRandomness) {
 }
 
 TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
-  const MaskerHost owner(kPlace);
+  const MaskerHost owner(kIdentity);
   const RandomField field({.seed = 1});
   constexpr std::size_t kMostVectors = 11;
   constexpr std::int64_t kProductStride = 140;
@@ -86,7 +86,7 @@ TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
 }
 
 TEST(MaskerHost, WritesNoMoreThanTheTensorThatItIsGiven) {
-  const MaskerHost owner(kPlace);
+  const MaskerHost owner(kIdentity);
   maskerade_tensor tensor{};
   char error[128] = "";
   const auto read = [&](std::uint32_t struct_size) {
@@ -104,7 +104,7 @@ TEST(MaskerHost, WritesNoMoreThanTheTensorThatItIsGiven) {
 }
 
 TEST(MaskerHost, CountsEqualBits) {
-  const MaskerHost owner(kPlace);
+  const MaskerHost owner(kIdentity);
   const std::vector<std::uint64_t> signature = {0xF0F0, 1};
   const std::vector<std::uint64_t> signatures = {0xF0F0, 1, 0xF0F1, 0, ~0xF0F0ULL, ~1ULL};
   std::vector<float> matches(3);
@@ -113,7 +113,7 @@ TEST(MaskerHost, CountsEqualBits) {
 }
 
 TEST(MaskerHost, ExponentialsAreThoseOfTheLibrary) {
-  const MaskerHost owner(kPlace);
+  const MaskerHost owner(kIdentity);
   std::vector<float> scores;
   for (int i = 0; i < 203; ++i) scores.push_back(static_cast<float>(i) * -1.7F);
   scores.push_back(-std::numeric_limits<float>::infinity());

@@ -37,7 +37,7 @@ TEST(Catalog, LoadsAGoodPlugin) {
   const MaskerType& type = catalog.load(variant("good"));
   EXPECT_EQ(type.id(), "good");
   EXPECT_EQ(type.descriptor().parameter_count, 2U);
-  EXPECT_EQ(type.index_extension(), nullptr);
+  EXPECT_EQ(type.extension<maskerade_index_extension>(), nullptr);
   EXPECT_EQ(catalog.ids(), std::vector<std::string>{"good"});
   EXPECT_NE(catalog.find("good"), nullptr);
   EXPECT_EQ(catalog.find("goof"), nullptr);
@@ -52,6 +52,13 @@ TEST(Catalog, ReadsATableWhoseRowsAreLarger) {
       bind_arguments(masker, {{.name = "second", .values = {"7"}, .is_list = false}});
   EXPECT_EQ(bound.view()[0].values[0].integer, 4);
   EXPECT_EQ(bound.view()[1].values[0].integer, 7);
+}
+
+TEST(Catalog, IgnoresExtensionsOfOtherNames) {
+  Catalog catalog;
+  const MaskerType& type = catalog.load(variant("unknown_extension"));
+  EXPECT_EQ(type.extension<maskerade_index_extension>(), nullptr);
+  EXPECT_EQ(type.extension<maskerade_cuda_extension>(), nullptr);
 }
 
 TEST(Catalog, LoadingTheSameFileAgainDoesNothing) {

@@ -52,8 +52,7 @@ static const void* half_index(const char* name) {
   return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 ? &kHalfIndex : NULL;
 }
 
-static const maskerade_cuda_extension kHalfCuda = {.struct_size =
-                                                       sizeof(maskerade_cuda_extension)};
+static const maskerade_cuda_extension kHalfCuda = {.struct_size = sizeof(maskerade_cuda_extension)};
 static const maskerade_cuda_extension kShortCuda = {.struct_size = 8};
 
 static const void* half_cuda(const char* name) {
@@ -61,6 +60,14 @@ static const void* half_cuda(const char* name) {
 }
 static const void* short_cuda(const char* name) {
   return strcmp(name, MASKERADE_EXTENSION_CUDA) == 0 ? &kShortCuda : NULL;
+}
+
+/* Nothing that can be read, under whatever name the host does not know. */
+static const void* unknown_extension(const char* name) {
+  static const char kNothing;
+  return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 || strcmp(name, MASKERADE_EXTENSION_CUDA) == 0
+             ? NULL
+             : &kNothing;
 }
 
 #ifdef WITHOUT_ENTRY
@@ -137,6 +144,7 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
   if (is("half_index")) masker.depends_on |= MASKERADE_DEPENDS_KEY;
   if (is("half_cuda")) masker.get_extension = half_cuda;
   if (is("short_cuda")) masker.get_extension = short_cuda;
+  if (is("unknown_extension")) masker.get_extension = unknown_extension;
   if (is("same_id")) masker.id = "good";
   return &masker;
 }

@@ -10,7 +10,7 @@ namespace device = maskerade::sdk::device;
 
 struct EveryOtherKey {
   MASKERADE_KERNEL std::uint64_t operator()(const device::Rows&,
-                                            const device::Place&,
+                                            const device::MaskRow&,
                                             std::int64_t) const {
     return 0x5555555555555555;
   }
