@@ -8,15 +8,17 @@ namespace maskerade {
 
 // The names that an experiment file may use in one place.
 struct AcceptedNames {
-  std::string
-      place;  // "workload", "source gaussian": a mapping; "dtype": a key that takes a choice
+  // The mapping whose keys they are ("workload", "source gaussian"), or the key whose choices they
+  // are ("dtype").
+  std::string place;
   std::vector<std::string> names;
 };
 
 // The keys of every mapping with fixed keys. The reader accepts these and no others, and the
 // reference (experiments/README.md) has a table for each: a test compares them.
 const std::vector<AcceptedNames>& all_accepted_keys();
-// The names of every value that is a choice.
+// The names of every value that is a choice. A key of several kinds of source has an entry for
+// each.
 const std::vector<AcceptedNames>& all_accepted_choices();
 
 // The names of one place. Throws Error when there is no such place.

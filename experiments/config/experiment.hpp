@@ -3,85 +3,36 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "attention/plan.hpp"
 #include "experiments/config/preset_table.hpp"
 #include "experiments/match/match_spec.hpp"
+#include "experiments/sources/source.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
 #include "framework/tensor/dtype.hpp"
-#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 
 // The name of the reference that always runs, and of a route that attends to every visible key.
 inline constexpr const char* kDenseName = "dense";
 
-// q, k, v of independent standard normal numbers.
-struct GaussianSource {
-  std::uint64_t seed = 0;
-  double key_spread = 0;  // each key is longer by a log-normal factor of that sigma
-};
-
-// q, k, v with the traits of real attention: see experiments/data/structured.hpp.
-struct StructuredSource {
-  std::uint64_t seed = 0;
-  std::int64_t rank = 8;       // directions that the content of the keys of a head spans
-  double contrast = 2;         // standard deviation of a query's content logits, in nats
-  std::int64_t sinks = 4;      // the first keys, which draw every query
-  double sink_mass = 0.2;      // the share of softmax mass that they aim at
-  std::int64_t window = 64;    // tokens around a query that are near
-  double local_mass = 0.25;    // the share of softmax mass that the near keys aim at
-  double hitters = 0.01;       // share of the keys that every query of a group favours
-  double hitter_mass = 0.15;   // the share of softmax mass that they aim at
-  double rope_base = 500'000;  // of the rotary position embedding
-};
-
-// q, k, v of one safetensors file, of one layer.
-struct SafetensorsSource {
-  std::filesystem::path file;  // absolute
-  std::string query = "q";     // tensor names
-  std::string key = "k";
-  std::string value = "v";
-  std::optional<std::string> query_positions = {};  // default: the tensor or metadata of that name
-  TensorLayout layout = TensorLayout::kBhld;
-  std::optional<std::int64_t> layer = {};  // default: what the metadata says, or 0
-};
-
-// q, k, v of one npy file each. Files are absolute.
-struct NpySource {
-  std::filesystem::path query;
-  std::filesystem::path key;
-  std::filesystem::path value;
-  std::optional<std::filesystem::path> query_positions = {};
-  TensorLayout layout = TensorLayout::kBhld;
-  std::optional<std::int64_t> layer = {};  // default: 0
-};
-
-using WorkloadSource = std::variant<GaussianSource, StructuredSource, SafetensorsSource, NpySource>;
-
-// Whether the numbers are made, not read.
-inline bool is_generated(const WorkloadSource& source) noexcept {
-  return std::holds_alternative<GaussianSource>(source) ||
-         std::holds_alternative<StructuredSource>(source);
-}
-
 // What a workload does: read a prompt, or add to it token by token.
 enum class WorkloadKind { kPrefill, kDecode };
 
-// One workload after sweeps, file patterns and layers are expanded. Sizes that are not given come
-// from the data file; a generated source needs them all.
+// One workload after sweeps, file patterns and layers are expanded. Sizes that are not given are
+// those of the data files; a generated source needs them all.
 struct WorkloadSpec {
   std::string name;   // the key under `workloads:`, or "workload"
   std::string label;  // the name and what distinguishes this variant: "prefill key_len=4096"
   TextPosition position;
-  WorkloadSource source;
+  std::shared_ptr<const Source> source;  // not null
   std::optional<std::int64_t> batch;
   std::optional<std::int64_t> query_heads;
   std::optional<std::int64_t> kv_heads;

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +15,6 @@ using NamedMaskers = std::function<std::vector<MaskerUse>(const YamlNode& use)>;
 
 // Reads a list of `overrides` without sweeps. Throws ConfigError.
 std::vector<RouteRule> read_overrides(const YamlNode& list, const NamedMaskers& named);
-
-// The layer that a source states before its files are read; nullopt: none.
-std::optional<std::int64_t> stated_layer(const WorkloadSource& source);
 
 // Throws ConfigError where a rule names a query head that a workload is known not to have.
 void check_heads(const PipelineSpec& pipeline, const WorkloadSpec& workload);

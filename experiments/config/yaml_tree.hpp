@@ -52,9 +52,6 @@ YamlNode parse_yaml(const std::string& text, const std::string& file);
 // than 64 MB.
 YamlNode read_yaml_file(const std::filesystem::path& file);
 
-// Names and values reach the terminal: throws ConfigError when one holds a control character.
-void refuse_control_characters(std::string_view text, const TextPosition& position);
-
 // Throws ConfigError unless node is a mapping whose keys are all among `allowed`. `what` names it
 // in messages: "a workload".
 void require_keys(const YamlNode& node,

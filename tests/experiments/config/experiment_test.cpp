@@ -77,7 +77,7 @@ TEST(Experiment, DefaultsAreFilledIn) {
   const WorkloadSpec& workload = experiment.workloads[0];
   EXPECT_EQ(workload.label, "workload");
   EXPECT_EQ(workload.position.line, 2);
-  EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 0U);
+  EXPECT_EQ(workload.source->describe().seed, 0U);
   EXPECT_EQ(workload.batch, 1);
   EXPECT_EQ(workload.query_heads, 4);
   EXPECT_EQ(workload.kv_heads, 4);
@@ -103,7 +103,7 @@ TEST(Experiment, EverySectionIsRead) {
       "measure: {target: 1%, budget: 500ms}\n");
   EXPECT_EQ(experiment.mask_seeds, (std::vector<std::uint64_t>{3, 18446744073709551615ULL}));
   const WorkloadSpec& workload = experiment.workloads[0];
-  EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 7U);
+  EXPECT_EQ(workload.source->describe().seed, 7U);
   EXPECT_EQ(workload.dtype, DType::kBFloat16);
   EXPECT_EQ(workload.causal, true);
   EXPECT_EQ(workload.scale, 0.25);
@@ -209,11 +209,11 @@ TEST(Experiment, AFilePatternGivesOneWorkloadPerFileSorted) {
   EXPECT_EQ(workload_labels(experiment),
             (Lines{"workload a causal=true", "workload b causal=true", "workload a causal=false",
                    "workload b causal=false"}));
-  const auto& source = std::get<SafetensorsSource>(experiment.workloads[1].source);
-  EXPECT_EQ(source.file, folder.path() / "data/b.safetensors");
-  EXPECT_EQ(source.query, "qq");
-  EXPECT_EQ(source.key, "k");
-  EXPECT_EQ(source.value, "v");
+  const SourceDescription source = experiment.workloads[1].source->describe();
+  EXPECT_EQ(source.file, (folder.path() / "data/b.safetensors").string());
+  const SourceParameters tensors = {
+      {"query", "qq"}, {"key", "k"}, {"value", "v"}, {"layout", "bhld"}};
+  EXPECT_EQ(source.parameters, tensors);
   EXPECT_FALSE(experiment.workloads[1].batch.has_value());
 }
 
