@@ -185,8 +185,6 @@ TEST(Source, ErrorsAreAtTheValue) {
   const std::string file = "{kind: safetensors, file: d/a.safetensors, ";
   const std::string need_layer = "; a source with layers needs {layer} in it, such as ";
   const std::vector<Bad> cases = {
-      {source("{kind: noise}"),
-       "x.yaml:2:27: unknown kind \"noise\"; known: gaussian, structured, safetensors, npy"},
       {source(file + "layers: 5}"),
        "x.yaml:2:71: layers is 5; it must be a list of layers, such as [1, 5], or all"},
       {source(file + "layers: []}"),
