@@ -19,9 +19,9 @@ bool reads_on_host(const Pipeline& pipeline) {
   constexpr std::uint32_t kData =
       MASKERADE_DEPENDS_QUERY | MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
   const auto reads = [&](const MaskerUse& use) {
-    const bool runs_on_device = use.type->cuda_extension() != nullptr && pipeline.routes().empty();
+    const bool runs_on_device = use.type->extension<maskerade_cuda_extension>() != nullptr && pipeline.routes().empty();
     return use.type->depends_on(kData) &&
-           (!runs_on_device || use.type->index_extension() != nullptr);
+           (!runs_on_device || use.type->extension<maskerade_index_extension>() != nullptr);
   };
   const auto any_reads = [&](const std::vector<MaskerUse>& maskers) {
     return std::any_of(maskers.begin(), maskers.end(), reads);

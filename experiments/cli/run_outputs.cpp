@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <variant>
+#include <system_error>
 
 #include "framework/base/error.hpp"
 
@@ -30,12 +30,7 @@ std::vector<ProtectedFile> protected_files_of(const OutputPaths& paths,
 std::vector<fs::path> files_read_by(const Experiment& experiment) {
   std::vector<fs::path> files = {experiment.file};
   for (const WorkloadSpec& workload : experiment.workloads) {
-    if (const auto* source = std::get_if<SafetensorsSource>(&workload.source)) {
-      files.push_back(source->file);
-    } else if (const auto* arrays = std::get_if<NpySource>(&workload.source)) {
-      files.insert(files.end(), {arrays->query, arrays->key, arrays->value});
-      if (arrays->query_positions) files.push_back(*arrays->query_positions);
-    }
+    for (const fs::path& file : workload.source->files()) files.push_back(file);
   }
   const auto add_files_of = [&](const std::vector<MaskerUse>& maskers) {
     for (const MaskerUse& use : maskers) {

@@ -2,6 +2,7 @@
 
 #include "attention/backend_table.hpp"
 #include "attention/kernel_table.hpp"
+#include "experiments/sources/source_kinds.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -15,10 +16,8 @@ const std::vector<std::string>& names_of(const std::vector<AcceptedNames>& all,
   throw Error("no accepted names are listed for \"" + std::string(owner) + "\"");
 }
 
-}  // namespace
-
-const std::vector<AcceptedNames>& all_accepted_keys() {
-  static const std::vector<AcceptedNames> kAll = {
+std::vector<AcceptedNames> collect_keys() {
+  std::vector<AcceptedNames> all = {
       {"experiment",
        {"name", "seeds", "workload", "workloads", "let", "pipelines", "overrides", "match",
         "devices", "kernels", "check", "measure"}},
@@ -26,13 +25,7 @@ const std::vector<AcceptedNames>& all_accepted_keys() {
        {"source", "batch", "query_heads", "kv_heads", "query_len", "key_len", "head_dim", "dtype",
         "causal", "scale", "queries", "query_seed", "decode"}},
       {"decode", {"steps"}},
-      {"source gaussian", {"kind", "seed", "key_spread"}},
-      {"source structured",
-       {"kind", "seed", "rank", "contrast", "sinks", "sink_mass", "window", "local_mass", "hitters",
-        "hitter_mass", "rope_base"}},
-      {"source safetensors",
-       {"kind", "file", "query", "key", "value", "layers", "layout", "query_positions"}},
-      {"source npy", {"kind", "query", "key", "value", "layers", "layout", "query_positions"}},
+      {"source", {"kind"}},
       {"pipeline", {"maskers", "preset", "only", "overrides", "match"}},
       {"override", {"layers", "heads", "use"}},
       {"preset", {"summary", "reference", "maskers", "only", "overrides"}},
@@ -43,13 +36,16 @@ const std::vector<AcceptedNames>& all_accepted_keys() {
        {"density", "rel_l2_error", "attention_recall", "total_bytes", "total_ms", "parameter",
         "tolerance"}},
   };
-  return kAll;
+  for (const SourceKind& kind : source_kinds()) {
+    AcceptedNames& keys = all.emplace_back(AcceptedNames{"source " + kind.name, {}});
+    for (const SettingKey& key : kind.keys) keys.names.push_back(key.name);
+  }
+  return all;
 }
 
-const std::vector<AcceptedNames>& all_accepted_choices() {
-  static const std::vector<AcceptedNames> kAll = {
-      {"kind", {"gaussian", "structured", "safetensors", "npy"}},
-      {"layout", {"bhld", "blhd"}},
+std::vector<AcceptedNames> collect_choices() {
+  std::vector<AcceptedNames> all = {
+      {"kind", {}},
       {"dtype", {"float32", "float16", "bfloat16"}},
       {"devices", backend_names()},
       {"kernels", kernel_names()},
@@ -57,6 +53,24 @@ const std::vector<AcceptedNames>& all_accepted_choices() {
       {"cache", {"cold", "warm"}},
       {"of", {"visible", "keys"}},
   };
+  for (const SourceKind& kind : source_kinds()) {
+    all.front().names.push_back(kind.name);
+    for (const SettingKey& key : kind.keys) {
+      if (!key.form.choices.empty()) all.push_back({key.name, key.form.choices});
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+const std::vector<AcceptedNames>& all_accepted_keys() {
+  static const std::vector<AcceptedNames> kAll = collect_keys();
+  return kAll;
+}
+
+const std::vector<AcceptedNames>& all_accepted_choices() {
+  static const std::vector<AcceptedNames> kAll = collect_choices();
   return kAll;
 }
 

@@ -3,20 +3,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "experiments/config/preset_table.hpp"
 #include "experiments/config/settings.hpp"
 #include "experiments/match/match_spec.hpp"
+#include "experiments/sources/source.hpp"
 #include "framework/base/error.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/plugin/catalog.hpp"
 #include "framework/tensor/dtype.hpp"
-#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 
@@ -24,68 +24,17 @@ namespace maskerade {
 // visible key is attended to.
 inline constexpr const char* kDenseName = "dense";
 
-// q, k, v of independent standard normal numbers.
-struct GaussianSource {
-  std::uint64_t seed = 0;
-  // Sigma of the log-normal factor by which each key's length is multiplied; 0: lengths stay.
-  double key_spread = 0;
-};
-
-// q, k, v with what real attention shows: sinks, near keys and heavy hitters. The model is
-// described in experiments/data/structured.hpp.
-struct StructuredSource {
-  std::uint64_t seed = 0;
-  std::int64_t rank = 8;       // dimensions of the space that the content of a head's keys spans
-  double contrast = 2;         // standard deviation of a query's content logits, in nats
-  std::int64_t sinks = 4;      // number of first keys that attract every query
-  double sink_mass = 0.2;      // share of the softmax mass that the sinks are built to get
-  std::int64_t window = 64;    // keys within this many tokens of a query are its near keys
-  double local_mass = 0.25;    // share of the softmax mass that the near keys are built to get
-  double hitters = 0.01;       // share of the keys that every query of a kv group prefers
-  double hitter_mass = 0.15;   // share of the softmax mass that the hitters are built to get
-  double rope_base = 500'000;  // base of the rotary position embedding's frequencies
-};
-
-// q, k, v of one layer, from one safetensors file.
-struct SafetensorsSource {
-  std::filesystem::path file;  // absolute
-  std::string query = "q";     // tensor names
-  std::string key = "k";
-  std::string value = "v";
-  std::optional<std::string> query_positions = {};  // default: the tensor or metadata of that name
-  TensorLayout layout = TensorLayout::kBhld;
-  std::optional<std::int64_t> layer = {};  // default: what the metadata says, or 0
-};
-
-// q, k and v from one npy file each. The paths are absolute.
-struct NpySource {
-  std::filesystem::path query;
-  std::filesystem::path key;
-  std::filesystem::path value;
-  std::optional<std::filesystem::path> query_positions = {};
-  TensorLayout layout = TensorLayout::kBhld;
-  std::optional<std::int64_t> layer = {};  // default: 0
-};
-
-using WorkloadSource = std::variant<GaussianSource, StructuredSource, SafetensorsSource, NpySource>;
-
-// Whether the program generates q, k and v; otherwise it reads them from files.
-inline bool is_generated(const WorkloadSource& source) noexcept {
-  return std::holds_alternative<GaussianSource>(source) ||
-         std::holds_alternative<StructuredSource>(source);
-}
-
 // Prefill attends with many queries at once, as when a model reads a prompt. Decode attends with
 // one query, as when it generates one token.
 enum class WorkloadKind { kPrefill, kDecode };
 
 // One workload, after sweeps, file patterns and lists of layers were expanded. Sizes that are
-// absent come from the data file; a generated source has all of them.
+// absent come from the data files; a generated source has all of them.
 struct WorkloadSpec {
   std::string name;   // the key under `workloads:`, or "workload"
   std::string label;  // the name and what distinguishes this variant: "prefill key_len=4096"
   TextPosition position;
-  WorkloadSource source;
+  std::shared_ptr<const Source> source;  // not null
   std::optional<std::int64_t> batch;
   std::optional<std::int64_t> query_heads;
   std::optional<std::int64_t> kv_heads;

@@ -181,7 +181,7 @@ void check_samplers(const PipelineSpec& pipeline, const WorkloadSpec& workload) 
   };
   check(pipeline.maskers, pipeline.position);
   for (const RouteRule& rule : pipeline.overrides) {
-    if (rule.is_for_layer(stated_layer(workload.source))) check(rule.maskers, rule.position);
+    if (rule.is_for_layer(workload.source->layer())) check(rule.maskers, rule.position);
   }
 }
 

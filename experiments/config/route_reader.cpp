@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <variant>
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/scalars.hpp"
@@ -36,19 +35,13 @@ RouteRule read_rule(const YamlNode& node, const MaskersByName& maskers_of) {
 
 }  // namespace
 
-std::optional<std::int64_t> stated_layer(const WorkloadSource& source) {
-  if (const auto* file = std::get_if<SafetensorsSource>(&source)) return file->layer;
-  if (const auto* arrays = std::get_if<NpySource>(&source)) return arrays->layer;
-  return std::nullopt;
-}
-
 bool RouteRule::is_for_layer(std::optional<std::int64_t> layer) const {
   return !layers || (layer && std::find(layers->begin(), layers->end(), *layer) != layers->end());
 }
 
 bool may_hold(const RouteRule& rule, const WorkloadSpec& workload) {
-  const std::optional<std::int64_t> layer = stated_layer(workload.source);
-  return rule.is_for_layer(layer) || (!layer && !is_generated(workload.source));
+  const std::optional<std::int64_t> layer = workload.source->layer();
+  return rule.is_for_layer(layer) || (!layer && !workload.source->is_generated());
 }
 
 std::vector<RouteRule> read_overrides(const YamlNode& list, const MaskersByName& maskers_of) {
@@ -77,7 +70,7 @@ void check_heads(const RouteRule& rule, std::int64_t query_heads, const std::str
 void check_heads(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
   if (!workload.query_heads || !runs_on(pipeline, workload)) return;
   for (const RouteRule& rule : pipeline.overrides) {
-    if (rule.is_for_layer(stated_layer(workload.source))) {
+    if (rule.is_for_layer(workload.source->layer())) {
       check_heads(rule, *workload.query_heads, workload.name);
     }
   }

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +17,6 @@ using MaskersByName = std::function<std::vector<MaskerUse>(const YamlNode& use)>
 // Reads a list of `overrides` whose sweeps are expanded. `maskers_of` looks up what their `use`
 // names. Throws ConfigError.
 std::vector<RouteRule> read_overrides(const YamlNode& list, const MaskersByName& maskers_of);
-
-// The layer that the experiment file states for a source; nullopt: it states none.
-std::optional<std::int64_t> stated_layer(const WorkloadSource& source);
 
 // Throws ConfigError where an override of the pipeline that applies to the workload names a query
 // head that the workload does not have. Checks nothing while the number of its heads is not known.

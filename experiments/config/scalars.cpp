@@ -9,41 +9,13 @@
 #include <optional>
 #include <string_view>
 
+#include "framework/base/decimal.hpp"
 #include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-// Reads the form `[-] digits [. digits] [e [+-] digits]`, in which the digits before the point have
-// no leading zero. nullopt: the text has another form, or its value is not finite.
-std::optional<double> parse_number(std::string_view text) noexcept {
-  std::size_t i = 0;
-  const auto skip_digits = [&] {
-    const std::size_t begin = i;
-    while (i < text.size() && is_digit(text[i])) ++i;
-    return i - begin;
-  };
-  if (i < text.size() && text[i] == '-') ++i;
-  const std::size_t whole = i;
-  const std::size_t whole_digits = skip_digits();
-  if (whole_digits == 0 || (whole_digits > 1 && text[whole] == '0')) return std::nullopt;
-  if (i < text.size() && text[i] == '.') {
-    ++i;
-    if (skip_digits() == 0) return std::nullopt;
-  }
-  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
-    ++i;
-    if (i < text.size() && (text[i] == '+' || text[i] == '-')) ++i;
-    if (skip_digits() == 0) return std::nullopt;
-  }
-  if (i != text.size()) return std::nullopt;
-  double value = 0;
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (result.ec != std::errc{} || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
 
 std::optional<std::uint64_t> parse_whole(std::string_view text) noexcept {
   if (text.empty() || !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
@@ -58,7 +30,7 @@ std::optional<std::uint64_t> parse_whole(std::string_view text) noexcept {
 // suffix.
 std::optional<double> parse_with_suffix(std::string_view text, std::string_view suffix) noexcept {
   if (!text.ends_with(suffix)) return std::nullopt;
-  return parse_number(text.substr(0, text.size() - suffix.size()));
+  return parse_decimal(text.substr(0, text.size() - suffix.size()));
 }
 
 [[noreturn]] void refuse(const YamlNode& node, const std::string& what, const std::string& form) {
@@ -75,14 +47,7 @@ bool is_plain(const YamlNode& node) noexcept { return node.is_scalar() && !node.
 
 }  // namespace
 
-bool is_number(const std::string& text) noexcept { return parse_number(text).has_value(); }
-
-std::optional<float> parse_scale(std::string_view text) noexcept {
-  const std::optional<double> value = parse_number(text);
-  if (!value || *value > std::numeric_limits<float>::max()) return std::nullopt;
-  const auto scale = static_cast<float>(*value);
-  return scale > 0 ? std::optional(scale) : std::nullopt;
-}
+bool is_number(const std::string& text) noexcept { return parse_decimal(text).has_value(); }
 
 std::int64_t read_whole(const YamlNode& node,
                         const std::string& what,
@@ -115,7 +80,7 @@ std::uint64_t read_seed(const YamlNode& node, const std::string& what) {
 
 double read_positive(const YamlNode& node, const std::string& what) {
   refuse_quoted_number(node, what);
-  const auto value = is_plain(node) ? parse_number(node.text) : std::nullopt;
+  const auto value = is_plain(node) ? parse_decimal(node.text) : std::nullopt;
   if (!value || *value <= 0)
     refuse(node, what, "it must be a number above 0, such as 0.125 or 1e-5");
   return *value;
@@ -123,8 +88,8 @@ double read_positive(const YamlNode& node, const std::string& what) {
 
 float read_scale(const YamlNode& node, const std::string& what) {
   refuse_quoted_number(node, what);
-  const auto value = is_plain(node) ? parse_scale(node.text) : std::nullopt;
-  if (!value) refuse(node, what, fmt::format("it must be {}", kScaleForm));
+  const auto value = is_plain(node) ? parse_positive_float(node.text) : std::nullopt;
+  if (!value) refuse(node, what, fmt::format("it must be {}", kPositiveFloatForm));
   return *value;
 }
 
@@ -179,7 +144,7 @@ double read_share(const YamlNode& node, const std::string& what) {
     if (value) {
       *value /= 100;
     } else {
-      value = parse_number(node.text);
+      value = parse_decimal(node.text);
     }
   }
   if (!value || *value <= 0 || *value >= 1) {

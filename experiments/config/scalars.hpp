@@ -25,7 +25,7 @@ std::int64_t read_whole(const YamlNode& node,
 std::uint64_t read_seed(const YamlNode& node, const std::string& what);
 // A finite number above 0: 0.125, 1e-5.
 double read_positive(const YamlNode& node, const std::string& what);
-// A scale of logits, as parse_scale() accepts it.
+// A scale of logits: see parse_positive_float.
 float read_scale(const YamlNode& node, const std::string& what);
 // true or false.
 bool read_bool(const YamlNode& node, const std::string& what);
@@ -43,13 +43,7 @@ double read_share(const YamlNode& node, const std::string& what);
 // A time in milliseconds, written 2s or 500ms.
 double read_duration_ms(const YamlNode& node, const std::string& what);
 
-// Reads a scale of logits: a number that, rounded to float32, is finite and above 0. nullopt: the
-// text is not such a number. kScaleForm says in messages what is.
-std::optional<float> parse_scale(std::string_view text) noexcept;
-inline constexpr const char* kScaleForm =
-    "a number above 0 in the range of float32, such as 0.125 or 1e-5";
-
-// Whether a text is a plain decimal number: 12, -0.5, 1e-5.
+// Whether a text is a plain decimal number, see parse_decimal.
 bool is_number(const std::string& text) noexcept;
 
 }  // namespace maskerade

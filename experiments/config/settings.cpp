@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "framework/base/control_characters.hpp"
 #include "framework/base/nearest_name.hpp"
 
 namespace maskerade {

@@ -4,23 +4,22 @@
 #include <string>
 #include <vector>
 
-#include "experiments/config/experiment.hpp"
 #include "experiments/config/yaml_tree.hpp"
+#include "experiments/sources/source_kinds.hpp"
 
 namespace maskerade {
 
-// One source and what distinguishes it from the others that the same text gave.
-struct NamedSource {
-  std::string label;  // "prompt_3 layer=5": the file that a pattern gave, the layer; or ""
-  WorkloadSource source;
-};
+// Reads the mapping of a source, such as {kind: gaussian, seed: 1}, by the table of kinds: a file
+// pattern and layers give one source each, files outermost. Relative files start at `folder`, which
+// is absolute. Headers of files are read where the source asks for what they hold (layers: all).
+// Throws ConfigError.
+std::vector<NamedSource> read_source(const YamlNode& source, const std::filesystem::path& folder);
 
-// Reads the source of a workload: its file pattern and its layers give one source each, files
-// outermost. `layers: all` opens the files. Relative files start at `folder`, which is absolute.
-// Throws ConfigError, at `position` when there is no source.
-std::vector<NamedSource> read_source(const YamlNode& workload,
-                                     const std::string& name,
-                                     const TextPosition& position,
-                                     const std::filesystem::path& folder);
+// The same for the source of a workload, which is called `name`. Throws ConfigError at `position`
+// when it has none.
+std::vector<NamedSource> read_source_of(const YamlNode& workload,
+                                        const std::string& name,
+                                        const TextPosition& position,
+                                        const std::filesystem::path& folder);
 
 }  // namespace maskerade

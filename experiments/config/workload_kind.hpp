@@ -7,12 +7,12 @@
 
 namespace maskerade {
 
-// "prefill" or "decode".
+// The kind that "prefill" or "decode" names; nullopt for another name.
 std::optional<WorkloadKind> parse_workload_kind(std::string_view name) noexcept;
 
-// Decode: one query at a time, so that query_len, or `queries` drawn from it, is 1. Prefill:
-// everything else. The header of a data file is read where the experiment does not say; nullopt
-// when it cannot be.
+// The kind of a workload. Decode has one query at a time: query_len, or how many `queries` are
+// drawn from it, is 1. Everything else is prefill. Where the experiment states neither, the header
+// of the data file is read; nullopt when that cannot be read.
 std::optional<WorkloadKind> kind_of(const WorkloadSpec& workload);
 
 }  // namespace maskerade

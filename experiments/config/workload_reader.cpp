@@ -75,7 +75,7 @@ std::vector<WorkloadSpec> read_workload(const std::string& name,
   for (const Variant& variant : expand_sweeps(node)) {
     const YamlNode& workload = variant.node;
     require_keys(workload, fmt::format("workload \"{}\"", name), accepted_keys("workload"));
-    const std::vector<NamedSource> sources = read_source(workload, name, position, folder);
+    const std::vector<NamedSource> sources = read_source_of(workload, name, position, folder);
     WorkloadSpec sizes = read_sizes(workload);
     sizes.name = name;
     sizes.position = position;
@@ -85,7 +85,7 @@ std::vector<WorkloadSpec> read_workload(const std::string& name,
       check_decode(spec);
       complete_sizes(spec);
       // A file may hold positions of its queries.
-      check_sizes(spec, /*queries_are_last=*/is_generated(spec.source));
+      check_sizes(spec, /*queries_are_last=*/spec.source->is_generated());
       spec.label =
           variant_label(source.label.empty() ? name : name + " " + source.label, variant.swept);
       specs.push_back(std::move(spec));

@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "experiments/sources/source_kinds.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -46,7 +46,7 @@ void check_decode(const WorkloadSpec& spec) {
 }
 
 void complete_sizes(WorkloadSpec& spec) {
-  if (!is_generated(spec.source)) return;
+  if (!spec.source->is_generated()) return;
   if (spec.decode_steps) {
     spec.query_len = 1;
     spec.causal = true;
@@ -58,10 +58,8 @@ void complete_sizes(WorkloadSpec& spec) {
   if (!spec.head_dim) missing.emplace_back("head_dim");
   if (!missing.empty()) {
     refuse(spec, "",
-           fmt::format(
-               "has no {}; a {} source takes its sizes from the experiment file",
-               fmt::join(missing, ", "),
-               std::holds_alternative<GaussianSource>(spec.source) ? "gaussian" : "structured"));
+           fmt::format("has no {}; {} takes its sizes from the experiment file",
+                       fmt::join(missing, ", "), find_source_kind(spec.source->kind())->called));
   }
   if (!spec.batch) spec.batch = 1;
   if (!spec.kv_heads) spec.kv_heads = spec.query_heads;
@@ -73,11 +71,10 @@ void check_sizes(const WorkloadSpec& spec, bool queries_are_last) {
   const AttentionShape shape = shape_of(spec);
   check_shape(spec, "kv_heads", {.query_heads = shape.query_heads, .kv_heads = shape.kv_heads});
   check_shape(spec, "", shape);
-  if (std::holds_alternative<StructuredSource>(spec.source) &&
-      (shape.head_dim < 16 || shape.head_dim % 2 != 0)) {
-    refuse(spec, "head_dim",
-           fmt::format("has head_dim {}; a structured source needs an even one of at least 16",
-                       shape.head_dim));
+  if (const GeneratedSource* source = spec.source->as_generated()) {
+    if (const auto refusal = source->refusal_of(shape)) {
+      refuse(spec, refusal->key.c_str(), refusal->reason);
+    }
   }
   if (spec.queries && spec.query_len && *spec.queries > *spec.query_len) {
     refuse(spec, "queries",

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "framework/base/control_characters.hpp"
 #include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
@@ -344,17 +345,6 @@ YamlNode read_yaml_file(const std::filesystem::path& file) {
     throw ConfigError(position, "the file cannot be read; check its permissions");
   }
   return parse_yaml(text, file.string());
-}
-
-void refuse_control_characters(std::string_view text, const TextPosition& position) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7F) continue;
-    throw ConfigError(position, c == '\n' ? "this text has several lines; write it on one line"
-                                          : fmt::format("a text holds the control character "
-                                                        "\\x{:02x}; remove it",
-                                                        byte));
-  }
 }
 
 void require_keys(const YamlNode& node,

@@ -57,10 +57,6 @@ YamlNode parse_yaml(const std::string& text, const std::string& file);
 // regular file or is larger than 64 MB.
 YamlNode read_yaml_file(const std::filesystem::path& file);
 
-// Throws ConfigError when a text holds a control character. Rationale: names and values of
-// experiments are printed, and a terminal obeys control characters.
-void refuse_control_characters(std::string_view text, const TextPosition& position);
-
 // Throws ConfigError unless `node` is a mapping whose keys are all in `allowed`. `what` names the
 // mapping in messages: "a workload".
 void require_keys(const YamlNode& node,

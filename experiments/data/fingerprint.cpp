@@ -11,7 +11,7 @@
 namespace maskerade {
 namespace {
 
-// Rows of one head that are hashed as one piece; part of what a fingerprint means.
+// How many rows of one head are hashed as one piece. Another number gives other fingerprints.
 constexpr std::int64_t kRowsPerPiece = 4096;
 
 void hash_tensor(const TensorView& tensor, const Threads& threads, Sha256& hash) {

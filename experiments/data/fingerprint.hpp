@@ -7,10 +7,10 @@
 
 namespace maskerade {
 
-// What attention is computed from, as 64 hexadecimal digits: SHA-256 over the shape, the type,
-// scale, layer, what each query sees, its position, and the SHA-256 of the elements of q, k and v,
-// piece by piece. Equal data gives equal digits, however it lies in memory or in files, for any
-// thread count.
+// Identifies what attention is computed from by 64 hexadecimal digits. They are the SHA-256 of the
+// shape, the type, the scale, the layer, the position of each query and what it sees, and the
+// SHA-256 of each piece of q, k and v. Equal data gives equal digits, however it lies in memory or
+// in files and whatever kind of source it comes from, for any thread count.
 std::string data_fingerprint(const AttentionInputs& inputs, const Threads& threads);
 
 }  // namespace maskerade

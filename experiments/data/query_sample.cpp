@@ -11,7 +11,7 @@
 namespace maskerade {
 namespace {
 
-// Of the RandomKey; the tensors of the generated sources have the streams below.
+// The stream of the RandomKey of this draw; the tensors of generated sources have other streams.
 constexpr std::uint32_t kStream = 0x7175;
 
 }  // namespace

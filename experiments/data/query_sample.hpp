@@ -8,9 +8,9 @@
 
 namespace maskerade {
 
-// `count` of the query rows [0, query_len), sorted, drawn uniformly without replacement: the rows
-// with the smallest (random(seed, row), row), so that a larger count keeps the rows of a smaller
-// one. All rows when count >= query_len. Requires count >= 1.
+// Draws `count` of the query rows [0, query_len), uniformly and without replacement, and returns
+// them sorted. They are the rows with the smallest (random(seed, row), row), so that a larger count
+// keeps the rows of a smaller one. All rows when count >= query_len. Requires count >= 1.
 std::vector<std::int64_t> sample_query_rows(std::uint64_t seed,
                                             std::int64_t query_len,
                                             std::int64_t count);

@@ -7,12 +7,10 @@
 #include <cstdint>
 #include <new>
 #include <numeric>
-#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "experiments/data/detail/sources.hpp"
+#include "experiments/data/detail/source_loaders.hpp"
 #include "experiments/data/fingerprint.hpp"
 #include "experiments/data/query_sample.hpp"
 #include "framework/base/error.hpp"
@@ -98,7 +96,8 @@ AttentionShape Workload::prompt_shape() const noexcept {
 
 namespace {
 
-// One query of `whole` and its first keys.
+// One query of `whole`, which is causal, and its first `key_len` keys; the query stands at the last
+// of them.
 AttentionInputs part_of(const AttentionInputs& whole, std::int64_t query, std::int64_t key_len) {
   AttentionInputs part = whole;
   part.shape.query_len = 1;
@@ -123,22 +122,19 @@ AttentionInputs Workload::step_inputs(std::int64_t step) const {
 
 namespace {
 
+// Reads a workload and leaves out the queries that the experiment does not ask for.
+Workload read_rows(const WorkloadSpec& spec, const StoredSource& source) {
+  Workload workload = read_stored_workload(spec, source);
+  const std::int64_t query_len = workload.shape.query_len;
+  const std::vector<std::int64_t> rows = choose_rows(spec, workload);
+  if (workload.shape.query_len < query_len) workload.q = gather_rows(workload.q.view(), rows);
+  return workload;
+}
+
 Workload make_workload(const WorkloadSpec& spec) {
-  Workload workload = std::visit(
-      [&](const auto& source) {
-        using Source = std::decay_t<decltype(source)>;
-        if constexpr (std::is_same_v<Source, GaussianSource> ||
-                      std::is_same_v<Source, StructuredSource>) {
-          return generate_workload(spec, source);
-        } else {
-          Workload read = read_workload_files(spec, source);
-          const std::int64_t query_len = read.shape.query_len;
-          const std::vector<std::int64_t> rows = choose_rows(spec, read);
-          if (read.shape.query_len < query_len) read.q = gather_rows(read.q.view(), rows);
-          return read;
-        }
-      },
-      spec.source);
+  const GeneratedSource* generated = spec.source->as_generated();
+  Workload workload = generated == nullptr ? read_rows(spec, *spec.source->as_stored())
+                                           : generate_workload(spec, *generated);
   workload.decode_steps = spec.decode_steps.value_or(0);
   workload.fingerprint = data_fingerprint(workload.inputs(), Threads::all_processors());
   return workload;

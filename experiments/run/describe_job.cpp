@@ -1,60 +1,9 @@
-#include <fmt/format.h>
-
-#include <variant>
-
 #include "attention/backend_table.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
 
 namespace maskerade {
-namespace {
-
-// What the results say of where the data came from.
-void describe_source(const GaussianSource& source, CellResult& result) {
-  result.seed = source.seed;
-  if (source.key_spread > 0) {
-    result.source_params = {{"key_spread", fmt::to_string(source.key_spread)}};
-  }
-}
-
-void describe_source(const StructuredSource& source, CellResult& result) {
-  result.seed = source.seed;
-  result.source_params = {{"rank", fmt::to_string(source.rank)},
-                          {"contrast", fmt::to_string(source.contrast)},
-                          {"sinks", fmt::to_string(source.sinks)},
-                          {"sink_mass", fmt::to_string(source.sink_mass)},
-                          {"window", fmt::to_string(source.window)},
-                          {"local_mass", fmt::to_string(source.local_mass)},
-                          {"hitters", fmt::to_string(source.hitters)},
-                          {"hitter_mass", fmt::to_string(source.hitter_mass)},
-                          {"rope_base", fmt::to_string(source.rope_base)}};
-}
-
-const char* name_of(TensorLayout layout) { return layout == TensorLayout::kBhld ? "bhld" : "blhd"; }
-
-void describe_source(const SafetensorsSource& source, CellResult& result) {
-  result.file = source.file.string();
-  result.source_params = {{"query", source.query},
-                          {"key", source.key},
-                          {"value", source.value},
-                          {"layout", name_of(source.layout)}};
-  if (source.query_positions) {
-    result.source_params.emplace_back("query_positions", *source.query_positions);
-  }
-}
-
-void describe_source(const NpySource& source, CellResult& result) {
-  result.file = source.query.string();
-  result.source_params = {{"key", source.key.string()},
-                          {"value", source.value.string()},
-                          {"layout", name_of(source.layout)}};
-  if (source.query_positions) {
-    result.source_params.emplace_back("query_positions", source.query_positions->string());
-  }
-}
-
-}  // namespace
 
 CellResult describe_job(const Experiment& experiment, const Job& job, const RunOptions& options) {
   const WorkloadSpec& workload = experiment.workloads[job.cell.workload];
@@ -65,7 +14,10 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   result.cell = static_cast<std::int64_t>(job.cell.number);
   result.device = job.cell.device;
   result.kernel = job.cell.kernel;
-  std::visit([&](const auto& source) { describe_source(source, result); }, workload.source);
+  const SourceDescription source = workload.source->describe();
+  result.seed = source.seed;
+  result.file = source.file;
+  result.source_params = source.parameters;
   result.queries = workload.queries;
   if (workload.queries) result.query_seed = workload.query_seed;
   result.decode_steps = workload.decode_steps;

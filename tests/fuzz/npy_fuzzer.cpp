@@ -6,6 +6,7 @@
 
 #include "experiments/data/workload.hpp"
 #include "framework/tensor_files/npy.hpp"
+#include "tests/experiments/sources/source_for_test.hpp"
 #include "tests/fuzz/memory_file.hpp"
 #include "tests/fuzz/read_tensor.hpp"
 
@@ -50,10 +51,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const MemoryFile file(file_of({reinterpret_cast<const char*>(data), size}));
   try {
     read_array(NpyFile::open(file.path()));
-    load_workload(
-        {.name = "workload",
-         .label = "workload",
-         .source = NpySource{.query = file.path(), .key = file.path(), .value = file.path()}});
+    const std::string path = file.path().string();
+    load_workload({.name = "workload",
+                   .label = "workload",
+                   .source = source_of("{kind: npy, query: " + path + ", key: " + path +
+                                       ", value: " + path + "}")});
   } catch (const DataError&) {
   } catch (const ConfigError&) {
   }

@@ -6,6 +6,7 @@
 
 #include "experiments/data/workload.hpp"
 #include "framework/tensor_files/safetensors.hpp"
+#include "tests/experiments/sources/source_for_test.hpp"
 #include "tests/fuzz/memory_file.hpp"
 #include "tests/fuzz/read_tensor.hpp"
 
@@ -38,11 +39,12 @@ void read_tensors(const SafetensorsFile& file) {
   }
 }
 
-void load(const std::filesystem::path& path, TensorLayout layout) {
+void load(const std::string& path, const std::string& layout) {
   try {
-    load_workload({.name = "workload",
-                   .label = "workload",
-                   .source = SafetensorsSource{.file = path, .layout = layout}});
+    load_workload(
+        {.name = "workload",
+         .label = "workload",
+         .source = source_of("{kind: safetensors, file: " + path + ", layout: " + layout + "}")});
   } catch (const DataError&) {
   } catch (const ConfigError&) {
   }
@@ -56,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read_tensors(SafetensorsFile::open(file.path()));
   } catch (const DataError&) {
   }
-  load(file.path(), TensorLayout::kBhld);
-  load(file.path(), TensorLayout::kBlhd);
+  load(file.path().string(), "bhld");
+  load(file.path().string(), "blhd");
   return 0;
 }

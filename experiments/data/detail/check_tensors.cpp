@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <utility>
 
 #include "framework/base/error.hpp"
@@ -17,7 +16,8 @@ std::string shape_text(const TensorView& tensor) {
   return fmt::format("[{}, {}, {}, {}]", tensor.batch, tensor.heads, tensor.length, tensor.dim);
 }
 
-// A stored number is NaN or infinite when the bits of its exponent are all ones.
+// The index of the first of `count` numbers that is NaN or infinite, or -1. Such a number has ones
+// in all bits of `exponent`.
 template <typename Word>
 std::int64_t find_not_finite(const void* data, std::int64_t count, Word exponent) {
   const auto* words = static_cast<const Word*>(data);
@@ -49,11 +49,7 @@ std::int64_t find_not_finite(const TensorView& tensor) {
 
 }  // namespace
 
-std::string FileTensor::short_name() const {
-  return name.empty() ? std::filesystem::path(file).filename().string() : name;
-}
-
-void check_tensors_fit(const FileTensor& q, const FileTensor& k, const FileTensor& v) {
+void check_tensors_fit(const StoredTensor& q, const StoredTensor& k, const StoredTensor& v) {
   const TensorView& q_view = q.description;
   const TensorView& k_view = k.description;
   const TensorView& v_view = v.description;
@@ -75,7 +71,7 @@ void check_tensors_fit(const FileTensor& q, const FileTensor& k, const FileTenso
     throw DataError(q.file, q.name,
                     fmt::format("{}; the query heads must be a multiple of the key heads", shapes));
   }
-  for (const FileTensor* other : {&k, &v}) {
+  for (const StoredTensor* other : {&k, &v}) {
     const DType dtype = other->description.dtype;
     if (dtype == q_view.dtype) continue;
     throw DataError(other->file, other->name,

@@ -7,17 +7,14 @@
 
 #include "experiments/config/workload_rules.hpp"
 #include "experiments/data/detail/check_tensors.hpp"
-#include "experiments/data/detail/sources.hpp"
-#include "experiments/data/gaussian.hpp"
-#include "experiments/data/structured.hpp"
+#include "experiments/data/detail/source_loaders.hpp"
 #include "framework/base/error.hpp"
-#include "framework/base/parallel.hpp"
 
 namespace maskerade {
 namespace {
 
-// Everything but q, k and v.
-Workload describe(const WorkloadSpec& stated, const char* kind, std::uint64_t seed) {
+// What is known of a generated workload before q, k and v are, with all its queries.
+Workload describe(const WorkloadSpec& stated, const GeneratedSource& source) {
   WorkloadSpec spec = stated;
   check_decode(spec);
   complete_sizes(spec);
@@ -27,11 +24,11 @@ Workload describe(const WorkloadSpec& stated, const char* kind, std::uint64_t se
   workload.dtype = *spec.dtype;
   workload.causal = *spec.causal;
   workload.scale = choose_scale(spec, std::nullopt, workload.shape.head_dim);
-  workload.source = fmt::format("{} seed {}", kind, seed);
+  workload.source = source.describe().name;
   return workload;
 }
 
-// Throws ConfigError when a number is beyond what the dtype holds.
+// Throws ConfigError when a number of q, k or v is beyond what the dtype holds.
 void check_finite(const WorkloadSpec& spec, const Workload& workload) {
   for (const auto& [name, tensor] :
        {std::pair("q", &workload.q), std::pair("k", &workload.k), std::pair("v", &workload.v)}) {
@@ -47,36 +44,19 @@ void check_finite(const WorkloadSpec& spec, const Workload& workload) {
 
 }  // namespace
 
-Workload generate_workload(const WorkloadSpec& spec, const GaussianSource& source) {
-  Workload workload = describe(spec, "gaussian", source.seed);
-  if (source.key_spread > 0) {
-    workload.source += fmt::format(", key_spread {}", source.key_spread);
-  }
-  const std::vector<std::int64_t> rows = choose_rows(spec, workload);
-  check_memory(spec, workload);
-  const AttentionShape& shape = workload.shape;
-  workload.q = gaussian_rows(source.seed, GaussianTensor::kQuery, workload.dtype, shape.batch,
-                             shape.query_heads, rows, shape.head_dim);
-  const auto generate = [&](GaussianTensor tensor) {
-    const bool is_key = tensor == GaussianTensor::kKey;
-    return gaussian_tensor(source.seed, tensor, workload.dtype, shape.batch, shape.kv_heads,
-                           shape.key_len, shape.head_dim, is_key ? source.key_spread : 0);
-  };
-  workload.k = generate(GaussianTensor::kKey);
-  workload.v = generate(GaussianTensor::kValue);
-  check_finite(spec, workload);
-  return workload;
-}
-
-Workload generate_workload(const WorkloadSpec& spec, const StructuredSource& source) {
-  Workload workload = describe(spec, "structured", source.seed);
+Workload generate_workload(const WorkloadSpec& spec, const GeneratedSource& source) {
+  Workload workload = describe(spec, source);
   const std::int64_t first = workload.shape.key_len - workload.shape.query_len;
-  std::vector<std::int64_t> positions = choose_rows(spec, workload);
+  const std::vector<std::int64_t> rows = choose_rows(spec, workload);
+  std::vector<std::int64_t> positions = rows;
   for (std::int64_t& position : positions) position += first;
   check_memory(spec, workload);
-  StructuredTensors tensors =
-      structured_tensors(source, workload.shape, workload.dtype, workload.causal, workload.scale,
-                         positions, Threads::all_processors());
+  QkvTensors tensors = source.generate({.shape = workload.shape,
+                                        .dtype = workload.dtype,
+                                        .causal = workload.causal,
+                                        .scale = workload.scale,
+                                        .query_rows = rows,
+                                        .query_positions = positions});
   workload.q = std::move(tensors.q);
   workload.k = std::move(tensors.k);
   workload.v = std::move(tensors.v);

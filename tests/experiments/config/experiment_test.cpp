@@ -79,7 +79,7 @@ TEST(Experiment, DefaultsAreFilledIn) {
   ASSERT_EQ(experiment.workloads.size(), 1U);
   const WorkloadSpec& workload = workload_of(experiment, "workload");
   EXPECT_EQ(workload.position.line, 2);
-  EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 0U);
+  EXPECT_EQ(workload.source->describe().seed, 0U);
   EXPECT_EQ(workload.batch, 1);
   EXPECT_EQ(workload.query_heads, 4);
   EXPECT_EQ(workload.kv_heads, 4);
@@ -105,7 +105,7 @@ TEST(Experiment, EverySectionIsRead) {
       "measure: {target: 1%, budget: 500ms}\n");
   EXPECT_EQ(experiment.mask_seeds, (std::vector<std::uint64_t>{3, 18446744073709551615ULL}));
   const WorkloadSpec& workload = workload_of(experiment, "workload");
-  EXPECT_EQ(std::get<GaussianSource>(workload.source).seed, 7U);
+  EXPECT_EQ(workload.source->describe().seed, 7U);
   EXPECT_EQ(workload.dtype, DType::kBFloat16);
   EXPECT_EQ(workload.causal, true);
   EXPECT_EQ(workload.scale, 0.25);
@@ -214,11 +214,11 @@ TEST(Experiment, AFilePatternGivesOneWorkloadPerFileSorted) {
             (Lines{"workload a causal=true", "workload b causal=true", "workload a causal=false",
                    "workload b causal=false"}));
   const WorkloadSpec& of_b = workload_of(experiment, "workload b causal=true");
-  const auto& source = std::get<SafetensorsSource>(of_b.source);
-  EXPECT_EQ(source.file, folder.path() / "data/b.safetensors");
-  EXPECT_EQ(source.query, "qq");
-  EXPECT_EQ(source.key, "k");
-  EXPECT_EQ(source.value, "v");
+  const SourceDescription source = of_b.source->describe();
+  EXPECT_EQ(source.file, (folder.path() / "data/b.safetensors").string());
+  const SourceParameters tensors = {
+      {"query", "qq"}, {"key", "k"}, {"value", "v"}, {"layout", "bhld"}};
+  EXPECT_EQ(source.parameters, tensors);
   EXPECT_FALSE(of_b.batch.has_value());
 }
 

@@ -14,6 +14,7 @@
 #include "attention/kernel_table.hpp"
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/experiment.hpp"
+#include "experiments/sources/source_kinds.hpp"
 #include "tests/experiments/config/markdown_for_test.hpp"
 
 namespace maskerade {
@@ -96,6 +97,36 @@ TEST_F(Reference, HasATableOfExactlyTheAcceptedKeys) {
   for (const auto& [owner, keys] : documented) EXPECT_TRUE(accepted.contains(owner)) << owner;
 }
 
+// The row of a key, as the table of its place shows it.
+std::vector<std::string> row_of(const SettingKey& key) {
+  return {"`" + key.name + "`", key.form.to_text(), key.default_to_text(), key.meaning,
+          "`" + key.name + ": " + key.example + "`"};
+}
+
+TEST_F(Reference, HasTheTableOfEveryKindOfSource) {
+  for (const SourceKind& kind : source_kinds()) {
+    std::vector<std::vector<std::string>> shown;
+    for (const TableRow& row : table_rows(kReference)) {
+      if (row.heading == "source " + kind.name) shown.push_back(row.cells);
+    }
+    std::vector<std::vector<std::string>> expected = {
+        {"key", "type", "default", "meaning", "example"}};
+    for (const SettingKey& key : kind.keys) expected.push_back(row_of(key));
+    EXPECT_EQ(shown, expected) << kind.name;
+  }
+}
+
+TEST_F(Reference, ListsTheKindsOfSourceInTheirOrder) {
+  std::vector<std::string> names;
+  for (const SourceKind& kind : source_kinds()) names.push_back(kind.name);
+  for (const TableRow& row : table_rows(kReference)) {
+    if (row.heading != "source" || row.cells.front() != "`kind`") continue;
+    EXPECT_EQ(code_spans(row.cells[3]), names);
+    return;
+  }
+  FAIL() << "there is no table of `source`";
+}
+
 TEST_F(Reference, NamesEveryChoice) {
   for (const AcceptedNames& choices : all_accepted_choices()) {
     if (choices.owner == "of") continue;  // no key of its own: part of a tokens value
@@ -126,8 +157,10 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
     if (owner.starts_with("source ")) {
       prefix = "workload.source.";
       const std::string kind = owner.substr(owner.find(' ') + 1);
-      const bool is_generated = kind == "gaussian" || kind == "structured";
-      workload = "workload: {source: {}" + (is_generated ? ", " + sizes : "") + "}\n";
+      workload = "workload: {source: {kind: " + kind + "}, " + sizes + "}\n";
+    } else if (owner == "source") {
+      prefix = "workload.source.";
+      workload = "workload: {source: {}, " + sizes + "}\n";
     } else if (owner == "decode") {
       prefix = "workload.decode.";
       workload =

@@ -43,27 +43,26 @@ std::string safetensors(const std::vector<std::string>& names) {
 TEST(Source, StructuredHasDefaults) {
   const ExperimentFolder folder;
   const auto read = [&](const std::string& text) {
-    return std::get<StructuredSource>(
-        folder.read(workload("{source: " + text + ", " + kSizes)).workloads[0].source);
+    return folder.read(workload("{source: " + text + ", " + kSizes))
+        .workloads[0]
+        .source->describe();
   };
-  const StructuredSource defaults = read("{kind: structured}");
+  const SourceDescription defaults = read("{kind: structured}");
   EXPECT_EQ(defaults.seed, 0U);
-  EXPECT_EQ(defaults.rank, 8);
-  EXPECT_EQ(defaults.sinks, 4);
-  EXPECT_EQ(defaults.sink_mass, 0.2);
-  const StructuredSource given = read(
+  const SourceParameters usual = {
+      {"rank", "8"},        {"contrast", "2"},       {"sinks", "4"},
+      {"sink_mass", "0.2"}, {"window", "64"},        {"local_mass", "0.25"},
+      {"hitters", "0.01"},  {"hitter_mass", "0.15"}, {"rope_base", "500000"}};
+  EXPECT_EQ(defaults.parameters, usual);
+  const SourceDescription given = read(
       "{kind: structured, seed: 7, rank: 3, contrast: 1.5, sinks: 0, sink_mass: 0, window: 9, "
       "local_mass: 40%, hitters: 0.02, hitter_mass: 0%, rope_base: 1e4}");
   EXPECT_EQ(given.seed, 7U);
-  EXPECT_EQ(given.rank, 3);
-  EXPECT_EQ(given.contrast, 1.5);
-  EXPECT_EQ(given.sinks, 0);
-  EXPECT_EQ(given.sink_mass, 0);
-  EXPECT_EQ(given.window, 9);
-  EXPECT_EQ(given.local_mass, 0.4);
-  EXPECT_EQ(given.hitters, 0.02);
-  EXPECT_EQ(given.hitter_mass, 0);
-  EXPECT_EQ(given.rope_base, 10000);
+  const SourceParameters stated = {
+      {"rank", "3"},       {"contrast", "1.5"},  {"sinks", "0"},
+      {"sink_mass", "0"},  {"window", "9"},      {"local_mass", "0.4"},
+      {"hitters", "0.02"}, {"hitter_mass", "0"}, {"rope_base", "10000"}};
+  EXPECT_EQ(given.parameters, stated);
 }
 
 TEST(Source, QueriesAreReadWithTheirSeed) {
@@ -86,12 +85,11 @@ TEST(Source, LayersGiveOneWorkloadEach) {
   Experiment experiment =
       folder.read(source("{kind: safetensors, file: d/b.safetensors, layers: [5, 1]}"));
   EXPECT_EQ(labels(experiment), (Labels{"workload layer=5", "workload layer=1"}));
-  const auto& listed = std::get<SafetensorsSource>(experiment.workloads[0].source);
-  EXPECT_EQ(listed.query, "layers.5.q");
-  EXPECT_EQ(listed.key, "layers.5.k");
-  EXPECT_EQ(listed.value, "layers.5.v");
-  EXPECT_EQ(listed.layer, 5);
-  EXPECT_FALSE(listed.query_positions.has_value());
+  const Source& listed = *experiment.workloads[0].source;
+  const SourceParameters layer_5 = {
+      {"query", "layers.5.q"}, {"key", "layers.5.k"}, {"value", "layers.5.v"}, {"layout", "bhld"}};
+  EXPECT_EQ(listed.describe().parameters, layer_5);
+  EXPECT_EQ(listed.layer(), 5);
 
   EXPECT_EQ(labels(folder.read(source("{kind: safetensors, file: d/*.safetensors, layers: all}"))),
             (Labels{"workload a layer=0", "workload b layer=9", "workload b layer=10"}));
@@ -99,12 +97,12 @@ TEST(Source, LayersGiveOneWorkloadEach) {
   experiment = folder.read(
       source("{kind: safetensors, file: d/a.safetensors, layers: [3], query: 'h{layer}/q', key: "
              "'h{layer}/k{layer}', value: 'v{layer}', query_positions: 'p{layer}', layout: blhd}"));
-  const auto& named = std::get<SafetensorsSource>(experiment.workloads[0].source);
-  EXPECT_EQ(named.query, "h3/q");
-  EXPECT_EQ(named.key, "h3/k3");
-  EXPECT_EQ(named.value, "v3");
-  EXPECT_EQ(named.query_positions, "p3");
-  EXPECT_EQ(named.layout, TensorLayout::kBlhd);
+  const SourceParameters named = {{"query", "h3/q"},
+                                  {"key", "h3/k3"},
+                                  {"value", "v3"},
+                                  {"layout", "blhd"},
+                                  {"query_positions", "p3"}};
+  EXPECT_EQ(experiment.workloads[0].source->describe().parameters, named);
 }
 
 TEST(Source, OnlyStarAndQuestionMarkArePatterns) {
@@ -144,11 +142,18 @@ TEST(Source, NpyNamesAFilePerTensor) {
   Experiment experiment = folder.read(source(
       "{kind: npy, query: d/q.npy, key: d/k.npy, value: d/v.npy, query_positions: d/p.npy}"));
   EXPECT_EQ(labels(experiment), Labels{"workload"});
-  const auto& plain = std::get<NpySource>(experiment.workloads[0].source);
-  EXPECT_EQ(plain.query, folder.path() / "d/q.npy");
-  EXPECT_EQ(plain.query_positions, folder.path() / "d/p.npy");
-  EXPECT_EQ(plain.layout, TensorLayout::kBhld);
-  EXPECT_FALSE(plain.layer.has_value());
+  const auto path = [&](const char* name) { return (folder.path() / "d" / name).string(); };
+  const Source& plain = *experiment.workloads[0].source;
+  const SourceParameters arrays = {{"key", path("k.npy")},
+                                   {"value", path("v.npy")},
+                                   {"layout", "bhld"},
+                                   {"query_positions", path("p.npy")}};
+  EXPECT_EQ(plain.describe().parameters, arrays);
+  EXPECT_EQ(plain.describe().file, path("q.npy"));
+  const std::vector<std::filesystem::path> files = {path("q.npy"), path("k.npy"), path("v.npy"),
+                                                    path("p.npy")};
+  EXPECT_EQ(plain.files(), files);
+  EXPECT_FALSE(plain.layer().has_value());
 
   experiment = folder.read(
       "name: t\n"
@@ -161,9 +166,11 @@ TEST(Source, NpyNamesAFilePerTensor) {
       "    layers: all\n"
       "pipelines: {p: [plain]}\n");
   EXPECT_EQ(labels(experiment), (Labels{"workload layer=1", "workload layer=12"}));
-  const auto& layer = std::get<NpySource>(experiment.workloads[1].source);
-  EXPECT_EQ(layer.key, folder.path() / "d/k_12.npy");
-  EXPECT_EQ(layer.layer, 12);
+  const Source& layer_12 = *experiment.workloads[1].source;
+  const SourceParameters arrays_12 = {
+      {"key", path("k_12.npy")}, {"value", path("v_12.npy")}, {"layout", "bhld"}};
+  EXPECT_EQ(layer_12.describe().parameters, arrays_12);
+  EXPECT_EQ(layer_12.layer(), 12);
 }
 
 TEST(Source, ErrorsAreAtTheValue) {
@@ -178,8 +185,6 @@ TEST(Source, ErrorsAreAtTheValue) {
   const std::string file = "{kind: safetensors, file: d/a.safetensors, ";
   const std::string need_layer = "; a source with layers needs {layer} in it, such as ";
   const std::vector<Bad> cases = {
-      {source("{kind: noise}"),
-       "x.yaml:2:27: unknown kind \"noise\"; known: gaussian, structured, safetensors, npy"},
       {source(file + "layers: 5}"),
        "x.yaml:2:71: layers is 5; it must be a list of layers, such as [1, 5], or all"},
       {source(file + "layers: []}"),

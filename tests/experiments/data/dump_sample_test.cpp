@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/data/workload.hpp"
+#include "tests/experiments/sources/source_for_test.hpp"
 #include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
@@ -20,13 +21,9 @@ const std::string kSample = std::string(SAMPLES_FOLDER) + "/tiny_llama.safetenso
 
 TEST(DumpSample, ALayerIsAWorkload) {
   for (const int layer : {0, 1}) {
-    const std::string prefix = "layers." + std::to_string(layer) + ".";
     WorkloadSpec spec;
-    spec.source = SafetensorsSource{.file = kSample,
-                                    .query = prefix + "q",
-                                    .key = prefix + "k",
-                                    .value = prefix + "v",
-                                    .layer = layer};
+    spec.source = source_of("{kind: safetensors, file: '" + kSample + "', layers: [" +
+                            std::to_string(layer) + "]}");
     const Workload workload = load_workload(spec);
     EXPECT_EQ(workload.shape.to_string(), "(1, 4, 2, 24, 116, 16)");
     EXPECT_EQ(workload.dtype, DType::kFloat16);

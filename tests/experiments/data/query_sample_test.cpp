@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "experiments/data/gaussian.hpp"
+#include "experiments/sources/gaussian.hpp"
 
 namespace maskerade {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "experiments/data/workload.hpp"
 #include "framework/base/error.hpp"
+#include "tests/experiments/sources/source_for_test.hpp"
 #include "tests/framework/tensor_files/safetensors_for_test.hpp"
 
 namespace maskerade {
@@ -45,12 +46,13 @@ inline void write_tensors(const DataFolder& folder,
   folder.write(header + "}", data);
 }
 
-// Reads x.safetensors.
-inline WorkloadSpec file_spec(const DataFolder& folder) {
+// Of x.safetensors, which must be there. `keys` are added to the source: "layout: blhd".
+inline WorkloadSpec file_spec(const DataFolder& folder, const std::string& keys = "") {
   WorkloadSpec spec;
   spec.name = "w";
   spec.position = {"x.yaml", 2, 1};
-  spec.source = SafetensorsSource{.file = folder.file()};
+  const std::string mapping = "{kind: safetensors, file: x.safetensors, " + keys + "}";
+  spec.source = source_of(mapping, folder.path());
   return spec;
 }
 

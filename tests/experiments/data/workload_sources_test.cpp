@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "experiments/data/fingerprint.hpp"
-#include "experiments/data/gaussian.hpp"
 #include "experiments/data/query_sample.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/sources/gaussian.hpp"
 #include "framework/base/error.hpp"
 #include "tests/experiments/data/workload_for_test.hpp"
 #include "tests/framework/tensor_files/npy_for_test.hpp"
@@ -66,6 +66,25 @@ void write_problem(const DataFolder& folder,
                 metadata);
 }
 
+// The key of a source that states a layout.
+std::string layout_key(TensorLayout layout) {
+  return layout == TensorLayout::kBhld ? "layout: bhld" : "layout: blhd";
+}
+
+// The files of q, k and v, without their ending. `keys` are added to the source.
+struct NpyNames {
+  std::string query;
+  std::string key;
+  std::string value;
+};
+std::shared_ptr<const Source> npy_source_of(const DataFolder& folder,
+                                            const NpyNames& names,
+                                            const std::string& keys = "") {
+  return source_of("{kind: npy, query: " + names.query + ".npy, key: " + names.key +
+                       ".npy, value: " + names.value + ".npy, " + keys + "}",
+                   folder.path());
+}
+
 // The same numbers in q.npy, k.npy and v.npy.
 WorkloadSpec write_npy_problem(const DataFolder& folder,
                                TensorLayout layout = TensorLayout::kBhld) {
@@ -80,11 +99,10 @@ WorkloadSpec write_npy_problem(const DataFolder& folder,
   write("q", GaussianTensor::kQuery, 4, 6);
   write("k", GaussianTensor::kKey, 2, 9);
   write("v", GaussianTensor::kValue, 2, 9);
-  WorkloadSpec spec = file_spec(folder);
-  spec.source = NpySource{.query = folder.path() / "q.npy",
-                          .key = folder.path() / "k.npy",
-                          .value = folder.path() / "v.npy",
-                          .layout = layout};
+  WorkloadSpec spec;
+  spec.name = "w";
+  spec.position = {"x.yaml", 2, 1};
+  spec.source = npy_source_of(folder, {"q", "k", "v"}, layout_key(layout));
   spec.causal = true;
   return spec;
 }
@@ -105,9 +123,7 @@ TEST(WorkloadSources, LayoutsAndFormatsGiveTheSameData) {
 
   const DataFolder turned;
   write_problem(turned, TensorLayout::kBlhd);
-  WorkloadSpec spec = file_spec(turned);
-  std::get<SafetensorsSource>(spec.source).layout = TensorLayout::kBlhd;
-  const Workload heads_last = load_workload(spec);
+  const Workload heads_last = load_workload(file_spec(turned, "layout: blhd"));
   EXPECT_EQ(heads_last.shape, plain.shape);
   EXPECT_EQ(heads_last.q.view().row_stride, 4 * 8);
   EXPECT_EQ(query_number(heads_last, 1, 2, 5), query_number(plain, 1, 2, 5));
@@ -137,11 +153,13 @@ TEST(WorkloadSources, AFingerprintIsThatOfWhatAttentionIsComputedFrom) {
   spec = base;
   spec.queries = 3;
   EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
-  spec = base;
-  std::get<SafetensorsSource>(spec.source).layer = 1;
-  EXPECT_NE(load_workload(spec).fingerprint, fingerprint);
-  std::get<SafetensorsSource>(spec.source).layer = 0;
-  EXPECT_EQ(load_workload(spec).fingerprint, fingerprint);
+  const auto of_layer = [&](const std::string& layer) {
+    write_problem(folder, TensorLayout::kBhld,
+                  R"("__metadata__":{"causal":"true","layer":")" + layer + "\"}");
+    return load_workload(base).fingerprint;
+  };
+  EXPECT_NE(of_layer("1"), fingerprint);
+  EXPECT_EQ(of_layer("0"), fingerprint);
 }
 
 TEST(WorkloadSources, SampledQueriesKeepTheirPositions) {
@@ -166,10 +184,9 @@ TEST(WorkloadSources, SampledQueriesKeepTheirPositions) {
 }
 
 TEST(WorkloadSources, GeneratedSourcesSampleTheSameRows) {
-  for (const WorkloadSource& source :
-       {WorkloadSource(GaussianSource{.seed = 2}), WorkloadSource(StructuredSource{.seed = 2})}) {
+  for (const std::string kind : {"gaussian", "structured"}) {
     WorkloadSpec spec;
-    spec.source = source;
+    spec.source = source_of("{kind: " + kind + ", seed: 2}");
     spec.query_heads = 4;
     spec.kv_heads = 2;
     spec.query_len = 40;
@@ -230,10 +247,9 @@ void expect_steps_of(const Workload& trace, const Workload& whole, std::int64_t 
 }
 
 TEST(WorkloadSources, GeneratedDecodeTracesAreOneSequence) {
-  for (const WorkloadSource& source :
-       {WorkloadSource(GaussianSource{.seed = 2}), WorkloadSource(StructuredSource{.seed = 2})}) {
+  for (const std::string kind : {"gaussian", "structured"}) {
     WorkloadSpec spec;
-    spec.source = source;
+    spec.source = source_of("{kind: " + kind + ", seed: 2}");
     spec.batch = 2;
     spec.query_heads = 4;
     spec.kv_heads = 2;
@@ -255,8 +271,7 @@ TEST(WorkloadSources, DecodeTracesTakeTheLastQueriesOfAFile) {
   for (const TensorLayout layout : {TensorLayout::kBhld, TensorLayout::kBlhd}) {
     const DataFolder folder;
     write_problem(folder, layout);
-    WorkloadSpec spec = file_spec(folder);
-    std::get<SafetensorsSource>(spec.source).layout = layout;
+    WorkloadSpec spec = file_spec(folder, layout_key(layout));
     const Workload whole = load_workload(spec);
     spec.decode_steps = 4;
     const Workload trace = load_workload(spec);
@@ -312,7 +327,7 @@ TEST(WorkloadSources, StructuredNamesItself) {
   WorkloadSpec spec;
   spec.name = "w";
   spec.position = {"x.yaml", 2, 1};
-  spec.source = StructuredSource{.seed = 9};
+  spec.source = source_of("{kind: structured, seed: 9}");
   spec.query_heads = 1;
   spec.query_len = 2;
   spec.key_len = 2;
@@ -340,7 +355,7 @@ TEST(WorkloadSources, GeneratedNumbersAreFinite) {
   spec.name = "w";
   spec.position = {"x.yaml", 2, 1};
   spec.positions = {{"scale", {"x.yaml", 3, 5}}};
-  spec.source = StructuredSource{.seed = 1};
+  spec.source = source_of("{kind: structured, seed: 1}");
   spec.query_heads = 2;
   spec.query_len = 32;
   spec.key_len = 32;
@@ -365,12 +380,11 @@ TEST(WorkloadSources, WhatNoMachineHoldsIsRefusedBeforeItIsMade) {
   const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                       static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   const DataFolder folder;
-  for (const WorkloadSource& source :
-       {WorkloadSource(GaussianSource{}), WorkloadSource(StructuredSource{})}) {
+  for (const std::string kind : {"gaussian", "structured"}) {
     WorkloadSpec spec;
     spec.name = "w";
     spec.position = {"x.yaml", 2, 1};
-    spec.source = source;
+    spec.source = source_of("{kind: " + kind + "}");
     spec.batch = 65536;
     spec.query_heads = 65536;
     spec.query_len = 2;
@@ -424,7 +438,7 @@ TEST(WorkloadSources, QueriesBeforeTheFirstKeyCannotBeSampled) {
   WorkloadSpec spec;
   spec.name = "w";
   spec.position = {"x.yaml", 2, 1};
-  spec.source = GaussianSource{};
+  spec.source = source_of("{kind: gaussian}");
   spec.query_heads = 1;
   spec.query_len = 5;
   spec.key_len = 3;
@@ -475,22 +489,23 @@ TEST(WorkloadSources, QueryPositionsAreFoundByTheirName) {
   EXPECT_EQ(workload.query_positions.size(), 2U);
 
   write_with_positions(folder, "where", {8, 1, 1});
-  spec = file_spec(folder);
-  EXPECT_TRUE(load_workload(spec).query_positions.empty());
-  std::get<SafetensorsSource>(spec.source).query_positions = "where";
-  EXPECT_EQ(load_workload(spec).query_positions, (Positions{8, 1, 1}));
+  EXPECT_TRUE(load_workload(file_spec(folder)).query_positions.empty());
+  EXPECT_EQ(load_workload(file_spec(folder, "query_positions: where")).query_positions,
+            (Positions{8, 1, 1}));
 }
 
 TEST(WorkloadSources, DecodeTracesEndAtTheLastPositions) {
   const DataFolder folder;
-  WorkloadSpec spec = file_spec(folder);
-  spec.decode_steps = 2;
-  const auto error = [&](const std::vector<std::int64_t>& positions) {
+  const auto trace_of = [&](const std::vector<std::int64_t>& positions) {
     write_with_positions(folder, "query_positions", positions);
-    return load_error(folder, spec);
+    WorkloadSpec spec = file_spec(folder);
+    spec.decode_steps = 2;
+    return spec;
   };
-  EXPECT_EQ(error({0, 7, 8}), "accepted");
-  EXPECT_EQ(load_workload(spec).step_inputs(1).visibility.position(0), 8);
+  const auto error = [&](const std::vector<std::int64_t>& positions) {
+    return load_error(folder, trace_of(positions));
+  };
+  EXPECT_EQ(load_workload(trace_of({0, 7, 8})).step_inputs(1).visibility.position(0), 8);
   EXPECT_EQ(error({0, 6, 8}),
             "x.yaml:2:1: workload \"w\" has 2 decode steps, which need the last 2 positions; query "
             "1 of x.safetensors stands at 6, not at 7");
@@ -531,9 +546,7 @@ TEST(WorkloadSources, BadQueryPositionsAreRefused) {
             "it must be between 0 and 8");
   EXPECT_EQ(error({0, 4, 8}, "F64"),
             "x.safetensors: tensor \"query_positions\": its type is F64; it must be I64 or I32");
-  WorkloadSpec spec = file_spec(folder);
-  std::get<SafetensorsSource>(spec.source).query_positions = "qp";
-  EXPECT_EQ(load_error(folder, spec),
+  EXPECT_EQ(load_error(folder, file_spec(folder, "query_positions: qp")),
             "x.safetensors: tensor \"qp\": there is no such tensor; the file has: k, q, "
             "query_positions, v");
 }
@@ -550,24 +563,22 @@ TEST(WorkloadSources, NarrowPositionsAreRead) {
 TEST(WorkloadSources, NpyErrorsNameTheFile) {
   const DataFolder folder;
   WorkloadSpec spec = write_npy_problem(folder);
-  auto& source = std::get<NpySource>(spec.source);
   EXPECT_EQ(load_error(folder, spec), "accepted");
 
   write_file(folder.path() / "p.npy",
              npy_start(npy_header("<i8", "(6,)")) + integer_bytes({0, 1, 2, 3, 4, 9}));
-  source.query_positions = folder.path() / "p.npy";
+  spec.source = npy_source_of(folder, {"q", "k", "v"}, "query_positions: p.npy");
   EXPECT_EQ(load_error(folder, spec),
             "p.npy: query_positions[5] is 9; with key_len 9 it must be between 0 and 8");
   write_file(folder.path() / "p.npy",
              npy_start(npy_header("<i8", "(6,)")) + integer_bytes({0, 1, 2, 3, 4, 8}));
   EXPECT_EQ(load_workload(spec).query_positions, (Positions{0, 1, 2, 3, 4, 8}));
-  source.query_positions.reset();
 
-  source.value = folder.path() / "q.npy";
+  spec.source = npy_source_of(folder, {"q", "k", "q"});
   EXPECT_EQ(load_error(folder, spec),
             "q.npy: its shape is [2, 4, 6, 8], that of k.npy is [2, 2, 9, 8]; keys and values must "
             "have the same shape");
-  source.value = folder.path() / "v.npy";
+  spec.source = npy_source_of(folder, {"q", "k", "v"});
   std::vector<float> values = values_of(GaussianTensor::kKey, 2, 9, TensorLayout::kBhld);
   values[((1 * 2 + 1) * 9 + 7) * 8 + 3] = std::numeric_limits<float>::quiet_NaN();
   write_file(folder.path() / "k.npy",
@@ -575,9 +586,7 @@ TEST(WorkloadSources, NpyErrorsNameTheFile) {
   EXPECT_EQ(load_error(folder, spec),
             "k.npy: element [1, 1, 7, 3] is NaN; q, k and v must be finite");
   // In the other layout the same file has 9 heads of 2 keys; the index is the file's.
-  source.query = folder.path() / "k.npy";
-  source.value = folder.path() / "k.npy";
-  source.layout = TensorLayout::kBlhd;
+  spec.source = npy_source_of(folder, {"k", "k", "k"}, "layout: blhd");
   spec.causal = false;
   EXPECT_EQ(load_error(folder, spec),
             "k.npy: element [1, 1, 7, 3] is NaN; q, k and v must be finite");

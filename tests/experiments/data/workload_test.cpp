@@ -20,7 +20,7 @@ WorkloadSpec gaussian_spec() {
   WorkloadSpec spec;
   spec.name = "w";
   spec.position = {"x.yaml", 2, 1};
-  spec.source = GaussianSource{.seed = 7};
+  spec.source = source_of("{kind: gaussian, seed: 7}");
   spec.batch = 2;
   spec.query_heads = 4;
   spec.kv_heads = 2;
@@ -87,9 +87,7 @@ TEST(Workload, AFileGivesShapeTypeAndMetadata) {
 TEST(Workload, AFileWithoutMetadataHasDefaults) {
   const DataFolder folder;
   write_tensors(folder, {{"a", {4, 3, 16}}, {"b", {2, 5, 16}}, {"c", {2, 5, 16}}});
-  WorkloadSpec spec = file_spec(folder);
-  spec.source = SafetensorsSource{.file = folder.file(), .query = "a", .key = "b", .value = "c"};
-  const Workload workload = load_workload(spec);
+  const Workload workload = load_workload(file_spec(folder, "query: a, key: b, value: c"));
   EXPECT_EQ(workload.shape.to_string(), "(1, 4, 2, 3, 5, 16)");
   EXPECT_FALSE(workload.causal);
   EXPECT_EQ(workload.scale, 0.25F);
@@ -224,7 +222,7 @@ TEST(Workload, TheRealDataLoads) {
     WorkloadSpec spec;
     spec.name = "real";
     const std::string name = "minilm_l6_layer" + std::to_string(layer) + "_qkv.safetensors";
-    spec.source = SafetensorsSource{.file = std::string(EXPERIMENTS_FOLDER) + "/data/" + name};
+    spec.source = source_of("{kind: safetensors, file: data/" + name + "}", EXPERIMENTS_FOLDER);
     const Workload workload = load_workload(spec);
     EXPECT_EQ(workload.shape.to_string(), "(1, 12, 12, 512, 512, 32)");
     EXPECT_EQ(workload.dtype, DType::kFloat16);

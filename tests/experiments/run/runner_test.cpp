@@ -106,9 +106,20 @@ TEST(Runner, MarksCudaCellsUnavailable) {
   EXPECT_FALSE(result.times.has_value());
 }
 
+// A source of a file that is no longer there.
+class UnreadableSource final : public StoredSource {
+ public:
+  const char* kind() const noexcept override { return "safetensors"; }
+  SourceDescription describe() const override { return {.name = "qkv.safetensors"}; }
+  std::int64_t query_len() const override { return open().q.description.length; }
+  StoredData open() const override {
+    throw DataError("/nowhere/qkv.safetensors", "", "there is no such file");
+  }
+};
+
 TEST(Runner, FailsTheCellsOfAWorkloadThatCannotBeLoadedAndGoesOn) {
   Experiment experiment = experiment_of(kTwoWorkloads);
-  experiment.workloads[0].source = SafetensorsSource{.file = "/nowhere/qkv.safetensors"};
+  experiment.workloads[0].source = std::make_shared<const UnreadableSource>();
   const Ran ran = run_all(experiment);
   ASSERT_EQ(ran.outcome.bad_inputs.size(), 1U);
   EXPECT_NE(ran.outcome.bad_inputs[0].find("/nowhere/qkv.safetensors"), std::string::npos);

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "experiments/config/experiment.hpp"
+#include "experiments/sources/source.hpp"
 #include "framework/base/parallel.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "framework/tensor/shape.hpp"
@@ -11,8 +11,9 @@
 
 namespace maskerade {
 
-// The structured source: random q, k, v whose softmax mass lies where trained attention puts it, so
-// that it matters which keys a pattern keeps. Not a model of any network.
+// What the data of a structured source is made to show: random q, k, v whose softmax mass lies
+// where trained attention puts it, so that it matters which keys a pattern keeps. It models no
+// particular network.
 //
 // A vector has head_dim / 2 pairs (j, j + head_dim / 2), rotated by position * rope_base^(-2j /
 // head_dim) as in RoPE (Su et al., "RoFormer", 2021, section 3.2.2). As in trained heads (Barbero
@@ -39,20 +40,29 @@ namespace maskerade {
 //
 // Random numbers are Philox's, by seed, head and absolute position: the same for any thread count,
 // and a key is the same in a longer sequence.
-struct StructuredTensors {
-  Tensor q;  // [batch, query_heads, positions.size(), head_dim]
-  Tensor k;  // [batch, kv_heads, key_len, head_dim]
-  Tensor v;  // the same
+struct StructuredTraits {
+  std::uint64_t seed = 0;
+  std::int64_t rank = 8;       // directions that the content of the keys of a head spans
+  double contrast = 2;         // standard deviation of a query's content logits, in nats
+  std::int64_t sinks = 4;      // the first keys, which draw every query
+  double sink_mass = 0.2;      // the share of softmax mass that they aim at
+  std::int64_t window = 64;    // tokens around a query that are near
+  double local_mass = 0.25;    // the share of softmax mass that the near keys aim at
+  double hitters = 0.01;       // share of the keys that every query of a group favours
+  double hitter_mass = 0.15;   // the share of softmax mass that they aim at
+  double rope_base = 500'000;  // of the rotary position embedding
 };
 
-// `positions` are those of the queries to make; `scale` is that of the logits. Requires a head_dim
-// that is even and at least 16, masses that sum to less than 1 and rank, window >= 1.
-StructuredTensors structured_tensors(const StructuredSource& source,
-                                     const AttentionShape& shape,
-                                     DType dtype,
-                                     bool causal,
-                                     float scale,
-                                     std::span<const std::int64_t> positions,
-                                     const Threads& threads);
+// Data of a shape. `scale` is that of the logits. `positions` [any length], counted from the first
+// key, are those of the queries to make: q is [batch, query_heads, positions.size(), head_dim].
+// Requires a head_dim that is even and at least 16, masses that sum to less than 1 and rank, window
+// >= 1.
+QkvTensors structured_tensors(const StructuredTraits& traits,
+                              const AttentionShape& shape,
+                              DType dtype,
+                              bool causal,
+                              float scale,
+                              std::span<const std::int64_t> positions,
+                              const Threads& threads);
 
 }  // namespace maskerade

@@ -1,4 +1,4 @@
-#include "experiments/data/structured.hpp"
+#include "experiments/sources/structured.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,8 @@
 
 #include "experiments/data/workload.hpp"
 #include "framework/base/error.hpp"
-#include "tests/experiments/data/attention_statistics.hpp"
+#include "tests/experiments/sources/attention_statistics.hpp"
+#include "tests/experiments/sources/source_for_test.hpp"
 
 namespace maskerade {
 namespace {
@@ -24,7 +25,7 @@ std::vector<std::int64_t> last_positions(const AttentionShape& shape) {
   return positions;
 }
 
-StructuredTensors generate(const AttentionShape& shape, int threads = 1, std::uint64_t seed = 5) {
+QkvTensors generate(const AttentionShape& shape, int threads = 1, std::uint64_t seed = 5) {
   return structured_tensors({.seed = seed}, shape, DType::kFloat32, true, 0.2F,
                             last_positions(shape), Threads(threads));
 }
@@ -35,8 +36,8 @@ bool equal_rows(const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t j
 }
 
 TEST(Structured, IsTheSameForAnyThreadCount) {
-  const StructuredTensors one = generate(kShape, 1);
-  const StructuredTensors three = generate(kShape, 3);
+  const QkvTensors one = generate(kShape, 1);
+  const QkvTensors three = generate(kShape, 3);
   for (const auto& [a, b] :
        {std::pair(&one.q, &three.q), std::pair(&one.k, &three.k), std::pair(&one.v, &three.v)}) {
     ASSERT_EQ(a->view().batch_stride, b->view().batch_stride);
@@ -54,8 +55,8 @@ TEST(Structured, KeysAndQueriesBelongToPositionsNotToLengths) {
   AttentionShape shorter = kShape;
   shorter.query_len = 1;
   shorter.key_len = 500;
-  const StructuredTensors whole = generate(kShape);
-  const StructuredTensors part = generate(shorter);
+  const QkvTensors whole = generate(kShape);
+  const QkvTensors part = generate(shorter);
   for (const std::int64_t j : {0, 17, 499}) {
     EXPECT_TRUE(equal_rows(whole.k, j, part.k, j));
     EXPECT_TRUE(equal_rows(whole.v, j, part.v, j));
@@ -67,7 +68,7 @@ TEST(Structured, KeysAndQueriesBelongToPositionsNotToLengths) {
 TEST(Structured, TheSmallestShapesAreFinite) {
   for (const bool causal : {false, true}) {
     const AttentionShape shape = {.head_dim = 16};
-    const StructuredTensors tensors =
+    const QkvTensors tensors =
         structured_tensors({.rank = 1000, .sinks = 9, .window = 100000}, shape, DType::kFloat32,
                            causal, 0.25F, last_positions(shape), Threads(1));
     for (const Tensor* tensor : {&tensors.q, &tensors.k, &tensors.v}) {
@@ -78,12 +79,12 @@ TEST(Structured, TheSmallestShapesAreFinite) {
   }
 }
 
-AttentionStatistics statistics_of(WorkloadSource source,
+AttentionStatistics statistics_of(const std::string& source,
                                   std::int64_t length,
                                   std::int64_t head_dim,
                                   bool causal) {
   WorkloadSpec spec;
-  spec.source = std::move(source);
+  spec.source = source_of(source);
   spec.query_heads = 8;
   spec.kv_heads = 2;
   spec.query_len = length;
@@ -101,7 +102,7 @@ TEST(Structured, MassLiesWhereItIsAimedAt) {
     for (const std::int64_t length : {512, 2048}) {
       for (const std::int64_t head_dim : {32, 64, 128}) {
         const AttentionStatistics s =
-            statistics_of(StructuredSource{.seed = 1}, length, head_dim, causal);
+            statistics_of("{kind: structured, seed: 1}", length, head_dim, causal);
         const std::string where = std::to_string(length) + " keys, head_dim " +
                                   std::to_string(head_dim) + (causal ? ", causal" : "");
         EXPECT_GT(s.sink_mass, 0.15) << where;
@@ -116,10 +117,9 @@ TEST(Structured, MassLiesWhereItIsAimedAt) {
 }
 
 TEST(Structured, AMassOfZeroTurnsATraitOff) {
-  const AttentionStatistics with = statistics_of(StructuredSource{.seed = 1}, 1024, 64, false);
-  const AttentionStatistics without =
-      statistics_of(StructuredSource{.seed = 1, .sink_mass = 0, .local_mass = 0, .hitter_mass = 0},
-                    1024, 64, false);
+  const AttentionStatistics with = statistics_of("{kind: structured, seed: 1}", 1024, 64, false);
+  const AttentionStatistics without = statistics_of(
+      "{kind: structured, seed: 1, sink_mass: 0, local_mass: 0, hitter_mass: 0}", 1024, 64, false);
   EXPECT_LT(without.sink_mass, 0.02);
   EXPECT_LT(without.local_mass, 0.25);
   EXPECT_LT(without.top_mass, with.top_mass);
@@ -129,8 +129,9 @@ TEST(Structured, AMassOfZeroTurnsATraitOff) {
 // shape. Gaussian mass is spread evenly: the first 4 of 512 keys hold 0.8 %, the heaviest 5 % hold
 // P(N(1, 1) > 1.645) = 26 %.
 TEST(Structured, IsLikeRealAttentionWhereGaussianIsNot) {
-  const AttentionStatistics structured = statistics_of(StructuredSource{.seed = 1}, 512, 32, false);
-  const AttentionStatistics gaussian = statistics_of(GaussianSource{.seed = 1}, 512, 32, false);
+  const AttentionStatistics structured =
+      statistics_of("{kind: structured, seed: 1}", 512, 32, false);
+  const AttentionStatistics gaussian = statistics_of("{kind: gaussian, seed: 1}", 512, 32, false);
   EXPECT_LT(gaussian.sink_mass, 0.02);
   EXPECT_GT(gaussian.top_mass, 0.20);
   EXPECT_LT(gaussian.top_mass, 0.32);
@@ -138,9 +139,9 @@ TEST(Structured, IsLikeRealAttentionWhereGaussianIsNot) {
   for (const int layer : {1, 5}) {
     const AttentionStatistics real = [&] {
       WorkloadSpec spec;
-      spec.source =
-          SafetensorsSource{.file = std::string(EXPERIMENTS_FOLDER) + "/data/minilm_l6_layer" +
-                                    std::to_string(layer) + "_qkv.safetensors"};
+      spec.source = source_of("{kind: safetensors, file: data/minilm_l6_layer" +
+                                  std::to_string(layer) + "_qkv.safetensors}",
+                              EXPERIMENTS_FOLDER);
       spec.queries = 64;
       return attention_statistics(load_workload(spec).inputs());
     }();

@@ -8,12 +8,14 @@
 
 namespace maskerade {
 
-// The tensors of a gaussian source; the value is the stream of their RandomKey.
+// The random numbers of a gaussian source: q, k, v and the lengths of the keys. Each has a stream
+// of its own in a RandomKey: the enumerator's value.
 enum class GaussianTensor : std::uint32_t { kQuery = 0, kKey = 1, kValue = 2, kKeyLength = 3 };
 
-// Independent standard normal numbers [batch, heads, length, dim], narrowed to dtype. The number at
-// (b, h, i, d) depends on (seed, tensor, b, h, i, d) and on nothing else. spread: row (b, h, i) is
-// multiplied by exp(spread * n), n a standard normal number of (seed, b, h, i).
+// A tensor [batch, heads, length, dim] of independent standard normal numbers, narrowed to dtype.
+// The number at (b, h, i, d) depends on (seed, tensor, b, h, i, d) and on nothing else. With a
+// `spread` above 0, row (b, h, i) is multiplied by exp(spread * n), where n is a standard normal
+// number that depends on (seed, b, h, i).
 Tensor gaussian_tensor(std::uint64_t seed,
                        GaussianTensor tensor,
                        DType dtype,

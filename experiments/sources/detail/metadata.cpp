@@ -1,4 +1,4 @@
-#include "experiments/data/detail/metadata.hpp"
+#include "experiments/sources/detail/metadata.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "experiments/config/scalars.hpp"
+#include "framework/base/decimal.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -53,8 +53,8 @@ std::optional<bool> Metadata::causal() const {
 std::optional<float> Metadata::scale() const {
   const std::string* text = find("scale");
   if (text == nullptr) return std::nullopt;
-  const std::optional<float> scale = parse_scale(*text);
-  if (!scale) refuse("scale", *text, kScaleForm);
+  const std::optional<float> scale = parse_positive_float(*text);
+  if (!scale) refuse("scale", *text, kPositiveFloatForm);
   return scale;
 }
 

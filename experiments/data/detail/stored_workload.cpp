@@ -10,17 +10,14 @@
 
 #include "experiments/config/workload_rules.hpp"
 #include "experiments/data/detail/check_tensors.hpp"
-#include "experiments/data/detail/metadata.hpp"
-#include "experiments/data/detail/sources.hpp"
+#include "experiments/data/detail/source_loaders.hpp"
 #include "framework/base/error.hpp"
-#include "framework/tensor_files/npy.hpp"
-#include "framework/tensor_files/safetensors.hpp"
 
 namespace maskerade {
 namespace {
 
-// What the experiment states must agree with what the file holds. The key_len of a decode trace is
-// what its steps leave of the file's.
+// Throws ConfigError where the experiment states another size or type than the files hold. The
+// key_len that it states of a decode trace is that of the keys before the first step.
 void check_statements(const WorkloadSpec& spec, const Workload& workload) {
   AttentionShape shape = workload.shape;
   if (spec.decode_steps) {
@@ -59,7 +56,8 @@ void check_statements(const WorkloadSpec& spec, const Workload& workload) {
                     fmt::format("workload \"{}\" {}", spec.name, reason));
 }
 
-// A decode trace must find a query for each step, and a key more.
+// Throws ConfigError unless the files of a decode trace hold a query and a key for each step, and a
+// key before the first.
 void check_step_count(const WorkloadSpec& spec, const Workload& workload) {
   const std::int64_t steps = spec.decode_steps.value_or(0);
   const auto refuse = [&](const std::string& reason) {
@@ -75,7 +73,9 @@ void check_step_count(const WorkloadSpec& spec, const Workload& workload) {
   }
 }
 
-// The last queries of a decode trace's data must be those of its steps. Makes it causal.
+// Makes a decode trace causal. Throws ConfigError when the last queries of its files do not stand
+// at the last positions, or when the files say that their attention is not causal and the
+// experiment does not insist.
 void check_trace(const WorkloadSpec& spec, std::optional<bool> causal_of_file, Workload& workload) {
   const std::int64_t steps = *spec.decode_steps;
   const AttentionShape& shape = workload.shape;
@@ -97,15 +97,7 @@ void check_trace(const WorkloadSpec& spec, std::optional<bool> causal_of_file, W
   workload.causal = true;
 }
 
-// Where query_positions come from, as messages name it.
-struct Positions {
-  std::string file;
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::vector<std::int64_t> values;
-};
-
-// The workload with what the data says in the place of what the experiment leaves out.
+// What the experiment says, with the sizes and the causality of the data.
 WorkloadSpec with_data(const WorkloadSpec& spec, const Workload& workload) {
   WorkloadSpec known = spec;
   known.batch = workload.shape.batch;
@@ -119,15 +111,9 @@ WorkloadSpec with_data(const WorkloadSpec& spec, const Workload& workload) {
   return known;
 }
 
-// What a file says beside its tensors.
-struct FileStatements {
-  std::optional<bool> causal;
-  std::optional<float> scale;
-  std::optional<std::int64_t> layer;
-  std::optional<Positions> positions;
-};
-
-std::vector<std::int64_t> check_positions(const Positions& positions, const AttentionShape& shape) {
+// The values of stored positions. Throws DataError when they do not fit the shape.
+std::vector<std::int64_t> check_positions(const StoredPositions& positions,
+                                          const AttentionShape& shape) {
   if (positions.shape != std::vector<std::int64_t>{shape.query_len}) {
     throw DataError(positions.file, positions.name,
                     fmt::format("its shape is [{}]; query_positions must be [{}], one number per "
@@ -142,7 +128,7 @@ std::vector<std::int64_t> check_positions(const Positions& positions, const Atte
   return positions.values;
 }
 
-Tensor read_finite(const FileTensor& tensor) {
+Tensor read_finite(const StoredTensor& tensor) {
   Tensor data = tensor.read();
   if (const auto bad = find_not_finite(data.view(), tensor.layout)) {
     throw DataError(
@@ -152,95 +138,41 @@ Tensor read_finite(const FileTensor& tensor) {
   return data;
 }
 
-// A workload of three tensors, once everything else is known to fit. What the experiment says of
-// causality and scale wins over the file.
-Workload assemble(const WorkloadSpec& spec,
-                  const std::string& source,
-                  const FileTensor& q,
-                  const FileTensor& k,
-                  const FileTensor& v,
-                  const FileStatements& statements) {
+}  // namespace
+
+Workload read_stored_workload(const WorkloadSpec& spec, const StoredSource& source) {
+  const StoredData data = source.open();
   check_decode(spec);
-  check_tensors_fit(q, k, v);
+  check_tensors_fit(data.q, data.k, data.v);
   Workload workload;
-  workload.source = source;
-  workload.dtype = q.description.dtype;
-  workload.shape = {.batch = q.description.batch,
-                    .query_heads = q.description.heads,
-                    .kv_heads = k.description.heads,
-                    .query_len = q.description.length,
-                    .key_len = k.description.length,
-                    .head_dim = q.description.dim};
+  workload.source = source.describe().name;
+  workload.dtype = data.q.description.dtype;
+  workload.shape = {.batch = data.q.description.batch,
+                    .query_heads = data.q.description.heads,
+                    .kv_heads = data.k.description.heads,
+                    .query_len = data.q.description.length,
+                    .key_len = data.k.description.length,
+                    .head_dim = data.q.description.dim};
   try {
     workload.shape.validate();
   } catch (const ShapeError& error) {
-    throw DataError(q.file, "", error.what());
+    throw DataError(data.q.file, "", error.what());
   }
   check_step_count(spec, workload);
   check_statements(spec, workload);
-  if (statements.positions) {
-    workload.query_positions = check_positions(*statements.positions, workload.shape);
-  }
-  workload.causal = spec.causal.value_or(statements.causal.value_or(false));
-  if (spec.decode_steps) check_trace(spec, statements.causal, workload);
-  workload.scale = choose_scale(spec, statements.scale, workload.shape.head_dim);
-  workload.layer = statements.layer.value_or(0);
-  workload.has_layer = statements.layer.has_value();
+  if (data.positions) workload.query_positions = check_positions(*data.positions, workload.shape);
+  // What the experiment says of causality and scale wins over the file.
+  workload.causal = spec.causal.value_or(data.causal.value_or(false));
+  if (spec.decode_steps) check_trace(spec, data.causal, workload);
+  workload.scale = choose_scale(spec, data.scale, workload.shape.head_dim);
+  workload.layer = data.layer.value_or(0);
+  workload.has_layer = data.layer.has_value();
   check_sizes(with_data(spec, workload), workload.query_positions.empty());
   check_memory(spec, workload);
-  workload.q = read_finite(q);
-  workload.k = read_finite(k);
-  workload.v = read_finite(v);
+  workload.q = read_finite(data.q);
+  workload.k = read_finite(data.k);
+  workload.v = read_finite(data.v);
   return workload;
-}
-
-std::optional<Positions> find_positions(const SafetensorsFile& file,
-                                        const std::string& name,
-                                        const SafetensorsSource& source,
-                                        const Metadata& metadata) {
-  constexpr const char* kUsualName = "query_positions";
-  const auto of_tensor = [&](const std::string& tensor) {
-    return Positions{name, tensor, file.entry(tensor).shape, file.integers(tensor)};
-  };
-  if (source.query_positions) return of_tensor(*source.query_positions);
-  if (file.contains(kUsualName)) return of_tensor(kUsualName);
-  std::optional<std::vector<std::int64_t>> values = metadata.query_positions();
-  if (!values) return std::nullopt;
-  const auto count = static_cast<std::int64_t>(values->size());
-  return Positions{name, kUsualName, {count}, std::move(*values)};
-}
-
-}  // namespace
-
-Workload read_workload_files(const WorkloadSpec& spec, const SafetensorsSource& source) {
-  const SafetensorsFile file = SafetensorsFile::open(source.file);
-  const std::string name = source.file.string();
-  const Metadata metadata(name, file.metadata());
-  const auto find = [&](const std::string& tensor) {
-    return FileTensor{name, tensor, source.layout, file.describe(tensor, source.layout),
-                      [&file, &source, tensor] { return file.tensor(tensor, source.layout); }};
-  };
-  return assemble(spec, source.file.filename().string(), find(source.query), find(source.key),
-                  find(source.value),
-                  {.causal = metadata.causal(),
-                   .scale = metadata.scale(),
-                   .layer = source.layer ? source.layer : metadata.layer(),
-                   .positions = find_positions(file, name, source, metadata)});
-}
-
-Workload read_workload_files(const WorkloadSpec& spec, const NpySource& source) {
-  const auto find = [&](const std::filesystem::path& path) {
-    const NpyFile file = NpyFile::open(path);
-    return FileTensor{path.string(), "", source.layout, file.describe(source.layout),
-                      [file, &source] { return file.tensor(source.layout); }};
-  };
-  FileStatements statements{.causal = {}, .scale = {}, .layer = source.layer, .positions = {}};
-  if (source.query_positions) {
-    const NpyFile file = NpyFile::open(*source.query_positions);
-    statements.positions = {source.query_positions->string(), "", file.shape(), file.integers()};
-  }
-  return assemble(spec, source.query.filename().string(), find(source.query), find(source.key),
-                  find(source.value), statements);
 }
 
 }  // namespace maskerade

@@ -1,4 +1,4 @@
-#include "experiments/data/structured.hpp"
+#include "experiments/sources/structured.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,12 +14,12 @@ namespace {
 
 constexpr std::int64_t kRowsPerItem = 256;
 constexpr std::int64_t kRunTokens = 16;    // keys that share half of their content
-constexpr double kNoise = 0.1;             // standard deviation of each element
-constexpr double kSlowNorm = 4;            // of the sinks and hitters in their pair
-constexpr double kSinkValue = 0.05;        // a sink's value beside the others
-constexpr double kOddsSpread = 0.5;        // log-standard deviation over heads
-constexpr double kContrastSpread = 0.15;   // the same
-constexpr std::uint32_t kStream = 0x7374;  // of the RandomKey
+constexpr double kNoise = 0.1;             // standard deviation of the noise in each element
+constexpr double kSlowNorm = 4;            // length of a sink or hitter key in its pair
+constexpr double kSinkValue = 0.05;        // size of a sink's value, where another key's is 1
+constexpr double kOddsSpread = 0.5;        // log-standard deviation of a mass over heads
+constexpr double kContrastSpread = 0.15;   // log-standard deviation of the contrast over heads
+constexpr std::uint32_t kStream = 0x7374;  // of the RandomKey of every number here
 
 enum class Purpose : std::uint32_t {
   kDirection,
@@ -33,20 +33,20 @@ enum class Purpose : std::uint32_t {
   kQueryNoise
 };
 
-// What the vectors of one problem have in common.
+// Which pairs of a vector hold what, and by which angles positions rotate them.
 class Geometry {
  public:
-  Geometry(const StructuredSource& source, std::int64_t head_dim)
+  Geometry(const StructuredTraits& traits, std::int64_t head_dim)
       : pairs_(head_dim / 2), near_(0), angles_(static_cast<std::size_t>(pairs_)) {
     for (std::int64_t j = 0; j < pairs_; ++j) {
       angles_[static_cast<std::size_t>(j)] =
-          std::pow(source.rope_base, -static_cast<double>(j) / static_cast<double>(pairs_));
-      if (angles_[static_cast<std::size_t>(j)] * static_cast<double>(source.window) >= 1) ++near_;
+          std::pow(traits.rope_base, -static_cast<double>(j) / static_cast<double>(pairs_));
+      if (angles_[static_cast<std::size_t>(j)] * static_cast<double>(traits.window) >= 1) ++near_;
     }
-    // At least two pairs stay for content, two are the hitters' and the sinks'.
+    // The last two pairs are those of hitters and sinks; at least two more stay for content.
     near_ = std::clamp<std::int64_t>(near_, 1, pairs_ - 4);
     content_ = std::min(std::max(near_, pairs_ * 5 / 8), pairs_ - 4);
-    rank_ = std::min(source.rank, 2 * content_pairs());
+    rank_ = std::min(traits.rank, 2 * content_pairs());
   }
 
   std::int64_t head_dim() const noexcept { return 2 * pairs_; }
@@ -55,13 +55,14 @@ class Geometry {
   std::int64_t rank() const noexcept { return rank_; }
   std::size_t hitter_pair() const noexcept { return static_cast<std::size_t>(pairs_ - 2); }
   std::size_t sink_pair() const noexcept { return static_cast<std::size_t>(pairs_ - 1); }
-  // The energy of each content direction of a key; they sum to head_dim / 2.
+  // The energy of a content direction of a key. The energies sum to head_dim / 2.
   double energy(std::int64_t direction) const noexcept {
     double sum = 0;
     for (std::int64_t i = 1; i <= rank_; ++i) sum += 1 / static_cast<double>(i);
     return static_cast<double>(pairs_) / sum / static_cast<double>(direction + 1);
   }
-  // The near logit of a unit amplitude at a distance: 1 at 0, about 0 far away.
+  // The logit that near pairs of amplitude 1 give at a distance in tokens: 1 at 0, about 0 far
+  // away.
   double nearness(std::int64_t distance) const {
     double sum = 0;
     for (std::int64_t j = 0; j < near_; ++j) {
@@ -69,7 +70,7 @@ class Geometry {
     }
     return sum / static_cast<double>(near_);
   }
-  // Rotates a vector to its position, in place.
+  // Rotates a vector [head_dim] to its position, in place.
   void rotate(std::int64_t position, std::vector<double>& vector) const {
     const auto pairs = static_cast<std::size_t>(pairs_);
     for (std::size_t j = 0; j < pairs; ++j) {
@@ -82,7 +83,7 @@ class Geometry {
       vector[j + pairs] = x * sine + y * cosine;
     }
   }
-  // The element of a vector that the d-th of the content dimensions is.
+  // The index in a vector of content dimension d.
   std::size_t content_element(std::int64_t d) const noexcept {
     const std::int64_t pair = content_ + d % content_pairs();
     return static_cast<std::size_t>(d < content_pairs() ? pair : pair + pairs_);
@@ -96,7 +97,8 @@ class Geometry {
   std::vector<double> angles_;  // per token
 };
 
-// The near amplitude that gives the near keys a wanted weight beside an average far key.
+// Finds the amplitude of the near pairs with which all near keys together weigh a wanted multiple
+// of an average far key.
 class NearAmplitude {
  public:
   NearAmplitude(const Geometry& geometry, std::int64_t window, bool causal)
@@ -112,7 +114,7 @@ class NearAmplitude {
       for (const double g : nearness) sum += std::exp(amplitude * g);
       amplitudes_.push_back(amplitude);
       weights_.push_back(sum / std::exp(log_far_mean(amplitude)));
-      // Rationale: kept increasing, so that it can be inverted.
+      // Rationale: weights that never fall can be searched for the amplitude of one.
       if (i > 0) weights_.back() = std::max(weights_.back(), weights_[weights_.size() - 2]);
     }
   }
@@ -122,7 +124,7 @@ class NearAmplitude {
     return pairs_ * std::log(std::cyl_bessel_i(0.0, amplitude / pairs_));
   }
 
-  // In nats: the logit of a query's own position.
+  // The amplitude for a wanted weight, in nats: the logit that a query gives its own position.
   double operator()(double weight) const {
     const auto above = std::lower_bound(weights_.begin(), weights_.end(), weight);
     if (above == weights_.begin()) return 0;
@@ -144,13 +146,13 @@ using Directions = std::vector<std::vector<double>>;  // [rank][head_dim], ortho
 
 class Generator {
  public:
-  Generator(const StructuredSource& source, const AttentionShape& shape, bool causal, float scale)
-      : source_(source),
+  Generator(const StructuredTraits& traits, const AttentionShape& shape, bool causal, float scale)
+      : traits_(traits),
         shape_(shape),
         causal_(causal),
         scale_(scale),
-        geometry_(source, shape.head_dim),
-        near_amplitude_(geometry_, std::min(source.window, shape.key_len), causal) {
+        geometry_(traits, shape.head_dim),
+        near_amplitude_(geometry_, std::min(traits.window, shape.key_len), causal) {
     for (std::int64_t h = 0; h < shape.kv_heads; ++h) directions_.push_back(make_directions(h));
     for (std::int64_t i = 0; i < geometry_.rank(); ++i) energies_.push_back(geometry_.energy(i));
   }
@@ -169,13 +171,13 @@ class Generator {
     const RandomField values = field(Purpose::kValue, b, h);
     std::vector<double> key;
     for (std::int64_t j = first; j < last; ++j) {
-      const bool is_sink = j < source_.sinks;
+      const bool is_sink = j < traits_.sinks;
       start(noise, j, key);
       if (is_sink) {
         key[geometry_.sink_pair()] += kSlowNorm;
       } else {
         for (std::int64_t pair = 0; pair < geometry_.near_pairs(); ++pair) key[index(pair)] += 1;
-        if (hitter.uniform(row(j), 0) < source_.hitters) key[geometry_.hitter_pair()] += kSlowNorm;
+        if (hitter.uniform(row(j), 0) < traits_.hitters) key[geometry_.hitter_pair()] += kSlowNorm;
         for (std::size_t i = 0; i < energies_.size(); ++i) {
           const auto column = static_cast<std::uint32_t>(i);
           const double latent = std::sqrt(0.5) * (run.normal(row(j / kRunTokens), column) +
@@ -204,16 +206,16 @@ class Generator {
     const RandomField content = field(Purpose::kQueryContent, b, h);
     const RandomField noise = field(Purpose::kQueryNoise, b, h);
     const double rest =
-        1 - source_.sink_mass - source_.local_mass - source_.hitter_mass;  // the content's
+        1 - traits_.sink_mass - traits_.local_mass - traits_.hitter_mass;  // the content's
     const auto odds = [&](double mass, std::uint32_t column) {
       return mass / rest * std::exp(kOddsSpread * head.normal(0, column));
     };
-    const double sink_odds = odds(source_.sink_mass, 0);
-    const double local_odds = odds(source_.local_mass, 1);
-    const double hitter_odds = odds(source_.hitter_mass, 2);
-    const double contrast = source_.contrast * std::exp(kContrastSpread * head.normal(0, 3));
+    const double sink_odds = odds(traits_.sink_mass, 0);
+    const double local_odds = odds(traits_.local_mass, 1);
+    const double hitter_odds = odds(traits_.hitter_mass, 2);
+    const double contrast = traits_.contrast * std::exp(kContrastSpread * head.normal(0, 3));
     const double hitter_logit =
-        source_.hitters > 0 ? std::max(0.0, std::log(hitter_odds / source_.hitters)) : 0;
+        traits_.hitters > 0 ? std::max(0.0, std::log(hitter_odds / traits_.hitters)) : 0;
     const Directions& directions = directions_[index(shape_.kv_head_of(h))];
     std::vector<double> query;
     std::vector<double> latent(energies_.size());
@@ -250,18 +252,19 @@ class Generator {
   static std::size_t index(std::int64_t i) noexcept { return static_cast<std::size_t>(i); }
 
   RandomField field(Purpose purpose, std::int64_t b, std::int64_t h) const noexcept {
-    return RandomField({.seed = source_.seed,
+    return RandomField({.seed = traits_.seed,
                         .stream = kStream,
                         .batch = static_cast<std::uint32_t>(b),
                         .head = static_cast<std::uint32_t>(h),
                         .purpose = static_cast<std::uint32_t>(purpose)});
   }
 
-  // The logit with which the sinks together weigh as much as so many plain keys.
+  // The logit with which all sinks together weigh as much as `plain_keys` plain keys, whose mean
+  // weight is exp(plain_log_weight).
   double sink_logit(double plain_keys, double plain_log_weight) const {
-    if (source_.sinks == 0 || plain_keys <= 0) return 0;
+    if (traits_.sinks == 0 || plain_keys <= 0) return 0;
     return std::max(0.0,
-                    std::log(plain_keys / static_cast<double>(source_.sinks)) + plain_log_weight);
+                    std::log(plain_keys / static_cast<double>(traits_.sinks)) + plain_log_weight);
   }
 
   void start(const RandomField& noise, std::int64_t i, std::vector<double>& vector) const {
@@ -284,7 +287,8 @@ class Generator {
     tensor.store_row(b, h, i, values.data());
   }
 
-  // Random directions in the content dimensions, made orthonormal by Gram and Schmidt.
+  // The directions of the content of a kv head: random in the content dimensions, orthonormal by
+  // Gram and Schmidt.
   Directions make_directions(std::int64_t h) const {
     const RandomField random = field(Purpose::kDirection, 0, h);
     Directions directions;
@@ -307,17 +311,18 @@ class Generator {
     return directions;
   }
 
-  StructuredSource source_;
+  StructuredTraits traits_;
   AttentionShape shape_;
   bool causal_;
   double scale_;
   Geometry geometry_;
   NearAmplitude near_amplitude_;
-  std::vector<Directions> directions_;  // of each kv head
+  std::vector<Directions> directions_;  // [kv_heads]
   std::vector<double> energies_;
 };
 
-// Calls body(batch, head, first row, end row) for pieces of [batch, heads, length].
+// Cuts the rows of [batch, heads, length] into pieces within one head and calls body(batch, head,
+// first row, end row) for each, on many threads.
 void for_each_piece(
     const Threads& threads,
     std::int64_t batch,
@@ -334,14 +339,14 @@ void for_each_piece(
 
 }  // namespace
 
-StructuredTensors structured_tensors(const StructuredSource& source,
-                                     const AttentionShape& shape,
-                                     DType dtype,
-                                     bool causal,
-                                     float scale,
-                                     std::span<const std::int64_t> positions,
-                                     const Threads& threads) {
-  const Generator generator(source, shape, causal, scale);
+QkvTensors structured_tensors(const StructuredTraits& traits,
+                              const AttentionShape& shape,
+                              DType dtype,
+                              bool causal,
+                              float scale,
+                              std::span<const std::int64_t> positions,
+                              const Threads& threads) {
+  const Generator generator(traits, shape, causal, scale);
   const auto query_len = static_cast<std::int64_t>(positions.size());
   const OwnedTensor q =
       new_tensor(dtype, shape.batch, shape.query_heads, query_len, shape.head_dim);

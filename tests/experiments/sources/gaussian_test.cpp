@@ -1,4 +1,4 @@
-#include "experiments/data/gaussian.hpp"
+#include "experiments/sources/gaussian.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace maskerade {
+
+// What the metadata of a safetensors file says of the attention that it holds. Each function gives
+// nullopt where the file does not say, and throws DataError on a text of another form.
+class Metadata {
+ public:
+  // `file` is its name, for messages; `texts` must outlive this object.
+  Metadata(std::string file, const std::map<std::string, std::string>& texts)
+      : file_(std::move(file)), texts_(texts) {}
+
+  std::optional<bool> causal() const;                                // "true", "false"
+  std::optional<float> scale() const;                                // "0.125"
+  std::optional<std::int64_t> layer() const;                         // "5"
+  std::optional<std::vector<std::int64_t>> query_positions() const;  // "[0, 17, 511]"
+
+ private:
+  const std::string* find(const std::string& key) const;
+  [[noreturn]] void refuse(const char* key, const std::string& text, const char* form) const;
+
+  std::string file_;
+  const std::map<std::string, std::string>& texts_;
+};
+
+}  // namespace maskerade
