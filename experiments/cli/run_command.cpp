@@ -39,7 +39,7 @@ struct RunArguments {
   bool no_peaks = false;  // do not measure the machine's peaks
   int threads = 0;        // 0: all processors
   std::int64_t chunk_rows = 1024;
-  std::vector<std::string> settings;  // of --set: KEY=VALUE
+  std::vector<std::string> assignments;  // of --set: KEY=VALUE
   std::vector<std::string> plugins;   // of --plugin: files
 };
 
@@ -53,17 +53,17 @@ void finish_on_interrupt() {
   sigaction(SIGINT, &action, nullptr);
 }
 
-std::vector<Setting> settings_of(const std::vector<std::string>& texts) {
-  std::vector<Setting> settings;
+std::vector<Assignment> assignments_of(const std::vector<std::string>& texts) {
+  std::vector<Assignment> assignments;
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       throw ConfigError(
           {}, "--set " + text + ": give key=value, for example --set measure.budget=500ms");
     }
-    settings.push_back({text.substr(0, equals), text.substr(equals + 1)});
+    assignments.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
-  return settings;
+  return assignments;
 }
 
 // Prints a note for each pipeline whose `only` excludes every workload.
@@ -262,7 +262,7 @@ int run(const RunArguments& arguments) {
   }
   const Catalog catalog = find_maskers(arguments.plugins);
   const Experiment experiment =
-      read_experiment(arguments.file, settings_of(arguments.settings), catalog, find_presets());
+      read_experiment(arguments.file, assignments_of(arguments.assignments), catalog, find_presets());
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
@@ -298,7 +298,7 @@ void add_run_command(CLI::App& program, Command& command) {
       ->check(CLI::Range(1, 4096).description(""));
   run_command
       ->add_option(
-          "--set", arguments->settings,
+          "--set", arguments->assignments,
           "Replace or add a value of the experiment, such as measure.budget=500ms; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)

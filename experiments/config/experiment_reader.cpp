@@ -9,7 +9,7 @@
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
-#include "experiments/config/settings.hpp"
+#include "experiments/config/assignments.hpp"
 #include "experiments/config/workload_kind.hpp"
 #include "experiments/config/workload_reader.hpp"
 #include "experiments/config/yaml_tree.hpp"
@@ -212,7 +212,7 @@ std::vector<CellRules> read_checks(const YamlNode& root) {
 }  // namespace
 
 Experiment read_experiment(const std::filesystem::path& file,
-                           const std::vector<Setting>& settings,
+                           const std::vector<Assignment>& assignments,
                            const Catalog& catalog,
                            const PresetTable& presets) {
   YamlNode root = read_yaml_file(file);
@@ -221,7 +221,7 @@ Experiment read_experiment(const std::filesystem::path& file,
                       fmt::format("the file is empty; an experiment begins, for example:{}{}{}",
                                   kNameExample, kWorkloadExample, kPipelinesExample));
   }
-  for (const Setting& setting : settings) root = apply_setting(root, setting);
+  for (const Assignment& assignment : assignments) root = apply_assignment(root, assignment);
   require_keys(root, "the experiment file", accepted_keys("experiment"));
 
   Experiment experiment;

@@ -12,18 +12,18 @@ namespace {
 
 using namespace maskerade;
 
-std::vector<Setting> read_settings(std::string_view lines) {
-  std::vector<Setting> settings;
+std::vector<Assignment> read_assignments(std::string_view lines) {
+  std::vector<Assignment> assignments;
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     const std::size_t equals = line.find('=');
     if (equals != std::string_view::npos && equals > 0) {
-      settings.push_back(
+      assignments.push_back(
           {std::string(line.substr(0, equals)), std::string(line.substr(equals + 1))});
     }
     lines.remove_prefix(std::min(lines.size(), line.size() + 1));
   }
-  return settings;
+  return assignments;
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const MemoryFile file(input.substr(0, end));
   try {
     const Experiment experiment = read_experiment(
-        file.path(), read_settings(input.substr(std::min(end + 1, input.size()))), catalog);
+        file.path(), read_assignments(input.substr(std::min(end + 1, input.size()))), catalog);
     if (experiment.workloads.empty() || experiment.pipelines.empty()) std::abort();
     if (make_grid(experiment).empty()) std::abort();
   } catch (const ConfigError& error) {

@@ -57,16 +57,16 @@ class ExperimentFolder {
   }
 
   // Reads `text` as the experiment file x.yaml in the folder. Throws ConfigError.
-  Experiment read(const std::string& text, const std::vector<Setting>& settings = {}) const {
+  Experiment read(const std::string& text, const std::vector<Assignment>& assignments = {}) const {
     write("x.yaml", text);
-    return read_experiment(path_ / "x.yaml", settings, test_catalog());
+    return read_experiment(path_ / "x.yaml", assignments, test_catalog());
   }
 
   // The message of the ConfigError that reading `text` throws, without the folder's name;
   // "accepted" when it throws none.
-  std::string error(const std::string& text, const std::vector<Setting>& settings = {}) const {
+  std::string error(const std::string& text, const std::vector<Assignment>& assignments = {}) const {
     try {
-      read(text, settings);
+      read(text, assignments);
     } catch (const ConfigError& error) {
       std::string message = error.what();
       const std::string folder = path_.string() + "/";

@@ -69,10 +69,10 @@ class Reference : public testing::Test {
   ~Reference() override { fs::remove_all(folder_); }
 
   // The message of the ConfigError that reading throws; "": it throws none.
-  std::string read(const std::string& text, const std::vector<Setting>& settings = {}) const {
+  std::string read(const std::string& text, const std::vector<Assignment>& assignments = {}) const {
     std::ofstream(folder_ / "x.yaml") << text;
     try {
-      make_grid(read_experiment(folder_ / "x.yaml", settings, catalog_, presets_));
+      make_grid(read_experiment(folder_ / "x.yaml", assignments, catalog_, presets_));
     } catch (const ConfigError& error) {
       return error.what();
     }
@@ -144,15 +144,15 @@ TEST_F(Reference, NamesEveryChoice) {
 
 TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
   const std::string sizes = "query_heads: 2, query_len: 64, key_len: 64, head_dim: 32";
-  std::map<std::string, std::vector<Setting>> examples;  // by their keys' owner
+  std::map<std::string, std::vector<Assignment>> examples;  // by their keys' owner
   for (const DocumentedKey& key : documented_keys()) {
     ASSERT_TRUE(key.example.starts_with(key.key + ": ")) << key.example;
     examples[key.owner].push_back({key.key, key.example.substr(key.key.size() + 2)});
   }
-  for (const auto& [owner, settings] : examples) {
+  for (const auto& [owner, assignments] : examples) {
     std::string workload = "workload: {source: {kind: gaussian}, " + sizes + "}\n";
     std::string pipelines = "pipelines: {p: [sink]}\n";
-    std::vector<Setting> placed = settings;
+    std::vector<Assignment> placed = assignments;
     std::string prefix = owner == "experiment" ? "" : owner + ".";
     if (owner.starts_with("source ")) {
       prefix = "workload.source.";
@@ -168,26 +168,26 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
           "decode: {}}\n";
     } else if (owner == "workload") {  // a decode trace has queries of its own
       placed = {};
-      for (Setting setting : settings) {
-        if (setting.key.starts_with("quer") && setting.key != "query_heads") continue;
-        setting.key = prefix + setting.key;
-        placed.push_back(std::move(setting));
+      for (Assignment assignment : assignments) {
+        if (assignment.key.starts_with("quer") && assignment.key != "query_heads") continue;
+        assignment.key = prefix + assignment.key;
+        placed.push_back(std::move(assignment));
       }
       const std::string unsized =
           "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32}\n";
       EXPECT_EQ(read("name: x\n" + unsized + "pipelines: {p: [sink]}\n", placed), "");
-      placed = settings;
-      std::erase_if(placed, [](const Setting& setting) { return setting.key == "decode"; });
+      placed = assignments;
+      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "decode"; });
     } else if (owner == "experiment") {  // one of workload and workloads
       workload.clear();
-      std::erase_if(placed, [](const Setting& setting) { return setting.key == "workload"; });
+      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "workload"; });
       EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
-      placed = settings;
-      std::erase_if(placed, [](const Setting& setting) { return setting.key == "workloads"; });
+      placed = assignments;
+      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "workloads"; });
     } else if (owner == "pipeline") {  // maskers or a preset
       prefix = "pipelines.p.";
       pipelines = "pipelines: {p: {}}\n";
-      std::erase_if(placed, [](const Setting& setting) { return setting.key == "preset"; });
+      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "preset"; });
     } else if (owner == "override") {
       prefix = "pipelines.p.overrides.0.";
       pipelines = "pipelines: {p: {maskers: [sink], overrides: [{use: dense}]}}\n";
@@ -195,22 +195,22 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
       continue;  // of a file of its own
     }
     // One set of all examples, or several sets where keys exclude each other.
-    std::vector<std::vector<Setting>> sets = {placed};
+    std::vector<std::vector<Assignment>> sets = {placed};
     if (owner == "match") {
       sets.clear();
-      const auto is_target = [](const Setting& setting) {
-        return parse_match_quantity(setting.key).has_value();
+      const auto is_target = [](const Assignment& assignment) {
+        return parse_match_quantity(assignment.key).has_value();
       };
-      for (const Setting& target : placed) {
+      for (const Assignment& target : placed) {
         if (!is_target(target)) continue;
-        std::vector<Setting>& one = sets.emplace_back(placed);
+        std::vector<Assignment>& one = sets.emplace_back(placed);
         std::erase_if(one, is_target);
         one.push_back(target);
       }
       EXPECT_EQ(sets.size(), 5U);
     }
-    for (std::vector<Setting>& one : sets) {
-      for (Setting& setting : one) setting.key = prefix + setting.key;
+    for (std::vector<Assignment>& one : sets) {
+      for (Assignment& assignment : one) assignment.key = prefix + assignment.key;
       EXPECT_EQ(read("name: x\n" + workload + pipelines, one), "") << owner;
     }
   }

@@ -1,4 +1,4 @@
-#include "experiments/config/settings.hpp"
+#include "experiments/config/assignments.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,16 +12,16 @@ constexpr const char* kFile =
     "workloads: {prefill: {key_len: {sweep: [1, 2]}}}\n"
     "pipelines: {topk: [{top: 5%}, {local: 64}]}\n";
 
-// The tree of kFile after one setting was applied, as text; or the message of the error.
+// The tree of kFile after one assignment was applied, as text; or the message of the error.
 std::string set(const std::string& key, const std::string& value) {
   try {
-    return apply_setting(parse_yaml(kFile, "x.yaml"), {key, value}).to_text();
+    return apply_assignment(parse_yaml(kFile, "x.yaml"), {key, value}).to_text();
   } catch (const ConfigError& error) {
     return error.what();
   }
 }
 
-TEST(Settings, ReplaceAValueEvenASweep) {
+TEST(Assignments, ReplaceAValueEvenASweep) {
   EXPECT_EQ(set("measure.budget", "1s"),
             "{measure: {budget: 1s}, workloads: {prefill: {key_len: {sweep: [1, 2]}}}, "
             "pipelines: {topk: [{top: 5%}, {local: 64}]}}");
@@ -29,28 +29,28 @@ TEST(Settings, ReplaceAValueEvenASweep) {
             "{measure: {budget: 2s}, workloads: {prefill: {key_len: 7}}, pi");
 }
 
-TEST(Settings, TheValueIsYaml) {
+TEST(Assignments, TheValueIsYaml) {
   EXPECT_EQ(set("workloads.prefill.key_len", "{sweep: [3, 4]}").substr(24, 53),
             "workloads: {prefill: {key_len: {sweep: [3, 4]}}}, pip");
 }
 
-TEST(Settings, AddALeafToAMappingThatIsThere) {
+TEST(Assignments, AddALeafToAMappingThatIsThere) {
   EXPECT_EQ(set("measure.target", "1%").substr(0, 35), "{measure: {budget: 2s, target: 1%},");
   EXPECT_NE(set("devices", "[cuda]").find(", devices: [cuda]}"), std::string::npos);
 }
 
-TEST(Settings, MakeASectionOfDefaults) {
+TEST(Assignments, MakeASectionOfDefaults) {
   EXPECT_NE(set("check.oracle_rows", "all").find(", check: {oracle_rows: all}}"),
             std::string::npos);
   EXPECT_NE(set("seeds.mask", "[1, 2]").find(", seeds: {mask: [1, 2]}}"), std::string::npos);
 }
 
-TEST(Settings, ReachIntoListsByNumber) {
+TEST(Assignments, ReachIntoListsByNumber) {
   EXPECT_NE(set("pipelines.topk.1.local", "128").find("[{top: 5%}, {local: 128}]"),
             std::string::npos);
 }
 
-TEST(Settings, ErrorsNameTheSetAndThePart) {
+TEST(Assignments, ErrorsNameTheSetAndThePart) {
   EXPECT_EQ(set("workloads.prefil.key_len", "3"),
             "--set workloads.prefil.key_len: there is no \"prefil\" in \"workloads\"; did you mean "
             "\"prefill\"?");
@@ -69,7 +69,7 @@ TEST(Settings, ErrorsNameTheSetAndThePart) {
             "--set measure.budget:1:8: duplicate key \"a\"; it is already on line 1");
 }
 
-TEST(Settings, NamesHaveNoControlCharacters) {
+TEST(Assignments, NamesHaveNoControlCharacters) {
   EXPECT_EQ(set("pipelines.a\x1b[2J", "[plain]"),
             "--set: a text holds the control character \\x1b; remove it");
   EXPECT_EQ(set("measure.budget", "\"a\\x7F\""),

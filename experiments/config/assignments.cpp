@@ -1,4 +1,4 @@
-#include "experiments/config/settings.hpp"
+#include "experiments/config/assignments.hpp"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@
 namespace maskerade {
 namespace {
 
-// The sections in which every value has a default, so that a setting may add a section.
+// The sections in which every value has a default, so that an assignment may add a section.
 constexpr std::array<std::string_view, 4> kOptionalSections = {"check", "match", "measure",
                                                                "seeds"};
 
@@ -122,11 +122,11 @@ class SettingWriter {
 
 }  // namespace
 
-YamlNode apply_setting(const YamlNode& root, const Setting& setting) {
-  const TextPosition position{"--set " + setting.key, 0, 0};
-  refuse_control_characters(setting.key, {"--set", 0, 0});
-  std::vector<std::string> segments = split_path(setting.key, position);
-  YamlNode value = parse_yaml(setting.value, position.file);
+YamlNode apply_assignment(const YamlNode& root, const Assignment& assignment) {
+  const TextPosition position{"--set " + assignment.key, 0, 0};
+  refuse_control_characters(assignment.key, {"--set", 0, 0});
+  std::vector<std::string> segments = split_path(assignment.key, position);
+  YamlNode value = parse_yaml(assignment.value, position.file);
   if (!value.is_list() && !value.is_mapping()) value.position = position;
   YamlNode changed = root;
   SettingWriter(std::move(segments), std::move(value), position).write(changed, 0);
