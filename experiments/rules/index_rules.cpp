@@ -65,6 +65,7 @@ MaskerIndex::MaskerIndex(MaskerUse masker,
                          std::uint64_t seed,
                          std::int64_t key_len)
     : use_(std::move(masker)),
+      whole_(inputs),
       inputs_(inputs),
       host_({.seed = seed, .depends_on = use_.type->descriptor().depends_on}),
       context_{.inputs = &inputs_,
@@ -100,7 +101,7 @@ MaskerIndex::MaskerIndex(MaskerUse masker,
   }
   const_indexes_.assign(indexes_.begin(), indexes_.end());
   context_.indexes = const_indexes_;
-  key_len_ = key_len;
+  set_key_len(key_len);
 }
 
 MaskerIndex::~MaskerIndex() { destroy(); }
@@ -116,7 +117,22 @@ void MaskerIndex::append(std::int64_t key_len) {
     const maskerade_key_span keys = span(i, key_len_, key_len);
     require(extension().append(masker_, indexes_[i], &keys, error_.data(), error_.size()));
   }
+  set_key_len(key_len);
+}
+
+void MaskerIndex::set_key_len(std::int64_t key_len) {
   key_len_ = key_len;
+  if (key_len == 0) return;  // there is nothing to select from
+  inputs_ = whole_;
+  if (key_len == whole_.shape.key_len) return;
+  inputs_.shape.key_len = inputs_.k.length = inputs_.v.length = key_len;
+  if (!whole_.visibility.is_causal()) {
+    inputs_.visibility = Visibility::all(whole_.shape.query_len, key_len);
+    return;
+  }
+  std::vector<std::int64_t> positions = whole_.visibility.positions();
+  for (std::int64_t& position : positions) position = std::min(position, key_len - 1);
+  inputs_.visibility = Visibility::at_positions(std::move(positions), key_len, true);
 }
 
 void MaskerIndex::truncate(std::int64_t key_len) {
@@ -124,7 +140,7 @@ void MaskerIndex::truncate(std::int64_t key_len) {
     const maskerade_key_span keys = span(i, 0, key_len);
     require(extension().truncate(masker_, indexes_[i], &keys, error_.data(), error_.size()));
   }
-  key_len_ = key_len;
+  set_key_len(key_len);
 }
 
 std::int64_t MaskerIndex::index_bytes() const {
@@ -134,6 +150,7 @@ std::int64_t MaskerIndex::index_bytes() const {
 }
 
 Mask MaskerIndex::select() const {
+  if (key_len_ == 0) throw Error("an index over no key has nothing to select from");
   const AttentionShape& shape = inputs_.shape;
   const MaskExtent extent{shape.batch, shape.query_heads};
   const Mask empty = Mask::empty(inputs_.visibility, extent);

@@ -57,8 +57,9 @@ class GrowingPipeline final : public GrowingSelection {
 
 // A masker's index driven by the functions of its extension alone, without a pipeline: one per
 // (batch, kv head), over the keys of the inputs, which outlive it. It can be built over no key at
-// all. It selects for all rows of the inputs, whatever keys the index has. Throws PluginError with
-// the masker's own text when one of its functions fails.
+// all, and selects once it has one, for the queries of the inputs over the keys that it has: with
+// causality a query stands at the last of these where it would stand after it. Throws PluginError
+// with the masker's own text when one of its functions fails.
 class MaskerIndex final : public GrowingSelection {
  public:
   // Throws Error when the masker has no index.
@@ -79,10 +80,13 @@ class MaskerIndex final : public GrowingSelection {
   const maskerade_index_extension& extension() const { return *use_.type->index_extension(); }
   void require(std::int32_t status) const;
   void destroy();
+  // Restricts the inputs to the keys that the index has.
+  void set_key_len(std::int64_t key_len);
   maskerade_key_span span(std::size_t index, std::int64_t begin, std::int64_t end) const;
 
   MaskerUse use_;
-  AttentionInputs inputs_;
+  AttentionInputs whole_;   // with all keys
+  AttentionInputs inputs_;  // with those of the index
   MaskerHost host_;
   MaskerContext context_;
   void* masker_ = nullptr;

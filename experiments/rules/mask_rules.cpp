@@ -160,6 +160,25 @@ void check_sampled_row(const Visibility& visibility,
   }
 }
 
+// Whether the masks are over the same visible entries and the extent of one broadcasts to that of
+// the other; else says so.
+bool are_comparable(const Mask& a, const Mask& b, ViolationList& violations) {
+  if (!(a.visibility() == b.visibility())) {
+    violations.add(fmt::format("the masks are over {} queries x {} keys and {} x {}, or see others",
+                               a.query_len(), a.key_len(), b.query_len(), b.key_len()));
+    return false;
+  }
+  const MaskExtent one = a.extent();
+  const MaskExtent other = b.extent();
+  const bool fit_in_batch = one.batch == other.batch || one.batch == 1 || other.batch == 1;
+  const bool fit_in_heads = one.heads % other.heads == 0 || other.heads % one.heads == 0;
+  if (fit_in_batch && fit_in_heads) return true;
+  violations.add(
+      fmt::format("the extents batch {}, heads {} and batch {}, heads {} do not broadcast",
+                  one.batch, one.heads, other.batch, other.heads));
+  return false;
+}
+
 // Calls visit(where, a's row, b's row) for every row of the larger extent.
 template <typename Visit>
 void for_each_row(const Mask& a, const Mask& b, Visit&& visit) {
@@ -229,12 +248,7 @@ Violations check_canonical_form(const Visibility& visibility,
 
 Violations check_same_entries(const std::string& rule, const Mask& found, const Mask& expected) {
   ViolationList violations(rule);
-  if (!(found.visibility() == expected.visibility())) {
-    violations.add(fmt::format("the masks are over {} queries x {} keys and {} x {}, or see others",
-                               found.query_len(), found.key_len(), expected.query_len(),
-                               expected.key_len()));
-    return violations.violations();
-  }
+  if (!are_comparable(found, expected, violations)) return violations.violations();
   if (found == expected) return {};
   for_each_row(
       found, expected,
@@ -251,6 +265,7 @@ Violations check_same_entries(const std::string& rule, const Mask& found, const 
 
 Violations check_previous_is_kept(const Mask& previous, const Mask& result) {
   ViolationList violations("the previous mask is kept");
+  if (!are_comparable(previous, result, violations)) return violations.violations();
   for_each_row(
       previous, result,
       [&](EntryLocation at, const std::vector<float>& before, const std::vector<float>& after) {

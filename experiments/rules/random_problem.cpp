@@ -18,7 +18,6 @@ constexpr std::array kAllKinds = {
     DataKind::kNormal,      DataKind::kTies,      DataKind::kEqualKeys,        DataKind::kHeavyKeys,
     DataKind::kLargeLogits, DataKind::kDenormals, DataKind::kCancellingValues,
 };
-constexpr std::size_t kEqualRun = 8;
 
 std::vector<float> normal_numbers(std::size_t count, std::uint64_t seed) {
   std::mt19937 engine(static_cast<std::mt19937::result_type>(seed));
@@ -51,19 +50,23 @@ void put_denormals(DType dtype, std::size_t count, float* numbers) {
   }
 }
 
-void change_keys(DataKind kind, const AttentionShape& shape, std::uint64_t seed, float* k) {
+void change_keys(const ProblemSpec& spec, float* k) {
+  const AttentionShape& shape = spec.shape;
   const auto dim = static_cast<std::size_t>(shape.head_dim);
   const auto key_len = static_cast<std::size_t>(shape.key_len);
   const auto rows = static_cast<std::size_t>(shape.batch * shape.kv_heads) * key_len;
-  if (kind == DataKind::kEqualKeys) {
+  if (spec.kind == DataKind::kEqualKeys) {
+    const auto equal = static_cast<std::size_t>(spec.equal_keys);
     for (std::size_t row = 0; row < rows; ++row) {
-      const std::size_t first = row - row % key_len % kEqualRun;
+      const std::size_t first = row - row % key_len % equal;
       std::copy_n(k + first * dim, dim, k + row * dim);
     }
   }
-  if (kind == DataKind::kHeavyKeys) {
-    const std::vector<float> lengths = normal_numbers(rows, seed + 3);
-    for (std::size_t i = 0; i < rows * dim; ++i) k[i] *= std::exp(lengths[i / dim]);
+  if (spec.kind == DataKind::kHeavyKeys) {
+    const std::vector<float> lengths = normal_numbers(rows, spec.seed + 3);
+    for (std::size_t i = 0; i < rows * dim; ++i) {
+      k[i] *= static_cast<float>(std::exp(spec.key_sigma * double{lengths[i / dim]}));
+    }
   }
 }
 
@@ -96,7 +99,7 @@ Tensor key_side_tensor(const ProblemSpec& spec, bool is_value) {
   if (is_value) {
     change_values(spec.kind, shape, numbers.data());
   } else {
-    change_keys(spec.kind, shape, spec.seed, numbers.data());
+    change_keys(spec, numbers.data());
   }
   return Tensor::from_floats(spec.dtype, shape.batch, shape.kv_heads, shape.key_len, shape.head_dim,
                              numbers.data());

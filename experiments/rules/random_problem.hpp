@@ -16,8 +16,8 @@ namespace maskerade::rules {
 enum class DataKind {
   kNormal,            // standard normal
   kTies,              // multiples of 1/4 in [-1, 1]: many scores are equal
-  kEqualKeys,         // normal; each eight keys that follow each other are equal
-  kHeavyKeys,         // normal; each key is longer by a log-normal factor of sigma 1
+  kEqualKeys,         // normal; keys that follow each other are equal, ProblemSpec::equal_keys each
+  kHeavyKeys,         // normal; each key is longer by a log-normal factor of ProblemSpec::key_sigma
   kLargeLogits,       // normal; q is 40 times as large: the softmax is nearly one key
   kDenormals,         // normal; every second number of k and v is a denormal of the dtype, or 0
   kCancellingValues,  // normal; each second value is the one before it with the other sign
@@ -32,6 +32,8 @@ struct ProblemSpec {
   bool causal = false;  // requires query_len <= key_len
   DataKind kind = DataKind::kNormal;
   std::uint64_t seed = 1;
+  std::int64_t equal_keys = 8;  // of kEqualKeys
+  double key_sigma = 1;         // of kHeavyKeys: heavy-tailed weights
 };
 // "(1, 8, 2, 3, 101, 16) bfloat16 causal ties seed 5"
 std::string to_string(const ProblemSpec& spec);

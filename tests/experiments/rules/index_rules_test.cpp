@@ -230,6 +230,18 @@ TEST(MaskerIndex, GivesTheMaskersOwnText) {
             "planted.so: masker \"stubborn\" failed: no room");
 }
 
+TEST(MaskerIndex, SelectsFromTheKeysThatItHas) {
+  const RandomProblem causal({1, 2, 1, 3, kKeys, 4}, DType::kFloat32, true, 1);
+  MaskerIndex index(planted<PagedMasker<Fault::kNone>>(), causal.inputs, 7, 0);
+  EXPECT_EQ(error_of([&] { index.select(); }), "an index over no key has nothing to select from");
+  index.append(kBuilt);
+  const Mask mask = index.select();
+  EXPECT_EQ(mask.key_len(), kBuilt);
+  EXPECT_EQ(mask.visibility().position(0), kBuilt - 1);
+  index.append(kKeys);
+  EXPECT_EQ(index.select().visibility(), causal.inputs.visibility);
+}
+
 TEST(MaskerIndex, IsOfMaskersWithAnIndex) {
   EXPECT_EQ(error_of([] { MaskerIndex(planted<WithoutIndex>(), problem().inputs, 7, kBuilt); }),
             "masker \"without_index\" has no index");

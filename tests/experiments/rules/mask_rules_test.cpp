@@ -196,6 +196,15 @@ TEST(SameEntries, FindsAnotherVisibility) {
             "same"));
 }
 
+TEST(SameEntries, FindsExtentsThatDoNotBroadcast) {
+  const Mask mask = Mask::empty(kCausal, {2, 3});
+  for (const MaskExtent extent : {MaskExtent{3, 3}, MaskExtent{2, 2}}) {
+    const Mask other = Mask::empty(kCausal, extent);
+    EXPECT_TRUE(finds(check_same_entries("same", other, mask), "same"));
+    EXPECT_TRUE(finds(check_previous_is_kept(other, mask), "the previous mask is kept"));
+  }
+}
+
 TEST(PreviousIsKept, HoldsOfAUnionAndFindsALostEntry) {
   const Mask previous = with_entry(sampled_mask(2), {0, 1, 20, 5}, 0.5F);
   const Mask result = union_of(previous, bit_mask(3));
