@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -12,50 +10,31 @@
 
 #include "attention/cpu/attend.hpp"
 #include "attention/cpu/detail/few_rows_kernel.hpp"
-#include "attention/reference/oracle.hpp"
-#include "tests/attention/random_problem.hpp"
+#include "experiments/rules/kernel_rules.hpp"
+#include "experiments/rules/random_problem.hpp"
+#include "tests/experiments/rules/expect_rule.hpp"
 #include "tests/framework/select/each_target.hpp"
 
 namespace maskerade {
 namespace {
 
+using rules::check_output;
+using rules::holds;
+using rules::random_mask;
+using rules::RandomMaskOptions;
+using rules::RandomProblem;
+
 constexpr DType kDTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
 constexpr Walk kKernels[] = {Walk::kDense, Walk::kTiles, Walk::kRows};
-constexpr double kTolerance = 1e-5;
+constexpr rules::RowTolerance kTolerance{.out = 1e-5, .lse = 1e-5};
 
 AttentionOutput attend_by(Walk kernel,
                           const AttentionInputs& inputs,
                           const Mask& mask,
                           int threads) {
   AttentionOutput output;
-  attend(inputs, make_cpu_plan(mask, inputs.shape, kernel, Threads(threads)), Threads(threads),
-         output);
+  attend(inputs, make_cpu_plan(mask, inputs.shape, kernel, Threads(threads)), Threads(threads), output);
   return output;
-}
-
-// The largest error of out or lse over the rows; rows without keys must give 0 and -inf.
-double worst_error(const AttentionInputs& inputs, const Mask& mask, const AttentionOutput& output) {
-  const AttentionShape& shape = inputs.shape;
-  double worst = 0;
-  std::size_t row = 0;
-  for (std::int64_t b = 0; b < shape.batch; ++b) {
-    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
-      for (std::int64_t i = 0; i < shape.query_len; ++i, ++row) {
-        const OracleRow oracle = oracle_row(inputs, mask, b, h, i);
-        const float* out = output.out.data() + row * static_cast<std::size_t>(shape.head_dim);
-        const double lse = output.lse[row];
-        if (std::isinf(oracle.lse)) {
-          const bool zeros = std::all_of(out, out + shape.head_dim, [](float x) { return x == 0; });
-          if (!zeros || lse != oracle.lse) return std::numeric_limits<double>::infinity();
-          continue;
-        }
-        const double error = std::max(row_error(oracle, out), std::abs(oracle.lse - lse));
-        worst =
-            std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(worst, error);
-      }
-    }
-  }
-  return worst;
 }
 
 TEST(FewRows, EveryKernelEqualsTheOracleOverRandomProblems) {
@@ -82,8 +61,8 @@ TEST(FewRows, EveryKernelEqualsTheOracleOverRandomProblems) {
                           ? Mask::full(problem.inputs.visibility, extent)
                           : random_mask(problem.inputs.visibility, extent, options, trial);
     for (const Walk kernel : kKernels) {
-      EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 2)),
-                kTolerance)
+      EXPECT_TRUE(holds(check_output(problem.inputs, mask,
+                                     attend_by(kernel, problem.inputs, mask, 2), kTolerance)))
           << "trial " << trial << " " << shape.to_string() << " " << name_of(dtype) << " kernel "
           << name_of(kernel);
     }
@@ -104,8 +83,8 @@ TEST(FewRows, EveryTargetEqualsTheOracle) {
             random_mask(problem.inputs.visibility, {1, 2 * group}, {.sampled = true}, 6);
         for_each_target([&](const char* target) {
           for (const Walk kernel : kKernels) {
-            EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
-                      kTolerance)
+            EXPECT_TRUE(holds(check_output(problem.inputs, mask,
+                                           attend_by(kernel, problem.inputs, mask, 1), kTolerance)))
                 << target << " " << name_of(kernel) << " " << name_of(dtype) << " "
                 << shape.to_string();
           }
@@ -137,11 +116,11 @@ TEST(FewRows, OutputsAreBitIdenticalForAnyThreadCount) {
     const Mask mask = random_mask(problem.inputs.visibility, {1, 12}, {.sampled = true}, 9);
     for (const Walk kernel : kKernels) {
       const AttentionOutput one = attend_by(kernel, problem.inputs, mask, 1);
-      EXPECT_LE(worst_error(problem.inputs, mask, one), kTolerance);
+      EXPECT_TRUE(holds(check_output(problem.inputs, mask, one, kTolerance)));
       for (const int threads : {2, 3}) {
-        const AttentionOutput many = attend_by(kernel, problem.inputs, mask, threads);
-        EXPECT_EQ(one.out, many.out) << name_of(kernel);
-        EXPECT_EQ(one.lse, many.lse) << name_of(kernel);
+        EXPECT_TRUE(holds(
+            rules::check_same_output(attend_by(kernel, problem.inputs, mask, threads), one, shape)))
+            << name_of(kernel);
       }
     }
   }
@@ -157,8 +136,8 @@ TEST(FewRows, StridedKeysAndValuesAreReadInPlace) {
   }
   const Mask mask = random_mask(problem.inputs.visibility, {1, 4}, {.sampled = true}, 4);
   for (const Walk kernel : kKernels) {
-    EXPECT_LE(worst_error(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1)),
-              kTolerance);
+    EXPECT_TRUE(holds(check_output(problem.inputs, mask, attend_by(kernel, problem.inputs, mask, 1),
+                                   kTolerance)));
   }
 }
 

@@ -5,10 +5,14 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/attention/random_problem.hpp"
+#include "experiments/rules/random_problem.hpp"
+#include "framework/mask/conversions.hpp"
 
 namespace maskerade {
 namespace {
+
+using rules::random_mask;
+using rules::RandomProblem;
 
 // Softmax over a dense array of probabilities, by the definition.
 TEST(Oracle, EqualsAttentionWithDenseWeights) {

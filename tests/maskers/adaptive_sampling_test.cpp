@@ -9,7 +9,7 @@
 namespace maskerade {
 namespace {
 
-MaskerUse sampler(const std::string& epsilon, Given given = {}) {
+MaskerUse sampler(const std::string& epsilon, NamedArguments given = {}) {
   given.emplace_back("epsilon", epsilon);
   return use("adaptive_sampling", given);
 }
@@ -35,9 +35,9 @@ class AdaptiveSampling : public testing::Test {
   void for_each_row(const MaskerProblem& problem,
                     const Mask& previous,
                     const std::string& epsilon,
-                    const Given& given,
+                    const NamedArguments& given,
                     Check&& check) {
-    Given little = given;
+    NamedArguments little = given;
     for (auto& [name, value] : little) {
       if (name == "delta") value = "99%";
     }
@@ -84,9 +84,9 @@ TEST_F(AdaptiveSampling, DrawsWhatTheBaseSampleAsksFor) {
   for (const double delta : {0.05, 0.3}) {
     for (const bool one_sided : {false, true}) {
       const double z = normal_quantile(1 - (one_sided ? delta : delta / 2));
-      const Given given = {{"delta", std::to_string(delta)},
-                           {"base", "30"},
-                           {"one_sided", one_sided ? "true" : "false"}};
+      const NamedArguments given = {{"delta", std::to_string(delta)},
+                                    {"base", "30"},
+                                    {"one_sided", one_sided ? "true" : "false"}};
       std::int64_t between = 0;
       for_each_row(problem, sink, "0.1", given, [&](const RowDraw& row) {
         ASSERT_EQ(row.base.size(), 30U);
@@ -126,7 +126,7 @@ TEST_F(AdaptiveSampling, WhatWasSampledBeforeCountsByItsProbability) {
 // z' and z have half of delta each.
 TEST_F(AdaptiveSampling, UpperSigmaIsTheStatedBound) {
   const MaskerProblem problem({1, 4, 2, 3, 300, 16});
-  const Given given = {{"delta", "10%"}, {"base", "30"}, {"sigma", "upper"}};
+  const NamedArguments given = {{"delta", "10%"}, {"base", "30"}, {"sigma", "upper"}};
   for_each_row(
       problem, Mask::empty(problem.inputs().visibility), "0.2", given, [&](const RowDraw& row) {
         std::vector<double> base;
@@ -147,7 +147,7 @@ TEST_F(AdaptiveSampling, UpperSigmaIsTheStatedBound) {
 // target: output: the larger of the two needs, the numerator's from the trace of its variance.
 TEST_F(AdaptiveSampling, OutputTargetAlsoBoundsTheNumerator) {
   const MaskerProblem problem({1, 2, 2, 1, 200, 4});
-  const Given given = {{"delta", "10%"}, {"base", "40"}, {"target", "output"}};
+  const NamedArguments given = {{"delta", "10%"}, {"base", "40"}, {"target", "output"}};
   std::int64_t head = 0;
   std::int64_t more = 0;
   for_each_row(
@@ -228,9 +228,9 @@ TEST_F(AdaptiveSampling, AskingForEverythingIsDenseAttention) {
   }
 }
 
-TEST_F(AdaptiveSampling, OneMaskForAnyThreadCountAndChunkSize) {
+TEST_F(AdaptiveSampling, KeepsTheRulesOfASelection) {
   for (const char* target : {"denominator", "output"}) {
-    expect_one_mask(
+    expect_selection_rules(
         {use("sink", {{"", "2"}}), sampler("20%", {{"target", target}})},
         MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true, .dtype = DType::kBFloat16}));
   }
@@ -239,9 +239,9 @@ TEST_F(AdaptiveSampling, OneMaskForAnyThreadCountAndChunkSize) {
 TEST_F(AdaptiveSampling, ScoresWhatIsActiveAndTheBase) {
   const MaskerProblem problem({1, 2, 1, 3, 100, 8});
   const auto report = [&](const char* target) {
-    return run({use("sink", {{"", "10"}}), sampler("20%", {{"base", "15"}, {"target", target}})},
-               problem)
-        .maskers[1];
+    const std::vector<MaskerUse> maskers = {use("sink", {{"", "10"}}),
+                                            sampler("20%", {{"base", "15"}, {"target", target}})};
+    return report_of(run(maskers, problem), "adaptive_sampling");
   };
   EXPECT_EQ(report("denominator").keys_scored, 6 * 25);
   EXPECT_EQ(report("denominator").bytes_read, 6 * 25 * 8 * 4);
@@ -251,8 +251,8 @@ TEST_F(AdaptiveSampling, ScoresWhatIsActiveAndTheBase) {
 TEST_F(AdaptiveSampling, BadArgumentsSayWhatWouldBeRight) {
   const auto error = [](const std::string& name, const std::string& value) {
     return error_of("adaptive_sampling", name == "epsilon"
-                                             ? Given{{name, value}}
-                                             : Given{{"epsilon", "0.1"}, {name, value}});
+                                             ? NamedArguments{{name, value}}
+                                             : NamedArguments{{"epsilon", "0.1"}, {name, value}});
   };
   EXPECT_EQ(error_of("adaptive_sampling", {}),
             "\"adaptive_sampling\" needs \"epsilon\" (share): relative error to keep");

@@ -34,7 +34,7 @@ struct BlockCase {
   std::string reduce = "sum";
   std::int64_t sink = 0;
 
-  Given given() const {
+  NamedArguments given() const {
     return {{"budget", budget},
             {"block", std::to_string(block)},
             {"counts", counts},

@@ -1,5 +1,5 @@
 #include "tests/maskers/block_checks.hpp"
-#include "tests/maskers/index_masker.hpp"
+#include "tests/maskers/index_checks.hpp"
 
 namespace maskerade {
 namespace {
@@ -22,7 +22,7 @@ void expect_block_means(const BlockCase& how,
                         const std::string& pool,
                         const MaskerProblem& problem,
                         std::int64_t budget_keys) {
-  Given given = how.given();
+  NamedArguments given = how.given();
   given.emplace_back("pool", pool);
   const AttentionShape& shape = problem.shape();
   expect_best_blocks(
@@ -87,8 +87,7 @@ TEST(BlockMeanTopK, SharingHeadsPoolTheirProducts) {
 }
 
 TEST(BlockMeanTopK, EqualBlocksAreTakenFromTheFirstKeyOn) {
-  MaskerProblem problem({1, 2, 1, 1, 128, 8});
-  repeat_keys(problem, 128);
+  const MaskerProblem problem({1, 2, 1, 1, 128, 8}, {.equal_keys = 128});
   expect_keys(run({use("block_mean_topk", {{"", "32"}, {"block", "16"}})}, problem).mask, problem,
               [](auto, auto, auto) {
                 std::vector<std::int64_t> keys(32);
@@ -101,53 +100,38 @@ TEST(BlockMeanTopK, AppendingInAnySplitEqualsBuildingAtOnce) {
   const MaskerProblem problem({2, 4, 2, 3, 150, 8}, {.dtype = DType::kBFloat16});
   for (const std::string pool : {"mean", "max"}) {
     const MaskerUse masker = use("block_mean_topk", {{"", "48"}, {"block", "16"}, {"pool", pool}});
-    IndexMasker whole(masker, problem, 150);
-    const Mask expected = whole.select();
+    const rules::GrowingSelectionMaker make = indexes_over(masker, problem);
     for (const std::int64_t built : {0, 1, 16, 40, 149}) {
-      for (const std::int64_t step : {1, 16, 37, 150}) {
-        IndexMasker parts(masker, problem, built);
-        for (std::int64_t end = built; end < 150;)
-          parts.append(end = std::min(end + step, std::int64_t{150}));
-        EXPECT_EQ(parts.select(), expected) << built << " built, then by " << step;
-      }
+      EXPECT_TRUE(rules::holds(rules::check_append_splits(make, built, 150))) << built;
     }
+    expect_appending_is_building(masker, problem);
   }
 }
 
 TEST(BlockMeanTopK, TruncatingThenAppendingRestores) {
   const MaskerProblem problem({1, 4, 2, 3, 150, 8});
   const MaskerUse masker = use("block_mean_topk", {{"", "48"}, {"block", "16"}});
-  IndexMasker index(masker, problem, 100);
-  const std::size_t bytes = index.size_bytes();
-  index.append(150);
-  const Mask expected = index.select();
-  for (const std::int64_t end : {149, 130, 100, 97, 96, 90, 48, 47, 1, 0}) {
-    index.truncate(end);
-    index.append(150);
-    EXPECT_EQ(index.select(), expected) << end;
-  }
-  IndexMasker step(masker, problem, 100);
-  for (int i = 0; i < 100; ++i) {
-    step.append(101);
-    step.truncate(100);
-  }
-  EXPECT_EQ(step.size_bytes(), bytes);
+  const rules::GrowingSelectionMaker make = indexes_over(masker, problem);
+  const std::int64_t ends[] = {149, 130, 100, 97, 96, 90, 48, 47, 1, 0};
+  EXPECT_TRUE(rules::holds(rules::check_append_is_build(make, ends, 150)));
+  EXPECT_TRUE(rules::holds(rules::check_truncate_undoes_append(make, 100, 150, 1, 100)));
 }
 
 TEST(BlockMeanTopK, ReadsThePooledKeysAndSpansTheFuture) {
   const MaskerProblem problem({1, 4, 2, 2, 128, 8}, {.causal = true});
-  const MaskerReport report =
-      run({use("block_mean_topk", {{"", "16"}, {"block", "16"}})}, problem).maskers[0];
+  const MaskerReport report = report_of(
+      run({use("block_mean_topk", {{"", "16"}, {"block", "16"}})}, problem), "block_mean_topk");
   EXPECT_EQ(report.keys_scored, 4 * 8);
   EXPECT_EQ(report.bytes_read, 4 * 8 * 8 * 4);
   EXPECT_EQ(report.index_bytes, 2 * (8 * 8 * 4 + 8 * 8));
   EXPECT_TRUE(report.index_spans_future);
 }
 
-TEST(BlockMeanTopK, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(BlockMeanTopK, KeepsTheRulesOfASelection) {
   for (const std::string share : {"query_head", "kv_head"}) {
-    expect_one_mask({use("block_mean_topk", {{"", "40"}, {"block", "20"}, {"share", share}})},
-                    MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
+    expect_selection_rules(
+        {use("block_mean_topk", {{"", "40"}, {"block", "20"}, {"share", share}})},
+        MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
   }
 }
 

@@ -1,8 +1,9 @@
 // Every masker with an index, through the pipeline, as keys come one by one.
+#include <memory>
 #include <numeric>
 #include <random>
 
-#include "tests/maskers/index_masker.hpp"
+#include "experiments/rules/mask_rules.hpp"
 #include "tests/maskers/scorer_checks.hpp"
 
 namespace maskerade {
@@ -12,11 +13,12 @@ constexpr std::int64_t kDim = 16;
 constexpr std::int64_t kHeads = 4;
 constexpr std::int64_t kPrompt = 90;
 constexpr std::int64_t kSteps = 60;  // over two borders of tiles, and of pages and blocks
+constexpr std::int64_t kEnd = kPrompt + kSteps;
 
 // A way to use a masker with an index.
 struct IndexUse {
   std::string id;
-  Given given;
+  NamedArguments given;
   bool freezes = false;  // something when it is built
 };
 
@@ -36,9 +38,17 @@ class DecodeSteps : public testing::Test {
     inputs.visibility = Visibility::causal(1, key_len);
     return inputs;
   }
-  PreparedPipeline prepared(const IndexUse& with, std::int64_t key_len) const {
-    return Pipeline({use("sink", {{"", "2"}}), use(with.id, with.given)})
-        .prepare(at(key_len), {.seed = 11}, Threads(2));
+  // The pipeline with this masker as the keys come, at key_len of them.
+  std::unique_ptr<rules::GrowingPipeline> growing(const IndexUse& with,
+                                                  std::int64_t key_len,
+                                                  int threads = 2) const {
+    return std::make_unique<rules::GrowingPipeline>(
+        Pipeline({use("sink", {{"", "2"}}), use(with.id, with.given)}),
+        [this](std::int64_t keys) { return at(keys); }, PipelineOptions{.seed = 11}, threads,
+        key_len);
+  }
+  rules::GrowingSelectionMaker maker(const IndexUse& with) const {
+    return [this, &with](std::int64_t key_len) { return growing(with, key_len); };
   }
 
   // One or more for every masker with an index.
@@ -99,8 +109,6 @@ class DecodeSteps : public testing::Test {
   DataFolder folder_;
 };
 
-std::int64_t index_bytes(const Selection& selection) { return selection.maskers[1].index_bytes; }
-
 TEST_F(DecodeSteps, AreTestedForEveryMaskerWithAnIndex) {
   Catalog catalog;
   catalog.load_folder(MASKERADE_BUILT_IN_PLUGINS, true);
@@ -114,80 +122,54 @@ TEST_F(DecodeSteps, AreTestedForEveryMaskerWithAnIndex) {
 }
 
 TEST_F(DecodeSteps, AppendingInAnySplitEqualsAppendingAtOnce) {
-  const std::int64_t end = kPrompt + kSteps;
-  const Threads threads(2);
   for (const IndexUse& with : all()) {
-    PreparedPipeline at_once = prepared(with, kPrompt);
-    at_once.append(at(end), threads);
-    const Selection expected = at_once.select(threads);
-    EXPECT_GT(count(expected.mask).active_entries, 2 * kHeads * 2) << name_of(with);
-    for (const std::int64_t step : {1, 7, 16, 31}) {
-      PreparedPipeline split = prepared(with, kPrompt);
-      for (std::int64_t key_len = kPrompt; key_len < end;) {
-        split.append(at(key_len = std::min(key_len + step, end)), threads);
-      }
-      const Selection selection = split.select(threads);
-      EXPECT_EQ(selection.mask, expected.mask) << name_of(with) << " by " << step;
-      EXPECT_EQ(index_bytes(selection), index_bytes(expected)) << name_of(with) << " by " << step;
-    }
+    EXPECT_TRUE(rules::holds(rules::check_append_splits(maker(with), kPrompt, kEnd)))
+        << name_of(with);
+    const auto whole = growing(with, kPrompt);
+    whole->append(kEnd);
+    const std::int64_t of_the_sink = 2 * kHeads * 2;
+    EXPECT_GT(count(whole->select()).active_entries, of_the_sink) << name_of(with);
   }
 }
 
 TEST_F(DecodeSteps, EqualBuildingOnEverythingWhereNothingIsFrozen) {
-  const Threads threads(2);
   for (const IndexUse& with : all()) {
     if (with.freezes) continue;
-    PreparedPipeline growing = prepared(with, kPrompt);
-    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + kSteps; ++key_len) {
-      growing.append(at(key_len), threads);
-      const Selection whole = prepared(with, key_len).select(threads);
-      const Selection grown = growing.select(threads);
-      EXPECT_EQ(grown.mask, whole.mask) << name_of(with) << ' ' << key_len;
-      EXPECT_EQ(grown.maskers[1].keys_scored, whole.maskers[1].keys_scored) << name_of(with);
+    const auto steps = growing(with, kPrompt);
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kEnd; ++key_len) {
+      steps->append(key_len);
+      const Selection whole = growing(with, key_len)->selection();
+      const Selection grown = steps->selection();
+      EXPECT_TRUE(
+          rules::holds(rules::check_same_entries("a step is the whole", grown.mask, whole.mask)))
+          << name_of(with) << ' ' << key_len;
+      EXPECT_EQ(report_of(grown, with.id).keys_scored, report_of(whole, with.id).keys_scored)
+          << name_of(with);
     }
   }
 }
 
+// Steps that begin a page or a block, end one, and lie within one.
 TEST_F(DecodeSteps, RepeatedAHundredTimesLeaveTheIndexAsItWas) {
-  const Threads threads(1);
   for (const IndexUse& with : all()) {
-    PreparedPipeline repeated = prepared(with, kPrompt);
-    PreparedPipeline once = prepared(with, kPrompt);
-    // Steps that begin a page or a block, end one, and lie within one.
-    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + 12; ++key_len) {
-      const Selection before = repeated.select(threads);
-      once.append(at(key_len), threads);
-      const Selection expected = once.select(threads);
-      for (int repetition = 0; repetition < 100; ++repetition) {
-        repeated.append(at(key_len), threads);
-        if (repetition % 25 == 0) {
-          const Selection selection = repeated.select(threads);
-          EXPECT_EQ(selection.mask, expected.mask) << name_of(with) << ' ' << key_len;
-          EXPECT_EQ(index_bytes(selection), index_bytes(expected)) << name_of(with);
-        }
-        repeated.truncate(at(key_len - 1), threads);
-      }
-      const Selection after = repeated.select(threads);
-      EXPECT_EQ(after.mask, before.mask) << name_of(with) << ' ' << key_len;
-      EXPECT_EQ(index_bytes(after), index_bytes(before)) << name_of(with) << ' ' << key_len;
-      repeated.append(at(key_len), threads);
-      EXPECT_EQ(repeated.select(threads).mask, expected.mask) << name_of(with) << ' ' << key_len;
-    }
+    EXPECT_TRUE(rules::holds(
+        rules::check_truncate_undoes_append(maker(with), kPrompt, kPrompt + 12, 1, 100)))
+        << name_of(with);
   }
 }
 
 TEST_F(DecodeSteps, SelectTheSameWithAnyNumberOfThreads) {
   for (const IndexUse& with : all()) {
-    PreparedPipeline one = prepared(with, kPrompt);
-    PreparedPipeline two = prepared(with, kPrompt);
-    for (std::int64_t key_len = kPrompt + 1; key_len <= kPrompt + kSteps; ++key_len) {
-      one.append(at(key_len), Threads(1));
-      two.append(at(key_len), Threads(2));
-      const Selection expected = one.select(Threads(1));
-      for (const int threads : {2, 3}) {
-        EXPECT_EQ(two.select(Threads(threads)).mask, expected.mask)
-            << name_of(with) << ' ' << key_len;
-      }
+    const auto one = growing(with, kPrompt, 1);
+    const auto two = growing(with, kPrompt, 2);
+    const auto three = growing(with, kPrompt, 3);
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kEnd; ++key_len) {
+      one->append(key_len);
+      two->append(key_len);
+      three->append(key_len);
+      const Mask expected = one->select();
+      EXPECT_EQ(two->select(), expected) << name_of(with) << ' ' << key_len;
+      EXPECT_EQ(three->select(), expected) << name_of(with) << ' ' << key_len;
     }
   }
 }
@@ -221,17 +203,18 @@ TEST_F(DecodeSteps, IndexesServeOtherValuesOfParametersThatDoNotAffectThem) {
   for (const IndexUse& with : all()) {
     const MaskerUse given = use(with.id, with.given);
     const maskerade_masker_descriptor& descriptor = given.type->descriptor();
-    IndexMasker built(given, problem_, kPrompt + kSteps);
+    rules::MaskerIndex built = index_over(given, problem_, kPrompt + kSteps);
     for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
       const maskerade_parameter& parameter = descriptor.parameters[i];
       if ((parameter.flags & (MASKERADE_AFFECTS_INDEX | MASKERADE_LIST)) != 0) continue;
       for (const std::string& value :
            other_values(parameter, given.arguments->view()[i].values[0])) {
         auto arguments = rebind_argument(descriptor, *given.arguments, i, value);
-        IndexMasker other({given.type, std::make_shared<const Arguments>(std::move(arguments))},
-                          problem_, kPrompt + kSteps);
+        rules::MaskerIndex other =
+            index_over({given.type, std::make_shared<const Arguments>(std::move(arguments))},
+                       problem_, kPrompt + kSteps);
         const std::string what = name_of(with) + ", then " + parameter.name + "=" + value;
-        EXPECT_EQ(other.size_bytes(), built.size_bytes()) << what;
+        EXPECT_EQ(other.index_bytes(), built.index_bytes()) << what;
         EXPECT_EQ(other.select_by(built), other.select()) << what;
         ++tried;
       }

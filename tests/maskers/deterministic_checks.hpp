@@ -8,20 +8,6 @@
 
 namespace maskerade {
 
-// Makes each `times` keys of a problem in float32 one key: all scores tie.
-inline void repeat_keys(MaskerProblem& problem, std::int64_t times) {
-  const TensorView& k = problem.inputs().k;
-  for (std::int64_t b = 0; b < k.batch; ++b) {
-    for (std::int64_t h = 0; h < k.heads; ++h) {
-      for (std::int64_t key = 0; key < k.length; ++key) {
-        // The problem owns the tensor that it views.
-        auto* row = static_cast<float*>(const_cast<void*>(k.row(b, h, key)));
-        std::copy_n(static_cast<const float*>(k.row(b, h, key / times * times)), k.dim, row);
-      }
-    }
-  }
-}
-
 // The keys of a row of a mask, by its own batch and head, ascending.
 inline std::vector<std::int64_t> keys_of(const Mask& mask,
                                          std::int64_t batch,
@@ -71,21 +57,25 @@ inline std::pair<std::int64_t, std::int64_t> sharing_heads(const AttentionShape&
   return {first, first + shape.group_size()};
 }
 
-// The shapes that every masker is tried on: one key, one query, ragged lengths, GQA 1, 3, 8.
+// The shapes that every masker is tried on: those of the rules, some with more dimensions.
 inline std::vector<AttentionShape> edge_shapes() {
-  return {{1, 1, 1, 1, 1, 8},    {1, 2, 2, 1, 130, 8},   {2, 8, 2, 1, 203, 8}, {1, 3, 1, 5, 64, 16},
-          {2, 8, 1, 70, 203, 8}, {1, 6, 2, 131, 131, 8}, {1, 8, 8, 3, 100, 16}};
+  std::vector<AttentionShape> shapes = rules::edge_shapes(8);
+  for (AttentionShape& shape : shapes) {
+    if (shape.query_len == 3 || shape.query_len == 5) shape.head_dim = 16;
+  }
+  return shapes;
 }
 
-// With one query, however heads share: the keys are read once for each kv head, and the masks are
-// the same for any thread count.
-inline void expect_keys_read_once_at_decode(const std::string& id, const Given& given) {
+// With one query, however heads share: the keys are read once for each kv head, and every rule of a
+// selection is kept.
+inline void expect_keys_read_once_at_decode(const std::string& id, const NamedArguments& given) {
   const MaskerProblem problem({2, 8, 2, 1, 203, 8}, {.causal = true, .dtype = DType::kBFloat16});
   for (const std::string share : {"query_head", "kv_head", "all"}) {
-    Given shared = given;
+    NamedArguments shared = given;
     shared.emplace_back("share", share);
-    EXPECT_EQ(run({use(id, shared)}, problem).maskers[0].bytes_read, 2 * 2 * 203 * 8 * 2) << share;
-    expect_one_mask({use("sink", {{"", "3"}}), use(id, shared)}, problem);
+    EXPECT_EQ(run({use(id, shared)}, problem).maskers.front().bytes_read, 2 * 2 * 203 * 8 * 2)
+        << share;
+    expect_selection_rules({use("sink", {{"", "3"}}), use(id, shared)}, problem);
   }
 }
 

@@ -20,13 +20,13 @@ class DoubleSparsity : public testing::Test {
     }
   }
   // The orders of the first `heads` heads.
-  Given given(std::int64_t heads, int group_factor, int label_bits) const {
+  NamedArguments given(std::int64_t heads, int group_factor, int label_bits) const {
     const std::vector<std::vector<std::int64_t>> first(orders_.begin(), orders_.begin() + heads);
     return {{"file", write_json(folder_, {{"model.layers.0.self_attn.qk_proj", first}})},
             {"group_factor", std::to_string(group_factor)},
             {"label_bits", std::to_string(label_bits)}};
   }
-  std::string error(const nlohmann::json& json, Given further = {}) const {
+  std::string error(const nlohmann::json& json, NamedArguments further = {}) const {
     further.insert(further.end(), {{"budget", "2"}, {"file", write_json(folder_, json)}});
     return folder_.shorten(error_of("double_sparsity", further));
   }
@@ -83,7 +83,7 @@ TEST_F(DoubleSparsity, EqualScoresGoToTheLowerKey) {
 TEST_F(DoubleSparsity, AllChannelsAreTheOracle) {
   const MaskerProblem problem({1, 2, 1, 5, 300, kDim}, {.causal = true});
   for (std::vector<std::int64_t>& order : orders_) std::sort(order.begin(), order.end());
-  Given all = given(2, 1, 16);
+  NamedArguments all = given(2, 1, 16);
   all.emplace_back("budget", "20");
   EXPECT_EQ(run({use("double_sparsity", all)}, problem).mask,
             run({use("oracle_topk", {{"", "20"}})}, problem).mask);
@@ -93,28 +93,29 @@ TEST_F(DoubleSparsity, CountsTheActiveKeysOrNot) {
   expect_counts("double_sparsity", given(2, 4, 16));
 }
 
-TEST_F(DoubleSparsity, OneMaskForAnyThreadCountAndChunkSize) {
+TEST_F(DoubleSparsity, KeepsTheRulesOfASelection) {
   for (const char* share : {"query_head", "kv_head", "all"}) {
-    Given all = given(4, 4, 4);
+    NamedArguments all = given(4, 4, 4);
     all.insert(all.end(), {{"budget", "9"}, {"share", share}});
-    expect_one_mask({use("sink", {{"", "2"}}), use("double_sparsity", all)},
-                    MaskerProblem({2, 4, 2, 130, 200, kDim}, {.causal = true}));
+    expect_selection_rules({use("sink", {{"", "2"}}), use("double_sparsity", all)},
+                           MaskerProblem({2, 4, 2, 130, 200, kDim}, {.causal = true}));
   }
 }
 
 TEST_F(DoubleSparsity, IndexGrowsKeyByKey) {
   const MaskerProblem problem({2, 4, 2, 3, 150, kDim}, {.causal = true});
-  Given all = given(4, 4, 4);
+  NamedArguments all = given(4, 4, 4);
   all.emplace_back("budget", "9");
   expect_index_appends(use("double_sparsity", all), problem, 100);
-  expect_index_is_one(use("double_sparsity", all), problem);
+  expect_appending_is_building(use("double_sparsity", all), problem);
 }
 
 TEST_F(DoubleSparsity, ReportsItsIndexAndWhatItScores) {
   const MaskerProblem problem({1, 2, 1, 3, 100, kDim}, {.causal = true});
-  Given all = given(2, 4, 16);
+  NamedArguments all = given(2, 4, 16);
   all.emplace_back("budget", "9");
-  const MaskerReport report = run({use("double_sparsity", all)}, problem).maskers[0];
+  const MaskerReport report =
+      report_of(run({use("double_sparsity", all)}, problem), "double_sparsity");
   EXPECT_EQ(report.keys_scored, 2 * (98 + 99 + 100));
   EXPECT_EQ(report.bytes_read, 2 * 100 * 4 * 4);
   EXPECT_EQ(report.index_bytes, 2 * 100 * 4 * 4);
@@ -129,7 +130,7 @@ TEST_F(DoubleSparsity, BadArgumentsSayWhatWouldBeRight) {
                    "no channel of a head_dim of 4; it must be at most that"));
   EXPECT_EQ(error(good, {{"label_bits", "17"}}), "\"label_bits\" is 17; it must be in [1, 16]");
   EXPECT_EQ(error(good, {{"group_factor", "0"}}), "\"group_factor\" is 0; it must be >= 1");
-  const Given four = {{"group_factor", "4"}};
+  const NamedArguments four = {{"group_factor", "4"}};
   EXPECT_TRUE(
       says(error({{"channel_order", {{3, 1, 0, 2}, {3, 1, 0, 2}}}}, four),
            "cannot be created: weights.json: tensor \"channel_order\": its shape is [2, 4]; "

@@ -119,7 +119,7 @@ TEST(FromFile, ReadsBlockMasks) {
   expect_entries(run({masker}, problem).mask, problem, [&](auto, auto h, auto i, auto key) {
     return entries[static_cast<std::size_t>((h * 3 + i / 64) * 3 + key / 64)] != 0;
   });
-  expect_one_mask({masker}, problem);
+  expect_selection_rules({masker}, problem);
 }
 
 // CSR of entries [rows, keys]; keys of a row in descending order.
@@ -152,7 +152,7 @@ TEST(FromFile, ReadsListsOfKeysForEveryRowOrForAllHeadsAlike) {
       const std::int64_t row = heads == 1 ? i : (b * 4 + h) * 5 + i;
       return entries[static_cast<std::size_t>(row * 70 + key)] != 0;
     });
-    expect_one_mask({masker}, problem);
+    expect_selection_rules({masker}, problem);
   }
 }
 
@@ -187,7 +187,7 @@ TEST(FromFile, RowsAreUnitedWithWhatIsActive) {
 }
 
 // What follows the file's name in the error.
-std::string refusal(const FileWriter& file, Given given) {
+std::string refusal(const FileWriter& file, NamedArguments given) {
   const std::string path = file.write("bad");
   given.emplace_back("file", path);
   const std::string text = error_of("from_file", given);  // 1 query, 8 keys
@@ -199,7 +199,7 @@ TEST(FromFile, BadArgumentsAndTensorsSayWhatWouldBeRight) {
   EXPECT_EQ(error_of("from_file", {}),
             "\"from_file\" needs \"file\" (file): where its tensors are; the array of an npy file "
             "has no name");
-  const Given csr = {{"layout", "csr"}};
+  const NamedArguments csr = {{"layout", "csr"}};
   EXPECT_EQ(
       refusal(FileWriter().add("masks", {1, 1, 1, 8}, Bytes(8)), {}),
       ": tensor \"mask\": there is no such tensor; the file has: masks; did you mean \"masks\"?");

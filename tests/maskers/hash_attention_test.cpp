@@ -47,7 +47,7 @@ class HashAttention : public testing::Test {
     }
     return json;
   }
-  Given given(const std::string& activation, std::int64_t heads) const {
+  NamedArguments given(const std::string& activation, std::int64_t heads) const {
     return {{"file", write_safetensors(folder_, json(heads))}, {"activation", activation}};
   }
   std::string error(const nlohmann::json& json) const {
@@ -133,10 +133,17 @@ TEST_F(HashAttention, TakesTheKeysWhoseBitsAgreeMost) {
   }
 }
 
+// Gives the masker another file of weights.
+void set_file(NamedArguments& arguments, const std::string& path) {
+  for (auto& [name, value] : arguments) {
+    if (name == "file") value = path;
+  }
+}
+
 TEST_F(HashAttention, LayersHaveMlpsOfTheirOwn) {
   make({3, 24});
   const MaskerProblem problem({1, 1, 1, 3, 100, kDim});
-  Given all = given("relu", 1);
+  NamedArguments all = given("relu", 1);
   all.emplace_back("budget", "9");
   const Mask one_for_all = run({use("hash_attention", all)}, problem).mask;
   const nlohmann::json of_all = json(1);
@@ -145,13 +152,13 @@ TEST_F(HashAttention, LayersHaveMlpsOfTheirOwn) {
     of_layers["layers.0." + name] = tensor;
     of_layers["layers.1." + name] = 0;
   }
-  all[0].second = write_json(folder_, of_layers);
+  set_file(all, write_json(folder_, of_layers));
   EXPECT_EQ(run({use("hash_attention", all)}, problem).mask, one_for_all);
 }
 
 TEST_F(HashAttention, CountsTheActiveKeysOrNot) {
   make({5, 16});
-  Given wide = given("relu", 2);
+  NamedArguments wide = given("relu", 2);
   // expect_counts has 16 inputs: each weight twice.
   nlohmann::json twice = json(2);
   for (const char* name : {"hat_q_w0", "hat_k_w0"}) {
@@ -160,35 +167,36 @@ TEST_F(HashAttention, CountsTheActiveKeysOrNot) {
       matrix.insert(matrix.end(), rows.begin(), rows.end());
     }
   }
-  wide[0].second = write_json(folder_, twice);
+  set_file(wide, write_json(folder_, twice));
   expect_counts("hash_attention", wide);
 }
 
-TEST_F(HashAttention, OneMaskForAnyThreadCountAndChunkSize) {
+TEST_F(HashAttention, KeepsTheRulesOfASelection) {
   make({5, 70});
   for (const char* share : {"query_head", "kv_head", "all"}) {
-    Given all = given("silu", 4);
+    NamedArguments all = given("silu", 4);
     all.insert(all.end(), {{"budget", "9"}, {"share", share}});
-    expect_one_mask({use("sink", {{"", "2"}}), use("hash_attention", all)},
-                    MaskerProblem({2, 4, 2, 130, 200, kDim}, {.causal = true}));
+    expect_selection_rules({use("sink", {{"", "2"}}), use("hash_attention", all)},
+                           MaskerProblem({2, 4, 2, 130, 200, kDim}, {.causal = true}));
   }
 }
 
 TEST_F(HashAttention, IndexGrowsKeyByKey) {
   make({5, 70});
   const MaskerProblem problem({2, 4, 2, 3, 150, kDim}, {.causal = true});
-  Given all = given("relu", 4);
+  NamedArguments all = given("relu", 4);
   all.emplace_back("budget", "9");
   expect_index_appends(use("hash_attention", all), problem, 100);
-  expect_index_is_one(use("hash_attention", all), problem);
+  expect_appending_is_building(use("hash_attention", all), problem);
 }
 
 TEST_F(HashAttention, ReportsItsIndexAndWhatItScores) {
   make({5, 70});
   const MaskerProblem problem({1, 2, 1, 3, 100, kDim}, {.causal = true});
-  Given all = given("relu", 2);
+  NamedArguments all = given("relu", 2);
   all.emplace_back("budget", "9");
-  const MaskerReport report = run({use("hash_attention", all)}, problem).maskers[0];
+  const MaskerReport report =
+      report_of(run({use("hash_attention", all)}, problem), "hash_attention");
   EXPECT_EQ(report.keys_scored, 2 * (98 + 99 + 100));
   EXPECT_EQ(report.bytes_read, 2 * 100 * 16);
   EXPECT_EQ(report.index_bytes, 2 * 100 * 16);

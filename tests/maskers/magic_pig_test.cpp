@@ -2,13 +2,13 @@
 
 #include <numbers>
 
-#include "tests/maskers/index_masker.hpp"
+#include "tests/maskers/index_checks.hpp"
 #include "tests/maskers/sampler_checks.hpp"
 
 namespace maskerade {
 namespace {
 
-MaskerUse sampler(int tables, int bits, Given given = {}) {
+MaskerUse sampler(int tables, int bits, NamedArguments given = {}) {
   given.emplace_back("tables", std::to_string(tables));
   given.emplace_back("bits", std::to_string(bits));
   return use("magic_pig", given);
@@ -75,12 +75,13 @@ class MagicPigTransforms : public testing::TestWithParam<std::tuple<std::string,
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(,
+INSTANTIATE_TEST_SUITE_P(Of,
                          MagicPigTransforms,
                          testing::Combine(testing::Values("cosine", "simple_lsh"),
                                           testing::Values(1, 2)),
                          [](const auto& row) {
-                           return std::get<0>(row.param) + std::to_string(std::get<1>(row.param));
+                           return std::get<0>(row.param) + "_with_" +
+                                  std::to_string(std::get<1>(row.param)) + "_matches";
                          });
 
 TEST_P(MagicPigTransforms, ProbabilitiesFollowTheAngles) {
@@ -109,39 +110,22 @@ TEST_P(MagicPigTransforms, NearlyCertainTablesAreDenseAttention) {
   }
 }
 
-TEST_P(MagicPigTransforms, OneMaskForAnyThreadCountAndChunkSize) {
-  expect_one_mask({use("sink", {{"", "2"}}), masker(10, 4)},
-                  MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+TEST_P(MagicPigTransforms, KeepsTheRulesOfASelection) {
+  expect_selection_rules({use("sink", {{"", "2"}}), masker(10, 4)},
+                         MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
 }
 
-// Appending in any split gives what appending at once gives, and cutting takes it back.
 TEST_P(MagicPigTransforms, AppendedKeysAreHashedUnderTheBuild) {
   const MaskerProblem problem({2, 4, 2, 2, 150, 8}, {.key_spread = 1});
-  IndexMasker at_once(masker(12, 3), problem, 100);
-  const std::size_t built_bytes = at_once.size_bytes();
-  at_once.append(150);
-  const Mask expected = at_once.select();
-  EXPECT_GT(at_once.size_bytes(), built_bytes);
-  IndexMasker split(masker(12, 3), problem, 100);
-  for (const std::int64_t end : {101, 102, 130, 150}) split.append(end);
-  EXPECT_EQ(split.select(), expected);
-  EXPECT_EQ(split.size_bytes(), at_once.size_bytes());
-  for (int step = 0; step < 100; ++step) {
-    split.truncate(100);
-    EXPECT_EQ(split.size_bytes(), built_bytes);
-    split.append(101);
-    split.truncate(100);
-    split.append(150);
-  }
-  EXPECT_EQ(split.select(), expected);
+  expect_index_appends(masker(12, 3), problem, 100);
 }
 
 TEST(MagicPig, NewKeysCanStayExact) {
   const MaskerProblem problem({1, 2, 1, 2, 150, 8});
-  IndexMasker masker(sampler(12, 3, {{"new_keys", "exact"}}), problem, 100);
+  rules::MaskerIndex masker = index_over(sampler(12, 3, {{"new_keys", "exact"}}), problem, 100);
   masker.append(150);
   const Mask mask = masker.select();
-  IndexMasker hashed(sampler(12, 3), problem, 100);
+  rules::MaskerIndex hashed = index_over(sampler(12, 3), problem, 100);
   hashed.append(150);
   const Mask all_hashed = hashed.select();
   for (std::int64_t h = 0; h < 2; ++h) {
@@ -191,7 +175,7 @@ TEST(MagicPig, SixtyFourBitsHardlyEverMatch) {
 TEST(MagicPig, ReportsItsIndexAndWhatItScores) {
   const MaskerProblem problem({1, 2, 1, 3, 100, 8}, {.causal = true});
   const Selection selection = run({sampler(12, 3)}, problem);
-  const MaskerReport& report = selection.maskers[0];
+  const MaskerReport report = report_of(selection, "magic_pig");
   EXPECT_EQ(report.keys_scored, count(selection.mask).active_entries);
   EXPECT_GT(report.bytes_read, report.keys_scored * 8 * 4);
   EXPECT_GT(report.index_bytes, 100 * 12 * 4);

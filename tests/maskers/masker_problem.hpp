@@ -12,10 +12,14 @@
 #include <vector>
 
 #include "attention/cpu/attend.hpp"
+#include "experiments/rules/masker_rules.hpp"
+#include "experiments/rules/random_problem.hpp"
 #include "framework/mask/conversions.hpp"
 #include "framework/mask/set_operations.hpp"
 #include "framework/pipeline/pipeline.hpp"
 #include "framework/tensor_files/safetensors.hpp"
+#include "tests/experiments/rules/expect_rule.hpp"
+#include "tests/framework/pipeline/report_of.hpp"
 
 namespace maskerade {
 
@@ -23,22 +27,31 @@ struct MaskerProblemOptions {
   bool causal = false;
   unsigned seed = 1;
   DType dtype = DType::kFloat32;
-  // Each key is as much longer as a log-normal number of this sigma: heavy-tailed weights.
+  // Above 0: each key is longer by a log-normal factor of this sigma, heavy-tailed weights.
   double key_spread = 0;
+  // Above 1: so many keys that follow each other are equal, and so are their scores.
+  std::int64_t equal_keys = 1;
 };
 
-// q, k, v of normal numbers or of a file, and the inputs that view them.
+// Random q, k, v or those of a file, and the inputs that view them.
 class MaskerProblem {
  public:
   explicit MaskerProblem(const AttentionShape& shape, const MaskerProblemOptions& options = {}) {
-    std::mt19937 engine(options.seed);
-    q_ = random(engine, shape.batch, shape.query_heads, shape.query_len, shape.head_dim, 0,
-                options.dtype);
-    k_ = random(engine, shape.batch, shape.kv_heads, shape.key_len, shape.head_dim,
-                options.key_spread, options.dtype);
-    v_ = random(engine, shape.batch, shape.kv_heads, shape.key_len, shape.head_dim, 0,
-                options.dtype);
-    view(shape, q_.view(), options.causal);
+    rules::ProblemSpec spec{
+        .shape = shape, .dtype = options.dtype, .causal = options.causal, .seed = options.seed};
+    if (options.key_spread > 0) {
+      spec.kind = rules::DataKind::kHeavyKeys;
+      spec.key_sigma = options.key_spread;
+    }
+    if (options.equal_keys > 1) {
+      spec.kind = rules::DataKind::kEqualKeys;
+      spec.equal_keys = options.equal_keys;
+    }
+    const rules::RandomProblem problem(spec);
+    q_ = problem.q;
+    k_ = problem.k;
+    v_ = problem.v;
+    inputs_ = problem.inputs;
   }
   // The last `queries` of a file's q, without causality.
   MaskerProblem(const std::filesystem::path& file, std::int64_t queries) {
@@ -49,7 +62,13 @@ class MaskerProblem {
     TensorView q = q_.view();
     q.data = q.row(0, 0, q.length - queries);
     q.length = queries;
-    view({q.batch, q.heads, k_.view().heads, queries, k_.view().length, q.dim}, q, false);
+    const TensorView k = k_.view();
+    inputs_ = {.shape = {q.batch, q.heads, k.heads, queries, k.length, q.dim},
+               .q = q,
+               .k = k,
+               .v = v_.view(),
+               .scale = 1 / std::sqrt(static_cast<float>(q.dim)),
+               .visibility = Visibility::all(queries, k.length)};
   }
   const AttentionInputs& inputs() const { return inputs_; }
   const AttentionShape& shape() const { return inputs_.shape; }
@@ -76,33 +95,6 @@ class MaskerProblem {
   }
 
  private:
-  static Tensor random(std::mt19937& engine,
-                       std::int64_t batch,
-                       std::int64_t heads,
-                       std::int64_t length,
-                       std::int64_t dim,
-                       double spread,
-                       DType dtype) {
-    std::normal_distribution<double> normal;
-    std::vector<float> values;
-    for (std::int64_t row = 0; row < batch * heads * length; ++row) {
-      const double factor = spread > 0 ? std::exp(spread * normal(engine)) : 1;
-      for (std::int64_t d = 0; d < dim; ++d) {
-        values.push_back(static_cast<float>(factor * normal(engine)));
-      }
-    }
-    return Tensor::from_floats(dtype, batch, heads, length, dim, values.data());
-  }
-  void view(const AttentionShape& shape, const TensorView& q, bool causal) {
-    inputs_ = {.shape = shape,
-               .q = q,
-               .k = k_.view(),
-               .v = v_.view(),
-               .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
-               .visibility = causal ? Visibility::causal(shape.query_len, shape.key_len)
-                                    : Visibility::all(shape.query_len, shape.key_len)};
-  }
-
   Tensor q_;
   Tensor k_;
   Tensor v_;
@@ -110,8 +102,8 @@ class MaskerProblem {
 };
 
 // A built masker with its arguments by name.
-using Given = std::vector<std::pair<std::string, std::string>>;
-inline MaskerUse use(const std::string& id, const Given& given = {}) {
+using NamedArguments = std::vector<std::pair<std::string, std::string>>;
+inline MaskerUse use(const std::string& id, const NamedArguments& given = {}) {
   static const Catalog catalog = [] {
     Catalog built;
     built.load_folder(MASKERADE_BUILT_IN_PLUGINS, true);
@@ -132,7 +124,7 @@ inline Selection run(const std::vector<MaskerUse>& maskers,
 }
 
 // The text of the error that a masker's arguments or the making of it give; "" when they give none.
-inline std::string error_of(const std::string& id, const Given& given) {
+inline std::string error_of(const std::string& id, const NamedArguments& given) {
   try {
     run({use(id, given)}, MaskerProblem({1, 1, 1, 1, 8, 4}));
   } catch (const std::exception& error) {
@@ -141,18 +133,31 @@ inline std::string error_of(const std::string& id, const Given& given) {
   return "";
 }
 
-// The same masks and the same work for any thread count and any chunk size.
-inline void expect_one_mask(const std::vector<MaskerUse>& maskers, const MaskerProblem& problem) {
-  const Selection reference = run(maskers, problem, {.seed = 3});
-  for (const int threads : {1, 2, 3}) {
-    for (const std::int64_t chunk_rows : {1, 64, 100, 100'000}) {
-      const Selection other = run(maskers, problem, {.seed = 3, .chunk_rows = chunk_rows}, threads);
-      EXPECT_EQ(other.mask, reference.mask) << threads << " threads, " << chunk_rows << " rows";
-      for (std::size_t m = 0; m < maskers.size(); ++m) {
-        EXPECT_EQ(other.maskers[m].keys_scored, reference.maskers[m].keys_scored);
-      }
-    }
-  }
+// The list of maskers keeps every rule of a selection (experiments/rules/masker_rules.hpp): the
+// mask holds visible entries alone, keeps what is active before, is the same again and with any
+// number of threads and chunk size, and remembers no other data; and nothing that the last masker
+// does not declare has an influence on what it selects alone.
+inline void expect_selection_rules(const std::vector<MaskerUse>& maskers,
+                                   const MaskerProblem& problem) {
+  const rules::Selector select = rules::selector_of(Pipeline(maskers));
+  const AttentionShape& shape = problem.shape();
+  const rules::SelectionRequest request{.inputs = problem.inputs(), .options = {.seed = 3}};
+  const MaskerProblem other_problem(shape, {.causal = problem.inputs().visibility.is_causal(),
+                                            .seed = 99,
+                                            .dtype = problem.inputs().q.dtype});
+  rules::SelectionRequest other = request;
+  other.inputs = other_problem.inputs();
+  const Mask previous = rules::random_mask(problem.inputs().visibility,
+                                           {shape.batch, shape.query_heads}, {.tiles = 0.1}, 4);
+  rules::SelectionRequest from_previous = request;
+  from_previous.previous = &previous;
+  EXPECT_TRUE(rules::holds(rules::check_visible_entries_alone(select, request)));
+  EXPECT_TRUE(rules::holds(rules::check_selection_keeps_previous(select, from_previous)));
+  EXPECT_TRUE(rules::holds(rules::check_selection_is_repeatable(select, request)));
+  EXPECT_TRUE(rules::holds(rules::check_nothing_is_kept(select, request, other)));
+  const MaskerUse& last = maskers.back();
+  EXPECT_TRUE(rules::holds(rules::check_undeclared_inputs_do_not_matter(
+      rules::selector_of(Pipeline({last})), request, last.type->descriptor().depends_on)));
 }
 
 inline AttentionOutput attend_to(const Mask& mask, const MaskerProblem& problem, Walk kernel) {

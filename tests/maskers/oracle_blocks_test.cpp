@@ -54,8 +54,7 @@ TEST(OracleBlocks, SharingHeadsPoolTheirMasses) {
 }
 
 TEST(OracleBlocks, EqualMassesAreTakenFromTheFirstKeyOn) {
-  MaskerProblem problem({1, 2, 1, 1, 128, 8});
-  repeat_keys(problem, 128);
+  const MaskerProblem problem({1, 2, 1, 1, 128, 8}, {.equal_keys = 128});
   expect_keys(run({use("oracle_blocks", {{"", "32"}, {"block", "16"}})}, problem).mask, problem,
               [](auto, auto, auto) {
                 std::vector<std::int64_t> keys(32);
@@ -75,10 +74,10 @@ TEST(OracleBlocks, ReadsTheKeysOfAGroupOnceAtDecode) {
   expect_keys_read_once_at_decode("oracle_blocks", {{"", "40"}, {"block", "16"}});
 }
 
-TEST(OracleBlocks, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(OracleBlocks, KeepsTheRulesOfASelection) {
   for (const std::string share : {"query_head", "kv_head"}) {
-    expect_one_mask({use("oracle_blocks", {{"", "40"}, {"block", "20"}, {"share", share}})},
-                    MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
+    expect_selection_rules({use("oracle_blocks", {{"", "40"}, {"block", "20"}, {"share", share}})},
+                           MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
   }
 }
 

@@ -7,7 +7,7 @@
 namespace maskerade {
 namespace {
 
-MaskerUse sampler(const std::string& budget, Given given = {}) {
+MaskerUse sampler(const std::string& budget, NamedArguments given = {}) {
   given.emplace_back("budget", budget);
   return use("oracle_sampling", given);
 }
@@ -67,13 +67,14 @@ TEST(OracleSampling, ManyMoreDrawsThanKeysAreDenseAttention) {
   }
 }
 
-TEST(OracleSampling, OneMaskForAnyThreadCountAndChunkSize) {
-  expect_one_mask({use("sink", {{"", "2"}}), sampler("10")},
-                  MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+TEST(OracleSampling, KeepsTheRulesOfASelection) {
+  expect_selection_rules({use("sink", {{"", "2"}}), sampler("10")},
+                         MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
 }
 
 TEST(OracleSampling, ScoresEveryKeyOnce) {
-  const MaskerReport report = run({sampler("5")}, MaskerProblem({1, 2, 1, 3, 64, 8})).maskers[0];
+  const MaskerReport report =
+      report_of(run({sampler("5")}, MaskerProblem({1, 2, 1, 3, 64, 8})), "oracle_sampling");
   EXPECT_EQ(report.keys_scored, 2 * 3 * 64);
   EXPECT_EQ(report.bytes_read, 2 * 3 * 64 * 8 * 4);
 }

@@ -57,7 +57,9 @@ struct TopP {
   }
 };
 
-void expect_top_p(const TopP& top_p, const MaskerProblem& problem, const Given& sink = {}) {
+void expect_top_p(const TopP& top_p,
+                  const MaskerProblem& problem,
+                  const NamedArguments& sink = {}) {
   std::vector<MaskerUse> pipeline;
   if (!sink.empty()) pipeline.push_back(use("sink", sink));
   const Mask before =
@@ -110,8 +112,7 @@ TEST(OracleTopP, EverythingIsEveryKey) {
 
 // Equal keys have equal scores: the last of the prefix brings all of its ties.
 TEST(OracleTopP, TiesOfTheLastKeyComeToo) {
-  MaskerProblem problem({1, 2, 1, 2, 96, 8});
-  repeat_keys(problem, 4);
+  const MaskerProblem problem({1, 2, 1, 2, 96, 8}, {.equal_keys = 4});
   const Mask mask = run({TopP{.mass = 0.3}.use()}, problem).mask;
   for (std::int64_t h = 0; h < 2; ++h) {
     for (std::int64_t i = 0; i < 2; ++i) {
@@ -124,12 +125,12 @@ TEST(OracleTopP, TiesOfTheLastKeyComeToo) {
   }
 }
 
-TEST(OracleTopP, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(OracleTopP, KeepsTheRulesOfASelection) {
   for (const std::string share : {"query_head", "kv_head"}) {
-    expect_one_mask({use("sink", {{"", "2"}}), TopP{.mass = 0.6, .share = share}.use()},
-                    MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+    expect_selection_rules({use("sink", {{"", "2"}}), TopP{.mass = 0.6, .share = share}.use()},
+                           MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
   }
-  expect_one_mask({TopP{.mass = 0.6}.use()}, MaskerProblem({1, 4, 2, 1, 5000, 8}));
+  expect_selection_rules({TopP{.mass = 0.6}.use()}, MaskerProblem({1, 4, 2, 1, 5000, 8}));
 }
 
 TEST(OracleTopP, BadArgumentsSayWhatWouldBeRight) {

@@ -5,14 +5,14 @@
 namespace maskerade {
 namespace {
 
-struct Coding {
+struct CodeOptions {
   std::size_t sub_vectors = 2;
   int bits = 3;
   int iterations = 10;
   std::string metric = "euclidean";
   std::int64_t init_offset = 0;
 
-  Given given() const {
+  NamedArguments given() const {
     return {{"sub_vectors", std::to_string(sub_vectors)},
             {"bits", std::to_string(bits)},
             {"iterations", std::to_string(iterations)},
@@ -51,11 +51,11 @@ std::size_t nearest(const Vector& x, const std::vector<Vector>& centroids) {
 // The parts of every key as their centroids, [keys][sub_vectors]: k-means over the first `built`
 // keys from the init_offset on, step by step.
 std::vector<std::vector<Vector>> coded(const std::vector<Vector>& keys,
-                                       const Coding& coding,
+                                       const CodeOptions& coding,
                                        std::size_t built,
                                        const maskerade_host* host) {
   std::vector<std::vector<Vector>> coded(keys.size(), std::vector<Vector>(coding.sub_vectors));
-  const std::size_t dim = keys[0].size() / coding.sub_vectors;
+  const std::size_t dim = keys.front().size() / coding.sub_vectors;
   const auto first = static_cast<std::size_t>(coding.init_offset);
   for (std::size_t sub = 0; sub < coding.sub_vectors; ++sub) {
     std::vector<Vector> parts;
@@ -101,7 +101,7 @@ std::vector<std::vector<Vector>> coded(const std::vector<Vector>& keys,
 }
 
 Score score(const MaskerProblem& problem,
-            const Coding& coding,
+            const CodeOptions& coding,
             std::int64_t built,
             const MaskerIdentity& place) {
   const MaskerHost host(place);
@@ -136,10 +136,10 @@ Score score(const MaskerProblem& problem,
 TEST(PqCache, TakesTheBestKeysByTheirCentroids) {
   const MaskerIdentity second{.seed = 0, .place = 1, .depends_on = MASKERADE_DEPENDS_SEED};
   for (const MaskerProblem& problem : edge_problems(8)) {
-    for (const Coding& coding :
-         {Coding{}, Coding{.sub_vectors = 4, .bits = 2, .iterations = 1, .metric = "ip"},
-          Coding{.sub_vectors = 1, .bits = 8, .metric = "ip", .init_offset = 5},
-          Coding{.bits = 1, .iterations = 0, .init_offset = 70}}) {
+    for (const CodeOptions& coding :
+         {CodeOptions{}, CodeOptions{.sub_vectors = 4, .bits = 2, .iterations = 1, .metric = "ip"},
+          CodeOptions{.sub_vectors = 1, .bits = 8, .metric = "ip", .init_offset = 5},
+          CodeOptions{.bits = 1, .iterations = 0, .init_offset = 70}}) {
       expect_best_keys("pq_cache", coding.given(), problem,
                        score(problem, coding, problem.shape().key_len, second), 2,
                        coding.init_offset);
@@ -150,17 +150,18 @@ TEST(PqCache, TakesTheBestKeysByTheirCentroids) {
 TEST(PqCache, ACentroidForEachKeyIsTheOracle) {
   const MaskerProblem problem({1, 4, 2, 5, 200, 16}, {.causal = true});
   for (const char* metric : {"euclidean", "ip"}) {
-    const Coding coding{.sub_vectors = 1, .bits = 8, .metric = metric};
-    EXPECT_EQ(run({use("pq_cache", Taking{.budget = 20}.given(coding.given()))}, problem).mask,
-              run({use("oracle_topk", {{"", "20"}})}, problem).mask);
+    const CodeOptions coding{.sub_vectors = 1, .bits = 8, .metric = metric};
+    EXPECT_EQ(
+        run({use("pq_cache", SharedBudget{.budget = 20}.given(coding.given()))}, problem).mask,
+        run({use("oracle_topk", {{"", "20"}})}, problem).mask);
   }
 }
 
 TEST(PqCache, AppendedKeysGoToTheCentroidsOfTheBuild) {
   const MaskerProblem problem({2, 4, 2, 3, 150, 8}, {.causal = true, .key_spread = 0.5});
   for (const char* metric : {"euclidean", "ip"}) {
-    const Coding coding{.metric = metric, .init_offset = 3};
-    const Taking taking{.budget = 9};
+    const CodeOptions coding{.metric = metric, .init_offset = 3};
+    const SharedBudget taking{.budget = 9};
     const MaskerUse masker = use("pq_cache", taking.given(coding.given()));
     const Score by_definition =
         score(problem, coding, 100, {.seed = 7, .depends_on = MASKERADE_DEPENDS_SEED});
@@ -172,11 +173,12 @@ TEST(PqCache, AppendedKeysGoToTheCentroidsOfTheBuild) {
           }
           for (const std::int64_t key : best(std::move(candidates), 9)) row[key] = 1;
         });
-    IndexMasker grown(masker, problem, 100);
+    rules::MaskerIndex grown = index_over(masker, problem, 100);
     grown.append(150);
     EXPECT_EQ(to_dense(grown.select()), expected) << metric;
     expect_index_appends(masker, problem, 100);
-    IndexMasker from_nothing(masker, problem, 0);  // one centroid, 0: the first keys
+    rules::MaskerIndex from_nothing =
+        index_over(masker, problem, 0);  // one centroid, 0: the first keys
     from_nothing.append(150);
     EXPECT_EQ(count(from_nothing.select()).active_entries, 2 * 4 * 3 * 9);
     from_nothing.truncate(1);
@@ -191,21 +193,22 @@ TEST(PqCache, SeedsBeginWithOtherKeys) {
   EXPECT_NE(run({masker}, problem, {.seed = 1}).mask, run({masker}, problem, {.seed = 2}).mask);
 }
 
-TEST(PqCache, CountsTheActiveKeysOrNot) { expect_counts("pq_cache", Coding{}.given()); }
+TEST(PqCache, CountsTheActiveKeysOrNot) { expect_counts("pq_cache", CodeOptions{}.given()); }
 
-TEST(PqCache, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(PqCache, KeepsTheRulesOfASelection) {
   for (const char* share : {"query_head", "kv_head", "all"}) {
-    expect_one_mask({use("sink", {{"", "2"}}),
-                     use("pq_cache", Taking{.share = share, .budget = 9}.given(Coding{}.given()))},
-                    MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+    expect_selection_rules(
+        {use("sink", {{"", "2"}}),
+         use("pq_cache", SharedBudget{.share = share, .budget = 9}.given(CodeOptions{}.given()))},
+        MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
   }
 }
 
 TEST(PqCache, ReportsItsIndexAndWhatItScores) {
   const MaskerProblem problem({1, 2, 1, 3, 100, 8}, {.causal = true});
-  const Coding coding{.metric = "ip", .init_offset = 10};
-  const MaskerReport report =
-      run({use("pq_cache", Taking{.budget = 9}.given(coding.given()))}, problem).maskers[0];
+  const CodeOptions coding{.metric = "ip", .init_offset = 10};
+  const MaskerReport report = report_of(
+      run({use("pq_cache", SharedBudget{.budget = 9}.given(coding.given()))}, problem), "pq_cache");
   EXPECT_EQ(report.keys_scored, 2 * (88 + 89 + 90));
   EXPECT_EQ(report.bytes_read, 2 * (88 + 89 + 90) * 2);
   EXPECT_EQ(report.index_bytes, 2 * (90 + 8 * 5 * 4));

@@ -8,7 +8,7 @@ struct Pages {
   std::int64_t min_pages = 3;
   int label_bits = 16;
 
-  Given given() const {
+  NamedArguments given() const {
     return {{"page_size", std::to_string(size)},
             {"min_pages", std::to_string(min_pages)},
             {"label_bits", std::to_string(label_bits)}};
@@ -60,7 +60,7 @@ void expect_best_pages(const Pages& pages, const MaskerProblem& problem) {
   for (const char* share : {"query_head", "kv_head", "all"}) {
     for (const char* reduce : {"sum", "max"}) {
       for (const std::int64_t budget : {std::int64_t{0}, 4 * pages.size + 1, shape.key_len + 1}) {
-        const Taking taking{share, reduce, budget};
+        const SharedBudget taking{share, reduce, budget};
         const std::vector<float> expected =
             dense_rows(problem, [&](std::int64_t b, std::int64_t h, std::int64_t i, float* row) {
               const std::int64_t visible = problem.inputs().visibility.end(i);
@@ -122,11 +122,11 @@ TEST(Quest, TotalBudgetCountsTheActiveKeys) {
   EXPECT_GT(pages("extra"), pages("total"));
 }
 
-TEST(Quest, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(Quest, KeepsTheRulesOfASelection) {
   for (const char* share : {"query_head", "kv_head", "all"}) {
-    expect_one_mask({use("sink", {{"", "2"}}),
-                     use("quest", {{"", "24"}, {"page_size", "8"}, {"share", share}})},
-                    MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+    expect_selection_rules({use("sink", {{"", "2"}}),
+                            use("quest", {{"", "24"}, {"page_size", "8"}, {"share", share}})},
+                           MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
   }
 }
 
@@ -134,17 +134,17 @@ TEST(Quest, IndexGrowsKeyByKey) {
   const MaskerProblem problem({2, 4, 2, 3, 150, 16}, {.causal = true});
   for (const Pages& pages :
        {Pages{.size = 8}, Pages{.size = 64, .min_pages = 1, .label_bits = 3}}) {
-    const MaskerUse masker = use("quest", Taking{.budget = 24}.given(pages.given()));
+    const MaskerUse masker = use("quest", SharedBudget{.budget = 24}.given(pages.given()));
     // Within one page the index does not grow.
     if (pages.size < 50) expect_index_appends(masker, problem, 100);
-    expect_index_is_one(masker, problem);
+    expect_appending_is_building(masker, problem);
   }
 }
 
 TEST(Quest, ReportsItsIndexAndWhatItScores) {
   const MaskerProblem problem({1, 2, 1, 3, 100, 8}, {.causal = true});
   const MaskerReport report =
-      run({use("quest", {{"", "20"}, {"page_size", "33"}})}, problem).maskers[0];
+      report_of(run({use("quest", {{"", "20"}, {"page_size", "33"}})}, problem), "quest");
   EXPECT_EQ(report.keys_scored, 2 * (3 + 3 + 4));
   EXPECT_EQ(report.bytes_read, 2 * 4 * 2 * 8 * 4);
   EXPECT_EQ(report.index_bytes, (4 + 1) * 2 * 8 * 4);

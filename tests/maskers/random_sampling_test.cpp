@@ -5,7 +5,7 @@
 namespace maskerade {
 namespace {
 
-MaskerUse sampler(const std::string& rate, Given given = {}) {
+MaskerUse sampler(const std::string& rate, NamedArguments given = {}) {
   given.emplace_back("rate", rate);
   return use("random_sampling", given);
 }
@@ -62,9 +62,9 @@ TEST(RandomSampling, DrawingEverythingIsDenseAttention) {
   }
 }
 
-TEST(RandomSampling, OneMaskForAnyThreadCountAndChunkSize) {
-  expect_one_mask({use("sink", {{"", "2"}}), sampler("10%")},
-                  MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
+TEST(RandomSampling, KeepsTheRulesOfASelection) {
+  expect_selection_rules({use("sink", {{"", "2"}}), sampler("10%")},
+                         MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
 }
 
 TEST(RandomSampling, SmallerDrawsAreNestedInLargerOnes) {
@@ -81,7 +81,8 @@ TEST(RandomSampling, SmallerDrawsAreNestedInLargerOnes) {
 }
 
 TEST(RandomSampling, ScoresNothing) {
-  const MaskerReport report = run({sampler("10%")}, MaskerProblem({1, 1, 1, 1, 64, 8})).maskers[0];
+  const MaskerReport report =
+      report_of(run({sampler("10%")}, MaskerProblem({1, 1, 1, 1, 64, 8})), "random_sampling");
   EXPECT_EQ(report.keys_scored, 0);
   EXPECT_EQ(report.bytes_read, 0);
 }

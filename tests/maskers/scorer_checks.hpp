@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/framework/tensor_files/safetensors_for_test.hpp"
-#include "tests/maskers/index_masker.hpp"
+#include "tests/maskers/index_checks.hpp"
 
 namespace maskerade {
 
@@ -15,12 +15,12 @@ namespace maskerade {
 using Score = std::function<float(std::int64_t, std::int64_t, std::int64_t, std::int64_t)>;
 
 // How heads share and how much a row takes.
-struct Taking {
+struct SharedBudget {
   std::string share = "query_head";
   std::string reduce = "sum";
   std::int64_t budget = 1;
 
-  Given given(Given further) const {
+  NamedArguments given(NamedArguments further) const {
     further.insert(further.end(), {{"budget", std::to_string(budget)}});
     further.insert(further.end(), {{"share", share}, {"reduce", reduce}});
     return further;
@@ -85,7 +85,7 @@ inline std::vector<float> dense_mask(const std::vector<MaskerUse>& maskers,
 // id, after a sink, selects the best visible inactive keys from first_key on by `score`: for each
 // way of sharing, and for budgets of none, some and more than all.
 inline void expect_best_keys(const std::string& id,
-                             const Given& given,
+                             const NamedArguments& given,
                              const MaskerProblem& problem,
                              const Score& score,
                              std::int64_t sink = 2,
@@ -94,7 +94,7 @@ inline void expect_best_keys(const std::string& id,
   for (const char* share : {"query_head", "kv_head", "all"}) {
     for (const char* reduce : {"sum", "max"}) {
       for (const std::int64_t budget : {std::int64_t{0}, std::int64_t{7}, shape.key_len + 1}) {
-        const Taking taking{share, reduce, budget};
+        const SharedBudget taking{share, reduce, budget};
         const std::vector<float> expected =
             dense_rows(problem, [&](std::int64_t b, std::int64_t h, std::int64_t i, float* row) {
               std::vector<std::pair<float, std::int64_t>> candidates;
@@ -132,7 +132,7 @@ inline std::vector<MaskerProblem> edge_problems(std::int64_t head_dim) {
 }
 
 // `counts: total` takes what is active off the budget; everything active leaves nothing to add.
-inline void expect_counts(const std::string& id, Given given) {
+inline void expect_counts(const std::string& id, NamedArguments given) {
   const MaskerProblem problem({1, 2, 1, 3, 96, 16}, {.causal = true});
   const auto sink = [](const char* tokens) { return use("sink", {{"", tokens}}); };
   given.emplace_back("budget", "20");
@@ -142,52 +142,6 @@ inline void expect_counts(const std::string& id, Given given) {
   const Mask mask = run({sink("8"), use(id, given)}, problem).mask;
   EXPECT_EQ(count(mask).active_entries, 6 * 20);
   EXPECT_EQ(dense_mask({sink("30"), use(id, given)}, problem), dense_mask({sink("30")}, problem));
-}
-
-// Appending in any split gives what appending at once gives; cutting takes it back, and is what was
-// never there. built: keys of the build, on which what is frozen depends.
-inline void expect_index_appends(const MaskerUse& masker,
-                                 const MaskerProblem& problem,
-                                 std::int64_t built) {
-  const std::int64_t key_len = problem.shape().key_len;
-  IndexMasker at_once(masker, problem, built);
-  const std::size_t built_bytes = at_once.size_bytes();
-  at_once.append(key_len);
-  const Mask expected = at_once.select();
-  EXPECT_GT(at_once.size_bytes(), built_bytes);
-  IndexMasker split(masker, problem, built);
-  for (std::int64_t end = built + 1; end < key_len; end += 1 + end % 7) split.append(end);
-  split.append(key_len);
-  EXPECT_EQ(split.select(), expected);
-  EXPECT_EQ(split.size_bytes(), at_once.size_bytes());
-  for (int step = 0; step < 100; ++step) {
-    const std::int64_t end = built + step % (key_len - built);
-    split.truncate(end);
-    EXPECT_TRUE(end > built || split.size_bytes() == built_bytes);
-    split.append(end + 1);
-    if (end + 1 < key_len) split.append(key_len);
-  }
-  EXPECT_EQ(split.select(), expected);
-  EXPECT_EQ(split.size_bytes(), at_once.size_bytes());
-}
-
-// Where nothing is frozen: building on few keys and appending equals building on everything.
-inline void expect_index_is_one(const MaskerUse& masker, const MaskerProblem& problem) {
-  IndexMasker whole(masker, problem, problem.shape().key_len);
-  const Mask expected = whole.select();
-  for (const std::int64_t built : {0, 1, 50}) {
-    IndexMasker grown(masker, problem, built);
-    grown.append(problem.shape().key_len);
-    EXPECT_EQ(grown.select(), expected) << built;
-    EXPECT_EQ(grown.size_bytes(), whole.size_bytes()) << built;
-    grown.truncate(built);  // cut back to fewer than were built
-    grown.append(problem.shape().key_len);
-    EXPECT_EQ(grown.select(), expected) << built;
-  }
-  whole.truncate(37);
-  whole.append(problem.shape().key_len);
-  EXPECT_EQ(whole.select(), expected);
-  EXPECT_EQ(run({masker}, problem, {.seed = 7}).mask, expected);
 }
 
 // Whether the error has `text` in it; shows the error when not.

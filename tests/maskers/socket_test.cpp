@@ -13,7 +13,7 @@ std::vector<float> projections(std::size_t count) {
   return numbers;
 }
 
-Given tables(int bits, int count, double temperature = 0.3) {
+NamedArguments tables(int bits, int count, double temperature = 0.3) {
   return {{"bits_per_table", std::to_string(bits)},
           {"tables", std::to_string(count)},
           {"temperature", std::to_string(temperature)}};
@@ -82,9 +82,9 @@ TEST(Socket, SeedsDrawOtherProjections) {
 
 TEST(Socket, CountsTheActiveKeysOrNot) { expect_counts("socket", tables(4, 2)); }
 
-TEST(Socket, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(Socket, KeepsTheRulesOfASelection) {
   for (const char* share : {"query_head", "kv_head", "all"}) {
-    expect_one_mask(
+    expect_selection_rules(
         {use("sink", {{"", "2"}}), use("socket", {{"", "9"}, {"tables", "3"}, {"share", share}})},
         MaskerProblem({2, 4, 2, 130, 200, 8}, {.causal = true}));
   }
@@ -94,13 +94,13 @@ TEST(Socket, IndexGrowsKeyByKey) {
   const MaskerProblem problem({2, 4, 2, 3, 150, 8}, {.causal = true});
   const MaskerUse masker = use("socket", {{"", "9"}, {"tables", "3"}});
   expect_index_appends(masker, problem, 100);
-  expect_index_is_one(masker, problem);
+  expect_appending_is_building(masker, problem);
 }
 
 TEST(Socket, ReportsItsIndexAndWhatItScores) {
   const MaskerProblem problem({1, 2, 1, 3, 100, 8}, {.causal = true});
   const MaskerReport report =
-      run({use("socket", {{"", "9"}, {"tables", "5"}})}, problem).maskers[0];
+      report_of(run({use("socket", {{"", "9"}, {"tables", "5"}})}, problem), "socket");
   EXPECT_EQ(report.keys_scored, 2 * (98 + 99 + 100));
   EXPECT_EQ(report.bytes_read, 2 * (98 + 99 + 100) * (5 * 2 + 4));
   EXPECT_EQ(report.index_bytes, 100 * (5 * 2 + 4));

@@ -115,15 +115,14 @@ TEST(VerticalSlash, AllColumnsOrAllDiagonalsAreEveryKey) {
 }
 
 TEST(VerticalSlash, EqualMassesAreTakenFromTheFirstKeyAndTheShortestDistanceOn) {
-  MaskerProblem problem({1, 1, 1, 1, 40, 8}, {.causal = true});
-  repeat_keys(problem, 40);
+  const MaskerProblem problem({1, 1, 1, 1, 40, 8}, {.causal = true, .equal_keys = 40});
   const Mask mask = run({VerticalSlash{.verticals = 2, .slashes = 3}.use()}, problem).mask;
   EXPECT_EQ(keys_of(mask, 0, 0, 0), (std::vector<std::int64_t>{0, 1, 37, 38, 39}));
 }
 
 TEST(VerticalSlash, ScoresTheLastQueriesAlone) {
-  const MaskerReport report =
-      run({VerticalSlash{}.use()}, MaskerProblem({1, 2, 1, 200, 200, 8})).maskers[0];
+  const MaskerReport report = report_of(
+      run({VerticalSlash{}.use()}, MaskerProblem({1, 2, 1, 200, 200, 8})), "vertical_slash");
   EXPECT_EQ(report.keys_scored, 2 * 16 * 200);
 }
 
@@ -131,13 +130,14 @@ TEST(VerticalSlash, ReadsTheKeysOfAGroupOnceAtDecode) {
   expect_keys_read_once_at_decode("vertical_slash", {{"verticals", "9"}, {"slashes", "5"}});
 }
 
-TEST(VerticalSlash, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(VerticalSlash, KeepsTheRulesOfASelection) {
   for (const std::string share : {"query_head", "kv_head"}) {
-    expect_one_mask({VerticalSlash{.last_queries = 100, .share = share}.use()},
-                    MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
+    expect_selection_rules({VerticalSlash{.last_queries = 100, .share = share}.use()},
+                           MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
   }
   // Positions below 0 are of the same unit.
-  expect_one_mask({VerticalSlash{.last_queries = 100}.use()}, MaskerProblem({1, 2, 2, 230, 90, 8}));
+  expect_selection_rules({VerticalSlash{.last_queries = 100}.use()},
+                         MaskerProblem({1, 2, 2, 230, 90, 8}));
 }
 
 TEST(VerticalSlash, BadArgumentsSayWhatWouldBeRight) {

@@ -147,8 +147,7 @@ TEST(XAttention, ThresholdOneIsEveryBlockAndZeroTheForcedOnes) {
 }
 
 TEST(XAttention, EqualKeysFillTheFirstBlocksFirst) {
-  MaskerProblem problem({1, 1, 1, 64, 64, 8});
-  repeat_keys(problem, 64);
+  const MaskerProblem problem({1, 1, 1, 64, 64, 8}, {.equal_keys = 64});
   const Mask mask = run({XAttention{.threshold = "0.5"}.use()}, problem).mask;
   EXPECT_EQ(keys_of(mask, 0, 0, 0).size(), 32U);
   EXPECT_EQ(keys_of(mask, 0, 0, 0).back(), 31);
@@ -158,10 +157,10 @@ TEST(XAttention, ReadsTheKeysOfAGroupOnceAtDecode) {
   expect_keys_read_once_at_decode("xattention", {{"", "0.5"}, {"block", "32"}, {"stride", "8"}});
 }
 
-TEST(XAttention, OneMaskForAnyThreadCountAndChunkSize) {
+TEST(XAttention, KeepsTheRulesOfASelection) {
   for (const std::string share : {"query_head", "kv_head"}) {
-    expect_one_mask({XAttention{.block = 24, .stride = 8, .share = share}.use()},
-                    MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
+    expect_selection_rules({XAttention{.block = 24, .stride = 8, .share = share}.use()},
+                           MaskerProblem({2, 4, 2, 230, 300, 8}, {.causal = true}));
   }
 }
 

@@ -84,13 +84,14 @@ TEST(Mask, TilesAreVisitedInOrderWithTheirWords) {
   std::vector<std::int64_t> tiles;
   mask.tile_row(0, 0, 0).for_each_tile([&](std::int64_t tile, const std::uint64_t* words) {
     tiles.push_back(tile);
+    const auto word_of_query = [&](int query) { return words[query]; };
     if (tile == 0) {
-      EXPECT_EQ(words[0], std::uint64_t{1} << 5);
-      EXPECT_EQ(words[1], 0U);
+      EXPECT_EQ(word_of_query(0), std::uint64_t{1} << 5);
+      EXPECT_EQ(word_of_query(1), 0U);
     } else if (tile == 1) {
-      EXPECT_EQ(words, nullptr);
+      EXPECT_EQ(words, nullptr) << "the tile is full";
     } else {
-      EXPECT_EQ(words[1], std::uint64_t{1} << 3);
+      EXPECT_EQ(word_of_query(1), std::uint64_t{1} << 3);
     }
   });
   EXPECT_EQ(tiles, (std::vector<std::int64_t>{0, 1, 69}));

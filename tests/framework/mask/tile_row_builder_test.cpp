@@ -198,7 +198,7 @@ TEST(TileRowBuilder, BitReplacesASampledEntryAndStays) {
   EXPECT_EQ(builder.word(0, 1), std::uint64_t{1} << 36);
   EXPECT_EQ(builder.support_word(0, 1), std::uint64_t{3} << 36);
   ASSERT_EQ(builder.sampled(0).size(), 1U);
-  EXPECT_EQ(builder.sampled(0)[0].key, 101);
+  EXPECT_EQ(builder.sampled(0).front().key, 101);
   EXPECT_EQ(builder.active_count(0), 2);
   builder.add_range(0, 0, 200);
   const TileRow tile_row = builder.finish();
@@ -211,7 +211,7 @@ TEST(TileRowBuilder, UnitedProbabilitiesStayBelowOne) {
   TileRowBuilder builder(Visibility::all(1, 2));
   for (int i = 0; i < 100; ++i) builder.add_key(0, 1, 0.9F);
   ASSERT_EQ(builder.sampled(0).size(), 1U);
-  EXPECT_EQ(builder.sampled(0)[0].probability, 0x1.fffffep-1F);
+  EXPECT_EQ(builder.sampled(0).front().probability, 0x1.fffffep-1F);
   EXPECT_EQ(builder.word(0, 0), 0U);
 }
 
@@ -219,7 +219,7 @@ TEST(TileRowBuilder, SmallProbabilitiesKeepTheirPrecision) {
   TileRowBuilder builder(Visibility::all(1, 2));
   builder.add_key(0, 1, 0x1p-60F);
   builder.add_key(0, 1, 0x1p-61F);
-  EXPECT_EQ(builder.sampled(0)[0].probability, 0x1.8p-60F);
+  EXPECT_EQ(builder.sampled(0).front().probability, 0x1.8p-60F);
 }
 
 TEST(TileRowBuilder, WritesAreClippedToWhatARowSees) {

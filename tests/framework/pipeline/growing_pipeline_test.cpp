@@ -56,7 +56,7 @@ TEST(GrowingPipeline, ReportsItsIndexesAsTheyAre) {
   const TestProblem problem = whole();
   const Threads threads(1);
   PreparedPipeline growing = Pipeline({use("paged")}).prepare(first_keys(problem, 64), {}, threads);
-  const auto bytes = [&] { return growing.select(threads).maskers[0].index_bytes; };
+  const auto bytes = [&] { return report_of(growing.select(threads), "paged").index_bytes; };
   EXPECT_EQ(bytes(), 2 * 2 * 8 * 4);  // batch, kv heads, pages of 8 keys, float
   growing.append(first_keys(problem, 65), threads);
   EXPECT_EQ(bytes(), 2 * 2 * 9 * 4);
@@ -106,7 +106,7 @@ TEST(GrowingPipeline, StopsWhereItsSamplersWouldMeet) {
 // The query stands at the last key: an index that may span the future does not.
 TEST(GrowingPipeline, SpansNoFutureWhereEveryKeyIsSeen) {
   const TestProblem problem = whole();
-  EXPECT_FALSE(run({use("paged")}, problem).maskers[0].index_spans_future);
+  EXPECT_FALSE(report_of(run({use("paged")}, problem), "paged").index_spans_future);
 }
 
 TEST(GrowingPipeline, RefusesAnotherSequence) {

@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "experiments/rules/masker_rules.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/philox.hpp"
 #include "framework/mask/conversions.hpp"
 #include "framework/mask/set_operations.hpp"
+#include "tests/experiments/rules/expect_rule.hpp"
 #include "tests/framework/pipeline/test_problem.hpp"
 
 namespace maskerade {
@@ -25,6 +28,20 @@ struct StressCase {
   Previous previous = Previous::kEmpty;
   bool causal = false;
 };
+
+// "previous_empty_shape_1_1_1_4_8_16": cases of one suite differ in previous mask or shape.
+std::string name_of_case(const testing::TestParamInfo<StressCase>& info) {
+  const AttentionShape& shape = info.param.shape;
+  const char* previous = info.param.previous == Previous::kEmpty     ? "empty"
+                         : info.param.previous == Previous::kPartial ? "partial"
+                                                                     : "random";
+  std::string name = std::string("previous_") + previous + "_shape";
+  for (const std::int64_t size : {shape.batch, shape.query_heads, shape.kv_heads, shape.query_len,
+                                  shape.key_len, shape.head_dim}) {
+    name += "_" + std::to_string(size);
+  }
+  return name;
+}
 
 void PrintTo(const StressCase& stress, std::ostream* stream) {
   *stream << stress.suite << " " << stress.shape.to_string() << " budget " << stress.budget;
@@ -108,6 +125,13 @@ TEST_P(StressSuites, DirectTopKEqualsBuildThenMerge) {
     const PreparedPipeline prepared = pipeline.prepare(problem.inputs(), {}, threads);
     EXPECT_EQ(prepared.select(threads, previous).mask, merged) << count << " threads";
   }
+  const rules::Selector select = rules::selector_of(pipeline);
+  const rules::SelectionRequest request{.inputs = problem.inputs(), .previous = &previous};
+  rules::RowBudget budget = rules::budget_of(pipeline.maskers().front(), "budget");
+  budget.is_spent = true;
+  EXPECT_TRUE(rules::holds(rules::check_visible_entries_alone(select, request)));
+  EXPECT_TRUE(rules::holds(rules::check_selection_keeps_previous(select, request)));
+  EXPECT_TRUE(rules::holds(rules::check_budget(select, request, budget)));
   EXPECT_EQ(intersection_of(previous, built), Mask::empty(visibility, previous.extent()));
   EXPECT_GT(count(built).active_entries, 0);
 }
@@ -119,7 +143,8 @@ INSTANTIATE_TEST_SUITE_P(EmptyPrevious,
                                          StressCase{"empty", {1, 8, 8, 16, 32, 64}, 8},
                                          StressCase{"empty", {4, 2, 2, 10, 20, 16}, 5},
                                          StressCase{"empty", {1, 1, 1, 5, 10, 8}, .3},
-                                         StressCase{"empty", {2, 4, 4, 8, 20, 32}, .25}));
+                                         StressCase{"empty", {2, 4, 4, 8, 20, 32}, .25}),
+                         name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(
     PartialPrevious,
@@ -127,34 +152,39 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(StressCase{"partial", {1, 1, 1, 4, 10, 16}, 3, Previous::kPartial},
                     StressCase{"partial", {2, 4, 4, 8, 20, 32}, 5, Previous::kPartial},
                     StressCase{"partial", {1, 8, 8, 12, 24, 64}, .2, Previous::kPartial},
-                    StressCase{"partial", {3, 2, 2, 6, 15, 16}, 4, Previous::kPartial}));
+                    StressCase{"partial", {3, 2, 2, 6, 15, 16}, 4, Previous::kPartial}),
+    name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(
     Causal,
     StressSuites,
     testing::Values(StressCase{"causal", {1, 1, 1, 4, 8, 16}, 2, Previous::kEmpty, true},
                     StressCase{"causal", {2, 4, 4, 8, 16, 32}, 4, Previous::kEmpty, true},
-                    StressCase{"causal", {1, 2, 2, 10, 15, 16}, .3, Previous::kEmpty, true}));
+                    StressCase{"causal", {1, 2, 2, 10, 15, 16}, .3, Previous::kEmpty, true}),
+    name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(GroupedQueries,
                          StressSuites,
                          testing::Values(StressCase{"grouped", {1, 8, 2, 4, 8, 16}, 2},
                                          StressCase{"grouped", {2, 12, 3, 6, 12, 32}, 3},
                                          StressCase{"grouped", {1, 16, 4, 8, 16, 64}, .25},
-                                         StressCase{"grouped", {1, 4, 1, 5, 10, 16}, 2}));
+                                         StressCase{"grouped", {1, 4, 1, 5, 10, 16}, 2}),
+                         name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(
     RandomPrevious,
     StressSuites,
     testing::Values(StressCase{"random", {1, 2, 2, 5, 12, 16}, 3, Previous::kRandom},
                     StressCase{"random", {2, 4, 4, 8, 20, 32}, 5, Previous::kRandom},
-                    StressCase{"random", {1, 1, 1, 6, 15, 8}, .4, Previous::kRandom}));
+                    StressCase{"random", {1, 1, 1, 6, 15, 8}, .4, Previous::kRandom}),
+    name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(LargeBatch,
                          StressSuites,
                          testing::Values(StressCase{"large batch", {8, 12, 12, 8, 16, 64}, 4},
                                          StressCase{"large batch", {16, 8, 8, 4, 12, 32}, 3},
-                                         StressCase{"large batch", {4, 16, 4, 6, 20, 64}, .2}));
+                                         StressCase{"large batch", {4, 16, 4, 6, 20, 64}, .2}),
+                         name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(
     Combined,
@@ -162,14 +192,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(StressCase{"combined", {1, 4, 1, 8, 20, 16}, .15, Previous::kRandom},
                     StressCase{"combined", {4, 12, 4, 4, 16, 64}, 4, Previous::kPartial},
                     StressCase{"combined", {2, 6, 6, 10, 25, 32}, .2, Previous::kEmpty, true},
-                    StressCase{"combined", {2, 4, 4, 8, 16, 32}, 3, Previous::kPartial}));
+                    StressCase{"combined", {2, 4, 4, 8, 16, 32}, 3, Previous::kPartial}),
+    name_of_case);
 
 INSTANTIATE_TEST_SUITE_P(Edge,
                          StressSuites,
                          testing::Values(StressCase{"edge", {1, 1, 1, 1, 4, 8}, 1},
                                          StressCase{"edge", {1, 1, 1, 2, 3, 8}, 1},
                                          StressCase{"edge", {1, 2, 2, 3, 8, 16}, 1},
-                                         StressCase{"edge", {1, 1, 1, 4, 10, 8}, .1}));
+                                         StressCase{"edge", {1, 1, 1, 4, 10, 8}, .1}),
+                         name_of_case);
 
 TEST(SelectFromPreviousMask, ABudgetBeyondTheInactiveKeysTakesThemAll) {
   const TestProblem problem({1, 1, 1, 2, 6, 8}, Visibility::causal(2, 6));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "framework/base/error.hpp"
 #include "framework/plugin/parameters.hpp"
@@ -46,12 +47,17 @@ TEST(Catalog, LoadsAGoodPlugin) {
 TEST(Catalog, ReadsATableWhoseRowsAreLarger) {
   Catalog catalog;
   const maskerade_masker_descriptor& masker = catalog.load(variant("padded_rows")).descriptor();
-  EXPECT_STREQ(masker.parameters[0].name, "first");
-  EXPECT_STREQ(masker.parameters[1].name, "second");
+  const std::vector<maskerade_parameter> table(masker.parameters,
+                                               masker.parameters + masker.parameter_count);
+  ASSERT_EQ(table.size(), 2U);
+  EXPECT_STREQ(table.front().name, "first");
+  EXPECT_STREQ(table.back().name, "second");
   const Arguments bound =
       bind_arguments(masker, {{.name = "second", .values = {"7"}, .is_list = false}});
-  EXPECT_EQ(bound.view()[0].values[0].integer, 4);
-  EXPECT_EQ(bound.view()[1].values[0].integer, 7);
+  const maskerade_argument& first = bound.view().front();
+  const maskerade_argument& second = bound.view().back();
+  EXPECT_EQ(first.values->integer, 4);
+  EXPECT_EQ(second.values->integer, 7);
 }
 
 TEST(Catalog, IgnoresExtensionsOfOtherNames) {
@@ -97,12 +103,12 @@ TEST(Catalog, RefusesATruncatedLibraryWithTheLoadersReason) {
       << text;
 }
 
-struct Refused {
+struct Refusal {
   const char* variant;
   const char* text;
 };
 
-class CatalogRefuses : public testing::TestWithParam<Refused> {};
+class CatalogRefuses : public testing::TestWithParam<Refusal> {};
 
 TEST_P(CatalogRefuses, WithItsOwnText) {
   EXPECT_EQ(refusal(variant(GetParam().variant)), GetParam().text);
@@ -112,67 +118,67 @@ INSTANTIATE_TEST_SUITE_P(
     Variants,
     CatalogRefuses,
     testing::Values(
-        Refused{
+        Refusal{
             "without_entry",
             "does not export maskerade_masker_entry; add MASKERADE_EXPORT_MASKER(YourMasker), or "
             "define that function in C"},
-        Refused{"null_entry",
+        Refusal{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
-        Refused{"other_major",
+        Refusal{"other_major",
                 "was built for ABI 8.1, this program has 1.1; rebuild it with this program's "
                 "headers"},
-        Refused{"other_minor",
+        Refusal{"other_minor",
                 "was built for ABI 1.8, this program has 1.1; rebuild it with this program's "
                 "headers"},
-        Refused{"other_size",
+        Refusal{"other_size",
                 "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "
                 "sizeof(maskerade_masker_descriptor)"},
-        Refused{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
-        Refused{"no_summary",
+        Refusal{"bad_id", "its id is \"Bad-Id\"; it must be snake_case, for example \"my_masker\""},
+        Refusal{"no_summary",
                 "its summary or reference is NULL; give a text, \"\" for no reference"},
-        Refused{"no_select", "its create, select or destroy is NULL; all three are needed"},
-        Refused{"no_depends",
+        Refusal{"no_select", "its create, select or destroy is NULL; all three are needed"},
+        Refusal{"no_depends",
                 "its depends_on is 0; name what the selection is a function of, at least "
                 "MASKERADE_DEPENDS_SHAPE"},
-        Refused{"no_table", "its parameter table is NULL but parameter_count is not 0"},
-        Refused{"parameter_size",
+        Refusal{"no_table", "its parameter table is NULL but parameter_count is not 0"},
+        Refusal{"parameter_size",
                 "parameter 1: struct_size is 8, not sizeof(maskerade_parameter), 64"},
-        Refused{"parameter_name", "parameter 1: its name is not snake_case"},
-        Refused{"parameter_twice", "parameter \"first\": stands twice in the table"},
-        Refused{"parameter_unit", "parameter \"second\": unit 99 is unknown"},
-        Refused{"parameter_doc", "parameter \"second\": has no doc; say what it is"},
-        Refused{"parameter_sampler",
+        Refusal{"parameter_name", "parameter 1: its name is not snake_case"},
+        Refusal{"parameter_twice", "parameter \"first\": stands twice in the table"},
+        Refusal{"parameter_unit", "parameter \"second\": unit 99 is unknown"},
+        Refusal{"parameter_doc", "parameter \"second\": has no doc; say what it is"},
+        Refusal{"parameter_sampler",
                 "parameter \"second\": is flagged MASKERADE_MAKES_SAMPLER, which needs "
                 "MASKERADE_TRAIT_SAMPLES and a default"},
-        Refused{"guarantee_unit",
+        Refusal{"guarantee_unit",
                 "parameter \"second\": is flagged MASKERADE_STATES_EPSILON, which takes one share "
                 "or number"},
-        Refused{"guarantee_half",
+        Refusal{"guarantee_half",
                 "states one of MASKERADE_STATES_EPSILON and MASKERADE_STATES_DELTA; a guarantee "
                 "needs both"},
-        Refused{"guarantee_twice",
+        Refusal{"guarantee_twice",
                 "parameter \"second\": is the second flagged MASKERADE_STATES_DELTA"},
-        Refused{"population_unit",
+        Refusal{"population_unit",
                 "parameter \"second\": is flagged MASKERADE_POPULATION_END_OFFSET, which needs "
                 "MASKERADE_TRAIT_SAMPLES and takes one number of tokens"},
-        Refused{"population_twice",
+        Refusal{"population_twice",
                 "parameter \"second\": is the second flagged MASKERADE_POPULATION_BEGIN"},
-        Refused{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
-        Refused{
+        Refusal{"parameter_range", "parameter \"second\": minimum 1000 is above maximum 100"},
+        Refusal{
             "parameter_default",
             "parameter \"second\": its own default is refused: \"second\" is 0.02, a bare number: "
             "write 2% for that share of key_len, or a whole number of tokens"},
-        Refused{"parameter_choices", "parameter \"second\": has no choices; list at least one"},
-        Refused{
+        Refusal{"parameter_choices", "parameter \"second\": has no choices; list at least one"},
+        Refusal{
             "index_without_key",
             "it has an index but its depends_on lacks MASKERADE_DEPENDS_KEY; an index is made of "
             "keys"},
-        Refused{"half_index", "a function of its index extension is NULL; all five are needed"},
-        Refused{"half_cuda", "bounds or select of its cuda extension is NULL; both are needed"},
-        Refused{"short_cuda",
+        Refusal{"half_index", "a function of its index extension is NULL; all five are needed"},
+        Refusal{"half_cuda", "bounds or select of its cuda extension is NULL; both are needed"},
+        Refusal{"short_cuda",
                 "its cuda extension says struct_size 8, not "
                 "sizeof(maskerade_cuda_extension), 32"}),
-    [](const testing::TestParamInfo<Refused>& refused) {
+    [](const testing::TestParamInfo<Refusal>& refused) {
       return std::string(refused.param.variant);
     });
 

@@ -47,13 +47,20 @@ Arguments bind(const std::string& name, const std::string& value) {
   return bind_arguments(every_unit(), given);
 }
 
+// The argument of a parameter of every_unit(), by its name.
+const maskerade_argument& argument(const Arguments& bound, const std::string& name) {
+  std::size_t i = 0;
+  while (name != every_unit().parameters[i].name) ++i;
+  return bound.view().at(i);
+}
+
 maskerade_value value_of(const std::string& name, const std::string& text) {
   const Arguments bound = bind(name, text);
-  for (std::size_t i = 0; i < every_unit().parameter_count; ++i) {
-    if (name == every_unit().parameters[i].name) return bound.view()[i].values[0];
-  }
-  return {};
+  return *argument(bound, name).values;
 }
+
+// The text of the only argument of a masker with one parameter.
+std::string only_text(const Arguments& bound) { return bound.view().front().values->text; }
 
 std::string refusal(const std::vector<GivenParameter>& given) {
   try {
@@ -162,14 +169,16 @@ TEST(BindArguments, FillsDefaultsAndKeepsTheTablesOrder) {
       {"budget", "2%"},       {"mass", "0.9"},        {"page_size", "16"},
       {"rates", "[1, 2, 4]"}, {"temperature", "0.3"}, {"reduce", "sum"}};
   EXPECT_EQ(bound.resolved(), expected);
-  EXPECT_EQ(bound.view()[3].count, 3U);
-  EXPECT_EQ(bound.view()[3].values[2].integer, 4);
+  const maskerade_argument& rates = argument(bound, "rates");
+  ASSERT_EQ(rates.count, 3U);
+  const maskerade_value& last_rate = rates.values[rates.count - 1];
+  EXPECT_EQ(last_rate.integer, 4);
 }
 
 TEST(BindArguments, PointersStayGoodWhenMoved) {
   Arguments bound = bind("reduce", "max");
   const Arguments moved = std::move(bound);
-  EXPECT_STREQ(moved.view()[5].values[0].text, "max");
+  EXPECT_STREQ(argument(moved, "reduce").values->text, "max");
 }
 
 TEST(BindArguments, RefusesUnknownMissingDoubleAndLists) {
@@ -195,7 +204,7 @@ TEST(File, MustBeReadable) {
       .id = "learned", .parameters = table, .parameter_count = 1};
   const std::string path = testing::TempDir() + "weights.bin";
   std::ofstream(path) << "weights";
-  EXPECT_EQ(bind_arguments(masker, {{"", {path}}}).view()[0].values[0].text, path);
+  EXPECT_EQ(only_text(bind_arguments(masker, {{"", {path}}})), path);
   EXPECT_THROW(bind_arguments(masker, {{"", {path + ".not"}}}), ParameterError);
   EXPECT_THROW(bind_arguments(masker, {}), ParameterError);
 }
@@ -209,12 +218,12 @@ TEST(File, MayBeLeftOutWhenItsDefaultIsEmpty) {
   const maskerade_masker_descriptor masker = {
       .id = "learned", .parameters = table, .parameter_count = 1};
   const Arguments none = bind_arguments(masker, {});
-  EXPECT_STREQ(none.view()[0].values[0].text, "");
-  EXPECT_TRUE(files_of(table[0], none.view()[0]).empty());
+  EXPECT_EQ(only_text(none), "");
+  EXPECT_TRUE(files_of(*table, none.view().front()).empty());
   const std::string path = testing::TempDir() + "optional_weights.bin";
   std::ofstream(path) << "weights";
   const Arguments given = bind_arguments(masker, {{"", {path}}});
-  EXPECT_EQ(files_of(table[0], given.view()[0]), std::vector<std::string>{path});
+  EXPECT_EQ(files_of(*table, given.view().front()), std::vector<std::string>{path});
   EXPECT_THROW(bind_arguments(masker, {{"", {path + ".not"}}}), ParameterError);
 }
 
@@ -226,11 +235,11 @@ TEST(Text, IsTakenAsItIs) {
                                         .doc = "a tensor's name"}};
   const maskerade_masker_descriptor masker = {
       .id = "named", .parameters = table, .parameter_count = 1};
-  EXPECT_STREQ(bind_arguments(masker, {}).view()[0].values[0].text, "mask");
-  EXPECT_STREQ(bind_arguments(masker, {{"tensor", {"12%"}}}).view()[0].values[0].text, "12%");
-  EXPECT_STREQ(bind_arguments(masker, {{"tensor", {""}}}).view()[0].values[0].text, "");
+  EXPECT_EQ(only_text(bind_arguments(masker, {})), "mask");
+  EXPECT_EQ(only_text(bind_arguments(masker, {{"tensor", {"12%"}}})), "12%");
+  EXPECT_EQ(only_text(bind_arguments(masker, {{"tensor", {""}}})), "");
   EXPECT_EQ(unit_name(MASKERADE_UNIT_TEXT), "text");
-  EXPECT_EQ(range_text(table[0]), "any text");
+  EXPECT_EQ(range_text(*table), "any text");
 }
 
 TEST(Samples, OnlyWithTheTraitAndWhereAParameterSaysSo) {
@@ -243,7 +252,7 @@ TEST(Samples, OnlyWithTheTraitAndWhereAParameterSaysSo) {
   EXPECT_FALSE(samples(masker, bind_arguments(masker, {{"p", {"p"}}})));
   masker.traits = MASKERADE_TRAIT_SAMPLES;
   EXPECT_TRUE(samples(masker, bind_arguments(masker, {})));
-  table[0].flags = MASKERADE_MAKES_SAMPLER;
+  table->flags = MASKERADE_MAKES_SAMPLER;
   EXPECT_FALSE(samples(masker, bind_arguments(masker, {})));
   EXPECT_FALSE(samples(masker, bind_arguments(masker, {{"p", {""}}})));
   EXPECT_TRUE(samples(masker, bind_arguments(masker, {{"p", {"p"}}})));

@@ -50,8 +50,10 @@ TEST(ScoreTile, EqualsSequentialFusedSumsOnEveryTarget) {
           }
         }
         EXPECT_EQ(wrong, 0);
-        EXPECT_EQ(scores[0], -7.0F);
-        EXPECT_EQ(scores[65], -7.0F) << "a row's neighbour is untouched";
+        const float before_the_first_row = scores.front();
+        const float after_the_first_row = scores[65];
+        EXPECT_EQ(before_the_first_row, -7.0F);
+        EXPECT_EQ(after_the_first_row, -7.0F) << "a row's neighbour is untouched";
       });
     }
   }

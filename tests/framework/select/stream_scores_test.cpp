@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "framework/tensor/owned_tensor.hpp"
@@ -34,7 +35,8 @@ std::uint32_t product_bits(const float* query, const TensorView& keys, std::int6
 class StreamScores : public ::testing::TestWithParam<DType> {};
 INSTANTIATE_TEST_SUITE_P(DTypes,
                          StreamScores,
-                         ::testing::Values(DType::kFloat32, DType::kFloat16, DType::kBFloat16));
+                         ::testing::Values(DType::kFloat32, DType::kFloat16, DType::kBFloat16),
+                         [](const auto& dtype) { return std::string(name_of(dtype.param)); });
 
 TEST_P(StreamScores, EqualsSequentialFusedSumsOnEveryTarget) {
   constexpr std::int64_t kLength = 120;

@@ -25,11 +25,13 @@ TEST(ApplyInvMask, DividesByTheWeightsExactly) {
 }
 
 TEST(ApplyInvMask, PublishedRulesAddTheirEpsilonToTheWeights) {
-  const std::vector<float> got =
+  const std::vector<float> by_key =
       apply_inv_mask(row({0, 0.5F, 1, 0.3F}), kX, PublishedRules::as_published());
-  EXPECT_EQ(got[0], 0);
-  EXPECT_EQ(got[2], 5.0F * (1.0F / (1.0F + 1e-6F)));
-  EXPECT_LT(got[2], 5.0F);
+  const float inactive = by_key[0];
+  const float of_weight_one = by_key[2];
+  EXPECT_EQ(inactive, 0);
+  EXPECT_EQ(of_weight_one, 5.0F * (1.0F / (1.0F + 1e-6F)));
+  EXPECT_LT(of_weight_one, 5.0F);
 }
 
 TEST(ApplyMask, InactiveEntriesAreZeroWhateverStandsThere) {

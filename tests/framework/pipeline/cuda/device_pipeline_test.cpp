@@ -61,15 +61,16 @@ struct DeviceProblem {
   DeviceTensors tensors;
 };
 
-struct Selected {
+// What a device selected, and where each masker ran.
+struct DeviceResult {
   Mask mask;
   std::string where;
   std::vector<MaskerReport> maskers;
 };
 
-Selected select_on_device(const Pipeline& pipeline,
-                          const RandomProblem& problem,
-                          const PipelineOptions& options) {
+DeviceResult select_on_device(const Pipeline& pipeline,
+                              const RandomProblem& problem,
+                              const PipelineOptions& options) {
   const CudaStream stream;
   const DeviceProblem on_device(problem, stream);
   const PreparedPipeline prepared = pipeline.prepare(problem.inputs, options, Threads(1));
@@ -93,7 +94,7 @@ void expect_the_cpus_mask(const std::vector<MaskerUse>& maskers,
                std::string(name_of(problem.inputs.k.dtype)));
   const Selection expected =
       pipeline.prepare(problem.inputs, options, Threads(2)).select(Threads(2));
-  const Selected selected = select_on_device(pipeline, problem, options);
+  const DeviceResult selected = select_on_device(pipeline, problem, options);
   EXPECT_EQ(selected.where, where);
   ASSERT_EQ(selected.maskers.size(), maskers.size());
   for (std::size_t i = 0; i < maskers.size(); ++i) {
@@ -309,15 +310,18 @@ TEST(DevicePipeline, TheReportsSayWhatWasDone) {
   const RandomProblem problem(
       {.query_heads = 4, .kv_heads = 2, .query_len = 3, .key_len = 200, .head_dim = 16},
       DType::kFloat32, true, 1);
-  const Selected selected = select_on_device(
+  const DeviceResult selected = select_on_device(
       Pipeline({use("oracle_topk", {{"", {"9"}}}), use("quest", {{"", {"32"}}})}), problem, {});
-  EXPECT_EQ(selected.maskers[0].keys_scored, 4 * (198 + 199 + 200));
+  ASSERT_EQ(selected.maskers.size(), 2U);
+  const MaskerReport& of_topk = selected.maskers.front();
+  const MaskerReport& of_quest = selected.maskers.back();
+  EXPECT_EQ(of_topk.keys_scored, 4 * (198 + 199 + 200));
   // Six rows of each of two kv heads read its keys together.
-  EXPECT_EQ(selected.maskers[0].bytes_read, 2 * 198 * 16 * 4);
-  EXPECT_EQ(selected.maskers[0].index_bytes, 0);
-  EXPECT_EQ(selected.maskers[1].keys_scored, 4 * 3 * 13);
-  EXPECT_GT(selected.maskers[1].index_bytes, 2 * 13 * 2 * 16 * 4);
-  EXPECT_TRUE(selected.maskers[1].index_spans_future);
+  EXPECT_EQ(of_topk.bytes_read, 2 * 198 * 16 * 4);
+  EXPECT_EQ(of_topk.index_bytes, 0);
+  EXPECT_EQ(of_quest.keys_scored, 4 * 3 * 13);
+  EXPECT_GT(of_quest.index_bytes, 2 * 13 * 2 * 16 * 4);
+  EXPECT_TRUE(of_quest.index_spans_future);
   for (const MaskerReport& report : selected.maskers) EXPECT_GE(report.select_ms, 0);
 }
 

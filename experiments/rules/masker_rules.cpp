@@ -1,0 +1,266 @@
+#include "experiments/rules/masker_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiments/rules/mask_rules.hpp"
+#include "experiments/rules/random_problem.hpp"
+#include "framework/base/error.hpp"
+#include "framework/mask/set_operations.hpp"
+#include "framework/sdk/masker_abi.h"
+
+namespace maskerade::rules {
+namespace {
+
+constexpr std::uint64_t kOtherSeed = 0x9e3779b9;
+
+std::int64_t active_keys(const std::vector<float>& row) {
+  return std::count_if(row.begin(), row.end(), [](float p) { return p > 0; });
+}
+
+bool divides(std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; }
+
+// Another tensor of the same form.
+Tensor other_tensor(const TensorView& view) {
+  return normal_tensor(view.dtype, view.batch, view.heads, view.length, view.dim, kOtherSeed);
+}
+
+// A view in which every head, or every batch entry, is the first one.
+TensorView with_equal_heads(TensorView view) {
+  view.head_stride = 0;
+  return view;
+}
+TensorView with_equal_batch(TensorView view) {
+  view.batch_stride = 0;
+  return view;
+}
+
+// Every head of the mask has the entries of its first head.
+Violations check_heads_agree(const std::string& rule, const Mask& mask) {
+  ViolationList found(rule);
+  for (std::int64_t b = 0; b < mask.extent().batch; ++b) {
+    for (std::int64_t h = 1; h < mask.extent().heads; ++h) {
+      for (std::int64_t query = 0; query < mask.query_len(); ++query) {
+        const std::vector<float> first = row_probabilities(mask, b, 0, query);
+        const std::vector<float> row = row_probabilities(mask, b, h, query);
+        const auto at = std::mismatch(row.begin(), row.end(), first.begin());
+        if (at.first == row.end()) continue;
+        found.add({b, h, query, at.first - row.begin()},
+                  fmt::format("the probability is {}, and {} at head 0, which reads the same "
+                              "numbers",
+                              *at.first, *at.second));
+      }
+    }
+  }
+  return found.violations();
+}
+
+}  // namespace
+
+Selector selector_of(Pipeline pipeline) {
+  return [pipeline = std::move(pipeline)](const SelectionRequest& request) {
+    const Threads threads(request.threads);
+    const PreparedPipeline prepared = pipeline.prepare(request.inputs, request.options, threads);
+    return request.previous == nullptr ? prepared.select(threads)
+                                       : prepared.select(threads, *request.previous);
+  };
+}
+
+Violations check_visible_entries_alone(const Selector& select, const SelectionRequest& request) {
+  const Mask mask = select(request).mask;
+  const AttentionShape& shape = request.inputs.shape;
+  ViolationList found("a mask is over the visible entries of its problem");
+  if (!(mask.visibility() == request.inputs.visibility)) {
+    found.add(
+        fmt::format("the mask is over {} queries x {} keys; the problem has {} x {}, or sees "
+                    "others of them",
+                    mask.query_len(), mask.key_len(), shape.query_len, shape.key_len));
+  }
+  const MaskExtent extent = mask.extent();
+  if ((extent.batch != 1 && extent.batch != shape.batch) ||
+      !divides(extent.heads, shape.query_heads)) {
+    found.add(fmt::format("the mask has batch {} and heads {}; the problem has {} and {}",
+                          extent.batch, extent.heads, shape.batch, shape.query_heads));
+  }
+  Violations all = found.violations();
+  append(all, check_canonical_form(mask));
+  return all;
+}
+
+Violations check_selection_keeps_previous(const Selector& select, const SelectionRequest& request) {
+  if (request.previous == nullptr) throw Error("a previous mask is needed to see that it is kept");
+  return check_previous_is_kept(*request.previous, select(request).mask);
+}
+
+RowBudget budget_of(const MaskerUse& masker, std::string_view parameter) {
+  const maskerade_masker_descriptor& descriptor = masker.type->descriptor();
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    const maskerade_parameter& row = descriptor.parameters[i];
+    if (row.name != parameter) continue;
+    // The arguments own what the value points to, if anything; numbers are copied.
+    const maskerade_value value = masker.arguments->view()[i].values[0];
+    if (row.unit == MASKERADE_UNIT_TOKENS) {
+      return {.keys = [value](std::int64_t key_len, std::int64_t visible_len) {
+        return maskerade_tokens_of(&value, key_len, visible_len);
+      }};
+    }
+    if (row.unit == MASKERADE_UNIT_SHARE) {
+      return {.keys = [share = value.number](std::int64_t, std::int64_t visible_len) {
+        return static_cast<std::int64_t>(share * static_cast<double>(visible_len));
+      }};
+    }
+    throw Error(
+        fmt::format("the parameter \"{}\" of masker \"{}\" is a budget only in tokens or "
+                    "as a share; its unit is {}",
+                    parameter, masker.type->id(), unit_name(row.unit)));
+  }
+  throw Error(fmt::format("masker \"{}\" has no parameter \"{}\"", masker.type->id(), parameter));
+}
+
+Violations check_budget(const Selector& select,
+                        const SelectionRequest& request,
+                        const RowBudget& budget) {
+  ViolationList found("a row gets no more keys than the budget");
+  const AttentionShape& shape = request.inputs.shape;
+  const Mask mask = select(request).mask;
+  const Mask none = Mask::empty(request.inputs.visibility);
+  const Mask& before = request.previous == nullptr ? none : *request.previous;
+  for (std::int64_t b = 0; b < shape.batch; ++b) {
+    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
+      for (std::int64_t query = 0; query < shape.query_len; ++query) {
+        const auto keys_in = [&](const Mask& of) {
+          return active_keys(row_probabilities(of, of.extent_batch(b),
+                                               of.extent_head(h, shape.query_heads), query));
+        };
+        const std::int64_t visible = request.inputs.visibility.end(query);
+        const std::int64_t had = keys_in(before);
+        const std::int64_t added = keys_in(mask) - had;
+        const std::int64_t stated = budget.keys(shape.key_len, visible);
+        const std::int64_t most = std::min(
+            std::max<std::int64_t>(stated - (budget.counts_total ? had : 0), 0), visible - had);
+        if (added > most || (budget.is_spent && added < most)) {
+          found.add({b, h, query},
+                    fmt::format("{} keys were added to {} of {} visible ones; the budget of {} "
+                                "allows {}",
+                                added, had, visible, stated, most));
+        }
+      }
+    }
+  }
+  return found.violations();
+}
+
+Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request) {
+  Violations all;
+  const Selection reference = select(request);
+  const auto compare = [&](const SelectionRequest& again, const std::string& how) {
+    const Selection other = select(again);
+    append(all,
+           check_same_entries("the same is selected again " + how, other.mask, reference.mask));
+    ViolationList found("as many keys are scored " + how);
+    for (std::size_t m = 0; m < reference.maskers.size(); ++m) {
+      const MaskerReport& expected = reference.maskers[m];
+      const std::int64_t scored = m < other.maskers.size() ? other.maskers[m].keys_scored : -1;
+      if (scored != expected.keys_scored) {
+        found.add(fmt::format("masker {}, \"{}\", scored {} keys and now {}", m, expected.id,
+                              expected.keys_scored, scored));
+      }
+    }
+    append(all, found.violations());
+    if (other.mask.extent() != reference.mask.extent()) {
+      const MaskExtent now = other.mask.extent();
+      const MaskExtent expected = reference.mask.extent();
+      all.push_back(
+          {"the same is selected again " + how,
+           {},
+           fmt::format("the mask's extent is batch {}, heads {} and was batch {}, heads {}",
+                       now.batch, now.heads, expected.batch, expected.heads)});
+    }
+  };
+  compare(request, "with the same request");
+  for (const int threads : {1, 2, 3}) {
+    for (const std::int64_t chunk_rows : {1, 64, 100, 100'000}) {
+      SelectionRequest again = request;
+      again.threads = threads;
+      again.options.chunk_rows = chunk_rows;
+      compare(again, fmt::format("with {} threads and chunks of {} rows", threads, chunk_rows));
+    }
+  }
+  return all;
+}
+
+Violations check_nothing_is_kept(const Selector& select,
+                                 const SelectionRequest& request,
+                                 const SelectionRequest& other) {
+  const Mask first = select(request).mask;
+  const Mask first_of_other = select(other).mask;
+  Violations all = check_same_entries("nothing is kept from a selection of other data",
+                                      select(request).mask, first);
+  append(all, check_same_entries("nothing is kept from a selection of other data",
+                                 select(other).mask, first_of_other));
+  return all;
+}
+
+Violations check_undeclared_inputs_do_not_matter(const Selector& select,
+                                                 const SelectionRequest& request,
+                                                 std::uint32_t depends_on) {
+  if (request.previous != nullptr) {
+    throw Error("undeclared inputs are changed one at a time, from no previous mask");
+  }
+  const auto declares = [&](std::uint32_t flag) { return (depends_on & flag) != 0; };
+  const AttentionShape& shape = request.inputs.shape;
+  const Mask reference = select(request).mask;
+  Violations all;
+  for (const auto& [flag, name, input] :
+       {std::tuple{std::uint32_t{MASKERADE_DEPENDS_QUERY}, "query", &AttentionInputs::q},
+        {std::uint32_t{MASKERADE_DEPENDS_KEY}, "key", &AttentionInputs::k},
+        {std::uint32_t{MASKERADE_DEPENDS_VALUE}, "value", &AttentionInputs::v}}) {
+    if (declares(flag)) continue;
+    const Tensor changed = other_tensor(request.inputs.*input);
+    SelectionRequest other = request;
+    other.inputs.*input = changed.view();
+    append(all, check_same_entries(fmt::format("{}, which is not declared, has no influence", name),
+                                   select(other).mask, reference));
+  }
+  if (!declares(MASKERADE_DEPENDS_SEED)) {
+    SelectionRequest other = request;
+    other.options.seed += kOtherSeed;
+    append(all, check_same_entries("the seed, which is not declared, has no influence",
+                                   select(other).mask, reference));
+    if (!declares(MASKERADE_DEPENDS_HEAD)) {
+      SelectionRequest equal = request;
+      equal.inputs.q = with_equal_heads(equal.inputs.q);
+      equal.inputs.k = with_equal_heads(equal.inputs.k);
+      equal.inputs.v = with_equal_heads(equal.inputs.v);
+      append(all, check_heads_agree("the head, which is not declared, has no influence",
+                                    select(equal).mask));
+    }
+    if (!declares(MASKERADE_DEPENDS_BATCH)) {
+      SelectionRequest equal = request;
+      equal.inputs.q = with_equal_batch(equal.inputs.q);
+      equal.inputs.k = with_equal_batch(equal.inputs.k);
+      equal.inputs.v = with_equal_batch(equal.inputs.v);
+      const Mask mask = select(equal).mask;
+      SelectionRequest single = equal;
+      single.inputs.shape.batch = 1;
+      single.inputs.q.batch = single.inputs.k.batch = single.inputs.v.batch = 1;
+      append(all, check_same_entries("the batch entry, which is not declared, has no influence",
+                                     mask, select(single).mask));
+    }
+  }
+  if (!declares(MASKERADE_DEPENDS_ACTIVE)) {
+    const Mask previous = random_mask(request.inputs.visibility, {shape.batch, shape.query_heads},
+                                      {.tiles = 0.2, .keys = 0.2}, 5);
+    SelectionRequest from_previous = request;
+    from_previous.previous = &previous;
+    append(all, check_same_entries("what is active, which is not declared, has no influence",
+                                   select(from_previous).mask, union_of(previous, reference)));
+  }
+  return all;
+}
+
+}  // namespace maskerade::rules

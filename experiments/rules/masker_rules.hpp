@@ -1,0 +1,78 @@
+// What must hold of every masker and every pipeline, asked of a function that selects: a rule knows
+// neither how it selects nor where.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "experiments/rules/violation.hpp"
+#include "framework/mask/mask.hpp"
+#include "framework/pipeline/attention_inputs.hpp"
+#include "framework/pipeline/pipeline.hpp"
+
+namespace maskerade::rules {
+
+// One selection that is asked for.
+struct SelectionRequest {
+  AttentionInputs inputs;
+  PipelineOptions options;
+  int threads = 1;
+  // What is active before; it outlives the request. nullptr: nothing.
+  const Mask* previous = nullptr;
+};
+using Selector = std::function<Selection(const SelectionRequest&)>;
+
+// Prepares the pipeline anew for each request, and selects.
+Selector selector_of(Pipeline pipeline);
+
+// The mask is over the inputs' visible entries, its extent is one that broadcasts to the problem,
+// and it is in canonical form: no invisible key, probabilities in (0, 1].
+Violations check_visible_entries_alone(const Selector& select, const SelectionRequest& request);
+
+// What request.previous has active stays active, with a probability as large or larger. Throws
+// Error when the request has no previous mask.
+Violations check_selection_keeps_previous(const Selector& select, const SelectionRequest& request);
+
+// How many keys a masker may add to a row.
+struct RowBudget {
+  // The keys for a row that sees `visible_len` keys of `key_len`.
+  std::function<std::int64_t(std::int64_t key_len, std::int64_t visible_len)> keys;
+  // The budget is of all active keys of the row, not of those that the masker adds.
+  bool counts_total = false;
+  // The row gets all of the budget, as long as it sees inactive keys; else it may get less.
+  bool is_spent = false;
+};
+// The budget that an argument of that name states, in tokens or as a share of the row's visible
+// keys, rounded down. Throws Error when the masker has no such parameter or it has another unit.
+RowBudget budget_of(const MaskerUse& masker, std::string_view parameter);
+
+// No row gets more keys than the budget beside those of request.previous, whatever their
+// probabilities.
+Violations check_budget(const Selector& select,
+                        const SelectionRequest& request,
+                        const RowBudget& budget);
+
+// The same request gives the same mask a second time, with 1, 2 and 3 threads, with chunks of 1,
+// 64, 100 and 100,000 rows; each masker then scores as many keys.
+Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request);
+
+// Selections of other data in between leave no trace: the two requests, made in turns, give what
+// they gave the first time.
+Violations check_nothing_is_kept(const Selector& select,
+                                 const SelectionRequest& request,
+                                 const SelectionRequest& other);
+
+// What a masker does not declare (depends_on: MASKERADE_DEPENDS_*) has no influence. Of what is
+// not declared: with other numbers in query, key or value and with another seed, the mask is the
+// same; where all heads, or all batch entries, read the same numbers, they get the same mask (not
+// asked of a masker that declares the seed: random numbers differ by head and batch entry);
+// from a previous mask it gives the union of that mask and what it selects from nothing. Shape
+// cannot be changed alone and is not asked. request.previous must be nullptr; throws Error
+// otherwise.
+Violations check_undeclared_inputs_do_not_matter(const Selector& select,
+                                                 const SelectionRequest& request,
+                                                 std::uint32_t depends_on);
+
+}  // namespace maskerade::rules
