@@ -44,9 +44,9 @@ int run_program(int argc, char** argv) {
                   "What compare_pytorch.py --hub wrote: the published code's times of today")
       ->type_name("FILE");
   program
-      .add_option(
-          "--target", target,
-          "Run, and measure the machine, with this instruction set: AMX, AVX3, AVX2, SCALAR")
+      .add_option("--target", target,
+                  fmt::format("Run, and measure the machine, with this instruction set: {}",
+                              fmt::join(instruction_sets(), ", ")))
       ->type_name("NAME");
   program.footer(kFooter);
   program.allow_extras();

@@ -58,17 +58,18 @@ def interleave(timed: list[Timed], budget_ms: float, least: int = 5, most: int =
 
 
 def sampler(run: Callable, fresh: Callable | None = None, least_ms: float = 1.0,
-            warm_ms: float = 20.0) -> Callable[[], float]:
+            warm_ms: float = 20.0,
+            clock: Callable[[], float] = time.perf_counter) -> Callable[[], float]:
     """A Timed.sample of a Python function, by the rule of our program: untimed runs first until
     warm_ms have passed (workers that slept take milliseconds to come back), then the mean of as many
     runs as make up least_ms; or the first run, where that takes several times as long. fresh() makes,
-    untimed, the argument of each run."""
+    untimed, the argument of each run. clock() gives seconds."""
 
     def one_ms() -> float:
         argument = (fresh(),) if fresh else ()
-        start = time.perf_counter()
+        start = clock()
         run(*argument)
-        return (time.perf_counter() - start) * 1e3
+        return (clock() - start) * 1e3
 
     def sample() -> float:
         first_ms = one_ms()

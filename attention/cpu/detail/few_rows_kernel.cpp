@@ -40,7 +40,8 @@ void accumulate_rows(DType,
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
-static_assert(kLanes == 8 || kLanes == 16, "sums_of_lanes is written for 256 and 512 bits");
+static_assert(kLanes == 4 || kLanes == 8 || kLanes == 16,
+              "sums_of_lanes is written for vectors of 128, 256 and 512 bits");
 
 // Rows whose sums are held in registers together.
 inline constexpr int kRowsAtOnce = 4;
@@ -154,7 +155,11 @@ HWY_INLINE FloatVector sums_of_lanes(const FloatVector (&sums)[kLanes]) {
                    hn::SwapAdjacentBlocks(hn::OddEvenBlocks(even, odd)));
   }
 #endif
-  return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
+  if constexpr (kLanes == 4) {
+    return sums_within_blocks(sums);
+  } else {
+    return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
+  }
 }
 
 // Keys whose scores with kRows rows fill a vector.
