@@ -112,9 +112,8 @@ trap 'exit 2' INT TERM
 # proxies.
 in_system() {
   local variables=(HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin) name
-  for name in http_proxy https_proxy ftp_proxy no_proxy; do
+  for name in http_proxy https_proxy ftp_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY NO_PROXY; do
     [ -z "${!name:-}" ] || variables+=("$name=${!name}")
-    [ -z "${!name^^}" ] || variables+=("${name^^}=${!name}")
   done
   if [ -n "${CCACHE:-}" ]; then
     variables+=(CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache

@@ -294,7 +294,7 @@ measure: {target: 0.0001%, budget: 1s}
 
 TEST_F(Program, KeepsFinishedCellsWhenKilled) {
   write("long.yaml", kLong);
-  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl"});
+  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl", "--no-peaks"});
   await_line(child, "results.jsonl");
   kill(child, SIGKILL);
   wait_for(child);
@@ -306,7 +306,7 @@ TEST_F(Program, KeepsFinishedCellsWhenKilled) {
 
 TEST_F(Program, ShowsFinishedCellsWhenInterrupted) {
   write("long.yaml", kLong);
-  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl"});
+  const pid_t child = start({"run", "long.yaml", "--json", "results.jsonl", "--no-peaks"});
   await_line(child, "results.jsonl");
   kill(child, SIGINT);
   EXPECT_EQ(wait_for(child), 130);

@@ -19,13 +19,11 @@ TEST(MachinePeaks, AreTheLargerOfVectorsAndTilesByTheirProducts) {
 
 // How large they are is the machine's affair.
 TEST(MachinePeaks, ArePositiveNumbers) {
-  for (const int count : {1, 2}) {
-    const MachinePeaks peaks = measure_peaks(Threads(count));
-    EXPECT_GT(peaks.flops_per_second, 0);
-    EXPECT_TRUE(std::isfinite(peaks.flops_per_second));
-    EXPECT_GT(peaks.read_bytes_per_second, 0);
-    EXPECT_TRUE(std::isfinite(peaks.read_bytes_per_second));
-  }
+  const MachinePeaks peaks = measure_peaks(Threads(2));
+  EXPECT_GT(peaks.flops_per_second, 0);
+  EXPECT_TRUE(std::isfinite(peaks.flops_per_second));
+  EXPECT_GT(peaks.read_bytes_per_second, 0);
+  EXPECT_TRUE(std::isfinite(peaks.read_bytes_per_second));
 }
 
 TEST(MachinePeaks, OfTilesIsThereWhereTheInstructionSetHasThem) {
