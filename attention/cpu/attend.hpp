@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "attention/backend/attention_output.hpp"
 #include "attention/cpu/cpu_plan.hpp"
@@ -20,9 +21,14 @@ void attend(const AttentionInputs& inputs,
 // and matrix tiles.
 std::string instruction_set();
 
-// Binds everything that Highway dispatches, scoring and selection too, to one of the instruction
-// sets that this machine has and the project is built for: "AMX", "AVX3", "AVX2", "SCALAR". For
-// this process; call it before threads run. Throws Error otherwise, naming those that there are.
+// The instruction sets that this machine has and the project is built for, the best one first. The
+// last one is the compiler's baseline: "SCALAR" or "SSE2", as the installed Highway has it. Call it
+// before threads run.
+std::vector<std::string> instruction_sets();
+
+// Binds everything that Highway dispatches, scoring and selection too, to one of
+// instruction_sets(), for this process; call it before threads run. Throws Error for any other
+// name; its message lists them.
 void use_instruction_set(const std::string& name);
 
 }  // namespace maskerade

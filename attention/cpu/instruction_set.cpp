@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "attention/cpu/attend.hpp"
 #include "attention/cpu/detail/matrix_unit.hpp"
@@ -19,6 +21,19 @@ constexpr const char* kAmxName = "AMX";
 
 bool has_amx() { return (hwy::SupportedTargets() & HWY_AVX3) != 0 && detail::amx_is_usable(); }
 
+// One bit for each of Highway's targets that the machine can run and the project is built for; the
+// compiler's baseline is one of them. Lets go of the target that dispatch was bound to.
+std::int64_t all_targets() {
+  hwy::SetSupportedTargetsForTest(0);
+  return (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
+}
+
+// Calls visit(target) for each bit of targets, the best target first.
+template <class Visit>
+void for_each_target(std::int64_t targets, const Visit& visit) {
+  for (; targets != 0; targets &= targets - 1) visit(targets & -targets);
+}
+
 }  // namespace
 
 // Rationale: use_instruction_set("AVX3") leaves Highway one supported target, and then the matrix
@@ -34,25 +49,27 @@ std::string instruction_set() {
                                                                   : detail::target_name();
 }
 
+std::vector<std::string> instruction_sets() {
+  const auto bound = static_cast<std::int64_t>(hwy::SupportedTargets());
+  const std::int64_t targets = all_targets();
+  std::vector<std::string> names;
+  if (has_amx()) names.emplace_back(kAmxName);
+  for_each_target(targets,
+                  [&](std::int64_t target) { names.emplace_back(hwy::TargetName(target)); });
+  hwy::SetSupportedTargetsForTest(bound);
+  return names;
+}
+
 void use_instruction_set(const std::string& name) {
-  const auto before = static_cast<std::int64_t>(hwy::SupportedTargets());
-  hwy::SetSupportedTargetsForTest(0);
-  std::string there;
-  if (has_amx()) {
-    if (name == kAmxName) return;
-    there = kAmxName;
+  const std::vector<std::string> names = instruction_sets();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}",
+                            name, fmt::join(names, ", ")));
   }
-  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
-    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) continue;
-    if (hwy::TargetName(target) == name) {
-      hwy::SetSupportedTargetsForTest(target);
-      return;
-    }
-    there += (there.empty() ? "" : ", ") + std::string(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(before);
-  throw Error(fmt::format("this machine cannot run the instruction set \"{}\"; use one of {}", name,
-                          there));
+  const std::int64_t targets = all_targets();
+  for_each_target(targets, [&](std::int64_t target) {
+    if (hwy::TargetName(target) == name) hwy::SetSupportedTargetsForTest(target);
+  });
 }
 
 }  // namespace maskerade

@@ -49,7 +49,8 @@ int run_program(int argc, char** argv) {
       ->type_name("FILE");
   program
       .add_option("--target", target,
-                  "Use this instruction set, and measure its peak: AMX, AVX3, AVX2, SCALAR")
+                  fmt::format("Use this instruction set, and measure its peak: {}",
+                              fmt::join(instruction_sets(), ", ")))
       ->type_name("NAME");
   program.footer(kFooter);
   program.allow_extras();

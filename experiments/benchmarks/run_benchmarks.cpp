@@ -61,6 +61,26 @@ void run_case(benchmark::State& state,
   }
 }
 
+// What Google Benchmark 1.8 changed: a run that ended by an error is "skipped", before it was
+// "error_occurred"; and a time in its options is written with its unit, which was an error before.
+template <class Run>
+concept HasErrorOccurred = requires(const Run& run) {
+  run.error_occurred;
+};
+
+constexpr bool kIsBefore18 = HasErrorOccurred<benchmark::BenchmarkReporter::Run>;
+constexpr const char* kMinTime =
+    kIsBefore18 ? "--benchmark_min_time=0.05" : "--benchmark_min_time=0.05s";
+
+template <class Run>
+bool has_failed(const Run& run) {
+  if constexpr (HasErrorOccurred<Run>) {
+    return run.error_occurred;
+  } else {
+    return run.skipped != decltype(run.skipped){};
+  }
+}
+
 // The cases by the names under which Google Benchmark has them.
 using CasesByName = std::map<std::string, CaseRun>;
 
@@ -76,7 +96,7 @@ class MedianReporter final : public benchmark::ConsoleReporter {
       const bool is_median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
       const bool is_only = run.run_type == Run::RT_Iteration && run.repetitions <= 1;
       const auto at = cases_.find(run.run_name.function_name);
-      if ((is_median || is_only) && !run.error_occurred && at != cases_.end()) {
+      if ((is_median || is_only) && !has_failed(run) && at != cases_.end()) {
         medians_[at->second] = run.GetAdjustedRealTime();  // in ms, the unit of all cases
       }
       if (run.run_type != Run::RT_Aggregate || is_median || run.aggregate_name == "cv") {
@@ -101,7 +121,7 @@ bool run_benchmarks(WorkPool& pool,
                     const std::vector<std::string>& options) {
   // Our options come first, because a later option replaces an earlier one.
   std::vector<std::string> words = {program, "--benchmark_enable_random_interleaving=true",
-                                    "--benchmark_repetitions=5", "--benchmark_min_time=0.05",
+                                    "--benchmark_repetitions=5", kMinTime,
                                     "--benchmark_display_aggregates_only=true"};
   words.insert(words.end(), options.begin(), options.end());
   std::vector<char*> arguments;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 namespace maskerade {
 namespace {
@@ -101,7 +102,7 @@ void record_choice(Variant& option, const YamlNode& choice, const Path& path, st
   option.swept.insert(option.swept.begin(), {path, std::move(text)});
 }
 
-const YamlNode& require_choices(const YamlEntry& entry, const std::string& what) {
+const YamlNode& require_choices(const YamlEntry& entry, std::string_view what) {
   if (!entry.value.is_list()) {
     throw ConfigError(entry.value.position,
                       fmt::format("{} is {}; it must be a list of values: [1, 2, 4]", what,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/expansion.hpp"
@@ -34,8 +35,8 @@ constexpr const char* kPipelinesExample =
     "\n    streaming: [{sink: 4}, {local: 64}]";
 
 const YamlEntry& require_section(const YamlNode& root,
-                                 const std::string& key,
-                                 const std::string& example) {
+                                 std::string_view key,
+                                 std::string_view example) {
   const YamlEntry* entry = root.find(key);
   if (entry == nullptr) {
     throw ConfigError({root.position.file, 0, 0},

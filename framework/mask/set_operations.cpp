@@ -199,15 +199,18 @@ std::size_t merge(
     i += static_cast<std::size_t>(in_x);
     j += static_cast<std::size_t>(in_y);
   }
-  const std::size_t left_x = size_x - i;
-  const std::size_t left_y = size_y - j;
-  std::copy_n(keys_x + i, left_x, keys + n);
-  std::copy_n(weights_x + i, left_x, p + n);
-  std::fill_n(q + n, left_x, 0.0F);
-  std::copy_n(keys_y + j, left_y, keys + n);
-  std::fill_n(p + n, left_y, 0.0F);
-  std::copy_n(weights_y + j, left_y, q + n);
-  return n + left_x + left_y;
+  // At most one of the two has entries left.
+  for (; i < size_x; ++i, ++n) {
+    keys[n] = keys_x[i];
+    p[n] = weights_x[i];
+    q[n] = 0.0F;
+  }
+  for (; j < size_y; ++j, ++n) {
+    keys[n] = keys_y[j];
+    p[n] = 0.0F;
+    q[n] = weights_y[j];
+  }
+  return n;
 }
 
 // Removes, in place, the entries whose probability is 0 (inactive) or 1 (a bit). Returns how many

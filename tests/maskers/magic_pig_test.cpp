@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <numbers>
+#include <tuple>
 
 #include "tests/maskers/index_checks.hpp"
 #include "tests/maskers/sampler_checks.hpp"

@@ -26,7 +26,8 @@ void accumulate_rows(const detail::FewRowsSums&) {}
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
-static_assert(kLanes == 8 || kLanes == 16, "sums_of_lanes is written for 256 and 512 bits");
+static_assert(kLanes == 4 || kLanes == 8 || kLanes == 16,
+              "sums_of_lanes is written for vectors of 128, 256 and 512 bits");
 
 // Rows that are multiplied together, their sums held in registers.
 inline constexpr int kRowsAtOnce = 4;
@@ -147,7 +148,11 @@ HWY_INLINE FloatVector sums_of_lanes(const FloatVector (&sums)[kLanes]) {
                    hn::SwapAdjacentBlocks(hn::OddEvenBlocks(even, odd)));
   }
 #endif
-  return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
+  if constexpr (kLanes == 4) {
+    return sums_within_blocks(sums);
+  } else {
+    return add_halves(sums_within_blocks(sums), sums_within_blocks(sums + 4));
+  }
 }
 
 // Keys whose scores with kRows rows fill a vector; with three rows a quarter of it is left unused.

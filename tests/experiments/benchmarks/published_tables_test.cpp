@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "experiments/benchmarks/benchmark_case.hpp"
 #include "framework/base/error.hpp"

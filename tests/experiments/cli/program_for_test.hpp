@@ -30,7 +30,7 @@ class Program : public testing::Test {
   Program() {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
     folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("maskerade_program_") + test->name());
+              ("maskerade_program_" + std::to_string(getpid()) + "_" + test->name());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
@@ -79,9 +79,19 @@ class Program : public testing::Test {
     }
     return child;
   }
-  // Waits until a file holds a whole line, but not longer than 30 s.
-  void await_line(const std::string& name) const {
-    for (int i = 0; i < 3000 && read(name).find('\n') == std::string::npos; ++i) usleep(10'000);
+  // Waits until holds(), or until a program of start() has ended, whichever comes first.
+  template <typename Condition>
+  static void await(pid_t child, const Condition& holds) {
+    const auto has_ended = [child] {
+      siginfo_t state{};
+      return waitid(P_PID, static_cast<id_t>(child), &state, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+             state.si_pid == child;
+    };
+    while (!holds() && !has_ended()) usleep(10'000);
+  }
+  // Waits until a file that a program of start() writes holds a whole line.
+  void await_line(pid_t child, const std::string& name) const {
+    await(child, [&] { return read(name).find('\n') != std::string::npos; });
   }
   // Waits for the end of a process; returns its exit code, or -1 if a signal ended it.
   static int wait_for(pid_t child) {

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -58,11 +57,21 @@ class Interleaving(unittest.TestCase):
 
     def test_a_sample_is_taken_after_a_while_of_untimed_runs(self):
         runs = []
-        sampler(lambda: (runs.append(1), time.sleep(0.002)), least_ms=0.1, warm_ms=9)()
-        self.assertGreaterEqual(len(runs), 3)
+
+        # A clock that moves while something runs, and only then.
+        def taking(seconds):
+            return lambda: runs.append(seconds)
+
+        def clock():
+            return sum(runs)
+
+        mean_ms = sampler(taking(0.002), least_ms=3.5, warm_ms=9, clock=clock)()
+        self.assertEqual(len(runs), 5 + 2)  # 10 ms of warm-up, then 4 ms that count
+        self.assertAlmostEqual(mean_ms, 2)
         runs.clear()
-        sampler(lambda: (runs.append(1), time.sleep(0.008)), warm_ms=1)()
+        only_ms = sampler(taking(0.008), warm_ms=1, clock=clock)()
         self.assertEqual(len(runs), 1)
+        self.assertAlmostEqual(only_ms, 8)
 
     def test_a_fresh_argument_is_made_for_every_run(self):
         made, seen = itertools.count(), []

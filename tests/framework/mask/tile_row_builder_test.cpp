@@ -1,6 +1,7 @@
 #include "framework/mask/tile_row_builder.hpp"
 
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <map>
 

@@ -1,6 +1,7 @@
 #include "framework/mask/detail/word_kernels.hpp"
 
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "framework/mask/detail/probability.hpp"

@@ -6,12 +6,15 @@
 
 namespace maskerade {
 
-// Calls body(name) once for each instruction set that the project is built for and this machine
-// has. During the call every function that chooses by instruction set uses that one.
+// Calls body(name) once per instruction set that this machine can run and the project is built for,
+// with dispatch bound to it. The compiler's baseline is always one of them, under the name that the
+// installed Highway gives it.
 template <typename Body>
 void for_each_target(Body&& body) {
-  for (const std::int64_t target : {HWY_AVX3, HWY_AVX2, HWY_SCALAR}) {
-    if ((hwy::SupportedTargets() & target) == 0 && target != HWY_SCALAR) continue;
+  hwy::SetSupportedTargetsForTest(0);
+  const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) | HWY_STATIC_TARGET;
+  for (std::int64_t left = targets; left != 0; left &= left - 1) {
+    const std::int64_t target = left & -left;
     hwy::SetSupportedTargetsForTest(target);
     body(hwy::TargetName(target));
     hwy::SetSupportedTargetsForTest(0);
