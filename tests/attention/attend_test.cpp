@@ -527,10 +527,10 @@ TEST(MatrixTiles, AreExactToTheLastBitsOfFloat32) {
       .query_heads = 1, .kv_heads = 1, .query_len = 64, .key_len = 256, .head_dim = 64};
   const RandomProblem problem(shape, DType::kFloat32, false, 8);
   const Mask mask = Mask::full(problem.inputs.visibility);
-  EXPECT_TRUE(holds(check_output(
-      problem.inputs, mask,
-      attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated),
-      {.out = 1e-6, .lse = 1e-6})));
+  EXPECT_TRUE(holds(
+      check_output(problem.inputs, mask,
+                   attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated),
+                   {.out = 1e-6, .lse = 1e-6})));
 }
 
 TEST(MatrixTiles, WeightsOfBFloat16ValuesThatCancelAreExactToo) {
@@ -554,10 +554,10 @@ TEST(MatrixTiles, WeightsOfBFloat16ValuesThatCancelAreExactToo) {
   problem.inputs.k = k.view();
   problem.inputs.v = v.view();
   const Mask mask = Mask::full(problem.inputs.visibility);
-  EXPECT_TRUE(holds(check_output(
-      problem.inputs, mask,
-      attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated),
-      {.out = 2e-6, .lse = 1e-6})));
+  EXPECT_TRUE(holds(
+      check_output(problem.inputs, mask,
+                   attend_by(Walk::kDense, problem.inputs, mask, 1, detail::MatrixUnit::kEmulated),
+                   {.out = 2e-6, .lse = 1e-6})));
 }
 
 TEST(MatrixTiles, EqualTheirEmulationBitForBit) {
@@ -646,7 +646,8 @@ TEST(Attend, APlanOfAnotherShapeIsRefused) {
   const AttentionShape shape{
       .query_heads = 2, .kv_heads = 1, .query_len = 3, .key_len = 30, .head_dim = 8};
   const RandomProblem problem(shape, DType::kFloat32, false, 2);
-  CpuPlan plan = make_cpu_plan(Mask::full(problem.inputs.visibility), shape, Walk::kDense, Threads(1));
+  CpuPlan plan =
+      make_cpu_plan(Mask::full(problem.inputs.visibility), shape, Walk::kDense, Threads(1));
   plan.shape.head_dim = 9;
   AttentionOutput output;
   try {

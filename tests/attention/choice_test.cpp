@@ -73,10 +73,10 @@ TEST(KernelChoice, IsMadeForEachTileRow) {
   const Mask mask = from_dense(Visibility::all(512, 512), {}, weights);
   const CpuPlan plan = make_cpu_plan(mask, prefill(), std::nullopt, Threads(1));
   for (const RowBlock& rows : plan.row_blocks) {
-    const Kernel expected = rows.first_query < 64    ? Walk::kDense
-                            : rows.first_query < 192 ? Walk::kTiles
-                                                     : Walk::kRows;
-    EXPECT_EQ(name_of(rows.kernel), name_of(expected)) << "query " << rows.first_query;
+    const Walk expected = rows.first_query < 64    ? Walk::kDense
+                          : rows.first_query < 192 ? Walk::kTiles
+                                                   : Walk::kRows;
+    EXPECT_EQ(name_of(rows.walk), name_of(expected)) << "query " << rows.first_query;
   }
   EXPECT_NE(plan.kernel_mix().find(", "), std::string::npos) << plan.kernel_mix();
 }

@@ -16,12 +16,12 @@ class Results : public Program {
   // Runs the tiny experiment into the folder out.
   void run_tiny(const std::string& arguments = "") const {
     write("tiny.yaml", kTiny);
-    const Finished finished = run("run tiny.yaml --out out " + arguments);
+    const ProgramResult finished = run("run tiny.yaml --out out " + arguments);
     EXPECT_NE(finished.out.find("results in out/results.sqlite"), std::string::npos)
         << finished.out << finished.err;
   }
   void expect_refused(const std::string& arguments, const std::string& text) const {
-    const Finished finished = run(arguments);
+    const ProgramResult finished = run(arguments);
     EXPECT_EQ(finished.exit_code, 2) << arguments;
     EXPECT_EQ(finished.err, "maskerade: error: " + text + "\n");
   }
@@ -41,9 +41,9 @@ TEST_F(Results, PrintTheTableAndWriteTheExportsOfTheRun) {
   write("two.yaml",
         std::string(kTiny).replace(std::string(kTiny).find("workload: "), 10, "workloads:\n  a: ") +
             "check: {oracle_rows: {sweep: [8, 16]}}\n");
-  const Finished ran = run("run two.yaml --out out --json run.jsonl --csv run.csv");
+  const ProgramResult ran = run("run two.yaml --out out --json run.jsonl --csv run.csv");
   EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
-  const Finished shown = run("results out --json shown.jsonl --csv shown.csv");
+  const ProgramResult shown = run("results out --json shown.jsonl --csv shown.csv");
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
   EXPECT_EQ(tables_of(shown.out), tables_of(ran.out));
   EXPECT_TRUE(shown.out.ends_with("\n8 ok, 0 failed, 0 unavailable\n")) << shown.out;
@@ -55,7 +55,7 @@ TEST_F(Results, PrintTheTableAndWriteTheExportsOfTheRun) {
 
 TEST_F(Results, OfFailedCellsAreReadAllTheSame) {
   run_tiny("--set check.tolerance=1e-30");
-  const Finished shown = run("results out");
+  const ProgramResult shown = run("results out");
   EXPECT_EQ(shown.exit_code, 0) << "reading has not failed";
   EXPECT_NE(shown.out.find("differs from the float64 oracle"), std::string::npos) << shown.out;
   EXPECT_TRUE(shown.out.ends_with("\n0 ok, 4 failed, 0 unavailable\n")) << shown.out;
@@ -63,7 +63,7 @@ TEST_F(Results, OfFailedCellsAreReadAllTheSame) {
 
 TEST_F(Results, AreThoseOfWhichEveryConditionHolds) {
   run_tiny();
-  const Finished shown =
+  const ProgramResult shown =
       run("results out --where 'pipeline=topk budget=5%' --where status=ok --json some.jsonl");
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
   EXPECT_EQ(pipelines_in("some.jsonl"), std::vector<std::string>{"topk budget=5%"});
@@ -78,7 +78,7 @@ TEST_F(Results, AreThoseOfWhichEveryConditionHolds) {
 TEST_F(Results, OfOtherVersionsAreShownWhenAskedFor) {
   run_tiny();
   run_tiny("--resume --set workload.source.seed=77");
-  const Finished shown = run("results out --json latest.jsonl");
+  const ProgramResult shown = run("results out --json latest.jsonl");
   EXPECT_TRUE(shown.out.ends_with(
       "\n4 more of other versions of the experiment have no cell number; --all shows them\n"))
       << shown.out;
@@ -100,8 +100,8 @@ measure: {target: 0.0001%, budget: 1s}
 )");
   const pid_t child =
       start({"run", "long.yaml", "--out", "out", "--json", "run.jsonl", "--no-peaks"});
-  await_line("run.jsonl");
-  const Finished shown = run("results out --json shown.jsonl", "", "shown.txt");
+  await_line(child, "run.jsonl");
+  const ProgramResult shown = run("results out --json shown.jsonl", "", "shown.txt");
   EXPECT_EQ(shown.exit_code, 0) << read("shown.txt");
   const std::vector<std::string> pipelines = pipelines_in("shown.jsonl");
   ASSERT_FALSE(pipelines.empty());
@@ -136,7 +136,7 @@ TEST_F(Results, RefuseWhatCannotBeReadOrWritten) {
 }
 
 TEST_F(Results, DescribeTheirColumns) {
-  const Finished described = run("results --columns");
+  const ProgramResult described = run("results --columns");
   EXPECT_EQ(described.exit_code, 0);
   for (const char* text :
        {"### Columns of a cell\n\n| column | type | unit | meaning |\n",

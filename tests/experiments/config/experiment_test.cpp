@@ -67,8 +67,7 @@ TEST(Experiment, DefaultsAreFilledIn) {
   const Experiment experiment = folder.read(with_pipelines(kPipelines));
   EXPECT_EQ(experiment.name, "test");
   EXPECT_EQ(experiment.devices, Lines{"cpu"});
-  ASSERT_EQ(experiment.kernels.size(), 1U);
-  EXPECT_FALSE(experiment.kernels[0].has_value());
+  EXPECT_EQ(experiment.kernels, Lines{"auto"});
   EXPECT_EQ(experiment.mask_seeds, std::vector<std::uint64_t>{0});
   ASSERT_EQ(experiment.checks.size(), 1U);
   const CellRules& rules = experiment.checks.front();
@@ -274,7 +273,7 @@ TEST(Grid, WorkloadsAreOutermostAndSeedsInnermost) {
     EXPECT_EQ(cells[i].check, i / 12 % 2);
     EXPECT_EQ(cells[i].pipeline, i % 12 < 4 ? 0U : 1U);
     if (i < 12) {
-      first.push_back(cells[i].device + (cells[i].kernel ? " rows " : " auto ") +
+      first.push_back(cells[i].device + " " + cells[i].kernel + " " +
                       std::to_string(cells[i].mask_seed));
     }
   }

@@ -13,12 +13,13 @@ namespace maskerade::rules {
 // A use of a masker class with arguments by name.
 template <typename Type>
 MaskerUse planted(const std::vector<GivenParameter>& arguments = {}) {
-  const maskerade_masker_descriptor& descriptor = *sdk::detail::Exported<Type>::descriptor();
+  const maskerade_masker_descriptor& descriptor =
+      *sdk::detail::StaticDescriptor<Type>::descriptor();
   const auto type = std::make_shared<const MaskerType>(
       descriptor,
       std::vector<maskerade_parameter>(descriptor.parameters,
                                        descriptor.parameters + descriptor.parameter_count),
-      "planted.so");
+      Extensions(descriptor), "planted.so");
   return {type, std::make_shared<const Arguments>(bind_arguments(type->descriptor(), arguments))};
 }
 

@@ -191,7 +191,9 @@ TEST(CudaCell, TracesMatchesAndRoutesRunOnTheDevice) {
       EXPECT_EQ(there.steps[step].density, here.steps[step].density);
       EXPECT_EQ(there.steps[step].index_bytes, here.steps[step].index_bytes);
     }
-    if (here.match) EXPECT_EQ(there.match->found->value, here.match->found->value);
+    if (here.match) {
+      EXPECT_EQ(there.match->found->value, here.match->found->value);
+    }
     EXPECT_TRUE(there.device_timing);
   }
 }

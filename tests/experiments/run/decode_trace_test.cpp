@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "attention/backend_table.hpp"
 #include "experiments/run/trace_totals.hpp"
 #include "test_experiment.hpp"
 
@@ -164,7 +165,8 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   const Experiment experiment = experiment_of(trace("  p: [{sink: 2}]\n"));
   const Workload workload = load_workload(experiment.workloads[0]);
   const Threads threads(1);
-  const TraceReference reference(workload, experiment.checks[0].check, threads);
+  const auto backend = open_backend("cpu", workload.prompt_inputs());
+  const TraceReference reference(*backend, workload, experiment.checks[0].check, threads);
   const RunOptions options{.threads = threads};
   TraceTotals totals(reference.shape);
   const auto summary = [](double median) {
@@ -174,9 +176,10 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   for (std::size_t i = 0; i < 6; ++i) {
     const auto& [inputs, dense] = reference.steps[i];
     const auto step = static_cast<double>(i);
-    totals.add({inputs, workload.dtype, dense, experiment.checks[0].measure, options},
-               {.mask = dense.mask,
-                .plan = dense.plan,
+    backend->show(inputs);
+    totals.add({*backend, workload.dtype, dense, experiment.checks[0].measure, options},
+               {.mask = dense.mask(),
+                .plan = *dense.planned.plan,
                 .sparse = dense.output,
                 .masses = {dense.output.lse, dense.output.lse},
                 .cost = {.keys_scored = static_cast<std::int64_t>(10 + i),
