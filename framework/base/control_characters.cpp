@@ -9,7 +9,7 @@ void refuse_control_characters(std::string_view text, const TextPosition& positi
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte != 0x7F) continue;
-    if (c == '\n') throw ConfigError(position, "a text of several lines; write it on one line");
+    if (c == '\n') throw ConfigError(position, "this text has several lines; write it on one line");
     throw ConfigError(position, std::string("a text holds the control character \\x") +
                                     kDigits[byte / 16] + kDigits[byte % 16] + "; remove it");
   }

@@ -49,10 +49,29 @@ struct Problem {
   Visibility visibility;
 };
 
+// A contiguous tensor [batch, heads, length, head_dim] whose data nobody reads.
+TensorView contiguous(const Problem& problem, std::int64_t heads, std::int64_t length) {
+  const std::int64_t dim = problem.shape.head_dim;
+  return {.data = nullptr,
+          .dtype = problem.dtype,
+          .batch = problem.shape.batch,
+          .heads = heads,
+          .length = length,
+          .dim = dim,
+          .batch_stride = heads * length * dim,
+          .head_stride = length * dim,
+          .row_stride = dim};
+}
+
 AttentionInputs inputs_of(const Problem& problem) {
-  AttentionInputs inputs{problem.shape, {}, {}, {}, 1, problem.visibility};
-  inputs.k.dtype = problem.dtype;
-  return inputs;
+  const AttentionShape& shape = problem.shape;
+  const TensorView keys = contiguous(problem, shape.kv_heads, shape.key_len);
+  return {.shape = shape,
+          .q = contiguous(problem, shape.query_heads, shape.query_len),
+          .k = keys,
+          .v = keys,
+          .scale = 1,
+          .visibility = problem.visibility};
 }
 
 // The error of making the problem's graph; "" when there is none.

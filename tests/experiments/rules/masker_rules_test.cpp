@@ -321,8 +321,7 @@ class NumberPeeker final : public sdk::RowMasker {
   }
 };
 
-// Adds the keys whose first component is above 0, as its index found them, and does not declare
-// that it looks at keys.
+// Adds the keys whose first component is above 0, as its index found them.
 class KeyPeeker final : public sdk::RowMasker {
  public:
   struct Index {
@@ -331,8 +330,8 @@ class KeyPeeker final : public sdk::RowMasker {
   static constexpr bool kIndexSpansFuture = true;
   static sdk::Description describe() {
     return {.id = "key_peeker",
-            .summary = "keys by an undeclared tensor",
-            .depends_on = sdk::kShape | sdk::kHead | sdk::kBatch | sdk::kValue};
+            .summary = "keys by their first component",
+            .depends_on = sdk::kShape | sdk::kHead | sdk::kBatch | sdk::kKey};
   }
   explicit KeyPeeker(const sdk::Arguments&) {}
   void select_row(const sdk::Row& row) const override {
@@ -388,9 +387,15 @@ TEST(UndeclaredInputs, ABatchEntryThatIsLookedAtIsFound) {
                     "the batch entry, which is not declared, has no influence"));
 }
 
+// The loader refuses an index without declared keys: here the rule is told of a declaration that
+// lacks them.
 TEST(UndeclaredInputs, KeysThatAnIndexLooksAtAreFound) {
+  const MaskerUse masker = planted<KeyPeeker>();
+  EXPECT_TRUE(holds(check_inputs_of(masker)));
   EXPECT_TRUE(
-      finds(check_inputs_of(planted<KeyPeeker>()), "key, which is not declared, has no influence"));
+      finds(check_undeclared_inputs_do_not_matter(selector_of(Pipeline({masker})), request(),
+                                                  declared(masker) & ~std::uint32_t{sdk::kKey}),
+            "key, which is not declared, has no influence"));
 }
 
 // The host hands out no queries, values, random numbers or active keys that are not declared: here
