@@ -25,6 +25,7 @@
 #include "attention/cpu/detail/vector_steps.hpp"
 #include "attention/cpu/detail/weigh_samples.hpp"
 #include "framework/base/error.hpp"
+#include "framework/mask/bit_words.hpp"
 #include "framework/select/key_tile.hpp"
 #include "hwy/cache_control.h"
 
@@ -47,42 +48,43 @@ using detail::VectorSteps;
 
 constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 
-// Bytes of packed keys and values that the tasks of a gang take turns at: they stay in a
-// second-level cache for all of them.
+// The bytes of packed keys and values that the tasks of a gang read in one turn, before the next
+// task takes its turn: so many stay in a second-level cache until all of the gang have read them.
 constexpr std::int64_t kTurnBytes = std::int64_t{256} << 10;
-// The same where a matrix unit multiplies: operands are larger, and so are the caches of machines
-// that have one.
+// The same where a matrix unit multiplies: its operands are larger, and so are the caches of the
+// machines that have one.
 constexpr std::int64_t kMatrixTurnBytes = std::int64_t{768} << 10;
 
-// Components to unite that are not worth waking the other workers for.
+// Up to this many components in all, merging parts is not worth waking the other workers.
 constexpr std::int64_t kSmallMerge = std::int64_t{1} << 17;
 
-// From this many bytes on results are written around the caches, which would read each line first
-// and not keep it until it is used.
-constexpr std::int64_t kLargeOutputBytes = std::int64_t{4} << 20;
+// Outputs of this size or more are written by streaming stores. Rationale: an ordinary store reads
+// the cache line first, and so large an output is evicted before anyone reads it.
+constexpr std::int64_t kStreamedOutputBytes = std::int64_t{4} << 20;
 
-// The key blocks that are made ready at once for a matrix unit: several steps, of which one's
-// products and the next one's weights are made at the same time.
+// How many key blocks are packed at once for a matrix unit: those of several steps, so that the
+// products of one step overlap with the weights of the next.
 constexpr std::int64_t kMatrixReady = 8;
 constexpr std::int64_t kMostReady = std::max<std::int64_t>(kMatrixReady, kStepBlocks);
 constexpr std::size_t kMostMatrixSteps =
     kMatrixReady / detail::kMatrixBlocks * (kMaxRows / detail::kMatrixRows);
 
-// A task under way.
+// The state of a task between its turns.
 struct Run {
   Run(std::int64_t query_floats, std::int64_t value_dim)
       : queries(aligned_floats(static_cast<std::size_t>(query_floats))),
         out(aligned_floats(static_cast<std::size_t>(kMaxRows * value_dim))) {}
 
-  Floats queries;  // [rows][head_dim] scaled, or as the matrix unit has them
-  Floats out;      // [rows][value_dim]
+  Floats queries;  // [rows][head_dim] scaled, or the operand of the matrix unit
+  Floats out;      // [rows][value_dim] sums of weighted values
   detail::SoftmaxState state;
   const Task* task = nullptr;
-  std::int64_t next = 0;  // key block
+  std::int64_t next = 0;  // the key block of the plan that comes next
 
   bool is_done() const { return next == task->blocks_end; }
 };
 
+// The memory of one worker.
 struct Scratch {
   Scratch(std::int64_t blocks,
           std::int64_t key_floats,
@@ -93,13 +95,13 @@ struct Scratch {
         values(aligned_floats(static_cast<std::size_t>(blocks * value_floats))),
         ahead(tiles) {}
 
-  Floats keys;    // tiles
+  Floats keys;    // [blocks][key_floats] packed keys of a step
   Floats scores;  // [kMaxRows][kScoreStride]
-  Floats values;  // tiles
+  Floats values;  // [blocks][value_floats] packed values of a step
   std::vector<Run> runs;
   std::unique_ptr<detail::MatrixScratch> matrix;
-  Floats queries;            // [kMaxRows][head_dim]; for blocks that the matrix unit cannot take
-  detail::FetchAhead ahead;  // what the step after the next one reads
+  Floats queries;            // [kMaxRows][head_dim] for steps that the matrix unit cannot take
+  detail::FetchAhead ahead;  // the memory that the step after the next one reads
 };
 
 std::int64_t whole_vectors(std::int64_t head_dim) {
@@ -126,8 +128,8 @@ class Attention {
         vectors_(inputs, plan, places_, value_dim_),
         ready_blocks_(matrix_ ? kMatrixReady : vectors_.step_blocks()),
         floats_(inputs, value_dim_),
-        writes_around_caches_(output.out.size() * sizeof(float) >= kLargeOutputBytes &&
-                              inputs.shape.head_dim % detail::value_lanes() == 0),
+        streams_output_(output.out.size() * sizeof(float) >= kStreamedOutputBytes &&
+                        inputs.shape.head_dim % detail::value_lanes() == 0),
         scratch_(static_cast<std::size_t>(threads.count())),
         shared_(inputs, plan, form(), threads.count()),
         parts_(inputs.shape.head_dim) {}
@@ -187,7 +189,7 @@ class Attention {
     }
   }
 
-  // Block `slot` of a step, in a form.
+  // Packs key block number `slot` of a step into a form, unless it is packed already.
   StepBlock make_ready(const TileForm& wanted,
                        const RowBlock& rows,
                        const KeyBlock& block,
@@ -211,13 +213,13 @@ class Attention {
     if (block.bits_offset >= 0) {
       ready.words = plan_.bits.data() + static_cast<std::size_t>(block.bits_offset);
     }
-    ready.tail = ~std::uint64_t{0} >> (kPackedKeys - block.count);
+    ready.tail = low_bits(block.count);
     return ready;
   }
 
-  // Runs tasks that read the same keys: in turns, so that what one has read is in the cache for the
-  // next. Each takes the same steps as it would alone. after: what this worker is likely to run
-  // next.
+  // Runs tasks that read the same keys, in turns, so that the keys of one are in the cache for the
+  // next. Each task takes the same steps as it would alone. after: the tasks that this worker is
+  // likely to run next.
   void run_gang(std::span<const Task> tasks, std::span<const Task> after, Scratch& scratch) {
     const detail::MatrixSession session(unit_);
     const std::span<Run> runs(scratch.runs.data(), tasks.size());
@@ -244,7 +246,7 @@ class Attention {
     for (const Run& run : runs) store(run);
   }
 
-  // Notes what is read after the next step of runs[i].
+  // Tells `ahead` which memory is read after the next step of runs[i].
   void look_ahead(std::span<const Run> runs,
                   std::size_t i,
                   std::span<const Task> after,
@@ -277,7 +279,7 @@ class Attention {
     return (count + size - 1) / size;
   }
 
-  // Those of a step of the task.
+  // Tells `ahead` which key blocks the step of a task reads that begins at key block `begin`.
   void note_blocks(const Task& task, std::int64_t begin, detail::FetchAhead& ahead) const {
     const RowBlock& rows = places_.row_block(task.row_block);
     if (detail::few_rows_serve(inputs_, rows)) return;  // fetches for itself
@@ -285,7 +287,7 @@ class Attention {
                      std::min(begin + ready_blocks_, task.blocks_end));
   }
 
-  // Few rows are attended to at once.
+  // Begins a task. A row block that the few-rows kernel serves is finished here.
   void start(const Task& task, Run& run) const {
     const RowBlock& rows = places_.row_block(task.row_block);
     run.task = &task;
@@ -312,7 +314,7 @@ class Attention {
 
   std::int64_t next_key(const Run& run) const { return places_.key_block(run.next).first_key; }
 
-  // The next blocks.
+  // Attends to the next key blocks of a run.
   void advance(Run& run, Scratch& scratch) const {
     const RowBlock& rows = places_.row_block(run.task->row_block);
     const std::int64_t size = std::min(ready_blocks_, run.task->blocks_end - run.next);
@@ -354,7 +356,7 @@ class Attention {
            });
   }
 
-  // The steps of a run's rows over some blocks.
+  // Attends to packed key blocks by the matrix unit.
   void steps_by_matrix(std::span<const StepBlock> blocks, Run& run, Scratch& scratch) const {
     const auto block_rows = static_cast<int>(places_.row_block(run.task->row_block).rows());
     MatrixStep steps[kMostMatrixSteps];
@@ -411,7 +413,7 @@ class Attention {
       }
       if (none) {
         std::fill_n(out, dim, 0.0F);
-      } else if (task.part < 0 && writes_around_caches_) {
+      } else if (task.part < 0 && streams_output_) {
         detail::scale_past_caches(run.out.get() + r * value_dim_, dim,
                                   static_cast<float>(1.0 / sum), out);
       } else {
@@ -419,8 +421,8 @@ class Attention {
                              static_cast<float>(1.0 / sum), out);
       }
     }
-    // Writes around the caches are in no order with what follows.
-    if (writes_around_caches_) hwy::FlushStream();
+    // Streaming stores are in no order with the stores that follow.
+    if (streams_output_) hwy::FlushStream();
   }
 
   const AttentionInputs& inputs_;
@@ -429,12 +431,12 @@ class Attention {
   AttentionOutput& output_;
   MatrixUnit unit_;
   std::unique_ptr<const MatrixTiles> matrix_;  // nullptr: vectors multiply
-  std::int64_t value_dim_;                     // of a row of sums
+  std::int64_t value_dim_;                     // floats of a row of sums
   detail::RowPlaces places_;
   detail::VectorSteps vectors_;
-  std::int64_t ready_blocks_;  // at once
+  std::int64_t ready_blocks_;  // key blocks that are packed at once
   FloatTiles floats_;
-  bool writes_around_caches_;
+  bool streams_output_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // by worker
   detail::SharedTiles shared_;
   detail::PartResults parts_;

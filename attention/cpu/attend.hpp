@@ -9,9 +9,9 @@
 
 namespace maskerade {
 
-// Softmax attention over the plan's keys on the CPU: blocked online softmax, float32 arithmetic.
-// output is resized; rows without active keys get out = 0, lse = -inf. The result depends on inputs
-// and plan alone, not on the thread count. Throws ShapeError when the plan is of another shape.
+// Attends to a plan's keys on the CPU, by blocked online softmax in float32 arithmetic. Resizes the
+// output; rows without active keys get out = 0 and lse = -inf. The result is the same for any
+// number of threads. Throws ShapeError when the plan is of another shape than the inputs.
 void attend(const AttentionInputs& inputs,
             const CpuPlan& plan,
             const Threads& threads,

@@ -8,15 +8,16 @@
 
 namespace maskerade {
 
-// What a row block costs, in nanoseconds of one worker. A component is one of head_dim numbers of a
-// key and of its value; an entry is one row and key.
+// The rates by which the time of a row block is predicted, in nanoseconds of one worker. A
+// component is one of the head_dim numbers of a key together with that of its value; an entry is
+// one pair of a row and a key.
 struct KernelRates {
-  double row_block = 0;           // each row block: queries loaded, output stored
-  double component = 0;           // each component of keys in a run: read, widened, packed
-  double gathered_component = 0;  // each component of listed keys
-  double entry = 0;               // each entry: softmax
-  double masked_entry = 0;        // more, where not all rows attend to all keys: the bits
-  double product = 0;             // each entry and component: both products
+  double row_block = 0;           // for each row block: loading queries, storing the output
+  double component = 0;           // for each component of keys in a run: reading, widening, packing
+  double gathered_component = 0;  // for each component of keys that are listed one by one
+  double entry = 0;               // for each entry: softmax
+  double masked_entry = 0;        // added for each entry where some rows leave keys out
+  double product = 0;             // for each entry and component: both products
 
   friend bool operator==(const KernelRates&, const KernelRates&) = default;
 };
@@ -24,35 +25,39 @@ struct KernelRates {
 // What a row block reads and computes.
 struct BlockWork {
   std::int64_t rows = 0;
-  std::int64_t keys = 0;           // gathered or not
-  std::int64_t gathered_keys = 0;  // of these
-  std::int64_t masked_keys = 0;    // of these: in key blocks that have bits
-  bool is_decode = false;          // no other row blocks read the same K and V from a cache
+  std::int64_t keys = 0;           // all keys
+  std::int64_t gathered_keys = 0;  // of all keys, those that are listed one by one
+  std::int64_t masked_keys = 0;    // of all keys, those in key blocks that have bits
+  // Whether no other row block reads the same K and V, so that they come from memory.
+  bool is_decode = false;
 };
 
-// Up to this many rows, reading keys counts most. Above, arithmetic does.
-inline constexpr std::int64_t kFewRows = 8;
+// The most rows of a row block that the few-rows kernel takes, which reads keys and values in
+// place. With more rows it is faster to pack them first, and arithmetic counts most. Both kernels
+// are priced and calibrated apart.
+inline constexpr std::int64_t kFewRows = 16;
 
-// Predicts what attending takes, so that the cheapest kernel can be chosen for each tile row. Only
-// the ratios of its numbers matter.
+// Predicts how long attending to row blocks takes, so that the fastest kernel can be chosen for
+// each tile row. Only the ratios of its numbers matter.
 struct CostModel {
   struct Rates {
-    KernelRates decode;     // few rows, K and V in memory
-    KernelRates few_rows;   // K and V in a cache for all row blocks but the first
-    KernelRates many_rows;  // the same
+    KernelRates decode;  // up to kFewRows rows, K and V in memory
+    KernelRates
+        few_rows;  // up to kFewRows rows, K and V in a cache for all row blocks but the first
+    KernelRates many_rows;  // more rows, K and V in a cache for all row blocks but the first
 
     friend bool operator==(const Rates&, const Rates&) = default;
   };
   std::array<Rates, 3> rates;  // by dtype, see of()
-  std::string origin;          // "default", "calibrated 2026-11-21 14:03:59"
+  std::string origin;          // "default", or "calibrated" and when
 
-  // Of an AVX-512 server with two cores, rounded: right enough to choose on most machines.
+  // Rounded rates of an AVX-512 server with two cores. They choose well on most machines.
   static CostModel defaults();
 
   Rates& of(DType dtype) { return rates[static_cast<std::size_t>(dtype)]; }
   const Rates& of(DType dtype) const { return rates[static_cast<std::size_t>(dtype)]; }
 
-  // Nanoseconds of one row block.
+  // The predicted nanoseconds of one row block.
   double block_ns(DType dtype, std::int64_t head_dim, const BlockWork& work) const;
 
   friend bool operator==(const CostModel&, const CostModel&) = default;

@@ -33,19 +33,19 @@ struct Trial {
 
 constexpr std::array<Trial, 7> kManyRowsTrials = {
     {{.rows = 64, .keys = 1024},
-     {.rows = 16, .keys = 1024},
+     {.rows = 32, .keys = 1024},
      {.rows = 64, .keys = 1024, .is_masked = true},
      {.rows = 32, .keys = 512, .is_gathered = true, .is_masked = true},
-     {.rows = 16, .keys = 512, .is_gathered = true, .is_masked = true},
      {.rows = 64, .keys = 512, .is_gathered = true, .is_masked = true},
-     {.rows = 16, .keys = 64}}};
+     {.rows = 64, .keys = 64},
+     {.rows = 32, .keys = 64}}};
 constexpr std::array<Trial, 7> kFewRowsTrials = {
     {{.rows = 1, .keys = 1024},
      {.rows = 4, .keys = 1024},
-     {.rows = 8, .keys = 1024},
+     {.rows = 16, .keys = 1024},
      {.rows = 4, .keys = 1024, .is_masked = true},
      {.rows = 1, .keys = 256, .is_gathered = true, .is_masked = true},
-     {.rows = 4, .keys = 256, .is_gathered = true, .is_masked = true},
+     {.rows = 16, .keys = 256, .is_gathered = true, .is_masked = true},
      {.rows = 1, .keys = 64}}};
 // Rationale: the gathered trials list every second key, because near that density listing the keys
 // and reading all of them cost the same, and the choice between them depends on the rates.

@@ -112,8 +112,6 @@ struct MatchOutcome {
 
 // A search for the value of a parameter that gives a quantity its target.
 struct MatchFacts {
-  using Found = MatchOutcome;
-
   MatchQuantity quantity = MatchQuantity::kDensity;
   double target = 0;
   double tolerance = 0;   // relative to the target
@@ -199,7 +197,7 @@ struct CellResult {
   std::optional<MaskCounts> counts;
   std::optional<CostFacts> cost;
   std::optional<StageTimes> times;
-  std::string dense_kernel;  // of the dense reference
+  std::string dense_kernel;         // of the dense reference
   std::string dense_kernel_reason;  // why cuDNN is not the dense reference on a device, else empty
   std::optional<DeviceTiming> device_timing = {};  // absent on the CPU
   std::optional<Fidelity> fidelity;

@@ -112,10 +112,11 @@ TEST(CostModel, IsLinearInWhatABlockReadsAndComputes) {
                                         .entry = 5,
                                         .masked_entry = 7,
                                         .product = 11};
-  const BlockWork work{.rows = kFewRows, .keys = 10, .gathered_keys = 4, .masked_keys = 6};
+  const BlockWork work{.rows = 8, .keys = 10, .gathered_keys = 4, .masked_keys = 6};
   EXPECT_DOUBLE_EQ(model.block_ns(DType::kFloat32, 16, work),
                    1 + 16 * (6 * 2 + 4 * 3) + 8 * (10 * (5 + 16 * 11) + 6 * 7));
   model.of(DType::kFloat32).many_rows.row_block = 13;
+  EXPECT_DOUBLE_EQ(model.block_ns(DType::kFloat32, 16, {.rows = kFewRows}), 1);
   EXPECT_DOUBLE_EQ(model.block_ns(DType::kFloat32, 16, {.rows = kFewRows + 1}), 13);
 }
 

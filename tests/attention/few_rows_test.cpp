@@ -101,8 +101,8 @@ TEST(FewRows, ServeRowBlocksUpToTheirLimitWhoseComponentsFillAVector) {
   const RandomProblem problem(shape, DType::kBFloat16, false, 1);
   AttentionInputs narrow = problem.inputs;
   narrow.shape.head_dim = 7;
-  const RowBlock most{.heads = 8, .queries = detail::kMostFewRows / 8};
-  const RowBlock more{.heads = 1, .queries = detail::kMostFewRows + 1};
+  const RowBlock most{.heads = 8, .queries = kFewRows / 8};
+  const RowBlock more{.heads = 1, .queries = kFewRows + 1};
   for_each_target([&](const char* target) {
     EXPECT_EQ(detail::few_rows_serve(problem.inputs, most), detail::value_lanes() > 1) << target;
     EXPECT_FALSE(detail::few_rows_serve(problem.inputs, more)) << target;

@@ -54,7 +54,7 @@ void weigh(const CpuPlan& plan, const Step& step, int rows, float* scores, Softm
     words[b] = block.bits_offset < 0
                    ? nullptr
                    : plan.bits.data() + static_cast<std::size_t>(block.bits_offset);
-    tails[b] = ~std::uint64_t{0} >> (kBlockKeys - block.count);
+    tails[b] = low_bits(block.count);
   }
   softmax_step({.scores = scores,
                 .first_row = 0,
@@ -68,7 +68,7 @@ void weigh(const CpuPlan& plan, const Step& step, int rows, float* scores, Softm
 }  // namespace
 
 bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows) {
-  return rows.rows() <= kMostFewRows && few_rows_width(inputs.k.dtype, inputs.shape.head_dim) > 0 &&
+  return rows.rows() <= kFewRows && few_rows_width(inputs.k.dtype, inputs.shape.head_dim) > 0 &&
          few_rows_width(inputs.v.dtype, inputs.shape.head_dim) > 0;
 }
 

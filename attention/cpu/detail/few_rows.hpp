@@ -8,7 +8,7 @@
 
 namespace maskerade::detail {
 
-// Whether attend_few_rows() serves a row block: it has at most kMostFewRows rows, and head_dim is
+// Whether attend_few_rows() serves a row block: it has at most kFewRows rows, and head_dim is
 // large enough for the vectors of the instruction set in use (few_rows_width() > 0). Does not
 // depend on the thread count.
 bool few_rows_serve(const AttentionInputs& inputs, const RowBlock& rows);

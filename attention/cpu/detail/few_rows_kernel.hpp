@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "attention/cpu/cost_model.hpp"
 #include "framework/tensor/dtype.hpp"
 
 namespace maskerade::detail {
@@ -15,10 +16,6 @@ namespace maskerade::detail {
 // stored ones, padded to few_rows_width() floats; order_components() and restore_components()
 // convert. Sums over components and keys run in an order that depends on the instruction set, not
 // on the thread count.
-
-// The most rows that the few-rows kernel takes: with more, packing keys and values is faster than
-// reading them in place.
-inline constexpr std::int64_t kMostFewRows = 16;
 
 // Rows of a tensor, named by their indices: row j of these begins at first + stride_bytes *
 // list[j]. A view: owns neither the tensor nor the list.
@@ -47,7 +44,7 @@ void restore_components(DType dtype,
 struct FewRowsScores {
   DType dtype;  // of the stored keys
   std::int64_t head_dim;
-  int rows;                   // at most kMostFewRows
+  int rows;                   // at most kFewRows
   const float* queries;       // [rows][few_rows_width] ordered
   ListedBytes keys;           // count is a multiple of 64
   ListedBytes next;           // what is read after the keys
@@ -62,7 +59,7 @@ void score_few_rows(const FewRowsScores& product);
 struct FewRowsSums {
   DType dtype;  // of the stored values
   std::int64_t head_dim;
-  int rows;                    // at most kMostFewRows
+  int rows;                    // at most kFewRows
   const float* weights;        // [rows][weight_stride]
   std::int64_t weight_stride;  // at least values.count
   ListedBytes values;          // count is a multiple of 64
