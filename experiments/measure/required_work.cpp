@@ -6,6 +6,8 @@
 #include <map>
 #include <vector>
 
+#include "framework/mask/bit_words.hpp"
+
 namespace maskerade {
 namespace {
 

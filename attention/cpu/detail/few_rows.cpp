@@ -8,6 +8,7 @@
 
 #include "attention/cpu/detail/few_rows_kernel.hpp"
 #include "attention/cpu/detail/weigh_samples.hpp"
+#include "framework/mask/bit_words.hpp"
 
 namespace maskerade::detail {
 namespace {
