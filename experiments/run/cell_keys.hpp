@@ -12,7 +12,8 @@ namespace maskerade {
 
 struct Job;
 
-// What a job's result is known by: everything that it is a function of.
+// Makes the keys by which a results database knows the results of jobs: hashes of everything that a
+// result depends on.
 class CellKeys {
  public:
   // Hashes the libraries and the files that the experiment's pipelines use, each once. Throws

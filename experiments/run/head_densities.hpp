@@ -7,8 +7,8 @@
 
 namespace maskerade {
 
-// Active / visible entries of every (batch, query head): [batch, query_heads]. The mask's extent
-// fits the shape.
+// The density of every (batch, query head), [batch, query_heads]: active / visible entries, or 0
+// where nothing is visible. The mask must fit the shape.
 std::vector<double> head_densities(const Mask& mask, const AttentionShape& shape);
 
 }  // namespace maskerade

@@ -14,19 +14,21 @@ namespace maskerade {
 
 struct Job;
 
-// A spec's maskers, with the routes that its overrides give the heads of a workload's layer: each
-// head takes the first that holds for it. Where every head takes one, there are no own maskers.
-// Throws ConfigError where an override names a head that the workload does not have.
+// Makes the pipeline of a spec for a workload. Each head of the workload's layer takes the first
+// override that holds for it as its route; the other heads have the spec's maskers. Where every
+// head takes a route, the pipeline has no maskers of its own. Throws ConfigError where an override
+// names a head that the workload does not have.
 Pipeline routed_pipeline(const PipelineSpec& spec, const Workload& workload);
 
-// The same for a job; without routes when workload is nullptr, empty for the dense reference.
+// Makes the pipeline of a job: empty for the dense reference, and without routes when workload is
+// nullptr.
 Pipeline pipeline_of(const Experiment& experiment, const Job& job, const Workload* workload);
 
 // Name and resolved parameters of every masker that runs, in the order of Selection::maskers: its
 // id, with "ROUTE/" before it on a route, and #2, #3, ... after it where a list repeats it.
 std::vector<std::pair<std::string, NamedTexts>> resolved_parameters(const Pipeline& pipeline);
 
-// Sets the route of each head.
+// Sets HeadResult::route of each head.
 void name_routes(const Pipeline& pipeline, std::vector<HeadResult>& heads);
 
 // Each route and its heads, "0-3 6"; in order, none without routes.

@@ -6,9 +6,10 @@
 
 namespace maskerade {
 
-// Measures one job on the current workload, which is the job's: a cell or a decode trace, on the
-// job's device, after the search of a match and before the check of a stated guarantee. `pipeline`
-// is the job's with its routes. Fills the result; what throws makes it failed with its text.
+// Runs one job on its device: searches the parameter of a match, measures a cell or a decode trace,
+// and checks a stated guarantee. `current` holds the job's workload; `pipeline` is the job's, with
+// its routes. Fills the result. What throws makes it failed, or unavailable where the device cannot
+// do it, with the error's text.
 void run_job(const Experiment& experiment,
              const Job& job,
              const Pipeline& pipeline,

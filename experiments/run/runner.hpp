@@ -12,9 +12,10 @@
 
 namespace maskerade {
 
-// One row to be: a cell of the grid, or the dense reference of a workload on a device.
+// A row of results that is still to be measured: a cell of the grid, or the dense reference of a
+// workload on a device.
 struct Job {
-  Cell cell;  // number: of the job, from 0; pipeline and mask_seed mean nothing for the reference
+  Cell cell;  // its number is the job's, from 0; the reference has no pipeline and no mask_seed
   bool is_dense_reference = false;
 };
 
@@ -24,21 +25,23 @@ bool is_on_cuda(const Job& job);
 // reference.
 std::vector<Job> make_jobs(const Experiment& experiment);
 
-// Throws ConfigError at the position of the first pipeline that has the name of the dense
-// reference, or that is matched by total_ms on a decode trace.
+// Checks what the reader of the experiment cannot know. Throws ConfigError at the position of the
+// first pipeline that has the name of the dense reference, or that is matched by total_ms on a
+// decode trace.
 void check_pipelines(const Experiment& experiment);
 
-// What a runner tells while it runs. Any may be empty.
+// The functions by which a runner tells its caller how the run goes. Each may be empty.
 struct RunListener {
-  // Before a job; the result holds what is known by then: names and parameters.
+  // Called before a job. The result holds what is known by then: names and parameters.
   std::function<void(const Job& job, const CellResult& begun)> on_begin;
   std::function<void(const Job& job, const CellResult& finished)> on_finish;
-  // Asked before each job: whether to stop.
+  // Asked before each job: whether the run should stop.
   std::function<bool()> is_stopped;
-  // Asked before a job is run, after on_begin: its finished result of an earlier run, which then
-  // stands for it. Results have keys only when this is given.
+  // Asked after on_begin for the result of this job in an earlier run, which then takes the place
+  // of running it. Results have keys only when this function is given.
   std::function<std::optional<CellResult>(const std::string& key)> find_finished;
-  // In the place of on_finish, for a job that was found; the result has the job's number.
+  // Called in place of on_finish for a job whose earlier result was found; the result has the
+  // number of this run's job.
   std::function<void(const Job& job, const CellResult& kept)> on_keep;
 };
 
@@ -47,7 +50,7 @@ struct RunOutcome {
   std::size_t ok = 0;
   std::size_t failed = 0;
   std::size_t unavailable = 0;
-  std::size_t kept = 0;  // of these, how many were found and not run
+  std::size_t kept = 0;  // of all these, the jobs whose earlier result was found
   std::vector<std::string>
       bad_inputs;  // what is wrong with workloads and overrides, see run_experiment
   bool was_stopped = false;

@@ -14,7 +14,7 @@
 
 namespace maskerade {
 
-// What one step of a decode trace gave.
+// The measurements of one step of a decode trace.
 struct StepOutcome {
   const Mask& mask;
   const Plan& plan;
@@ -35,11 +35,13 @@ class TraceTotals {
   // The next step. context: its inputs, one query, and its dense reference.
   void add(const CellContext& context, const StepOutcome& outcome);
 
-  // Once all steps are added. prepare: of the trace; the dense reference has none.
+  // Writes the totals, once all steps are added. prepare: the time of preparing on the prompt,
+  // which the dense reference does not have.
   void write(const std::optional<Summary>& prepare, CellResult& result) const;
 
  private:
-  // Puts a step's values [batch, query_heads, width] among [batch, query_heads, steps, width].
+  // Copies a step's values [batch, query_heads, width] to their places in
+  // all[batch, query_heads, steps, width].
   void place(std::span<const float> values, std::int64_t width, std::span<float> all) const;
   StageTimes times(const std::optional<Summary>& prepare) const;
   CostFacts costs() const;
