@@ -59,7 +59,7 @@ Layout lay_out(const Mask& mask, const AttentionShape& shape) {
   return layout;
 }
 
-// Where a part's elements begin in the plan.
+// Where the elements of a part begin in the arrays of the plan.
 struct Offsets {
   std::int64_t key_blocks = 0;
   std::int64_t bits = 0;
@@ -81,7 +81,7 @@ void copy_part(const Part& part, const Offsets& at, CpuPlan& plan) {
   std::copy(part.samples.begin(), part.samples.end(), plan.samples.begin() + at.samples);
 }
 
-// Row blocks [begin, end) of a part.
+// The row blocks of a piece: [begin, end) of a part's.
 struct RowBlocksOfPiece {
   std::size_t part = 0;
   std::size_t begin = 0;
@@ -91,10 +91,11 @@ struct RowBlocksOfPiece {
 // Whether no other row blocks read the same K and V from a cache (BlockWork::is_decode).
 bool is_decode(const AttentionShape& shape) { return shape.query_len <= kFewRows; }
 
-// Pieces are planned in this many parts, or one each: enough for all threads, and few allocations.
+// The pieces are divided into at most this many parts, which threads plan on their own: enough for
+// all threads, and few enough that allocations do not matter.
 constexpr std::int64_t kParts = 256;
 
-// The pieces of part p of `parts`.
+// The first piece of part p, when `pieces` are divided evenly into `parts`.
 std::int64_t first_piece(std::int64_t p, std::int64_t parts, std::int64_t pieces) {
   return p * pieces / parts;
 }

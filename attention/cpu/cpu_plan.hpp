@@ -22,29 +22,30 @@ enum class Walk {
 };
 std::string_view name_of(Walk walk) noexcept;  // "dense", "tiles", "rows"
 
-// One entry of probability p < 1 in a key block: logit -= log_probability.
+// An entry of a key block with probability p < 1. Attending subtracts ln p from its logit.
 struct PlannedSample {
-  std::int16_t row = 0;     // within the row block
-  std::int16_t column = 0;  // within the key block
-  float log_probability = 0;
+  std::int16_t row = 0;       // of the row block
+  std::int16_t column = 0;    // of the key block
+  float log_probability = 0;  // ln p
 };
 
-// Up to 64 keys that a row block attends to.
+// Up to 64 keys that a row block attends to: its columns.
 struct KeyBlock {
-  std::int64_t first_key = 0;     // contiguous: keys first_key ... first_key + count - 1
-  std::int64_t list_offset = -1;  // >= 0: gathered; keys are key_list[list_offset ... + count)
+  std::int64_t first_key = 0;  // the columns are keys first_key to first_key + count - 1, unless
+  // list_offset >= 0: then they are key_list[list_offset] to key_list[list_offset + count - 1].
+  std::int64_t list_offset = -1;
   std::int32_t count = 0;
-  std::int64_t bits_offset =
-      -1;  // >= 0: bits[bits_offset + row] are the active columns of each row;
-           //       -1: all columns of all rows are active
-  std::int64_t samples_begin = 0;  // in samples; sampled columns are also set in the bits
-  std::int64_t samples_end = 0;
+  // bits[bits_offset + row] has a bit for each column that a row attends to, sampled ones included.
+  // -1: every row attends to every column.
+  std::int64_t bits_offset = -1;
+  std::int64_t samples_begin = 0;  // its samples are samples[samples_begin] to
+  std::int64_t samples_end = 0;    // samples[samples_end - 1]
 };
 
-inline constexpr std::int64_t kMaxRows = 64;  // of a row block
+inline constexpr std::int64_t kMaxRows = 64;  // the most rows of a row block
 
-// Up to kMaxRows query rows that read one kv head, and the key blocks that they attend to. Rows are
-// (head, query): head = first_head + r / queries, query = first_query + r % queries.
+// Up to kMaxRows query rows that read one kv head, and the key blocks that they attend to. Row r is
+// query first_query + r % queries of head first_head + r / queries.
 struct RowBlock {
   std::int64_t batch = 0;
   std::int64_t kv_head = 0;
@@ -52,15 +53,18 @@ struct RowBlock {
   std::int64_t first_query = 0;
   std::int32_t heads = 0;
   std::int32_t queries = 0;
-  std::int64_t blocks_begin = 0;  // in key_blocks; row blocks may share key blocks
+  // It attends to key_blocks[blocks_begin] to key_blocks[blocks_end - 1], which other row blocks
+  // may attend to, too.
+  std::int64_t blocks_begin = 0;
   std::int64_t blocks_end = 0;
-  Walk walk = Walk::kDense;  // The planner that made this block. Execution does not depend on it.
+  // The walk that planned this block. Execution does not depend on it.
+  Walk walk = Walk::kDense;
 
   std::int64_t rows() const noexcept { return std::int64_t{heads} * queries; }
 };
 
-// A mask made ready for the CPU kernels: what to read, in which order. At decode the query heads of
-// one kv group are stacked as rows, so that K and V are read once for the group.
+// What the CPU kernels read for a mask, and in which order. At decode the query heads of one kv
+// group are the rows of one block, so that K and V are read once for the group.
 struct CpuPlan {
   AttentionShape shape;
   std::vector<RowBlock> row_blocks;
@@ -72,7 +76,7 @@ struct CpuPlan {
   // The row blocks of each walk, in the order of the enumeration, zeros included.
   std::vector<KernelShare> kernel_shares() const;
   std::string kernel_mix() const { return maskerade::kernel_mix(kernel_shares()); }
-  // Bytes of K and V that attend reads, after the union over a row block's rows.
+  // Bytes of K and V that attending reads: a key block counts once for each row block that has it.
   std::int64_t kv_bytes_touched(DType dtype) const noexcept;
   std::int64_t size_bytes() const noexcept;
 };

@@ -13,15 +13,16 @@
 
 namespace maskerade::detail {
 
-// Some row blocks, with offsets into the part's own arrays.
+// A part of a plan under construction: some row blocks, with offsets into the part's own arrays.
 struct Part {
-  std::vector<RowBlock> row_blocks;  // first_head within the piece; no batch and kv head yet
+  // Their first_head counts within the piece; batch and kv_head are not set yet.
+  std::vector<RowBlock> row_blocks;
   std::vector<KeyBlock> key_blocks;
   std::vector<std::uint64_t> bits;
   std::vector<std::int32_t> key_list;
   std::vector<PlannedSample> samples;
 
-  // The words of a key block's rows; left out when every row has all `count` columns.
+  // Gives a key block its bits, words[rows]. None are stored when every row has all columns.
   void add_bits(KeyBlock& block, std::span<const std::uint64_t> words) {
     const std::uint64_t all = low_bits(block.count);
     if (std::all_of(words.begin(), words.end(), [all](auto word) { return word == all; })) return;
@@ -30,17 +31,17 @@ struct Part {
   }
 };
 
-// The queries of one tile row for some heads of one kv group, as the mask has them: problems that
-// broadcast the mask plan a piece once for all that read it.
+// What is planned at once: the queries of one tile row for some heads of one kv group. Where a mask
+// is broadcast, a piece is planned once for all batch entries and groups that read it.
 struct Piece {
   std::int64_t mask_batch = 0;
   std::int64_t mask_head = 0;  // of the first head
   std::int64_t heads = 0;
-  bool is_shared = false;       // all heads read mask_head; otherwise each the next one
-  std::int64_t first_head = 0;  // within the group's part that is planned together
+  bool is_shared = false;  // whether all heads read mask_head; otherwise each reads the next one
+  std::int64_t first_head = 0;  // of the heads of the group that are planned together
   std::int64_t tile_row = 0;
 
-  // The piece of `count` of its heads.
+  // The piece that holds `count` of its heads, from number `first` on.
   Piece heads_from(std::int64_t first, std::int64_t count) const {
     Piece piece = *this;
     piece.first_head += first;
@@ -75,7 +76,7 @@ class PieceMask {
     return mask_.sampled(batch_, first_mask_head_ + static_cast<std::int64_t>(i),
                          first_query_ + query);
   }
-  // Columns of a tile that a query of the piece sees.
+  // A bit for each key of a tile that a query of the piece sees.
   std::uint64_t visible_word(std::int64_t query, std::int64_t tile) const {
     return low_bits(mask_.visibility().end(first_query_ + query) - tile * kTileKeys);
   }
@@ -88,7 +89,7 @@ class PieceMask {
   }
   std::int64_t key_len() const { return mask_.key_len(); }
 
-  // Tiles that a query sees.
+  // How many tiles hold a key that some query of the piece sees.
   std::int64_t visible_tiles() const {
     std::int64_t end = 0;
     for (std::int64_t q = 0; q < queries_; ++q) {
@@ -97,7 +98,7 @@ class PieceMask {
     return (end + kTileKeys - 1) / kTileKeys;
   }
 
-  // Tiles with an active entry, bits or sampled, as a bitmap.
+  // A bitmap of the tiles that hold an active entry of any probability.
   std::vector<std::uint64_t> touched_tiles() const {
     std::vector<std::uint64_t> touched(static_cast<std::size_t>((mask_.tile_count() + 63) / 64));
     for (std::size_t i = 0; i < view_count(); ++i) {
@@ -122,7 +123,7 @@ class PieceMask {
   std::vector<TileRowView> views_;  // one for each mask head
 };
 
-// How pieces are planned.
+// What the choice of a walk depends on besides the mask.
 struct Choice {
   std::optional<Walk> walk;  // nullopt: the one that is predicted to be the fastest
   DType dtype;
