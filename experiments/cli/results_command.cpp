@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,7 +102,7 @@ void add_results_command(CLI::App& program, Command& command) {
                               "The folder of --out, or its results.sqlite; nothing in it changes");
   results_command
       ->add_option("--where", arguments->conditions,
-                   "Only cells of which a column has this value, as CSV has it; may be repeated")
+                   "Only cells of which a column (see --columns) has this value; may be repeated")
       ->type_name("COLUMN=VALUE")
       ->allow_extra_args(false)
       ->take_all();

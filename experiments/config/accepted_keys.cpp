@@ -1,5 +1,7 @@
 #include "experiments/config/accepted_keys.hpp"
 
+#include <algorithm>
+
 #include "attention/backend_table.hpp"
 #include "attention/kernel_table.hpp"
 #include "experiments/sources/source_kinds.hpp"
@@ -56,7 +58,11 @@ std::vector<AcceptedNames> collect_choices() {
   for (const SourceKind& kind : source_kinds()) {
     all.front().names.push_back(kind.name);
     for (const SettingKey& key : kind.keys) {
-      if (!key.form.choices.empty()) all.push_back({key.name, key.form.choices});
+      const bool is_listed =
+          std::any_of(all.begin(), all.end(), [&](const AcceptedNames& accepted) {
+            return accepted.owner == key.name && accepted.names == key.form.choices;
+          });
+      if (!key.form.choices.empty() && !is_listed) all.push_back({key.name, key.form.choices});
     }
   }
   return all;

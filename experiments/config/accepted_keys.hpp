@@ -15,8 +15,8 @@ struct AcceptedNames {
 // The keys of every mapping whose keys are fixed. The reader accepts no others. A test checks that
 // experiments/README.md has a table of exactly these keys for each mapping.
 const std::vector<AcceptedNames>& all_accepted_keys();
-// The choices of every key whose value is one of a few names. A key of several kinds of source has an
-// entry for each.
+// The choices of every key whose value is one of a few names. The keys of
+// sources are for people: the reader takes their choices from the table of sources.
 const std::vector<AcceptedNames>& all_accepted_choices();
 
 // The keys of one mapping; the choices of one key. Both throw Error for an owner that has none.

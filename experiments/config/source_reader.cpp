@@ -31,7 +31,7 @@ SettingValue read_value(const YamlNode& node, const SettingKey& key) {
   switch (key.form.kind) {
     case SettingForm::Kind::kSeed:
       return read_seed(node, key.name);
-    case SettingForm::Kind::kWhole:
+    case SettingForm::Kind::kWholeNumber:
       return read_whole(node, key.name, key.form.minimum, std::numeric_limits<std::int32_t>::max());
     case SettingForm::Kind::kNumber:
       return read_number(node, key.name, key.form.maximum);

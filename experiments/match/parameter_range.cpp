@@ -102,7 +102,7 @@ ParameterRange::ParameterRange(const maskerade_parameter& parameter,
 
 std::string ParameterRange::text(std::int64_t step) const {
   switch (form_) {
-    case Form::kWhole:
+    case Form::kCount:
       return fmt::to_string(step);
     case Form::kPercentage:
       return percentage(step);

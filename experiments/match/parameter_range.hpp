@@ -34,10 +34,10 @@ class ParameterRange {
   std::string text(std::int64_t step) const;
 
  private:
-  enum class Form { kWhole, kPercentage, kPercentageOfVisible, kNumber };
+  enum class Form { kCount, kPercentage, kPercentageOfVisible, kNumber };
 
   SearchRange steps_;
-  Form form_ = Form::kWhole;
+  Form form_ = Form::kCount;
   // For Form::kNumber: the parameter's minimum, and its maximum minus its minimum.
   double minimum_ = 0;
   double width_ = 0;

@@ -10,7 +10,6 @@
 namespace maskerade {
 namespace {
 
-using detail::ColumnText;
 using Result = CellResult;
 using List = detail::ColumnList<Result>;
 

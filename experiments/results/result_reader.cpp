@@ -93,7 +93,7 @@ const Column<CellResult>& column_of(const ColumnCondition& condition) {
   for (const Column<CellResult>& column : columns) names.push_back(column.name);
   const std::string nearest = nearest_name(condition.column, names);
   throw ConfigError({}, "results have no column \"" + condition.column + "\"; " +
-                            (nearest.empty() ? "experiments/README.md lists them"
+                            (nearest.empty() ? "maskerade results --columns lists them"
                                              : "did you mean \"" + nearest + "\"?"));
 }
 

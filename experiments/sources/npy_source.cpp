@@ -1,6 +1,10 @@
 // The kind `npy`: one array a file.
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "experiments/sources/detail/data_paths.hpp"
 #include "experiments/sources/detail/layers.hpp"

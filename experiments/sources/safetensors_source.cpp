@@ -1,7 +1,11 @@
 // The kind `safetensors`: tensors of a file, of one layer each.
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "experiments/sources/detail/data_paths.hpp"
 #include "experiments/sources/detail/layers.hpp"

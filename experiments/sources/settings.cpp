@@ -9,7 +9,7 @@ namespace maskerade {
 SettingForm SettingForm::seed() { return {.kind = Kind::kSeed}; }
 
 SettingForm SettingForm::whole(const std::string& unit, std::int64_t minimum) {
-  return {.kind = Kind::kWhole, .minimum = minimum, .unit = unit};
+  return {.kind = Kind::kWholeNumber, .minimum = minimum, .unit = unit};
 }
 
 SettingForm SettingForm::number(double maximum) {
@@ -32,7 +32,7 @@ std::string SettingForm::to_text() const {
   switch (kind) {
     case Kind::kSeed:
       return "seed";
-    case Kind::kWhole:
+    case Kind::kWholeNumber:
       return unit;
     case Kind::kNumber:
       return fmt::format("number in (0, {}]", maximum);
@@ -63,9 +63,9 @@ SettingKey seed_key() {
           .example = "1"};
 }
 
-std::string text_of(std::int64_t value) { return fmt::to_string(value); }
+std::string default_text_of(std::int64_t value) { return fmt::to_string(value); }
 
-std::string text_of(double value) { return fmt::to_string(value); }
+std::string default_text_of(double value) { return fmt::to_string(value); }
 
 std::string text_of_share(double value) { return fmt::format("{}%", 100 * value); }
 

@@ -16,14 +16,14 @@ namespace maskerade {
 // against the form of its key, so that a source finds only values of that form.
 struct SettingForm {
   enum class Kind {
-    kSeed,    // a whole number in [0, 2^64)
-    kWhole,   // a whole number in [minimum, 2^31)
-    kNumber,  // a number in (0, maximum]
-    kShare,   // a share in [0, 1), written 2% or 0.02
-    kText,    // a text that is not empty
-    kPath,    // the same, for a file; a relative path starts at the experiment file's folder
-    kChoice,  // one of `choices`
-    kLayers   // a list of different whole numbers, or the word all
+    kSeed,         // a whole number in [0, 2^64)
+    kWholeNumber,  // a whole number in [minimum, 2^31)
+    kNumber,       // a number in (0, maximum]
+    kShare,        // a share in [0, 1), written 2% or 0.02
+    kText,         // a text that is not empty
+    kPath,         // the same, for a file; a relative path starts at the experiment file's folder
+    kChoice,       // one of `choices`
+    kLayers        // a list of different whole numbers, or the word all
   };
 
   Kind kind = Kind::kText;
@@ -67,8 +67,8 @@ struct SettingKey {
 SettingKey seed_key();
 
 // A default_text that a form reads as exactly this value.
-std::string text_of(std::int64_t value);
-std::string text_of(double value);
+std::string default_text_of(std::int64_t value);
+std::string default_text_of(double value);
 std::string text_of_share(double value);
 
 // The layers of a source.

@@ -11,7 +11,8 @@
 # could not be tried.
 #
 #   --keep        keeps the folder: the system, with the built checkout, and the logs
-#   MIRROR=URL    the Debian mirror; without it the one of this machine's apt sources
+#   MIRROR=URL    the Debian mirror; without it the one of this machine's apt sources, which on
+#                 another distribution is not Debian's
 #   TMPDIR=FOLDER where the temporary folder is made (/tmp)
 #   CCACHE=FOLDER compiles through ccache, with this folder of the host as its cache: for repeated
 #                 runs. Minutes then say little.
@@ -44,21 +45,23 @@ command -v git >/dev/null || fail "there is no git; install it with: apt-get ins
 [ -e "/usr/share/debootstrap/scripts/$suite" ] ||
   fail "this machine's debootstrap does not know $suite; install a newer one"
 checkout=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel) ||
-  fail "this is no git checkout; clone the project, then run this from the clone"
+  fail "this is no git checkout that git trusts; clone the project, then run this from the clone"
 if [ -n "${CCACHE:-}" ] && [ ! -d "$CCACHE" ]; then fail "CCACHE=$CCACHE is no folder"; fi
 
 # The first mirror that apt's sources name for a whole release, not for its updates: the classic
 # form, "deb [options] URL suite component...", and deb822, "URIs:" and "Suites:" in one paragraph.
 # $1: the folder of sources.list and sources.list.d.
 mirror_of_sources() {
-  local file
+  local file found
   for file in "$1"/sources.list "$1"/sources.list.d/*.list; do
     [ -f "$file" ] || continue
-    sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+) +([^ ]+) +main( .*)?$/\2 \3/p' "$file"
-  done | awk '$2 !~ /[-\/]/ { print $1; exit }'
+    found=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+) +([^ ]+) +main( .*)?$/\2 \3/p' "$file" |
+      awk '!found && $2 !~ /[-\/]/ { print $1; found = 1 }')
+    [ -z "$found" ] || { echo "$found"; return; }
+  done
   for file in "$1"/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
-    grep -v '^#' "$file" | awk -v RS= '
+    found=$(sed '/^#/d' "$file" | awk -v RS= '
       {
         split("", value)
         lines = split($0, line, "\n")
@@ -71,15 +74,18 @@ mirror_of_sources() {
         suites = split(value["suites"], suite, /[ \t]+/)
         enabled = tolower(value["enabled"]) != "no"
         if (enabled && value["types"] ~ /(^| )deb( |$)/ && value["components"] ~ /(^| )main( |$)/)
-          for (i = 1; i <= suites; ++i) if (suite[i] !~ /[-\/]/) { print uris[1]; exit }
-      }'
+          for (i = 1; i <= suites; ++i)
+            if (!found && suite[i] !~ /[-\/]/) { print uris[1]; found = 1 }
+      }')
+    [ -z "$found" ] || { echo "$found"; return; }
   done
 }
-mirror=${MIRROR:-$(mirror_of_sources /etc/apt | head -n 1)}
+mirror=${MIRROR:-$(mirror_of_sources /etc/apt)}
 [ -n "$mirror" ] ||
   fail "apt's sources name no Debian mirror; give one: MIRROR=URL tests/fresh/debian.sh $suite"
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/maskerade-$suite-XXXXXX")
+umask 022 # apt's own user reads what is copied into the system
+folder=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/maskerade-$suite-XXXXXX")")
 system=$folder/system
 mounts=()
 
