@@ -18,7 +18,7 @@ constexpr std::array kRows = {
                .absence = [] { return std::string(); },
                .refusal = [](const AttentionShape&) { return std::string(); },
                .arithmetic = [](DType, std::int64_t) { return DType::kFloat32; },
-               .uses_costs = true,
+               .device_name = [] { return std::string(); },
                .open = [](const AttentionInputs& inputs,
                           const BackendOptions& options) -> std::unique_ptr<Backend> {
                  return std::make_unique<CpuBackend>(inputs, options.costs, options.threads);
@@ -28,7 +28,7 @@ constexpr std::array kRows = {
                .absence = [] { return cuda_device().reason; },
                .refusal = cuda_refusal,
                .arithmetic = cuda_arithmetic,
-               .uses_costs = false,
+               .device_name = [] { return cuda_device().name; },
                .open =
                    [](const AttentionInputs& inputs, const BackendOptions& options) {
                      return open_cuda_backend(inputs, {.threads = options.threads,

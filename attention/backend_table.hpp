@@ -31,8 +31,8 @@ struct BackendRow {
   std::string (*refusal)(const AttentionShape& shape);
   // The storage type whose rounding its kernels' arithmetic has for such inputs.
   DType (*arithmetic)(DType dtype, std::int64_t head_dim);
-  // Whether kernels are chosen by BackendOptions::costs.
-  bool uses_costs;
+  // The name of the device that it uses; "" for the processor.
+  std::string (*device_name)();
   // Opens it on the inputs.
   std::unique_ptr<Backend> (*open)(const AttentionInputs& inputs, const BackendOptions& options);
 };

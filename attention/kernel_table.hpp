@@ -19,6 +19,8 @@ struct KernelRow {
   // Whether it attends to every visible key whatever the mask, so that it can be the dense
   // reference. The first such row of a backend that takes the inputs is.
   bool is_dense = false;
+  // Whether its plans depend on the cost model (BackendOptions::costs).
+  bool uses_costs = false;
   // nullptr in a build without the backend.
   const Kernel* (*kernel)() = nullptr;
 };

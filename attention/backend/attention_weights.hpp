@@ -28,7 +28,7 @@ struct MaskEntries {
 // The mask fits the shape.
 MaskEntries entries_of(const Mask& mask, const AttentionShape& shape);
 
-// The weights on the host: float64 sums over float32 products of the inputs as stored. The same for
+// The weights on the host: float64 sums of products of the inputs as stored. The same for
 // any number of threads.
 AttentionWeights weigh_on_host(const AttentionInputs& inputs,
                                const Mask& mask,

@@ -79,7 +79,7 @@ class PreparedSelection {
   virtual void truncate(const AttentionInputs& inputs) = 0;
 };
 
-// How many of a plan's row blocks each kernel has planned.
+// How many of a plan's row blocks each kernel has planned; a plan of one kernel alone may say 1.
 struct KernelShare {
   std::string kernel;
   std::int64_t row_blocks = 0;
@@ -116,8 +116,9 @@ class Backend {
   // What it shows now. The tensors stay where the caller has them, and outlive the backend.
   virtual const AttentionInputs& inputs() const noexcept = 0;
   // Goes to other inputs of the same sequence: more keys or fewer, in the same memory, and whatever
-  // queries. A device copies the queries and the keys and values that it has not had yet, nothing
-  // else. Throws ShapeError when they are not of the same sequence.
+  // queries. A device copies the queries, and the keys and values that it did not show before. What
+  // lies in a device's memory must be written there by now: the backend has a stream of its own.
+  // Throws ShapeError when they are not of the same sequence.
   virtual void show(const AttentionInputs& inputs) = 0;
 
   // Prepares a pipeline on the inputs: creates its maskers and builds their indexes. Throws as
@@ -128,6 +129,8 @@ class Backend {
   // inputs.
   virtual std::unique_ptr<SelectedMask> take(Mask mask) = 0;
 
+  // Whether attending writes to the output that it is given, so that fetch() has nothing to do.
+  virtual bool attends_on_host() const noexcept = 0;
   // Brings what was attended to last with this plan to `output`, the one given to Kernel::attend.
   // Waits. Throws Error when the plan overflowed on the device.
   virtual void fetch(const Plan& plan, AttentionOutput& output) = 0;
@@ -135,8 +138,8 @@ class Backend {
   virtual AttentionWeights weigh(const SelectedMask& mask) = 0;
 
   // Runs a stage and gives its time: on the wall, or between events of the device. On a device the
-  // stage may run once more before, untimed, and what attending writes to is overwritten first, so
-  // that a kernel that leaves some of it out shows.
+  // stage may run more often, once before the timed run (a warm cache) and twice for a graph; what
+  // attending writes to is overwritten first, so that a kernel that leaves some of it out shows.
   virtual StageTime time(Stage stage, const Timing& timing, const std::function<void()>& work) = 0;
 };
 

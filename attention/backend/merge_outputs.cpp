@@ -31,7 +31,11 @@ AttentionOutput merge_outputs(const AttentionShape& shape, std::span<const Atten
   const auto dim = static_cast<std::size_t>(shape.head_dim);
   for (std::size_t row = 0; row < merged.lse.size(); ++row) {
     double top = -std::numeric_limits<double>::infinity();
-    for (const AttentionOutput& part : parts) top = std::max(top, double{part.lse[row]});
+    for (const AttentionOutput& part : parts) {
+      const double lse = part.lse[row];
+      if (std::isnan(lse) || lse > top) top = lse;
+      if (std::isnan(top)) break;
+    }
     float* const out = merged.out.data() + row * dim;
     std::fill_n(out, dim, 0.0F);
     merged.lse[row] = -std::numeric_limits<float>::infinity();
@@ -40,7 +44,7 @@ AttentionOutput merge_outputs(const AttentionShape& shape, std::span<const Atten
     std::vector<double> values(dim);
     for (const AttentionOutput& part : parts) {
       const double weight = std::exp(double{part.lse[row]} - top);
-      if (weight == 0) continue;
+      if (weight == 0) continue;  // NaN is not skipped
       sum += weight;
       for (std::size_t d = 0; d < dim; ++d) values[d] += weight * double{part.out[row * dim + d]};
     }

@@ -36,7 +36,6 @@ class CpuSelection final : public PreparedSelection {
 };
 
 void check_host_inputs(const AttentionInputs& inputs) {
-  inputs.validate();
   for (const TensorView* tensor : {&inputs.q, &inputs.k, &inputs.v}) {
     if (tensor->memory == MemorySpace::kHost) continue;
     throw UnavailableError(
@@ -49,10 +48,12 @@ void check_host_inputs(const AttentionInputs& inputs) {
 
 CpuBackend::CpuBackend(const AttentionInputs& inputs, CostModel costs, const Threads& threads)
     : inputs_(inputs), costs_(std::move(costs)), threads_(threads) {
+  inputs_.validate();
   check_host_inputs(inputs_);
 }
 
 void CpuBackend::show(const AttentionInputs& inputs) {
+  check_same_sequence(inputs_, inputs);
   check_host_inputs(inputs);
   inputs_ = inputs;
 }

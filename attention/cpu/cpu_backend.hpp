@@ -26,6 +26,7 @@ class CpuBackend final : public Backend {
   std::unique_ptr<PreparedSelection> prepare(const Pipeline& pipeline,
                                              const PipelineOptions& options) override;
   std::unique_ptr<SelectedMask> take(Mask mask) override;
+  bool attends_on_host() const noexcept override { return true; }
   void fetch(const Plan& plan, AttentionOutput& output) override;
   AttentionWeights weigh(const SelectedMask& mask) override;
   StageTime time(Stage stage, const Timing& timing, const std::function<void()>& work) override;

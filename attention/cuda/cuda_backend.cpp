@@ -19,7 +19,8 @@ bool reads_on_host(const Pipeline& pipeline) {
   constexpr std::uint32_t kData =
       MASKERADE_DEPENDS_QUERY | MASKERADE_DEPENDS_KEY | MASKERADE_DEPENDS_VALUE;
   const auto reads = [&](const MaskerUse& use) {
-    const bool runs_on_device = use.type->extension<maskerade_cuda_extension>() != nullptr && pipeline.routes().empty();
+    const bool runs_on_device =
+        use.type->extension<maskerade_cuda_extension>() != nullptr && pipeline.routes().empty();
     return use.type->depends_on(kData) &&
            (!runs_on_device || use.type->extension<maskerade_index_extension>() != nullptr);
   };
@@ -44,17 +45,25 @@ class CudaSelection final : public PreparedSelection {
         host_copy_(key_room),
         prepared_(pipeline.prepare(view(problem.inputs()), options, threads)),
         on_device_(problem.tensors(), stream_),
+        problem_(problem),
         threads_(threads) {
+    on_device_.prepare(prepared_);
+    if (reads_on_host_ || on_device_.is_all_on_device()) return;
+    // A masker with a device path may decline to run there, as its bounds() says.
+    reads_on_host_ = true;
+    prepared_ = pipeline.prepare(view(problem.inputs()), options, threads);
     on_device_.prepare(prepared_);
   }
 
   std::string device() const override { return on_device_.where(); }
   bool waits_for_host() const override { return !on_device_.is_all_on_device(); }
   std::unique_ptr<SelectedMask> select() override {
+    check_shown(prepared_.inputs());
     refresh();
     return std::make_unique<CudaMask>(on_device_.select(threads_), prepared_.inputs().visibility);
   }
   void append(const AttentionInputs& inputs) override {
+    check_shown(inputs);
     prepared_.append(view(inputs), threads_);
     is_stale_ = true;
     refresh();
@@ -68,6 +77,12 @@ class CudaSelection final : public PreparedSelection {
   AttentionInputs view(const AttentionInputs& inputs) {
     return reads_on_host_ ? host_copy_.view(inputs, stream_) : inputs;
   }
+  // Throws ShapeError unless the backend shows inputs of this shape.
+  void check_shown(const AttentionInputs& inputs) const {
+    if (inputs.shape == problem_.shape()) return;
+    throw ShapeError("the pipeline has inputs of shape " + inputs.shape.to_string() +
+                     ", the cuda backend shows " + problem_.shape().to_string());
+  }
   // Copies what the maskers' indexes have come to want on the device.
   void refresh() {
     if (!is_stale_) return;
@@ -80,6 +95,7 @@ class CudaSelection final : public PreparedSelection {
   HostCopy host_copy_;
   PreparedPipeline prepared_;
   DevicePipeline on_device_;
+  const DeviceProblem& problem_;
   bool is_stale_ = false;  // whether the device's side is that of other keys
   Threads threads_;
 };
@@ -99,6 +115,13 @@ const Mask& CudaMask::on_host() const {
 }
 
 bool CudaMask::is_intact() const { return download() == on_host(); }
+
+void CudaPlan::check_fit(const DeviceProblem& problem) const {
+  const bool is_same_shape = problem.shape() == shape_;
+  if (is_same_shape && problem.arguments().room() == key_room_) return;
+  throw ShapeError("the plan is for shape " + shape_.to_string() + ", the inputs have shape " +
+                   problem.shape().to_string() + (is_same_shape ? " and have moved" : ""));
+}
 
 void CudaPlan::fetch_out(const DeviceProblem& problem, std::span<float> out) const {
   problem.out().download(out);

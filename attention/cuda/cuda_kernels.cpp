@@ -16,8 +16,16 @@ namespace {
 constexpr std::int64_t kFewQueries = 16;  // below: rows, where heads share what they read
 
 CudaBackend& cuda_of(Backend& backend) { return static_cast<CudaBackend&>(backend); }
-const DeviceSelection& selection_of(const SelectedMask& mask) {
-  return static_cast<const CudaMask&>(mask).selection();
+// Throws ShapeError when the mask is of other lengths than what the problem shows.
+const DeviceSelection& selection_of(const SelectedMask& mask, const DeviceProblem& problem) {
+  const DeviceSelection& selection = static_cast<const CudaMask&>(mask).selection();
+  const MaskView& view = selection.mask().view();
+  const AttentionShape& shape = problem.shape();
+  if (view.query_len != shape.query_len || view.key_len != shape.key_len) {
+    throw ShapeError(fmt::format("the mask is {} x {}; the shape asks for {} x {}", view.query_len,
+                                 view.key_len, shape.query_len, shape.key_len));
+  }
+  return selection;
 }
 
 // What all CUDA kernels have in common: they take every mask, attend as their plan says, and
@@ -26,7 +34,10 @@ class CudaKernel : public Kernel {
  public:
   std::string refusal(const Backend&, const SelectedMask&) const override { return ""; }
   void attend(Backend& backend, const Plan& plan, AttentionOutput&) const override {
-    static_cast<const CudaPlan&>(plan).attend(cuda_of(backend).problem());
+    DeviceProblem& problem = cuda_of(backend).problem();
+    const auto& planned = static_cast<const CudaPlan&>(plan);
+    planned.check_fit(problem);
+    planned.attend(problem);
   }
   std::optional<double> predicted_ns(const Backend&, const Plan&) const override {
     return std::nullopt;
@@ -38,7 +49,7 @@ class PlanOfTiles final : public CudaPlan {
  public:
   PlanOfTiles(const DeviceProblem& problem, const DeviceSelection& selection, bool is_dense)
       : CudaPlan(fmt::format("{} {}", is_dense ? "dense" : "tiles", problem.tile_family()),
-                 problem.key_bytes()),
+                 problem),
         tiles_(problem.shape(),
                selection.mask().view(),
                selection.bounds(),
@@ -62,7 +73,8 @@ class TilesKernel final : public CudaKernel {
  public:
   explicit TilesKernel(bool is_dense) : is_dense_(is_dense) {}
   std::unique_ptr<Plan> plan(Backend& backend, const SelectedMask& mask) const override {
-    return std::make_unique<PlanOfTiles>(cuda_of(backend).problem(), selection_of(mask), is_dense_);
+    const DeviceProblem& problem = cuda_of(backend).problem();
+    return std::make_unique<PlanOfTiles>(problem, selection_of(mask, problem), is_dense_);
   }
 
  private:
@@ -73,7 +85,7 @@ class TilesKernel final : public CudaKernel {
 class PlanOfRows final : public CudaPlan {
  public:
   PlanOfRows(const DeviceProblem& problem, const DeviceSelection& selection)
-      : CudaPlan(fmt::format("rows {}", problem.family()), problem.key_bytes()),
+      : CudaPlan(fmt::format("rows {}", problem.family()), problem),
         rows_(
             problem.shape(), selection.mask().view(), selection.bounds(), problem.stream().get()) {}
   std::int64_t size_bytes() const override { return rows_.size_bytes(); }
@@ -89,7 +101,8 @@ class PlanOfRows final : public CudaPlan {
 class RowsKernel final : public CudaKernel {
  public:
   std::unique_ptr<Plan> plan(Backend& backend, const SelectedMask& mask) const override {
-    return std::make_unique<PlanOfRows>(cuda_of(backend).problem(), selection_of(mask));
+    const DeviceProblem& problem = cuda_of(backend).problem();
+    return std::make_unique<PlanOfRows>(problem, selection_of(mask, problem));
   }
 };
 
@@ -101,17 +114,30 @@ class AutoKernel final : public CudaKernel {
   }
 };
 
+// Runs what asks cuDNN for something. What cuDNN refuses is unavailable; an error of the device
+// stays one.
+template <typename Body>
+auto unless_unavailable(const Body& body) {
+  try {
+    return body();
+  } catch (const CudaError&) {
+    throw;
+  } catch (const Error& error) {
+    throw UnavailableError(error.what());
+  }
+}
+
 // cuDNN reads every key once for each kv head.
 class PlanOfCudnn final : public CudaPlan {
  public:
   PlanOfCudnn(std::shared_ptr<CudnnDense> cudnn, const DeviceProblem& problem)
-      : CudaPlan("dense cuDNN " + cudnn_library().version, problem.key_bytes()),
+      : CudaPlan("dense cuDNN " + cudnn_library().version, problem),
         cudnn_(std::move(cudnn)),
         dtype_(problem.dtype()),
         keys_(problem.shape().batch * problem.shape().kv_heads * problem.shape().key_len) {}
   std::int64_t size_bytes() const override { return cudnn_->workspace_bytes(); }
   void attend(DeviceProblem& problem) const override {
-    cudnn_->attend(problem.arguments(), problem.stored_out().data());
+    unless_unavailable([&] { cudnn_->attend(problem.arguments(), problem.stored_out().data()); });
   }
   void fetch_out(const DeviceProblem& problem, std::span<float> out) const override {
     const std::vector<std::uint16_t> stored = problem.stored_out().download();
@@ -134,14 +160,9 @@ class CudnnKernel final : public CudaKernel {
     return "it attends to every visible key, and the mask leaves some out";
   }
   std::unique_ptr<Plan> plan(Backend& backend, const SelectedMask&) const override {
-    try {
-      CudaBackend& cuda = cuda_of(backend);
-      return std::make_unique<PlanOfCudnn>(cuda.cudnn(), cuda.problem());
-    } catch (const CudaError&) {
-      throw;
-    } catch (const Error& error) {
-      throw UnavailableError(error.what());
-    }
+    CudaBackend& cuda = cuda_of(backend);
+    return unless_unavailable(
+        [&] { return std::make_unique<PlanOfCudnn>(cuda.cudnn(), cuda.problem()); });
   }
 };
 

@@ -38,7 +38,7 @@ void add_names(List& list) {
            &Result::pipeline);
   list.add({"status", "",
             "`ok`; `failed`, it ended with an error or a check did not hold; or `unavailable`, "
-            "this build or machine cannot run it."},
+            "this build, machine or kernel cannot run it."},
            &Result::status);
   list.add({"reason", "", "Why the status is not `ok`."}, &Result::reason);
   list.add({"device", "", "`cpu` or `cuda`."}, &Result::device);

@@ -27,7 +27,7 @@ DenseReference::DenseReference(Backend& backend,
       planned = plan_for(backend, *selected, row.name);
       attend(backend, output);
       break;
-    } catch (const Error& error) {
+    } catch (const UnavailableError& error) {
       planned = {};
       kernel_reason += (kernel_reason.empty() ? "" : "; ") + std::string(error.what());
     }

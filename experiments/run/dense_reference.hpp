@@ -27,7 +27,8 @@ struct DenseReference {
 
   std::unique_ptr<SelectedMask> selected;  // of every visible key
   KernelPlan planned;
-  // Why a kernel that stands before this one in the table is not the reference; "" when none does.
+  // Why the dense kernels that stand before this one in the table are unavailable; "" when none
+  // does.
   std::string kernel_reason;
   AttentionOutput output;
   std::vector<std::int64_t> oracle_rows;

@@ -1,4 +1,4 @@
-#include "attention/backend_table.hpp"
+#include "attention/kernel_table.hpp"
 #include "experiments/measure/machine.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
@@ -37,9 +37,9 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   }
   const PipelineSpec& pipeline = experiment.pipelines[job.cell.pipeline];
   result.pipeline = pipeline.label;
-  if (find_backend(job.cell.device).uses_costs &&
-      (job.cell.kernel == "auto" || job.cell.kernel == "rows")) {
-    result.cost_model = options.costs.origin;
+  for (const KernelRow& row : kernel_table()) {
+    const bool is_kernel = row.backend == job.cell.device && row.name == job.cell.kernel;
+    if (is_kernel && row.uses_costs) result.cost_model = options.costs.origin;
   }
   result.mask_seed = job.cell.mask_seed;
   result.params = resolved_parameters(pipeline_of(experiment, job, nullptr));

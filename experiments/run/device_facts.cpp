@@ -2,7 +2,6 @@
 
 #include "attention/backend_table.hpp"
 #include "experiments/measure/oracle_check.hpp"
-#include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
 namespace {
@@ -21,21 +20,20 @@ std::optional<MachinePeaks> peaks_of(const std::optional<DeviceRoofs>& roofs, DT
 
 void describe_device(const CheckSpec& check, const RunOptions& options, CellResult& result) {
   const BackendRow& backend = find_backend(result.device);
-  const bool is_processor = result.device == backend_table().front().name;
-  if (!is_processor) {
-    if (!backend.absence().empty()) return;
-    result.machine += "; " + cuda_device().name;
-    result.peaks.reset();
-    result.cost_model.clear();
-  }
+  const std::string device = backend.device_name();
+  const bool is_absent = !backend.absence().empty();
+  const bool is_processor = device.empty() && !is_absent;
+  if (!is_processor) result.peaks.reset();
+  if (is_absent) return;
+  if (!is_processor) result.machine += "; " + device;
   if (!result.facts) return;
   const DType dtype = result.facts->dtype;
   const std::int64_t head_dim = result.facts->shape.head_dim;
   const DType arithmetic = backend.arithmetic(dtype, head_dim);
-  if (is_processor) {
-    if (result.peaks) result.peaks = peaks_for(*result.peaks, dtype, head_dim);
-  } else {
+  if (!is_processor) {
     result.peaks = peaks_of(options.roofs, arithmetic);
+  } else if (result.peaks) {
+    result.peaks = peaks_for(*result.peaks, dtype, head_dim);
   }
   const double usual = tolerance_of(arithmetic);
   result.tolerance = check.tolerance.value_or(usual);

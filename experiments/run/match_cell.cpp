@@ -6,6 +6,7 @@
 #include "experiments/match/parameter_range.hpp"
 #include "experiments/measure/stopping_rule.hpp"
 #include "experiments/run/cell_checks.hpp"
+#include "experiments/run/repetitions.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
 
@@ -15,24 +16,21 @@ namespace {
 constexpr double kProbeTarget = 0.05;  // relative half-width of a total_ms probe's interval
 constexpr double kProbeBudget = 0.1;   // of the cell's time budget
 
-// The median over repetitions of the sum of all stages.
+// The median over repetitions of the sum of all stages, timed as those of the cell are.
 double total_ms(const CellContext& context,
                 const ResearchAttention& attention,
                 const Preparation& prepare) {
-  Backend& backend = context.backend;
   AttentionOutput output;
+  std::unique_ptr<PreparedSelection> prepared;
   const auto run = [&] {
-    std::unique_ptr<PreparedSelection> prepared;
-    std::unique_ptr<SelectedMask> selected;
-    KernelPlan planned;
-    Timing timing;
-    double ms = backend.time(Stage::kPrepare, timing, [&] { prepared = prepare(attention); }).ms;
-    timing.waits_for_host = prepared->waits_for_host();
-    ms += backend.time(Stage::kSelect, timing, [&] { selected = prepared->select(); }).ms;
-    timing.waits_for_host = false;
-    ms += backend.time(Stage::kPlan, timing, [&] { planned = attention.plan(backend, *selected); })
-              .ms;
-    return ms + backend.time(Stage::kAttend, timing, [&] { planned.attend(backend, output); }).ms;
+    return run_pipeline(
+               context, attention,
+               [&]() -> PreparedSelection& {
+                 prepared = prepare(attention);
+                 return *prepared;
+               },
+               output)
+        .total_ms();
   };
   const Stopwatch probe;
   StoppingRule rule(kProbeTarget, kProbeBudget * context.measure.budget_ms);
@@ -110,12 +108,12 @@ ResearchAttention match_cell(const CellContext& context,
     throw;
   }
   result.match->found = MatchOutcome{.value = range.text(found.step),
-                                          .reached = found.reached,
-                                          .least = found.least,
-                                          .greatest = found.greatest,
-                                          .probes = found.probes,
-                                          .search_ms = stopwatch.elapsed_ms(),
-                                          .status = found.status};
+                                     .reached = found.reached,
+                                     .least = found.least,
+                                     .greatest = found.greatest,
+                                     .probes = found.probes,
+                                     .search_ms = stopwatch.elapsed_ms(),
+                                     .status = found.status};
   ResearchAttention matched = attention_at(found.step);
   result.params[match.masker].second =
       matched.pipeline().maskers()[match.masker].arguments->resolved();

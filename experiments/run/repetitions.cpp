@@ -44,43 +44,39 @@ class Repetitions {
 
   // One repetition; its times go into samples.
   void run_once(bool is_dense_first, StageSamples& samples) {
-    Backend& backend = context_.backend;
-    Timing timing = timing_of(context_.measure);
     if (is_dense_first) run_dense(samples);
-    PreparedSelection* prepared = nullptr;
-    const double prepare_ms =
-        backend.time(Stage::kPrepare, timing, [&] { prepared = &preparation_.run(); }).ms;
-    std::unique_ptr<SelectedMask> selected;
-    timing.waits_for_host = prepared->waits_for_host();
-    const double select_ms =
-        backend.time(Stage::kSelect, timing, [&] { selected = prepared->select(); }).ms;
-    timing.waits_for_host = false;
-    const Kernel& kernel = attention_.kernel(backend, *selected);
-    KernelPlan planned;
-    const double plan_ms =
-        backend.time(Stage::kPlan, timing, [&] { planned = plan_with(kernel, backend, *selected); })
-            .ms;
-    const StageTime attend =
-        backend.time(Stage::kAttend, timing, [&] { planned.attend(backend, sparse_); });
+    PipelinePass pass = run_pipeline(context_, attention_, preparation_.run, sparse_);
     if (!is_dense_first) run_dense(samples);
-    result_.selection_device = prepared->device();
     preparation_.undo();
-    samples.prepare.push_back(prepare_ms);
-    samples.select.push_back(select_ms);
-    samples.plan.push_back(plan_ms);
-    samples.attend.push_back(attend.ms);
-    samples.total.push_back(prepare_ms + select_ms + plan_ms + attend.ms);
-    if (attend.launch_ms) samples.launch.push_back(*attend.launch_ms);
-    const std::vector<MaskerReport> maskers = selected->maskers();
+    samples.prepare.push_back(pass.prepare_ms);
+    samples.select.push_back(pass.select_ms);
+    samples.plan.push_back(pass.plan_ms);
+    samples.attend.push_back(pass.attend.ms);
+    samples.total.push_back(pass.total_ms());
+    if (pass.attend.launch_ms) samples.launch.push_back(*pass.attend.launch_ms);
+    const std::vector<MaskerReport> maskers = pass.selected->maskers();
     samples.select_by_masker.resize(maskers.size());
     for (std::size_t i = 0; i < maskers.size(); ++i) {
       samples.select_by_masker[i].push_back(maskers[i].select_ms);
     }
     if (result_.selected) {
-      result_.same_mask = result_.same_mask && selected->on_host() == result_.selected->on_host();
+      result_.same_mask =
+          result_.same_mask && pass.selected->on_host() == result_.selected->on_host();
     }
-    result_.planned = std::move(planned);
-    result_.selected = std::move(selected);
+    result_.selection_device = std::move(pass.selection_device);
+    result_.planned = std::move(pass.planned);
+    result_.selected = std::move(pass.selected);
+  }
+
+  // After the last repetition. A device gives its output once more: the dense reference may have
+  // overwritten it.
+  RepetitionResult finish() {
+    if (context_.backend.attends_on_host()) {
+      result_.output = std::move(sparse_);
+    } else {
+      attend_once(context_.backend, result_.planned, result_.output);
+    }
+    return std::move(result_);
   }
 
   RepetitionResult& result() { return result_; }
@@ -105,6 +101,30 @@ class Repetitions {
 
 }  // namespace
 
+PipelinePass run_pipeline(const CellContext& context,
+                          const ResearchAttention& attention,
+                          const std::function<PreparedSelection&()>& prepare,
+                          AttentionOutput& output) {
+  Backend& backend = context.backend;
+  Timing timing = timing_of(context.measure);
+  PipelinePass pass;
+  PreparedSelection* prepared = nullptr;
+  pass.prepare_ms = backend.time(Stage::kPrepare, timing, [&] { prepared = &prepare(); }).ms;
+  pass.selection_device = prepared->device();
+  timing.waits_for_host = prepared->waits_for_host();
+  pass.select_ms =
+      backend.time(Stage::kSelect, timing, [&] { pass.selected = prepared->select(); }).ms;
+  timing.waits_for_host = false;
+  pass.selected->on_host();  // before anything else can touch it, see SelectedMask::is_intact
+  const Kernel& kernel = attention.kernel(backend, *pass.selected);
+  pass.plan_ms = backend
+                     .time(Stage::kPlan, timing,
+                           [&] { pass.planned = plan_with(kernel, backend, *pass.selected); })
+                     .ms;
+  pass.attend = backend.time(Stage::kAttend, timing, [&] { pass.planned.attend(backend, output); });
+  return pass;
+}
+
 RepetitionResult repeat_interleaved(const CellContext& context,
                                     const ResearchAttention& attention,
                                     const PreparationStep& preparation,
@@ -123,7 +143,7 @@ RepetitionResult repeat_interleaved(const CellContext& context,
     rule.add(samples.total.back(), samples.dense.back());
   }
   repetitions.result().device_timing = watch.finish(samples.launch);
-  return std::move(repetitions.result());
+  return repetitions.finish();
 }
 
 StageTimes summarize_stages(const StageSamples& samples, const CellResult& result) {

@@ -33,12 +33,33 @@ struct StageSamples {
   std::vector<double> launch;  // see DeviceTiming::launch_ms
 };
 
-// What repetitions gave. Mask and plan are those of the last one.
+// One pass of a pipeline through the four timed stages.
+struct PipelinePass {
+  double prepare_ms = 0;
+  double select_ms = 0;
+  double plan_ms = 0;
+  StageTime attend;
+  std::string selection_device;            // see PreparedSelection::device
+  std::unique_ptr<SelectedMask> selected;  // outlives its plan
+  KernelPlan planned;
+
+  double total_ms() const { return prepare_ms + select_ms + plan_ms + attend.ms; }
+};
+
+// Runs and times the stages as the context's measure says; choosing the kernel is not timed.
+// prepare: the first timed stage. output: what the kernel attends into, see Kernel::attend.
+PipelinePass run_pipeline(const CellContext& context,
+                          const ResearchAttention& attention,
+                          const std::function<PreparedSelection&()>& prepare,
+                          AttentionOutput& output);
+
+// What repetitions gave. Mask, plan and output are those of the last one.
 struct RepetitionResult {
   StageSamples samples;
   std::string selection_device;            // see PreparedSelection::device
   std::unique_ptr<SelectedMask> selected;  // outlives its plan
   KernelPlan planned;
+  AttentionOutput output;
   bool same_mask = true;  // whether every repetition selected the same mask
   std::optional<DeviceTiming> device_timing;
 };

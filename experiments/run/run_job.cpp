@@ -114,7 +114,9 @@ class JobRun {
   std::optional<MatchSpec> match_;
 };
 
+// What failed before stays failed.
 void make_unavailable(CellResult& result, const std::string& reason) {
+  if (result.status == CellStatus::kFailed) return;
   result.status = CellStatus::kUnavailable;
   result.reason = reason;
 }
@@ -131,8 +133,9 @@ void run_job(const Experiment& experiment,
   JobRun run(experiment, job, pipeline, options, current, result);
   const std::optional<std::string> failure = failure_of([&] {
     try {
-      // A kernel that the device does not have needs no data on it.
-      find_kernel(job.cell.device, job.cell.kernel);
+      // A kernel that the device does not have needs no data on it. The dense reference is by the
+      // first dense kernel that there is.
+      if (!job.is_dense_reference) find_kernel(job.cell.device, job.cell.kernel);
       current.workload().decode_steps > 0 ? run.run_trace() : run.run();
     } catch (const UnavailableError& error) {
       make_unavailable(result, error.what());

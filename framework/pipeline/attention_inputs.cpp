@@ -24,6 +24,13 @@ void check_tensor(const char* name,
   if (tensor.data == nullptr) throw ShapeError(fmt::format("{} has no data", name));
 }
 
+// Whether two views of any lengths have the same address, dtype and strides.
+bool is_same_memory(const TensorView& a, const TensorView& b) {
+  return a.data == b.data && a.memory == b.memory && a.dtype == b.dtype && a.batch == b.batch &&
+         a.heads == b.heads && a.dim == b.dim && a.batch_stride == b.batch_stride &&
+         a.head_stride == b.head_stride && a.row_stride == b.row_stride;
+}
+
 }  // namespace
 
 void AttentionInputs::validate() const {
@@ -38,6 +45,18 @@ void AttentionInputs::validate() const {
   }
   if (!std::isfinite(scale) || scale <= 0) {
     throw ShapeError(fmt::format("scale is {}; it must be finite and above 0", scale));
+  }
+}
+
+void check_same_sequence(const AttentionInputs& present, const AttentionInputs& next) {
+  next.validate();
+  if (next.shape.query_heads != present.shape.query_heads || next.layer != present.layer ||
+      next.visibility.is_causal() != present.visibility.is_causal() ||
+      !is_same_memory(next.k, present.k) || !is_same_memory(next.v, present.v)) {
+    throw ShapeError(
+        fmt::format("inputs of shape {} do not view the sequence of those before, {}; k and v must "
+                    "stay where they are, and batch, heads, head_dim, layer and causality the same",
+                    next.shape.to_string(), present.shape.to_string()));
   }
 }
 

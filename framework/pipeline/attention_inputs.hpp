@@ -24,4 +24,9 @@ struct AttentionInputs {
   void validate() const;
 };
 
+// Throws ShapeError unless `next` is valid and views more or fewer keys of the sequence that
+// `present` views: k and v at the same addresses with the same strides, and batch, heads, head_dim,
+// layer and causality the same.
+void check_same_sequence(const AttentionInputs& present, const AttentionInputs& next);
+
 }  // namespace maskerade

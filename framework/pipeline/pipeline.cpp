@@ -127,30 +127,7 @@ struct PreparedPipeline::State {
   }
 };
 
-namespace {
-
-// Whether two views of any lengths have the same address, dtype and strides.
-bool same_memory(const TensorView& a, const TensorView& b) {
-  return a.data == b.data && a.dtype == b.dtype && a.batch == b.batch && a.heads == b.heads &&
-         a.dim == b.dim && a.batch_stride == b.batch_stride && a.head_stride == b.head_stride &&
-         a.row_stride == b.row_stride;
-}
-
-// Throws ShapeError unless `next` views more (or fewer) keys of the same sequence as `present`.
-void check_same_sequence(const AttentionInputs& present, const AttentionInputs& next) {
-  next.validate();
-  if (next.shape.query_heads != present.shape.query_heads || next.layer != present.layer ||
-      next.visibility.is_causal() != present.visibility.is_causal() ||
-      !same_memory(next.k, present.k) || !same_memory(next.v, present.v)) {
-    throw ShapeError(
-        fmt::format("inputs of shape {} do not view the sequence that a pipeline was prepared on, "
-                    "{}; k and v must stay where they are, and batch, heads, head_dim, layer and "
-                    "causality the same",
-                    next.shape.to_string(), present.shape.to_string()));
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 PreparedPipeline::PreparedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
 PreparedPipeline::~PreparedPipeline() = default;

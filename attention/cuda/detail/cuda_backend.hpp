@@ -36,12 +36,16 @@ class CudaMask final : public SelectedMask {
 class CudaPlan : public Plan {
  public:
   // name: how keys are walked, and the family of the kernel: "tiles sm90".
-  // key_bytes: of one key and its value.
-  CudaPlan(std::string name, std::int64_t key_bytes)
-      : name_(std::move(name)), key_bytes_(key_bytes) {}
+  CudaPlan(std::string name, const DeviceProblem& problem)
+      : name_(std::move(name)),
+        key_bytes_(problem.key_bytes()),
+        shape_(problem.shape()),
+        key_room_(problem.arguments().room()) {}
   std::vector<KernelShare> kernel_shares() const override { return {{name_, 1}}; }
   std::int64_t kv_bytes_touched() const override { return key_bytes_ * keys_touched(); }
 
+  // Throws ShapeError unless the problem shows inputs of the shape that was planned for.
+  void check_fit(const DeviceProblem& problem) const;
   // Enqueues attending.
   virtual void attend(DeviceProblem& problem) const = 0;
   // Brings the out of attending, float32. Waits. Throws Error when the plan overflowed.
@@ -55,7 +59,9 @@ class CudaPlan : public Plan {
 
  private:
   std::string name_;
-  std::int64_t key_bytes_;
+  std::int64_t key_bytes_;  // of one key and its value
+  AttentionShape shape_;
+  std::int64_t key_room_;  // see AttendArguments::room
 };
 
 // The backend of the CUDA device. Work goes through one stream; masks, plans and outputs stay on
@@ -77,6 +83,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<PreparedSelection> prepare(const Pipeline& pipeline,
                                              const PipelineOptions& options) override;
   std::unique_ptr<SelectedMask> take(Mask mask) override;
+  bool attends_on_host() const noexcept override { return false; }
   void fetch(const Plan& plan, AttentionOutput& output) override;
   AttentionWeights weigh(const SelectedMask& mask) override;
   StageTime time(Stage stage, const Timing& timing, const std::function<void()>& work) override;

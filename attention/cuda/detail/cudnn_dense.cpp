@@ -1,5 +1,6 @@
 #include "attention/cuda/detail/cudnn_dense.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -116,6 +117,7 @@ struct CudnnDense::State {
   CudnnDescriptor execution;
   DeviceBuffer<std::byte> workspace;
   std::optional<CudnnDescriptor> pack;
+  std::array<const void*, 5> memory{};  // q, k, v, out and lse that the pack names
 };
 
 CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
@@ -123,8 +125,11 @@ CudnnDense::CudnnDense(const AttentionInputs& inputs, cudaStream_t stream)
 
 void CudnnDense::attend(const AttendArguments& arguments, void* out) {
   State& state = *state_;
-  // Rationale: the pack is made at the first call only, since the device waits while it is made.
-  if (!state.pack) state.describe(arguments, out);
+  // Rationale: the pack is made again only for other memory, since the device waits meanwhile.
+  const std::array<const void*, 5> memory = {arguments.q, arguments.k, arguments.v, out,
+                                             arguments.lse};
+  if (!state.pack || state.memory != memory) state.describe(arguments, out);
+  state.memory = memory;
   state.cudnn.check(
       state.cudnn.execute(state.handle.get(), state.execution.get(), state.pack->get()),
       "cudnnBackendExecute");

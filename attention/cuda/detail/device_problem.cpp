@@ -78,12 +78,6 @@ bool is_readable_in_place(const TensorView& tensor) {
          reinterpret_cast<std::uintptr_t>(tensor.data) % kAlignment == 0;
 }
 
-bool is_same_memory(const TensorView& a, const TensorView& b) {
-  return a.data == b.data && a.memory == b.memory && a.dtype == b.dtype && a.batch == b.batch &&
-         a.heads == b.heads && a.dim == b.dim && a.row_stride == b.row_stride &&
-         a.head_stride == b.head_stride && a.batch_stride == b.batch_stride;
-}
-
 }  // namespace
 
 DeviceProblem::DeviceProblem(const AttentionInputs& inputs, const CudaOptions& options)
@@ -92,13 +86,9 @@ DeviceProblem::DeviceProblem(const AttentionInputs& inputs, const CudaOptions& o
 }
 
 void DeviceProblem::show(const AttentionInputs& inputs) {
-  inputs.validate();
+  check_same_sequence(inputs_, inputs);
   if (const std::string refusal = cuda_refusal(inputs.shape); !refusal.empty()) {
     throw ShapeError(refusal);
-  }
-  if (!is_same_memory(inputs.k, inputs_.k) || !is_same_memory(inputs.v, inputs_.v)) {
-    throw ShapeError(
-        "k or v is not that of the sequence that the cuda backend holds; open another backend");
   }
   const cudaStream_t stream = stream_.get();
   copy_queries(inputs.q);
@@ -159,7 +149,8 @@ void DeviceProblem::copy_keys(const AttentionInputs& inputs) {
   }
   copy_rows(k, copied_keys_, k.length, room_, k_.data(), stream);
   copy_rows(v, copied_keys_, v.length, room_, v_.data(), stream);
-  copied_keys_ = std::max(copied_keys_, k.length);
+  // Keys that are not shown are forgotten: others may come to stand in their place.
+  copied_keys_ = k.length;
   tensors_.k = packed_view(k, k_.data(), room_);
   tensors_.v = packed_view(v, v_.data(), room_);
 }

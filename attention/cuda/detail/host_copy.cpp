@@ -25,7 +25,7 @@ AttentionInputs HostCopy::view(const AttentionInputs& inputs, cudaStream_t strea
     }
     viewed.k = copy(inputs.k, copied_keys_, key_room_, k_, stream);
     viewed.v = copy(inputs.v, copied_keys_, key_room_, v_, stream);
-    copied_keys_ = std::max(copied_keys_, keys);
+    copied_keys_ = keys;
   }
   check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   return viewed;
@@ -38,15 +38,18 @@ TensorView HostCopy::copy(const TensorView& tensor,
                           cudaStream_t stream) {
   if (tensor.memory == MemorySpace::kHost) return tensor;
   const std::int64_t row_bytes = tensor.dim * static_cast<std::int64_t>(size_of(tensor.dtype));
+  first = std::min(first, tensor.length);
   bytes.resize(static_cast<std::size_t>(tensor.batch * tensor.heads * room * row_bytes));
-  for (std::int64_t b = 0; b < tensor.batch; ++b) {
+  for (std::int64_t b = 0; b < tensor.batch && first < tensor.length; ++b) {
     for (std::int64_t h = 0; h < tensor.heads; ++h) {
-      for (std::int64_t row = first; row < tensor.length; ++row) {
-        check_cuda(cudaMemcpyAsync(bytes.data() + ((b * tensor.heads + h) * room + row) * row_bytes,
-                                   tensor.row(b, h, row), static_cast<std::size_t>(row_bytes),
-                                   cudaMemcpyDeviceToHost, stream),
-                   "cudaMemcpyAsync to the host");
-      }
+      check_cuda(
+          cudaMemcpy2DAsync(bytes.data() + ((b * tensor.heads + h) * room + first) * row_bytes,
+                            static_cast<std::size_t>(row_bytes), tensor.row(b, h, first),
+                            static_cast<std::size_t>(tensor.row_stride * row_bytes / tensor.dim),
+                            static_cast<std::size_t>(row_bytes),
+                            static_cast<std::size_t>(tensor.length - first), cudaMemcpyDeviceToHost,
+                            stream),
+          "cudaMemcpy2DAsync to the host");
     }
   }
   TensorView view = tensor;
