@@ -7,6 +7,7 @@
 
 #include "experiments/config/experiment.hpp"
 #include "framework/base/error.hpp"
+#include "tests/experiments/config/lookup_for_test.hpp"
 
 namespace maskerade {
 
@@ -18,23 +19,6 @@ inline const Catalog& test_catalog() {
     return loaded;
   }();
   return catalog;
-}
-
-// The item of a list with a label. Throws Error, which fails the test, when there is none.
-template <typename Spec>
-const Spec& labelled(const std::vector<Spec>& specs, const std::string& label) {
-  std::string labels;
-  for (const Spec& spec : specs) {
-    if (spec.label == label) return spec;
-    labels += "\n  " + spec.label;
-  }
-  throw Error("\"" + label + "\" is not among the labels:" + labels);
-}
-inline const WorkloadSpec& workload_of(const Experiment& experiment, const std::string& label) {
-  return labelled(experiment.workloads, label);
-}
-inline const PipelineSpec& pipeline_of(const Experiment& experiment, const std::string& label) {
-  return labelled(experiment.pipelines, label);
 }
 
 // A temporary folder for one test's files; it is removed with the object.
@@ -64,7 +48,8 @@ class ExperimentFolder {
 
   // The message of the ConfigError that reading `text` throws, without the folder's name;
   // "accepted" when it throws none.
-  std::string error(const std::string& text, const std::vector<Assignment>& assignments = {}) const {
+  std::string error(const std::string& text,
+                    const std::vector<Assignment>& assignments = {}) const {
     try {
       read(text, assignments);
     } catch (const ConfigError& error) {

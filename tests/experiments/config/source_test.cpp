@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,18 +35,19 @@ std::string safetensors(const std::vector<std::string>& names) {
               R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
   }
   header += "}";
-  std::string bytes(8, '\0');
-  bytes[0] = static_cast<char>(header.size() & 0xFF);
-  bytes[1] = static_cast<char>(header.size() >> 8 & 0xFF);
+  // The size of the header in 8 bytes, the lowest first.
+  std::string bytes;
+  for (int shift = 0; shift < 64; shift += 8) {
+    bytes += static_cast<char>(std::uint64_t{header.size()} >> shift & 0xFF);
+  }
   return bytes + header;
 }
 
 TEST(Source, StructuredHasDefaults) {
   const ExperimentFolder folder;
   const auto read = [&](const std::string& text) {
-    return folder.read(workload("{source: " + text + ", " + kSizes))
-        .workloads[0]
-        .source->describe();
+    const Experiment experiment = folder.read(workload("{source: " + text + ", " + kSizes));
+    return workload_of(experiment, "workload").source->describe();
   };
   const SourceDescription defaults = read("{kind: structured}");
   EXPECT_EQ(defaults.seed, 0U);
@@ -68,7 +70,9 @@ TEST(Source, StructuredHasDefaults) {
 TEST(Source, QueriesAreReadWithTheirSeed) {
   const ExperimentFolder folder;
   const auto read = [&](const std::string& text) {
-    return folder.read(workload("{source: {kind: gaussian}, " + text + kSizes)).workloads[0];
+    const Experiment experiment =
+        folder.read(workload("{source: {kind: gaussian}, " + text + kSizes));
+    return workload_of(experiment, "workload");
   };
   EXPECT_FALSE(read("").queries.has_value());
   EXPECT_EQ(read("queries: 8, ").queries, 8);
@@ -85,7 +89,7 @@ TEST(Source, LayersGiveOneWorkloadEach) {
   Experiment experiment =
       folder.read(source("{kind: safetensors, file: d/b.safetensors, layers: [5, 1]}"));
   EXPECT_EQ(labels(experiment), (Labels{"workload layer=5", "workload layer=1"}));
-  const Source& listed = *experiment.workloads[0].source;
+  const Source& listed = *workload_of(experiment, "workload layer=5").source;
   const SourceParameters layer_5 = {
       {"query", "layers.5.q"}, {"key", "layers.5.k"}, {"value", "layers.5.v"}, {"layout", "bhld"}};
   EXPECT_EQ(listed.describe().parameters, layer_5);
@@ -102,7 +106,7 @@ TEST(Source, LayersGiveOneWorkloadEach) {
                                   {"value", "v3"},
                                   {"layout", "blhd"},
                                   {"query_positions", "p3"}};
-  EXPECT_EQ(experiment.workloads[0].source->describe().parameters, named);
+  EXPECT_EQ(workload_of(experiment, "workload layer=3").source->describe().parameters, named);
 }
 
 TEST(Source, OnlyStarAndQuestionMarkArePatterns) {
@@ -143,7 +147,7 @@ TEST(Source, NpyNamesAFilePerTensor) {
       "{kind: npy, query: d/q.npy, key: d/k.npy, value: d/v.npy, query_positions: d/p.npy}"));
   EXPECT_EQ(labels(experiment), Labels{"workload"});
   const auto path = [&](const char* name) { return (folder.path() / "d" / name).string(); };
-  const Source& plain = *experiment.workloads[0].source;
+  const Source& plain = *workload_of(experiment, "workload").source;
   const SourceParameters arrays = {{"key", path("k.npy")},
                                    {"value", path("v.npy")},
                                    {"layout", "bhld"},
@@ -166,7 +170,7 @@ TEST(Source, NpyNamesAFilePerTensor) {
       "    layers: all\n"
       "pipelines: {p: [plain]}\n");
   EXPECT_EQ(labels(experiment), (Labels{"workload layer=1", "workload layer=12"}));
-  const Source& layer_12 = *experiment.workloads[1].source;
+  const Source& layer_12 = *workload_of(experiment, "workload layer=12").source;
   const SourceParameters arrays_12 = {
       {"key", path("k_12.npy")}, {"value", path("v_12.npy")}, {"layout", "bhld"}};
   EXPECT_EQ(layer_12.describe().parameters, arrays_12);

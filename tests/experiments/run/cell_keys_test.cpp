@@ -32,35 +32,55 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
-// The keys of all jobs, in order.
-std::vector<std::string> keys_of(const std::string& yaml,
-                                 const RunOptions& options = {.threads = Threads(2)},
-                                 const std::function<void(CellResult&)>& change = {}) {
+// The key of each job, beside its pipeline's label. `change` is applied to what is known of a job
+// before its key is made.
+NamedTexts keys_of(const std::string& yaml,
+                   const RunOptions& options = {.threads = Threads(2)},
+                   const std::function<void(CellResult&)>& change = {}) {
   const Experiment experiment = experiment_of(yaml);
   CellKeys keys(experiment);
-  std::vector<std::string> all;
+  NamedTexts all;
   for (const Job& job : make_jobs(experiment)) {
     const Workload workload = load_workload(experiment.workloads[job.cell.workload]);
     CellResult result = describe_job(experiment, job, options);
     result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
                                  workload.layer};
     if (change) change(result);
-    all.push_back(keys.next_key(job, pipeline_of(experiment, job, &workload), result,
-                                data_fingerprint(workload.inputs(), options.threads)));
+    all.emplace_back(result.pipeline,
+                     keys.next_key(job, pipeline_of(experiment, job, &workload), result,
+                                   data_fingerprint(workload.inputs(), options.threads)));
   }
   return all;
 }
 
+// The key of the only cell of the pipeline p.
+std::string key_of_p(const std::string& yaml,
+                     const RunOptions& options = {.threads = Threads(2)},
+                     const std::function<void(CellResult&)>& change = {}) {
+  return value_of(keys_of(yaml, options, change), "p");
+}
+
+// The only job of a pipeline, or the dense reference. Throws Error unless there is exactly one.
+Job job_of(const Experiment& experiment, const std::string& pipeline) {
+  std::vector<std::pair<std::string, Job>> jobs;
+  for (const Job& job : make_jobs(experiment)) {
+    jobs.emplace_back(job.is_dense_reference ? std::string(kDenseName)
+                                             : experiment.pipelines.at(job.cell.pipeline).label,
+                      job);
+  }
+  return value_of(jobs, pipeline);
+}
+
 TEST(CellKeys, AreTheSameInEveryRunAndDifferByCell) {
-  const std::vector<std::string> keys = keys_of(kSmall);
-  ASSERT_EQ(keys.size(), 2U);
-  EXPECT_EQ(keys[0].size(), 64U);
-  EXPECT_NE(keys[0], keys[1]);
+  const NamedTexts keys = keys_of(kSmall);
+  ASSERT_EQ(names_of(keys), (Names{"dense", "p"}));
+  EXPECT_EQ(value_of(keys, "dense").size(), 64U);
+  EXPECT_NE(value_of(keys, "dense"), value_of(keys, "p"));
   EXPECT_EQ(keys, keys_of(kSmall));
 }
 
 TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
-  std::set<std::string> seen = {keys_of(kSmall)[1]};
+  std::set<std::string> seen = {key_of_p(kSmall)};
   for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
            {"name: small", "name: other"},
            {"[5]", "[6]"},
@@ -69,7 +89,6 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
            {"float16", "bfloat16"},
            {"causal: true", "causal: false"},
            {"causal: true", "causal: true, scale: 0.25"},
-           {"{p:", "{q:"},
            {"check:", "overrides: [{heads: [0], use: dense}]\ncheck:"},
            {"check:", "overrides: [{heads: [1], use: dense}]\ncheck:"},
            {"check:", "let: {l: [{sink: 1}]}\noverrides: [{heads: [1], use: l}]\ncheck:"},
@@ -88,34 +107,37 @@ TEST(CellKeys, DifferWhenAnythingThatCountsDoes) {
            {"check:", "match: {rel_l2_error: 50%}\ncheck:"},
            {"check:", "match: {density: 50%, tolerance: 2%}\ncheck:"},
            {"check:", "match: {density: 50%, parameter: sink.tokens}\ncheck:"}}) {
-    EXPECT_TRUE(seen.insert(keys_of(replaced(kSmall, from, to))[1]).second) << to;
+    EXPECT_TRUE(seen.insert(key_of_p(replaced(kSmall, from, to))).second) << to;
   }
-  EXPECT_TRUE(seen.insert(keys_of(kSmall, {.threads = Threads(1)})[1]).second);
-  EXPECT_TRUE(seen.insert(keys_of(kSmall, {.threads = Threads(2), .chunk_rows = 7})[1]).second);
+  const NamedTexts of_another_name = keys_of(replaced(kSmall, "{p:", "{q:"));
+  EXPECT_TRUE(seen.insert(value_of(of_another_name, "q")).second);
+  EXPECT_TRUE(seen.insert(key_of_p(kSmall, {.threads = Threads(1)})).second);
+  EXPECT_TRUE(seen.insert(key_of_p(kSmall, {.threads = Threads(2), .chunk_rows = 7})).second);
   const RunOptions options{.threads = Threads(2)};
   const auto on_another_machine = [](CellResult& result) { result.machine = "another"; };
   const auto by_another_version = [](CellResult& result) { result.program_version = "9.9.9"; };
-  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, on_another_machine)[1]).second);
-  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_another_version)[1]).second);
+  EXPECT_TRUE(seen.insert(key_of_p(kSmall, options, on_another_machine)).second);
+  EXPECT_TRUE(seen.insert(key_of_p(kSmall, options, by_another_version)).second);
   // The same rows, as the steps of a decode trace.
   const auto by_steps = [](CellResult& result) { result.decode_steps = 4; };
-  EXPECT_TRUE(seen.insert(keys_of(kSmall, options, by_steps)[1]).second);
+  EXPECT_TRUE(seen.insert(key_of_p(kSmall, options, by_steps)).second);
 }
 
 TEST(CellKeys, DependOnTheSeedsOfACoverageWhereAGuaranteeIsStated) {
   const std::string more = replaced(kSmall, "oracle_rows: 4", "oracle_rows: 4, coverage_seeds: 9");
   const std::string rows =
       replaced(more, "coverage_seeds: 9", "coverage_seeds: 9, coverage_rows: 2");
-  EXPECT_EQ(keys_of(more)[1], keys_of(kSmall)[1]);
+  EXPECT_EQ(key_of_p(more), key_of_p(kSmall));
   const auto stated = [](const std::string& yaml) {
-    return keys_of(replaced(yaml, "{unreliable: samples}", "{adaptive_sampling: 10%}"))[1];
+    return key_of_p(replaced(yaml, "{unreliable: samples}", "{adaptive_sampling: 10%}"));
   };
   EXPECT_EQ((std::set<std::string>{stated(kSmall), stated(more), stated(rows)}.size()), 3U);
 }
 
 TEST(CellKeys, AreTheSameWhereverTheCellStandsInTheGrid) {
   const std::string more = replaced(kSmall, "{p:", "{before: [{sink: 1}], p:");
-  EXPECT_EQ(keys_of(more)[2], keys_of(kSmall)[1]);
+  ASSERT_EQ(names_of(keys_of(more)), (Names{"dense", "before", "p"}));
+  EXPECT_EQ(key_of_p(more), key_of_p(kSmall));
 }
 
 TEST(CellKeys, LeaveOutOverridesOfOtherLayers) {
@@ -126,7 +148,7 @@ TEST(CellKeys, LeaveOutOverridesOfOtherLayers) {
 
 TEST(CellKeys, TellRepeatedCellsApart) {
   const Experiment experiment = experiment_of(kSmall);
-  const Job job = make_jobs(experiment)[1];
+  const Job job = job_of(experiment, "p");
   const Pipeline pipeline = pipeline_of(experiment, job, nullptr);
   const auto three_keys = [&] {
     CellKeys keys(experiment);
@@ -147,7 +169,7 @@ TEST(CellKeys, DependOnWhatAFileHoldsAndNotOnWhereItLies) {
     std::ofstream(file) << content;
     const std::string yaml =
         replaced(kSmall, "{sink: 2}", "{count_from_file: '" + file.string() + "'}");
-    const std::string key = keys_of(yaml)[1];
+    const std::string key = key_of_p(yaml);
     std::filesystem::remove(file);
     return key;
   };
@@ -162,27 +184,27 @@ TEST(CellKeys, NoticeAFileThatChanged) {
   const Experiment experiment =
       experiment_of(replaced(kSmall, "{sink: 2}", "{from_file: '" + file.string() + "'}"));
   const CellKeys keys(experiment);
-  const std::vector<Job> jobs = make_jobs(experiment);
-  const auto changed_file = [&](const Job& job) {
-    return keys.changed_file(pipeline_of(experiment, job, nullptr));
+  const auto changed_file = [&](const std::string& pipeline) {
+    return keys.changed_file(pipeline_of(experiment, job_of(experiment, pipeline), nullptr));
   };
-  EXPECT_EQ(changed_file(jobs[1]), "");
+  EXPECT_EQ(changed_file("p"), "");
   std::ofstream(file) << "2";
-  EXPECT_EQ(changed_file(jobs[0]), "") << "the dense reference reads none";
-  EXPECT_EQ(changed_file(jobs[1]), file.string());
+  EXPECT_EQ(changed_file("dense"), "") << "the dense reference reads none";
+  EXPECT_EQ(changed_file("p"), file.string());
   std::filesystem::remove(file);
-  EXPECT_EQ(changed_file(jobs[1]), file.string());
+  EXPECT_EQ(changed_file("p"), file.string());
 }
 
 TEST(CellKeys, NameTheHashesOfTheLibraries) {
   const Experiment experiment = experiment_of(kSmall);
   const CellKeys keys(experiment);
-  const std::vector<Job> jobs = make_jobs(experiment);
-  EXPECT_TRUE(keys.plugins_of(pipeline_of(experiment, jobs[0], nullptr)).empty());
-  const NamedTexts plugins = keys.plugins_of(pipeline_of(experiment, jobs[1], nullptr));
-  ASSERT_EQ(plugins.size(), 3U);
-  EXPECT_EQ(plugins[2].first, "unreliable");
-  EXPECT_EQ(plugins[2].second,
+  const auto plugins_of = [&](const std::string& pipeline) {
+    return keys.plugins_of(pipeline_of(experiment, job_of(experiment, pipeline), nullptr));
+  };
+  EXPECT_TRUE(plugins_of("dense").empty());
+  const NamedTexts plugins = plugins_of("p");
+  ASSERT_EQ(names_of(plugins), (Names{"sink", "local", "unreliable"}));
+  EXPECT_EQ(value_of(plugins, "unreliable"),
             sha256_of_file(std::filesystem::path(MASKERADE_TEST_PLUGINS) / "unreliable.so"));
 }
 

@@ -22,7 +22,7 @@ CellResult result_of(const std::string& pipeline,
                      "check: " +
                      check + "\npipelines: {p: " + pipeline + "}\n"),
                  {.threads = Threads(threads)})
-      .find("p");
+      .row("p");
 }
 
 constexpr const char* kStated =

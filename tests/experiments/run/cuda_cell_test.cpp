@@ -28,7 +28,7 @@ constexpr const char* kSmall =
 
 TEST(CudaCell, EveryCellIsRunAndChecked) {
   ASSERT_TRUE(kIsSet);
-  const Ran ran = run_all(experiment_of(kSmall));
+  const RunRecord ran = run_all(experiment_of(kSmall));
   EXPECT_EQ(ran.outcome.ok, 14U);
   for (const CellResult& result : ran.results) {
     SCOPED_TRACE(result.workload + " " + result.pipeline + " " + result.kernel);
@@ -55,34 +55,39 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
       EXPECT_GT(result.fidelity->rel_l2_error, 0.05);
     }
   }
-  EXPECT_EQ(ran.results[1].kernel_mix, "tiles sm90");
-  EXPECT_EQ(ran.results[3].kernel_mix, "rows sm80");
+  const auto mix = [&](const char* kernel) {
+    return ran.row("streaming", {.workload = "prefill", .kernel = kernel}).kernel_mix;
+  };
+  EXPECT_EQ(mix("auto"), "tiles sm90");
+  EXPECT_EQ(mix("rows"), "rows sm80");
 }
 
 TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
   Experiment experiment = experiment_of(kSmall);
-  experiment.checks[0].check.tolerance = 1e-30;
-  const Ran ran = run_all(experiment);
+  only_rules_of(experiment).check.tolerance = 1e-30;
+  const RunRecord ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.failed, 14U);
-  EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));
+  const CellResult& dense = ran.row("dense", {.workload = "prefill"});
+  EXPECT_TRUE(dense.reason.starts_with("the dense reference differs from the float64"));
 }
 
 TEST(CudaCell, AHeadDimThatNoKernelTakesIsUnavailable) {
   Experiment experiment = experiment_of(kSmall);
-  experiment.workloads[0].head_dim = 257;
-  const Ran ran = run_all(experiment);
+  workload_of(experiment, "prefill").head_dim = 257;
+  const RunRecord ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.unavailable, 7U);
-  EXPECT_EQ(ran.results[1].reason, "head_dim is 257; the CUDA kernels take at most 256");
+  const CellResult& streaming = ran.row("streaming", {.workload = "prefill", .kernel = "auto"});
+  EXPECT_EQ(streaming.reason, "head_dim is 257; the CUDA kernels take at most 256");
 }
 
 TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
   Experiment experiment = experiment_of(kSmall);
   experiment.devices = {"cpu", "cuda"};
   experiment.kernels = {"tiles"};
-  const Ran ran = run_all(experiment);
+  const RunRecord ran = run_all(experiment);
   for (const char* pipeline : {"dense", "streaming", "everything"}) {
-    const CellResult& cpu = ran.find(pipeline, "cpu");
-    const CellResult& cuda = ran.find(pipeline, "cuda");
+    const CellResult& cpu = ran.row(pipeline, {.workload = "prefill", .device = "cpu"});
+    const CellResult& cuda = ran.row(pipeline, {.workload = "prefill", .device = "cuda"});
     EXPECT_EQ(cpu.counts->active_entries, cuda.counts->active_entries);
     // The sm90 kernel reads once what the two heads of the group share.
     EXPECT_EQ(cpu.cost->kv_bytes_touched, 2 * cuda.cost->kv_bytes_touched);
@@ -104,9 +109,9 @@ TEST(CudaCell, SaysWhereItsMaskersRan) {
       "  mixed: [{sink: 4}, {dilated_window: 5}, {oracle_topk: 10%}]\n"
       "  routed: {maskers: [{sink: 4}], overrides: [{heads: [1], use: dense}]}\n"
       "measure: {budget: 1ms}\n");
-  const Ran cpu = run_all(experiment);
+  const RunRecord cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const Ran cuda = run_all(experiment);
+  const RunRecord cuda = run_all(experiment);
   const std::pair<const char*, const char*> expected[] = {
       {"device", "cuda"},
       {"indexed", "cuda"},
@@ -115,17 +120,18 @@ TEST(CudaCell, SaysWhereItsMaskersRan) {
       {"routed", "cpu, uploaded"}};
   for (const auto& [pipeline, where] : expected) {
     SCOPED_TRACE(pipeline);
-    const CellResult& result = cuda.find(pipeline, "cuda");
+    const CellResult& result = cuda.row(pipeline, {.device = "cuda"});
+    const CellResult& on_cpu = cpu.row(pipeline, {.device = "cpu"});
     EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
     EXPECT_EQ(result.selection_device, where);
-    EXPECT_EQ(result.counts->active_entries, cpu.find(pipeline).counts->active_entries);
-    EXPECT_EQ(result.counts->sampled_entries, cpu.find(pipeline).counts->sampled_entries);
+    EXPECT_EQ(result.counts->active_entries, on_cpu.counts->active_entries);
+    EXPECT_EQ(result.counts->sampled_entries, on_cpu.counts->sampled_entries);
     EXPECT_GT(result.times->select->median, 0);
   }
 }
 
 TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
-  const Ran ran =
+  const RunRecord ran =
       run_all(experiment_of("name: understated\n"
                             "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 70, "
                             "key_len: 300, head_dim: 64, "
@@ -134,8 +140,9 @@ TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
                             "pipelines: {p: [{understated: bits}]}\n"
                             "devices: [cuda]\n"
                             "measure: {budget: 1ms}\n"));
-  EXPECT_EQ(ran.find("p", "cuda").status, CellStatus::kFailed);
-  EXPECT_EQ(ran.find("p", "cuda").reason,
+  const CellResult& result = ran.row("p", {.device = "cuda"});
+  EXPECT_EQ(result.status, CellStatus::kFailed);
+  EXPECT_EQ(result.reason,
             "one of the pipeline's maskers added more than bounds() had stated on the device");
 }
 
@@ -148,11 +155,14 @@ TEST(CudaCell, StatedGuaranteesAreCheckedToo) {
       "pipelines: {p: [{adaptive_sampling: {epsilon: 20%, delta: 20%}}]}\n"
       "check: {coverage_seeds: 5, coverage_rows: 4}\n"
       "measure: {budget: 1ms}\n");
-  const Ran cpu = run_all(experiment);
+  const RunRecord cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const Ran cuda = run_all(experiment);
-  ASSERT_TRUE(cuda.find("p", "cuda").coverage) << cuda.find("p", "cuda").reason;
-  EXPECT_EQ(cuda.find("p", "cuda").coverage->overall.rate, cpu.find("p").coverage->overall.rate);
+  const RunRecord cuda = run_all(experiment);
+  const CellResult& here = cpu.row("p", {.device = "cpu"});
+  const CellResult& there = cuda.row("p", {.device = "cuda"});
+  ASSERT_TRUE(here.coverage) << here.reason;
+  ASSERT_TRUE(there.coverage) << there.reason;
+  EXPECT_EQ(there.coverage->overall.rate, here.coverage->overall.rate);
 }
 
 // Traces, searches and routes give on the device what they give on the CPU, within its arithmetic.
@@ -172,24 +182,23 @@ TEST(CudaCell, TracesMatchesAndRoutesRunOnTheDevice) {
       "  matched: {maskers: [oracle_topk], match: {density: 50%}}\n"
       "  routed: {maskers: [{oracle_topk: 20%}], overrides: [{heads: [1], use: dense}]}\n"
       "measure: {budget: 1ms}\n");
-  const Ran cpu = run_all(experiment);
+  const RunRecord cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const Ran cuda = run_all(experiment);
-  ASSERT_EQ(cuda.results.size(), cpu.results.size());
+  const RunRecord cuda = run_all(experiment);
+  ASSERT_EQ(cuda.cells(), cpu.cells());
   EXPECT_EQ(cuda.outcome.ok, 12U);
-  for (std::size_t i = 0; i < cuda.results.size(); ++i) {
-    const CellResult& here = cpu.results[i];
-    const CellResult& there = cuda.results[i];
-    SCOPED_TRACE(there.workload + " " + there.pipeline);
-    EXPECT_EQ(there.pipeline, here.pipeline);
+  for (const CellResult& there : cuda.results) {
+    SCOPED_TRACE(name_of_row(there));
+    const CellResult& here = cpu.counterpart(there);
     EXPECT_EQ(there.status, CellStatus::kOk) << there.reason;
     EXPECT_EQ(there.counts->active_entries, here.counts->active_entries);
     EXPECT_EQ(there.cost->keys_scored, here.cost->keys_scored);
     EXPECT_NEAR(there.fidelity->rel_l2_error, here.fidelity->rel_l2_error, 1e-5);
     EXPECT_EQ(there.steps.size(), here.steps.size());
-    for (std::size_t step = 0; step < there.steps.size(); ++step) {
-      EXPECT_EQ(there.steps[step].density, here.steps[step].density);
-      EXPECT_EQ(there.steps[step].index_bytes, here.steps[step].index_bytes);
+    for (const StepResult& step : there.steps) {
+      const StepResult& same = step_of(here, step.step);
+      EXPECT_EQ(step.density, same.density);
+      EXPECT_EQ(step.index_bytes, same.index_bytes);
     }
     if (here.match) {
       EXPECT_EQ(there.match->found->value, here.match->found->value);
@@ -202,16 +211,19 @@ TEST(CudaCell, AKernelThatCannotServeAMaskIsUnavailable) {
   Experiment experiment = experiment_of(kSmall);
   experiment.kernels = {"cudnn"};
   experiment.devices = {"cpu", "cuda"};
-  const Ran ran = run_all(experiment);
-  EXPECT_EQ(ran.find("streaming", "cpu").status, CellStatus::kUnavailable);
-  EXPECT_EQ(ran.find("streaming", "cpu").reason,
+  const RunRecord ran = run_all(experiment);
+  const auto row = [&](const char* pipeline, const char* device) -> const CellResult& {
+    return ran.row(pipeline, {.workload = "prefill", .device = device});
+  };
+  EXPECT_EQ(row("streaming", "cpu").status, CellStatus::kUnavailable);
+  EXPECT_EQ(row("streaming", "cpu").reason,
             "the cpu backend has no kernel \"cudnn\"; it has auto, dense, tiles, rows");
-  EXPECT_EQ(ran.find("streaming", "cuda").status, CellStatus::kUnavailable);
-  EXPECT_EQ(ran.find("streaming", "cuda").reason,
+  EXPECT_EQ(row("streaming", "cuda").status, CellStatus::kUnavailable);
+  EXPECT_EQ(row("streaming", "cuda").reason,
             "the kernel \"cudnn\" of the cuda backend does not take this: it attends to every "
             "visible key, and the mask leaves some out");
-  EXPECT_EQ(ran.find("everything", "cuda").status, CellStatus::kUnavailable);
-  EXPECT_EQ(ran.find("everything", "cuda").reason, "MASKERADE_CUDNN is none");
+  EXPECT_EQ(row("everything", "cuda").status, CellStatus::kUnavailable);
+  EXPECT_EQ(row("everything", "cuda").reason, "MASKERADE_CUDNN is none");
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ constexpr const char* kMethods =
     "  socket: [{local: 3}, {socket: {budget: 9, tables: 5}}]\n";
 
 TEST(DecodeTrace, IsOneCellWithARowAStep) {
-  const Ran ran = run_all(experiment_of(trace(kMethods)));
+  const RunRecord ran = run_all(experiment_of(trace(kMethods)));
   ASSERT_EQ(ran.results.size(), 5U);
   EXPECT_EQ(ran.outcome.ok, 5U);
   for (const CellResult& result : ran.results) {
@@ -47,10 +47,11 @@ TEST(DecodeTrace, IsOneCellWithARowAStep) {
     EXPECT_EQ(result.oracle->rows, 2 * 4 * 6);
     ASSERT_EQ(result.steps.size(), 6U);
     const bool is_dense = result.pipeline == "dense";
-    for (std::int64_t i = 0; i < 6; ++i) {
-      const StepResult& step = result.steps[static_cast<std::size_t>(i)];
-      EXPECT_EQ(step.step, i);
-      EXPECT_EQ(step.key_len, 126 + i);
+    std::int64_t number = 0;
+    for (const StepResult& step : result.steps) {
+      EXPECT_EQ(step.step, number);
+      EXPECT_EQ(step.key_len, 126 + number);
+      ++number;
       EXPECT_GE(step.repetitions, 3);
       EXPECT_EQ(step.append_ms.has_value(), !is_dense);
       EXPECT_EQ(step.select_ms.has_value(), !is_dense);
@@ -60,15 +61,15 @@ TEST(DecodeTrace, IsOneCellWithARowAStep) {
     EXPECT_EQ(result.times->append.has_value(), !is_dense);
     EXPECT_EQ(result.heads.size(), 8U);
   }
-  const CellResult& dense = ran.find("dense");
+  const CellResult& dense = ran.row("dense");
   EXPECT_EQ(dense.counts->density, 1);
   EXPECT_EQ(dense.counts->visible_entries, 2 * 4 * (126 + 127 + 128 + 129 + 130 + 131));
   EXPECT_EQ(dense.fidelity->rel_l2_error, 0);
-  const CellResult& quest = ran.find("quest");
+  const CellResult& quest = ran.row("quest");
   // Two pages more of 8 keys after 128; per batch entry and kv head, the bounds of 16 dimensions.
-  EXPECT_EQ(quest.steps[0].index_bytes, 4 * (16 + 1) * 2 * 16 * 4);
-  EXPECT_EQ(quest.steps[5].index_bytes, 4 * (17 + 1) * 2 * 16 * 4);
-  EXPECT_EQ(quest.cost->index_bytes, quest.steps[5].index_bytes);
+  EXPECT_EQ(first_step(quest).index_bytes, 4 * (16 + 1) * 2 * 16 * 4);
+  EXPECT_EQ(last_step(quest).index_bytes, 4 * (17 + 1) * 2 * 16 * 4);
+  EXPECT_EQ(quest.cost->index_bytes, last_step(quest).index_bytes);
   EXPECT_FALSE(quest.cost->index_spans_future);
 }
 
@@ -82,11 +83,10 @@ TEST(DecodeTrace, AStepIsThePlainCellOfItsKeys) {
       "measure: {target: 50%, budget: 1ms}\n"
       "pipelines:\n" +
       std::string(kMethods);
-  const Ran steps = run_all(experiment_of(trace(kMethods)));
-  const Ran cells = run_all(experiment_of(plain));
+  const RunRecord steps = run_all(experiment_of(trace(kMethods)));
+  const RunRecord cells = run_all(experiment_of(plain));
   for (const CellResult& cell : cells.results) {
-    const auto at = static_cast<std::size_t>(cell.facts->shape.key_len - 126);
-    const StepResult& step = steps.find(cell.pipeline).steps[at];
+    const StepResult& step = step_of(steps.row(cell.pipeline), cell.facts->shape.key_len - 126);
     const std::string which = cell.pipeline + " " + std::to_string(step.key_len);
     EXPECT_EQ(step.key_len, cell.facts->shape.key_len);
     EXPECT_EQ(step.density, cell.counts->density) << which;
@@ -109,11 +109,11 @@ TEST(DecodeTrace, PutsItsStepsTogetherAsTheRowsOfOneProblem) {
   const std::string decode = "key_len: 125, head_dim: 16,\n           decode: {steps: 6}";
   whole.replace(whole.find(decode), decode.size(),
                 "query_len: 6, causal: true, key_len: 131, head_dim: 16");
-  const Ran steps = run_all(experiment_of(trace(methods, "gaussian")));
-  const Ran rows = run_all(experiment_of(whole));
+  const RunRecord steps = run_all(experiment_of(trace(methods, "gaussian")));
+  const RunRecord rows = run_all(experiment_of(whole));
   for (const char* pipeline : {"dense", "p", "oracle", "drawn"}) {
-    const CellResult& together = steps.find(pipeline);
-    const CellResult& one = rows.find(pipeline);
+    const CellResult& together = steps.row(pipeline);
+    const CellResult& one = rows.row(pipeline);
     EXPECT_EQ(together.status, CellStatus::kOk) << together.reason;
     EXPECT_EQ(together.counts->active_entries, one.counts->active_entries) << pipeline;
     EXPECT_EQ(together.counts->sampled_entries, one.counts->sampled_entries) << pipeline;
@@ -127,18 +127,19 @@ TEST(DecodeTrace, PutsItsStepsTogetherAsTheRowsOfOneProblem) {
     EXPECT_NEAR(together.fidelity->attention_recall, one.fidelity->attention_recall, 1e-6);
     EXPECT_NEAR(together.fidelity->sampled_share, one.fidelity->sampled_share, 1e-6);
     EXPECT_NEAR(together.fidelity->lse_error, one.fidelity->lse_error, 1e-5) << pipeline;
-    for (std::size_t head = 0; head < together.heads.size(); ++head) {
-      EXPECT_EQ(together.heads[head].head, one.heads[head].head);
-      EXPECT_NEAR(together.heads[head].density, one.heads[head].density, 1e-12);
-      EXPECT_NEAR(together.heads[head].recall, one.heads[head].recall, 1e-6);
-      EXPECT_NEAR(together.heads[head].rel_l2_error, one.heads[head].rel_l2_error, 1e-5);
+    EXPECT_EQ(head_numbers(together), head_numbers(one)) << pipeline;
+    for (const HeadResult& head : together.heads) {
+      const HeadResult& same = head_of(one, head.batch, head.head);
+      EXPECT_NEAR(head.density, same.density, 1e-12);
+      EXPECT_NEAR(head.recall, same.recall, 1e-6);
+      EXPECT_NEAR(head.rel_l2_error, same.rel_l2_error, 1e-5);
     }
   }
 }
 
 // That a step's total holds a share of prepare and no more: TraceTotals.AreMeansOverTheSteps.
 TEST(DecodeTrace, CountsPrepareAsAShareOfEachStep) {
-  const CellResult result = run_all(experiment_of(trace(kMethods))).find("quest");
+  const CellResult result = run_all(experiment_of(trace(kMethods))).row("quest");
   const StageTimes& times = *result.times;
   EXPECT_GT(times.prepare->median, 0);
   // A repetition's total is the sum of its stages, here of means over the steps: equal but for
@@ -157,33 +158,34 @@ TEST(DecodeTrace, CountsPrepareAsAShareOfEachStep) {
   EXPECT_NEAR(times.attend.median, attend, 1e-9 * attend);
   EXPECT_NEAR(times.append->median, append, 1e-9 * append);
   EXPECT_EQ(times.repetitions, repetitions);
-  ASSERT_EQ(times.select_by_masker.size(), 2U);
-  EXPECT_EQ(times.select_by_masker[1].first, "quest");
+  EXPECT_EQ(names_of(times.select_by_masker), (Names{"local", "quest"}));
 }
 
 TEST(TraceTotals, AreMeansOverTheSteps) {
   const Experiment experiment = experiment_of(trace("  p: [{sink: 2}]\n"));
-  const Workload workload = load_workload(experiment.workloads[0]);
+  const Workload workload = load_workload(workload_of(experiment, "workload"));
+  const CellRules& rules = only_rules_of(experiment);
   const Threads threads(1);
   const auto backend = open_backend("cpu", workload.prompt_inputs());
-  const TraceReference reference(*backend, workload, experiment.checks[0].check, threads);
+  const TraceReference reference(*backend, workload, rules.check, threads);
   const RunOptions options{.threads = threads};
   TraceTotals totals(reference.shape);
   const auto summary = [](double median) {
     return Summary{
         .median = median, .lo = median - 1, .hi = median + 2, .min = median / 2, .repetitions = 3};
   };
-  for (std::size_t i = 0; i < 6; ++i) {
-    const auto& [inputs, dense] = reference.steps[i];
-    const auto step = static_cast<double>(i);
+  ASSERT_EQ(reference.steps.size(), 6U);
+  std::int64_t number = 0;
+  for (const auto& [inputs, dense] : reference.steps) {
+    const auto step = static_cast<double>(number);
     backend->show(inputs);
-    totals.add({*backend, workload.dtype, dense, experiment.checks[0].measure, options},
+    totals.add({*backend, workload.dtype, dense, rules.measure, options},
                {.mask = dense.mask(),
                 .plan = *dense.planned.plan,
                 .sparse = dense.output,
                 .masses = {dense.output.lse, dense.output.lse},
-                .cost = {.keys_scored = static_cast<std::int64_t>(10 + i),
-                         .index_bytes = static_cast<std::int64_t>(100 * i),
+                .cost = {.keys_scored = 10 + number,
+                         .index_bytes = 100 * number,
                          .attainable_ms = 1 + step},
                 .times = {.append = summary(10 + step),
                           .select = summary(20),
@@ -193,6 +195,7 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
                           .total = summary(100 + step),
                           .dense = summary(200),
                           .repetitions = 3}});
+    ++number;
   }
   CellResult result;
   totals.write(summary(600), result);
@@ -205,7 +208,7 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   EXPECT_NEAR(times.total.hi, 602.0 / 6 + 104.5, 1e-9);
   EXPECT_NEAR(times.total.min, 50 + 51.25, 1e-9);
   EXPECT_DOUBLE_EQ(times.speedup(), 200 / 202.5);
-  EXPECT_DOUBLE_EQ(times.select_by_masker[0].second, 2.5);
+  EXPECT_DOUBLE_EQ(value_of(times.select_by_masker, "sink"), 2.5);
   EXPECT_EQ(times.repetitions, 18);
   EXPECT_EQ(result.cost->keys_scored, 12);  // 12.5
   EXPECT_EQ(result.cost->index_bytes, 500);
@@ -214,35 +217,37 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
 
 TEST(DecodeTrace, GivesTheSameForAnyNumberOfThreads) {
   const Experiment experiment = experiment_of(trace(kMethods));
-  const Ran one = run_all(experiment, {.threads = Threads(1)});
-  const Ran two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
+  const RunRecord one = run_all(experiment, {.threads = Threads(1)});
+  const RunRecord two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
   for (const CellResult& result : one.results) {
-    const CellResult& other = two.find(result.pipeline);
+    const CellResult& other = two.row(result.pipeline);
     EXPECT_EQ(other.fidelity->rel_l2_error, result.fidelity->rel_l2_error) << result.pipeline;
     EXPECT_EQ(other.oracle->error, result.oracle->error) << result.pipeline;
-    for (std::size_t i = 0; i < result.steps.size(); ++i) {
-      EXPECT_EQ(other.steps[i].density, result.steps[i].density);
-      EXPECT_EQ(other.steps[i].rel_l2_error, result.steps[i].rel_l2_error);
-      EXPECT_EQ(other.steps[i].index_bytes, result.steps[i].index_bytes);
+    EXPECT_EQ(other.steps.size(), result.steps.size()) << result.pipeline;
+    for (const StepResult& step : result.steps) {
+      const StepResult& same = step_of(other, step.step);
+      EXPECT_EQ(same.density, step.density);
+      EXPECT_EQ(same.rel_l2_error, step.rel_l2_error);
+      EXPECT_EQ(same.index_bytes, step.index_bytes);
     }
   }
 }
 
 TEST(DecodeTrace, SamplesTheOraclesRowsOverAllSteps) {
-  const Ran ran =
+  const RunRecord ran =
       run_all(experiment_of(trace("  p: [{sink: 2}]\n", "structured", "{oracle_rows: 5}")));
-  EXPECT_EQ(ran.find("p").oracle->rows, 5);
-  EXPECT_EQ(ran.find("dense").oracle->rows, 5);
-  const Ran none =
+  EXPECT_EQ(ran.row("p").oracle->rows, 5);
+  EXPECT_EQ(ran.row("dense").oracle->rows, 5);
+  const RunRecord none =
       run_all(experiment_of(trace("  p: [{sink: 2}]\n", "structured", "{oracle_rows: 0}")));
-  EXPECT_FALSE(none.find("p").oracle.has_value());
-  EXPECT_EQ(none.find("p").status, CellStatus::kOk);
+  EXPECT_FALSE(none.row("p").oracle.has_value());
+  EXPECT_EQ(none.row("p").status, CellStatus::kOk);
 }
 
 TEST(DecodeTrace, FailsByTheStepAndRowThatAreWrong) {
   const CellResult result = run_all(experiment_of(trace("  p: [{sink: 3}]\n", "structured",
                                                         "{oracle_rows: all, tolerance: 1e-15}")))
-                                .find("p");
+                                .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("differs from the float64 oracle by"), std::string::npos);
   EXPECT_NE(result.reason.find(" at step 0, batch "), std::string::npos) << result.reason;
@@ -252,7 +257,7 @@ TEST(DecodeTrace, FailsByTheStepAndRowThatAreWrong) {
 TEST(DecodeTrace, FailsWhenRepetitionsSelectDifferently) {
   const CellResult result =
       run_all(experiment_of(trace("  p: [{unreliable: flickers}]\n")), {.threads = Threads(1)})
-          .find("p");
+          .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("the selection differs between repetitions"), std::string::npos)
       << result.reason;
@@ -261,35 +266,35 @@ TEST(DecodeTrace, FailsWhenRepetitionsSelectDifferently) {
 TEST(DecodeTrace, FailsWhenAMaskerWritesToTheInputs) {
   const CellResult result =
       run_all(experiment_of(trace("  p: [{unreliable: writes}]\n")), {.threads = Threads(1)})
-          .find("p");
+          .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("something wrote to q, k or v"), std::string::npos) << result.reason;
 }
 
 TEST(DecodeTrace, FailsWithTheReasonOfAnIndexThatDoesNotGrow) {
-  const Ran ran = run_all(
+  const RunRecord ran = run_all(
       experiment_of(trace("  p: [{stubborn_index: {most: 128, least: 1}}]\n  q: [{sink: 2}]\n")));
-  const CellResult& result = ran.find("p");
+  const CellResult& result = ran.row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("stubborn_index.so: masker \"stubborn_index\" cannot append to its "
                                "index: there is no room for another key"),
             std::string::npos)
       << result.reason;
-  EXPECT_EQ(ran.find("q").status, CellStatus::kOk);
+  EXPECT_EQ(ran.row("q").status, CellStatus::kOk);
 }
 
 TEST(DecodeTrace, IsMatchedAtItsLastStep) {
-  const Ran ran = run_all(
+  const RunRecord ran = run_all(
       experiment_of(trace("  p: {maskers: [{sink: 2}, oracle_topk], match: {density: 20%}}\n"
                           "  socket: {maskers: [{socket: {budget: 5, tables: 5}}],\n"
                           "           match: {density: 20%}}\n")));
   for (const char* pipeline : {"p", "socket"}) {
-    const CellResult& result = ran.find(pipeline);
+    const CellResult& result = ran.row(pipeline);
     ASSERT_EQ(result.status, CellStatus::kOk) << result.reason;
     ASSERT_TRUE(result.match && result.match->found);
     EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
-    EXPECT_EQ(result.match->found->reached, result.steps.back().density);
-    EXPECT_NEAR(result.steps.back().density, 0.2, 0.01);
+    EXPECT_EQ(result.match->found->reached, last_step(result).density);
+    EXPECT_NEAR(last_step(result).density, 0.2, 0.01);
   }
 }
 
@@ -310,10 +315,10 @@ TEST(DecodeTrace, IsNotMatchedByTime) {
 }
 
 TEST(DecodeTrace, ChecksStatedGuaranteesAtItsLastStep) {
-  const Ran ran = run_all(
+  const RunRecord ran = run_all(
       experiment_of(trace("  p: [{adaptive_sampling: {epsilon: 10%, delta: 10%, base: 20}}]\n",
                           "structured", "{coverage_seeds: 4, coverage_rows: 100}")));
-  const CellResult& result = ran.find("p");
+  const CellResult& result = ran.row("p");
   ASSERT_TRUE(result.coverage) << result.reason;
   EXPECT_EQ(result.coverage->rows, 2 * 4);
 }

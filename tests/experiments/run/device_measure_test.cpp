@@ -38,7 +38,7 @@ RunOptions options_with_roofs() {
 
 TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
   ASSERT_TRUE(kIsSet);
-  const Ran ran = run_all(experiment_of(kYaml));
+  const RunRecord ran = run_all(experiment_of(kYaml));
   EXPECT_EQ(ran.outcome.ok, 6U);
   for (const CellResult& result : ran.results) {
     SCOPED_TRACE(result.workload + " " + result.pipeline);
@@ -65,16 +65,18 @@ TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
 
 TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsCells) {
   Experiment experiment = experiment_of(kYaml);
-  experiment.checks[0].check.tolerance = 1e-5;
-  const Ran ran = run_all(experiment);
-  EXPECT_EQ(ran.results[0].status, CellStatus::kFailed);
-  EXPECT_TRUE(ran.results[0].reason.starts_with("the dense reference differs from the float64"));
+  only_rules_of(experiment).check.tolerance = 1e-5;
+  const RunRecord ran = run_all(experiment);
+  const CellResult& dense = ran.row("dense", {.workload = "prefill"});
+  EXPECT_EQ(dense.status, CellStatus::kFailed);
+  EXPECT_TRUE(dense.reason.starts_with("the dense reference differs from the float64"));
 }
 
 TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
   Experiment experiment = experiment_of(kYaml);
-  const Ran cold = run_all(experiment);
-  const std::optional<DeviceTiming>& timing = cold.results[1].device_timing;
+  const RunRecord cold = run_all(experiment);
+  const std::optional<DeviceTiming>& timing =
+      cold.row("streaming", {.workload = "prefill"}).device_timing;
   ASSERT_TRUE(timing && timing->before && timing->after);
   EXPECT_EQ(timing->cache, "cold");
   EXPECT_FALSE(timing->launch_ms);
@@ -82,32 +84,33 @@ TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
   EXPECT_EQ(timing->before->sm_mhz - timing->after->sm_mhz, 100);
   EXPECT_EQ(timing->after->temperature_celsius - timing->before->temperature_celsius, 1);
   EXPECT_EQ(timing->after->throttle_reasons, "power cap");
-  experiment.checks[0].measure.is_warm = true;
-  const Ran warm = run_all(experiment);
+  only_rules_of(experiment).measure.is_warm = true;
+  const RunRecord warm = run_all(experiment);
   EXPECT_EQ(warm.outcome.ok, 6U);
-  EXPECT_EQ(warm.results[1].device_timing->cache, "warm");
+  EXPECT_EQ(warm.row("streaming", {.workload = "prefill"}).device_timing->cache, "warm");
 }
 
 TEST(DeviceMeasure, AReplayedGraphGivesTheSameResultAndTheCostOfLaunching) {
   Experiment experiment = experiment_of(kYaml);
-  experiment.checks[0].measure.uses_graph = true;
-  const Ran graph = run_all(experiment);
-  experiment.checks[0].measure.uses_graph = false;
-  const Ran each = run_all(experiment);
+  only_rules_of(experiment).measure.uses_graph = true;
+  const RunRecord graph = run_all(experiment);
+  only_rules_of(experiment).measure.uses_graph = false;
+  const RunRecord each = run_all(experiment);
   EXPECT_EQ(graph.outcome.ok, 6U);
-  for (std::size_t i = 0; i < graph.results.size(); ++i) {
-    SCOPED_TRACE(graph.results[i].workload + " " + graph.results[i].pipeline);
-    ASSERT_EQ(graph.results[i].status, CellStatus::kOk) << graph.results[i].reason;
-    EXPECT_EQ(graph.results[i].fidelity->rel_l2_error, each.results[i].fidelity->rel_l2_error);
-    ASSERT_TRUE(graph.results[i].device_timing->launch_ms);
-    EXPECT_TRUE(std::isfinite(*graph.results[i].device_timing->launch_ms));
-    EXPECT_FALSE(each.results[i].device_timing->launch_ms);
+  for (const CellResult& replayed : graph.results) {
+    SCOPED_TRACE(name_of_row(replayed));
+    const CellResult& launched = each.counterpart(replayed);
+    ASSERT_EQ(replayed.status, CellStatus::kOk) << replayed.reason;
+    EXPECT_EQ(replayed.fidelity->rel_l2_error, launched.fidelity->rel_l2_error);
+    ASSERT_TRUE(replayed.device_timing->launch_ms);
+    EXPECT_TRUE(std::isfinite(*replayed.device_timing->launch_ms));
+    EXPECT_FALSE(launched.device_timing->launch_ms);
   }
 }
 
 TEST(DeviceMeasure, RatesAreSharesOfTheDevicesRoofs) {
-  const Ran ran = run_all(experiment_of(kYaml), options_with_roofs());
-  const CellResult& result = ran.results[1];
+  const RunRecord ran = run_all(experiment_of(kYaml), options_with_roofs());
+  const CellResult& result = ran.row("streaming", {.workload = "prefill"});
   ASSERT_TRUE(result.peaks && result.percent_of_attainable());
   EXPECT_EQ(result.peaks->flops_per_second, 8e14);
   EXPECT_EQ(result.peaks->read_bytes_per_second, 4e12);
@@ -120,8 +123,9 @@ TEST(DeviceMeasure, RatesAreSharesOfTheDevicesRoofs) {
   const auto bytes = static_cast<double>(result.cost->kv_bytes_touched);
   EXPECT_DOUBLE_EQ(*result.percent_of_bandwidth(), 100 * bytes / seconds / 4e12);
   // Plain kernels have no matrix units, and without roofs nothing is a share of them.
-  EXPECT_FALSE(ran.results[4].peaks);
-  EXPECT_FALSE(run_all(experiment_of(kYaml)).results[1].peaks);
+  EXPECT_FALSE(ran.row("streaming", {.workload = "refused"}).peaks);
+  const RunRecord without_roofs = run_all(experiment_of(kYaml));
+  EXPECT_FALSE(without_roofs.row("streaming", {.workload = "prefill"}).peaks);
 }
 
 TEST(DeviceMeasure, RoofsAreMeasuredOnTheDevice) {

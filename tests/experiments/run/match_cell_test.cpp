@@ -22,14 +22,7 @@ std::string matched(const std::string& match, const std::string& pipelines) {
 CellResult result_of(const std::string& match, const std::string& pipeline, int threads = 2) {
   return run_all(experiment_of(matched(match, "{p: " + pipeline + "}")),
                  {.threads = Threads(threads)})
-      .find("p");
-}
-
-std::string value_of(const CellResult& result, const std::string& masker) {
-  for (const auto& [id, parameters] : result.params) {
-    if (id == masker) return parameters[0].second;
-  }
-  return "";
+      .row("p");
 }
 
 TEST(MatchCell, RunsWithTheParameterThatGivesTheDensity) {
@@ -40,9 +33,9 @@ TEST(MatchCell, RunsWithTheParameterThatGivesTheDensity) {
   EXPECT_EQ(result.match->parameter, "oracle_topk.budget");
   EXPECT_NEAR(result.counts->density, 0.1, 0.001);
   EXPECT_EQ(found.reached, result.counts->density);
-  EXPECT_EQ(found.value, value_of(result, "oracle_topk"));
+  EXPECT_EQ(found.value, parameter_of(result, "oracle_topk", "budget"));
   EXPECT_NEAR(std::stod(found.value), 36, 1);
-  EXPECT_EQ(value_of(result, "sink"), "4");
+  EXPECT_EQ(parameter_of(result, "sink", "tokens"), "4");
   EXPECT_GT(found.search_ms, 0);
   EXPECT_LE(found.probes, 12);
 }
@@ -123,7 +116,7 @@ TEST(MatchCell, CountsWhatOverridesSelect) {
   EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
   EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
   EXPECT_NEAR(result.counts->density, 0.6, 0.006);
-  EXPECT_NEAR(result.heads[3].density, 0.2, 0.012);
+  EXPECT_NEAR(head_of(result, 0, 3).density, 0.2, 0.012);
   const CellResult all =
       result_of("{density: 60%}", "{maskers: [oracle_topk], overrides: [{use: dense}]}");
   EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;

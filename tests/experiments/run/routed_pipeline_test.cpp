@@ -25,7 +25,7 @@ Experiment routed(const std::string& pipelines) {
 }
 
 Workload of_layer(const Experiment& experiment, std::int64_t layer) {
-  Workload workload = load_workload(experiment.workloads[0]);
+  Workload workload = load_workload(workload_of(experiment, "workload"));
   workload.layer = layer;
   workload.has_layer = true;
   return workload;
@@ -41,7 +41,7 @@ constexpr const char* kRules =
 
 TEST(RoutedPipeline, GivesAHeadTheFirstOverrideThatHoldsForIt) {
   const Experiment experiment = routed(kRules);
-  const PipelineSpec& spec = experiment.pipelines[1];
+  const PipelineSpec& spec = pipeline_of(experiment, "p");
   const Pipeline first = routed_pipeline(spec, of_layer(experiment, 0));
   EXPECT_EQ(route_texts(first), (NamedTexts{{"dense", "0 2"}, {"streaming", "1 4"}}));
   EXPECT_EQ(first.maskers().size(), 2U);
@@ -50,17 +50,15 @@ TEST(RoutedPipeline, GivesAHeadTheFirstOverrideThatHoldsForIt) {
   EXPECT_TRUE(second.maskers().empty()) << "no head is left for them";
   const Pipeline other = routed_pipeline(spec, of_layer(experiment, 7));
   EXPECT_EQ(route_texts(other), (NamedTexts{{"dense", "0-2"}}));
-  const Pipeline none = routed_pipeline(spec, load_workload(experiment.workloads[0]));
+  const Pipeline none = routed_pipeline(spec, load_workload(workload_of(experiment, "workload")));
   EXPECT_EQ(route_texts(none), (NamedTexts{{"dense", "0-2"}})) << "data that states no layer";
 }
 
 TEST(RoutedPipeline, NamesTheMaskersOfRoutesByTheRoute) {
   const Experiment experiment = routed(kRules);
-  const Pipeline pipeline = routed_pipeline(experiment.pipelines[1], of_layer(experiment, 0));
-  std::vector<std::string> names;
-  for (const auto& [name, parameters] : resolved_parameters(pipeline)) names.push_back(name);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"sink", "sink#2", "streaming/sink", "streaming/local"}));
+  const Pipeline pipeline = routed_pipeline(pipeline_of(experiment, "p"), of_layer(experiment, 0));
+  EXPECT_EQ(names_of(resolved_parameters(pipeline)),
+            (Names{"sink", "sink#2", "streaming/sink", "streaming/local"}));
 }
 
 TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
@@ -68,7 +66,7 @@ TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
   Workload workload = of_layer(experiment, 0);
   workload.shape.query_heads = 4;
   try {
-    routed_pipeline(experiment.pipelines[1], workload);
+    routed_pipeline(pipeline_of(experiment, "p"), workload);
     FAIL() << "accepted";
   } catch (const ConfigError& error) {
     EXPECT_NE(std::string(error.what())
@@ -80,34 +78,39 @@ TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
 }
 
 TEST(RoutedPipeline, RunsAndRecordsTheRouteOfEachHead) {
-  const Ran ran = run_all(
+  const RunRecord ran = run_all(
       routed("  topk: [{oracle_topk: 4}]\n"
              "  p: {maskers: [{oracle_topk: 4}],\n"
              "      overrides: [{heads: [3, 5], use: streaming}, {heads: [4], use: dense}]}\n"));
   EXPECT_EQ(ran.outcome.failed, 0U);
-  const CellResult& streaming = ran.find("streaming");
-  const CellResult& topk = ran.find("topk");
-  const CellResult& routes = ran.find("p");
+  const CellResult& streaming = ran.row("streaming");
+  const CellResult& topk = ran.row("topk");
+  const CellResult& dense = ran.row("dense");
+  const CellResult& routes = ran.row("p");
   EXPECT_TRUE(topk.routes.empty());
   EXPECT_EQ(routes.routes, (NamedTexts{{"streaming", "3 5"}, {"dense", "4"}}));
   ASSERT_EQ(routes.heads.size(), 6U);
-  const std::vector<std::string> expected = {"", "", "", "streaming", "dense", "streaming"};
-  for (std::size_t head = 0; head < 6; ++head) {
-    EXPECT_EQ(routes.heads[head].route, expected[head]);
-    EXPECT_TRUE(topk.heads[head].route.empty());
-    const HeadResult& same = expected[head].empty()      ? topk.heads[head]
-                             : expected[head] == "dense" ? ran.find("dense").heads[head]
-                                                         : streaming.heads[head];
-    EXPECT_EQ(routes.heads[head].density, same.density) << head;
-    EXPECT_NEAR(routes.heads[head].recall, same.recall, 1e-5) << head;  // of float32 outputs
+  const struct {
+    std::int64_t head;
+    std::string route;
+    const CellResult& same;  // the row whose maskers select for the head
+  } expected[] = {{0, "", topk},       {1, "", topk},
+                  {2, "", topk},       {3, "streaming", streaming},
+                  {4, "dense", dense}, {5, "streaming", streaming}};
+  for (const auto& [head, route, same] : expected) {
+    const HeadResult& result = head_of(routes, 0, head);
+    EXPECT_EQ(result.route, route) << head;
+    EXPECT_TRUE(head_of(topk, 0, head).route.empty()) << head;
+    EXPECT_EQ(result.density, head_of(same, 0, head).density) << head;
+    // The outputs are float32.
+    EXPECT_NEAR(result.recall, head_of(same, 0, head).recall, 1e-5) << head;
   }
-  ASSERT_EQ(routes.times->select_by_masker.size(), 3U);
-  EXPECT_EQ(routes.times->select_by_masker[1].first, "streaming/sink");
+  EXPECT_EQ(names_of(routes.times->select_by_masker),
+            (Names{"oracle_topk", "streaming/sink", "streaming/local"}));
   // Heads 0 to 2 are one kv group, the only one whose keys are scored.
   EXPECT_EQ(routes.cost->keys_scored, topk.cost->keys_scored / 2);
   EXPECT_EQ(routes.cost->select_bytes_read, topk.cost->select_bytes_read / 2);
-  ASSERT_EQ(routes.plugins.size(), 3U);
-  EXPECT_EQ(routes.plugins[1].first, "sink");
+  EXPECT_EQ(names_of(routes.plugins), (Names{"oracle_topk", "sink", "local"}));
 }
 
 }  // namespace

@@ -23,8 +23,9 @@ std::string small(const std::string& pipelines, const std::string& check = "{ora
 }
 
 TEST(RunCell, MeasuresChecksAndCounts) {
-  const Ran ran = run_all(experiment_of(small("  all: [{sink: 100%}]\n  last: [{local: 2}]\n")));
-  const CellResult& all = ran.find("all");
+  const RunRecord ran =
+      run_all(experiment_of(small("  all: [{sink: 100%}]\n  last: [{local: 2}]\n")));
+  const CellResult& all = ran.row("all");
   EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;
   EXPECT_EQ(all.counts->density, 1);
   EXPECT_NEAR(all.fidelity->rel_l2_error, 0, 1e-6);
@@ -32,7 +33,7 @@ TEST(RunCell, MeasuresChecksAndCounts) {
   EXPECT_EQ(all.oracle->rows, 16);
   EXPECT_LT(all.oracle->error, 1e-5);
 
-  const CellResult& last = ran.find("last");
+  const CellResult& last = ran.row("last");
   EXPECT_EQ(last.status, CellStatus::kOk) << last.reason;
   // 2 batch entries, 2 heads, 4 rows that see 5, 6, 7, 8 keys; local's mask is broadcast.
   EXPECT_EQ(last.counts->active_entries, 2 * 2 * 4 * 2);
@@ -48,7 +49,7 @@ TEST(RunCell, MeasuresChecksAndCounts) {
 
 TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   const CellResult result =
-      run_all(experiment_of(small("  p: [{sink: 1}, {local: 2}]\n"))).find("p");
+      run_all(experiment_of(small("  p: [{sink: 1}, {local: 2}]\n"))).row("p");
   const StageTimes& times = *result.times;
   EXPECT_GE(times.total.min,
             times.prepare->min + times.select->min + times.plan->min + times.attend.min);
@@ -57,24 +58,21 @@ TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   EXPECT_DOUBLE_EQ(times.speedup(), times.dense.median / times.total.median);
   EXPECT_EQ(times.repetitions, times.attend.repetitions);
   EXPECT_EQ(times.repetitions, times.dense.repetitions);
-  ASSERT_EQ(times.select_by_masker.size(), 2U);
-  EXPECT_EQ(times.select_by_masker[0].first, "sink");
-  EXPECT_EQ(times.select_by_masker[1].first, "local");
+  EXPECT_EQ(names_of(times.select_by_masker), (Names{"sink", "local"}));
 }
 
 TEST(RunCell, NamesTheSecondUseOfAMaskerApart) {
   const CellResult result =
-      run_all(experiment_of(small("  p: [{local: 1}, {sink: 1}, {local: 3}]\n"))).find("p");
-  ASSERT_EQ(result.params.size(), 3U);
-  EXPECT_EQ(result.params[0].first, "local");
-  EXPECT_EQ(result.params[2].first, "local#2");
-  ASSERT_EQ(result.params[2].second.size(), 1U);
-  EXPECT_EQ(result.params[2].second[0], std::pair(std::string("window"), std::string("3")));
-  EXPECT_EQ(result.times->select_by_masker[2].first, "local#2");
+      run_all(experiment_of(small("  p: [{local: 1}, {sink: 1}, {local: 3}]\n"))).row("p");
+  const Names maskers = {"local", "sink", "local#2"};
+  EXPECT_EQ(names_of(result.params), maskers);
+  EXPECT_EQ(names_of(value_of(result.params, "local#2")), Names{"window"});
+  EXPECT_EQ(parameter_of(result, "local#2", "window"), "3");
+  EXPECT_EQ(names_of(result.times->select_by_masker), maskers);
 }
 
 TEST(RunCell, CountsEmptyRowsAndGivesThemNoRecall) {
-  const CellResult result = run_all(experiment_of(small("  p: []\n"))).find("p");
+  const CellResult result = run_all(experiment_of(small("  p: []\n"))).row("p");
   EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
   EXPECT_EQ(result.counts->empty_rows, 16);
   EXPECT_EQ(result.fidelity->attention_recall, 0);
@@ -84,7 +82,7 @@ TEST(RunCell, CountsEmptyRowsAndGivesThemNoRecall) {
 
 TEST(RunCell, TellsSampledEntriesApart) {
   const CellResult result =
-      run_all(experiment_of(small("  p: [{unreliable: samples}]\n"))).find("p");
+      run_all(experiment_of(small("  p: [{unreliable: samples}]\n"))).row("p");
   EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
   EXPECT_GT(result.counts->sampled_entries, 0);
   EXPECT_EQ(result.counts->sampled_entries, result.counts->active_entries);
@@ -96,7 +94,7 @@ TEST(RunCell, TellsSampledEntriesApart) {
 TEST(RunCell, FailsWhenTheOracleErrorExceedsTheTolerance) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: all, tolerance: 1e-15}")))
-          .find("p");
+          .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("differs from the float64 oracle by"), std::string::npos)
       << result.reason;
@@ -110,7 +108,7 @@ TEST(RunCell, FailsWhenTheOracleErrorExceedsTheTolerance) {
 TEST(RunCell, SaysWhenTheToleranceIsLoosened) {
   const Experiment experiment =
       experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: 4, tolerance: 0.01}"));
-  const CellResult result = run_all(experiment).find("p");
+  const CellResult result = run_all(experiment).row("p");
   EXPECT_TRUE(result.tolerance_is_loosened);
   EXPECT_EQ(result.tolerance, 0.01);
   EXPECT_EQ(result.oracle->rows, 4);
@@ -118,7 +116,7 @@ TEST(RunCell, SaysWhenTheToleranceIsLoosened) {
 
 TEST(RunCell, ComparesNothingWithTheOracleWhenAskedNotTo) {
   const CellResult result =
-      run_all(experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: 0}"))).find("p");
+      run_all(experiment_of(small("  p: [{sink: 3}]\n", "{oracle_rows: 0}"))).row("p");
   EXPECT_EQ(result.status, CellStatus::kOk);
   EXPECT_FALSE(result.oracle.has_value());
 }
@@ -126,7 +124,7 @@ TEST(RunCell, ComparesNothingWithTheOracleWhenAskedNotTo) {
 TEST(RunCell, FailsWhenRepetitionsSelectDifferently) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{unreliable: flickers}]\n")), {.threads = Threads(1)})
-          .find("p");
+          .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("the selection differs between repetitions"), std::string::npos)
       << result.reason;
@@ -135,7 +133,7 @@ TEST(RunCell, FailsWhenRepetitionsSelectDifferently) {
 TEST(RunCell, FailsWhenAMaskerWritesToTheInputs) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{unreliable: writes}]\n")), {.threads = Threads(1)})
-          .find("p");
+          .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("something wrote to q, k or v"), std::string::npos) << result.reason;
 }

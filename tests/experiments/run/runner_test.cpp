@@ -27,56 +27,63 @@ pipelines:
 measure: {target: 50%, budget: 10ms}
 )";
 
+// "NUMBER: WORKLOAD on DEVICE" of the dense references among the jobs, in their order.
+Names references_among(const std::vector<Job>& jobs, const Experiment& experiment) {
+  Names references;
+  for (const Job& job : jobs) {
+    if (!job.is_dense_reference) continue;
+    references.push_back(std::to_string(job.cell.number) + ": " +
+                         experiment.workloads.at(job.cell.workload).label + " on " +
+                         job.cell.device);
+  }
+  return references;
+}
+
 TEST(Jobs, RunTheDenseReferenceFirstForEachWorkloadAndDevice) {
   Experiment experiment = experiment_of(kTwoWorkloads);
   experiment.devices = {"cpu", "cuda"};
   const std::vector<Job> jobs = make_jobs(experiment);
   // Per workload and device: dense, streaming once, broken and sampled with two seeds.
   ASSERT_EQ(jobs.size(), 2U * 2U * (1 + 1 + 2 + 2));
-  EXPECT_TRUE(jobs[0].is_dense_reference);
-  EXPECT_EQ(jobs[0].cell.device, "cpu");
-  EXPECT_TRUE(jobs[1].is_dense_reference);
-  EXPECT_EQ(jobs[1].cell.device, "cuda");
-  EXPECT_FALSE(jobs[2].is_dense_reference);
-  EXPECT_TRUE(jobs[12].is_dense_reference);
-  EXPECT_EQ(jobs[12].cell.workload, 1U);
-  for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(jobs[i].cell.number, i);
+  EXPECT_EQ(references_among(jobs, experiment), (Names{"0: prefill on cpu", "1: prefill on cuda",
+                                                       "12: decode on cpu", "13: decode on cuda"}));
+  std::size_t number = 0;
+  for (const Job& job : jobs) EXPECT_EQ(job.cell.number, number++);
 }
 
 TEST(Jobs, RunTheReferenceOfAWorkloadThatNoPipelineIsFor) {
   Experiment only = experiment_of(kTwoWorkloads);
   for (PipelineSpec& pipeline : only.pipelines) pipeline.only = WorkloadKind::kDecode;
-  only.workloads[0].kind = WorkloadKind::kPrefill;
-  only.workloads[1].kind = WorkloadKind::kDecode;
+  workload_of(only, "prefill").kind = WorkloadKind::kPrefill;
+  workload_of(only, "decode").kind = WorkloadKind::kDecode;
   const std::vector<Job> jobs = make_jobs(only);
   ASSERT_EQ(jobs.size(), 1U + (1 + 1 + 2 + 2));
-  EXPECT_TRUE(jobs[0].is_dense_reference);
-  EXPECT_TRUE(jobs[1].is_dense_reference);
-  EXPECT_EQ(jobs[1].cell.workload, 1U);
+  EXPECT_EQ(references_among(jobs, only), (Names{"0: prefill on cpu", "1: decode on cpu"}));
 }
 
 TEST(Runner, RecordsAFailedCellAndGoesOn) {
-  const Ran ran = run_all(experiment_of(kTwoWorkloads));
+  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
   EXPECT_EQ(ran.results.size(), 12U);
   EXPECT_EQ(ran.outcome.failed, 4U);
   EXPECT_EQ(ran.outcome.ok, 8U);
   EXPECT_EQ(ran.outcome.unavailable, 0U);
   EXPECT_FALSE(ran.outcome.was_stopped);
-  const CellResult& broken = ran.find("broken");
+  const CellResult& broken = ran.row("broken", {.workload = "prefill", .seed = 5});
   EXPECT_EQ(broken.status, CellStatus::kFailed);
   EXPECT_NE(broken.reason.find("no codebook for this layer"), std::string::npos) << broken.reason;
   EXPECT_NE(broken.reason.find("unreliable"), std::string::npos) << broken.reason;
   EXPECT_EQ(broken.mask_seed, 5U);
   EXPECT_TRUE(broken.facts.has_value());
   EXPECT_FALSE(broken.times.has_value());
-  EXPECT_EQ(ran.results.back().status, CellStatus::kOk) << ran.results.back().reason;
+  const CellResult& last = ran.row("sampled", {.workload = "decode", .seed = 6});
+  EXPECT_EQ(last.cell, 11);
+  EXPECT_EQ(last.status, CellStatus::kOk) << last.reason;
 }
 
 TEST(Runner, DescribesTheWorkload) {
-  const Ran ran = run_all(experiment_of(kTwoWorkloads));
-  const CellResult& dense = ran.find("dense");
+  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
+  const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   EXPECT_EQ(dense.experiment, "two");
-  EXPECT_EQ(dense.workload, "prefill");
   EXPECT_EQ(dense.facts->shape.key_len, 8);
   EXPECT_EQ(dense.facts->dtype, DType::kFloat16);
   EXPECT_TRUE(dense.facts->causal);
@@ -95,10 +102,10 @@ TEST(Runner, MarksCudaCellsUnavailable) {
   if (cuda_device().is_available) GTEST_SKIP() << "there is a device";
   Experiment experiment = experiment_of(kTwoWorkloads);
   experiment.devices = {"cuda"};
-  const Ran ran = run_all(experiment);
+  const RunRecord ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.unavailable, ran.results.size());
   EXPECT_EQ(ran.outcome.failed, 0U);
-  const CellResult& result = ran.find("streaming", "cuda");
+  const CellResult& result = ran.row("streaming", {.workload = "prefill", .device = "cuda"});
   EXPECT_EQ(result.status, CellStatus::kUnavailable);
   EXPECT_EQ(result.reason, cuda_device().reason);
   EXPECT_TRUE(result.reason.starts_with("there is no CUDA device") ||
@@ -119,15 +126,18 @@ class UnreadableSource final : public StoredSource {
 
 TEST(Runner, FailsTheCellsOfAWorkloadThatCannotBeLoadedAndGoesOn) {
   Experiment experiment = experiment_of(kTwoWorkloads);
-  experiment.workloads[0].source = std::make_shared<const UnreadableSource>();
-  const Ran ran = run_all(experiment);
+  workload_of(experiment, "prefill").source = std::make_shared<const UnreadableSource>();
+  const RunRecord ran = run_all(experiment);
   ASSERT_EQ(ran.outcome.bad_inputs.size(), 1U);
-  EXPECT_NE(ran.outcome.bad_inputs[0].find("/nowhere/qkv.safetensors"), std::string::npos);
-  EXPECT_EQ(ran.results[1].status, CellStatus::kFailed);
-  EXPECT_EQ(ran.results[1].reason, ran.outcome.bad_inputs[0]);
-  EXPECT_FALSE(ran.results[1].facts.has_value());
-  EXPECT_EQ(ran.results[6].workload, "decode");
-  EXPECT_EQ(ran.results[6].status, CellStatus::kOk) << ran.results[6].reason;
+  const std::string& bad_input = ran.outcome.bad_inputs.front();
+  EXPECT_NE(bad_input.find("/nowhere/qkv.safetensors"), std::string::npos);
+  const CellResult& failed = ran.row("streaming", {.workload = "prefill"});
+  EXPECT_EQ(failed.status, CellStatus::kFailed);
+  EXPECT_EQ(failed.reason, bad_input);
+  EXPECT_FALSE(failed.facts.has_value());
+  const CellResult& next = ran.row("dense", {.workload = "decode"});
+  EXPECT_EQ(next.cell, 6);
+  EXPECT_EQ(next.status, CellStatus::kOk) << next.reason;
 }
 
 TEST(Runner, StopsBetweenCells) {
@@ -176,53 +186,59 @@ TEST(Runner, RunsNoCellThatIsFinished) {
 }
 
 TEST(Runner, RecordsHeadsBytesAndLibraries) {
-  const Ran ran = run_all(experiment_of(kTwoWorkloads));
-  const CellResult& result = ran.find("streaming");
+  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
+  const CellResult& result = ran.row("streaming", {.workload = "prefill"});
   EXPECT_TRUE(result.key.empty());  // nobody asked for keys
-  ASSERT_EQ(result.plugins.size(), 2U);
-  EXPECT_EQ(result.plugins[0].first, "sink");
-  EXPECT_EQ(result.plugins[0].second.size(), 64U);
+  EXPECT_EQ(names_of(result.plugins), (Names{"sink", "local"}));
+  EXPECT_EQ(value_of(result.plugins, "sink").size(), 64U);
   // 2 heads of 8 queries: q is float16, out and lse float32, head_dim 4.
   EXPECT_EQ(
       result.cost->total_bytes,
       result.cost->select_bytes_read + result.cost->kv_bytes_touched + 2 * 8 * (4 * 2 + 4 * 4 + 4));
-  ASSERT_EQ(result.heads.size(), 2U);
-  EXPECT_EQ(result.heads[1].head, 1);
-  EXPECT_EQ(result.heads[1].density, result.counts->density);  // one mask for all heads
-  EXPECT_NEAR((result.heads[0].recall + result.heads[1].recall) / 2,
-              result.fidelity->attention_recall, 1e-12);
-  const CellResult& dense = ran.find("dense");
+  EXPECT_EQ(head_numbers(result),
+            (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 0}, {0, 1}}));
+  const HeadResult& first = head_of(result, 0, 0);
+  const HeadResult& second = head_of(result, 0, 1);
+  EXPECT_EQ(second.density, result.counts->density);  // one mask for all heads
+  EXPECT_NEAR((first.recall + second.recall) / 2, result.fidelity->attention_recall, 1e-12);
+  const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   ASSERT_EQ(dense.heads.size(), 2U);
-  EXPECT_EQ(dense.heads[0].density, 1);
-  EXPECT_EQ(dense.heads[0].rel_l2_error, 0);
+  EXPECT_EQ(head_of(dense, 0, 0).density, 1);
+  EXPECT_EQ(head_of(dense, 0, 0).rel_l2_error, 0);
   EXPECT_TRUE(dense.plugins.empty());
   EXPECT_NE(result.peak_bytes, 0);  // absent where the system does not tell
 }
 
 TEST(Runner, SeedsAndChunksGiveTheSameResultsOnAnyThreadCount) {
   const Experiment experiment = experiment_of(kTwoWorkloads);
-  const Ran one = run_all(experiment, {.threads = Threads(1), .chunk_rows = 1024});
-  const Ran two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
-  ASSERT_EQ(one.results.size(), two.results.size());
-  for (std::size_t i = 0; i < one.results.size(); ++i) {
-    if (!one.results[i].counts) continue;
-    EXPECT_EQ(one.results[i].counts->active_entries, two.results[i].counts->active_entries);
-    EXPECT_EQ(one.results[i].fidelity->rel_l2_error, two.results[i].fidelity->rel_l2_error);
-    EXPECT_EQ(one.results[i].fidelity->attention_recall, two.results[i].fidelity->attention_recall);
+  const RunRecord one = run_all(experiment, {.threads = Threads(1), .chunk_rows = 1024});
+  const RunRecord two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
+  ASSERT_EQ(one.cells(), two.cells());
+  for (const CellResult& result : one.results) {
+    if (!result.counts) continue;
+    SCOPED_TRACE(name_of_row(result));
+    const CellResult& other = two.counterpart(result);
+    ASSERT_TRUE(other.counts && other.fidelity) << other.reason;
+    EXPECT_EQ(result.counts->active_entries, other.counts->active_entries);
+    EXPECT_EQ(result.fidelity->rel_l2_error, other.fidelity->rel_l2_error);
+    EXPECT_EQ(result.fidelity->attention_recall, other.fidelity->attention_recall);
   }
-  EXPECT_NE(one.results[4].fidelity->rel_l2_error, one.results[5].fidelity->rel_l2_error)
+  const CellResult& seed_5 = one.row("sampled", {.workload = "prefill", .seed = 5});
+  const CellResult& seed_6 = one.row("sampled", {.workload = "prefill", .seed = 6});
+  EXPECT_NE(seed_5.fidelity->rel_l2_error, seed_6.fidelity->rel_l2_error)
       << "two mask seeds drew the same keys";
 }
 
 TEST(CheckPipelines, RefusesTheNameOfTheReference) {
   Experiment experiment = experiment_of(kTwoWorkloads);
   EXPECT_NO_THROW(check_pipelines(experiment));
-  experiment.pipelines[1].name = "dense";
+  PipelineSpec& pipeline = pipeline_of(experiment, "broken");
+  pipeline.name = "dense";
   try {
     check_pipelines(experiment);
     FAIL() << "accepted";
   } catch (const ConfigError& error) {
-    EXPECT_EQ(error.position().line, experiment.pipelines[1].position.line);
+    EXPECT_EQ(error.position().line, pipeline.position.line);
     EXPECT_NE(std::string(error.what()).find("choose another name"), std::string::npos);
   }
 }
