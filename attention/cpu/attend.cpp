@@ -25,7 +25,7 @@
 #include "attention/cpu/detail/vector_steps.hpp"
 #include "attention/cpu/detail/weigh_samples.hpp"
 #include "framework/base/error.hpp"
-#include "framework/mask/bit_words.hpp"
+#include "framework/sdk/low_bits.hpp"
 #include "framework/select/key_tile.hpp"
 #include "hwy/cache_control.h"
 
@@ -213,7 +213,7 @@ class Attention {
     if (block.bits_offset >= 0) {
       ready.words = plan_.bits.data() + static_cast<std::size_t>(block.bits_offset);
     }
-    ready.tail = low_bits(block.count);
+    ready.tail = sdk::low_bits(block.count);
     return ready;
   }
 

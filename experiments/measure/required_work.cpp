@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "framework/mask/bit_words.hpp"
+#include "framework/sdk/low_bits.hpp"
 
 namespace maskerade {
 namespace {
@@ -27,7 +27,7 @@ void add_keys(const Mask& mask, std::int64_t b, std::int64_t h, std::vector<std:
       std::uint64_t& word = keys[static_cast<std::size_t>(tile)];
       if (words == nullptr) {
         const std::int64_t visible = std::min(visible_end - tile * kTileKeys, kTileKeys);
-        word |= low_bits(visible);
+        word |= sdk::low_bits(visible);
       } else {
         for (int row = 0; row < view.rows; ++row) word |= words[row];
       }
