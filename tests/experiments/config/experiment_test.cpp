@@ -304,7 +304,12 @@ TEST(Pipelines, AMappingIsTheListOfItsMaskers) {
   EXPECT_EQ(only("mapping top=2"), std::nullopt);
   EXPECT_EQ(only("forms {maskers: [plain, plain], only: prefill}"), WorkloadKind::kPrefill);
   EXPECT_EQ(only("zipped maskers=[plain] only=prefill"), WorkloadKind::kPrefill);
-  EXPECT_EQ(only("zipped maskers=[base] only=decode"), WorkloadKind::kDecode);
+  // Two variants have this label: what a sweep inside a let-name sets is not in it.
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    if (pipeline.label == "zipped maskers=[base] only=decode") {
+      EXPECT_EQ(pipeline.only, WorkloadKind::kDecode);
+    }
+  }
 }
 
 // The labels of the pipelines of the grid's cells, by the label of their workload.

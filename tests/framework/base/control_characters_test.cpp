@@ -24,7 +24,7 @@ TEST(ControlCharacters, AreRefusedWhereTheyStand) {
   EXPECT_EQ(error_of("a\x7f"), "x.yaml:3:7: a text holds the control character \\x7f; remove it");
   EXPECT_EQ(error_of(std::string("a\0", 2)),
             "x.yaml:3:7: a text holds the control character \\x00; remove it");
-  EXPECT_EQ(error_of("a\nb"), "x.yaml:3:7: a text of several lines; write it on one line");
+  EXPECT_EQ(error_of("a\nb"), "x.yaml:3:7: this text has several lines; write it on one line");
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ TEST(GrowingPipeline, RefusesAnotherSequence) {
       Pipeline({use("sink", {{"", {"3"}}})}).prepare(first_keys(problem, 64), {}, threads);
   const std::string text =
       "inputs of shape (2, 4, 2, 1, 65, 8) do not view the sequence of those before, "
-      "on, (2, 4, 2, 1, 64, 8); k and v must stay where they are, and batch, heads, head_dim, "
+      "(2, 4, 2, 1, 64, 8); k and v must stay where they are, and batch, heads, head_dim, "
       "layer and causality the same";
   EXPECT_EQ(error_of<ShapeError>([&] { growing.append(first_keys(other, 65), threads); }), text);
   AttentionInputs layer = first_keys(problem, 65);
