@@ -14,9 +14,9 @@
 #include "attention/reference/oracle.hpp"
 #include "attention/research_attention.hpp"
 #include "framework/mask/set_operations.hpp"
-#include "framework/sdk/masker.hpp"
 #include "tests/attention/random_problem.hpp"
 #include "tests/experiments/rules/planted_masker.hpp"
+#include "tests/experiments/rules/positive_keys.hpp"
 
 namespace maskerade {
 namespace {
@@ -104,46 +104,10 @@ TEST_P(EveryBackend, APlanSaysWhatItReads) {
   EXPECT_GE(planned.plan->kv_bytes_touched(), 2 * 2 * 2 * 140 * 40 * 4);
 }
 
-// Adds the keys whose first component is above 0, as its index found them: it reads keys on the
-// host.
-class PositiveKeys final : public sdk::RowMasker {
- public:
-  struct Index {
-    std::vector<std::int32_t> keys;
-  };
-  static constexpr bool kIndexSpansFuture = true;
-  static sdk::Description describe() {
-    return {.id = "positive_keys",
-            .summary = "keys whose first component is above 0",
-            .depends_on = sdk::kShape | sdk::kHead | sdk::kBatch | sdk::kKey};
-  }
-  explicit PositiveKeys(const sdk::Arguments&) {}
-  void select_row(const sdk::Row& row) const override {
-    for (const std::int32_t key : row.index<Index>().keys) row.add_key(key);
-  }
-  std::unique_ptr<Index> build(const maskerade_key_span& span) const {
-    auto index = std::make_unique<Index>();
-    append(*index, span);
-    return index;
-  }
-  void append(Index& index, const maskerade_key_span& span) const {
-    const auto* keys = static_cast<const float*>(span.keys);
-    for (std::int64_t key = span.key_begin; key < span.key_end; ++key) {
-      if (keys[(key - span.key_begin) * span.key_row_stride] > 0) {
-        index.keys.push_back(static_cast<std::int32_t>(key));
-      }
-    }
-  }
-  void truncate(Index& index, std::int64_t key_len) const {
-    std::erase_if(index.keys, [=](std::int32_t key) { return key >= key_len; });
-  }
-  std::size_t size_bytes(const Index& index) const { return index.keys.size() * 4; }
-};
-
 TEST_P(EveryBackend, StagesInTurnAreARun) {
   const RandomProblem problem(small_shape(), DType::kFloat32, true, 5);
   const auto backend = open(problem.inputs);
-  const ResearchAttention attention(Pipeline({rules::planted<PositiveKeys>()}), "rows");
+  const ResearchAttention attention(Pipeline({rules::planted<rules::PositiveKeys>()}), "rows");
   const auto prepared = attention.prepare(*backend, {});
   const auto selected = prepared->select();
   EXPECT_EQ(selected->maskers().size(), 1U);
@@ -171,7 +135,7 @@ TEST_P(EveryBackend, SelectionsGrowAndShrinkWithTheSequence) {
   const AttentionShape shape{
       .query_heads = 4, .kv_heads = 2, .query_len = 1, .key_len = 200, .head_dim = 32};
   const RandomProblem problem(shape, DType::kFloat32, true, 10);
-  const Pipeline pipeline({rules::planted<PositiveKeys>()});
+  const Pipeline pipeline({rules::planted<rules::PositiveKeys>()});
   const auto backend = open(first_keys(problem, 63));
   const auto growing = backend->prepare(pipeline, {});
   const auto expect_whole = [&](std::int64_t count) {

@@ -16,6 +16,7 @@
 #include "framework/mask/tile_row_builder.hpp"
 #include "tests/experiments/rules/expect_rule.hpp"
 #include "tests/experiments/rules/planted_masker.hpp"
+#include "tests/experiments/rules/positive_keys.hpp"
 
 namespace maskerade::rules {
 namespace {
@@ -321,39 +322,6 @@ class NumberPeeker final : public sdk::RowMasker {
   }
 };
 
-// Adds the keys whose first component is above 0, as its index found them.
-class KeyPeeker final : public sdk::RowMasker {
- public:
-  struct Index {
-    std::vector<std::int32_t> positive;
-  };
-  static constexpr bool kIndexSpansFuture = true;
-  static sdk::Description describe() {
-    return {.id = "key_peeker",
-            .summary = "keys by their first component",
-            .depends_on = sdk::kShape | sdk::kHead | sdk::kBatch | sdk::kKey};
-  }
-  explicit KeyPeeker(const sdk::Arguments&) {}
-  void select_row(const sdk::Row& row) const override {
-    for (const std::int32_t key : row.index<Index>().positive) row.add_key(key);
-  }
-  std::unique_ptr<Index> build(const maskerade_key_span& span) const {
-    auto index = std::make_unique<Index>();
-    append(*index, span);
-    return index;
-  }
-  void append(Index& index, const maskerade_key_span& span) const {
-    const auto* keys = static_cast<const float*>(span.keys);
-    for (std::int64_t key = span.key_begin; key < span.key_end; ++key) {
-      if (keys[(key - span.key_begin) * span.key_row_stride] > 0) {
-        index.positive.push_back(static_cast<std::int32_t>(key));
-      }
-    }
-  }
-  void truncate(Index&, std::int64_t) const {}
-  std::size_t size_bytes(const Index& index) const { return index.positive.size() * 4; }
-};
-
 // Adds the keys whose values have a first component above 0.
 class ByValues final : public sdk::RowMasker {
  public:
@@ -390,7 +358,7 @@ TEST(UndeclaredInputs, ABatchEntryThatIsLookedAtIsFound) {
 // The loader refuses an index without declared keys: here the rule is told of a declaration that
 // lacks them.
 TEST(UndeclaredInputs, KeysThatAnIndexLooksAtAreFound) {
-  const MaskerUse masker = planted<KeyPeeker>();
+  const MaskerUse masker = planted<PositiveKeys>();
   EXPECT_TRUE(holds(check_inputs_of(masker)));
   EXPECT_TRUE(
       finds(check_undeclared_inputs_do_not_matter(selector_of(Pipeline({masker})), request(),
