@@ -97,7 +97,7 @@ CpuPlan make_cpu_plan(const Mask& mask,
                       std::optional<Walk> walk,
                       const Threads& threads);
 
-// What the costs predict that attending to the plan takes, in nanoseconds of one worker.
+// The time that the costs predict for attending to the whole plan with one worker, in nanoseconds.
 double predicted_ns(const CpuPlan& plan, DType dtype, const CostModel& costs);
 
 }  // namespace maskerade

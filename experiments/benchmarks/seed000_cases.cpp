@@ -60,8 +60,8 @@ std::unique_ptr<BenchmarkWork> apply_work(const MaskSize& size,
   return function_work({.run = [=] { apply(state->mask, state->x, state->applied, {}, threads); },
                         .check =
                             [state] {
-                              // All weights are 0 or 1, so that multiplying by them and dividing
-                              // by them give the same result.
+                              // All weights are 0 or 1. Entries of weight 0 become 0 in both
+                              // operations, the inverse one too, so that one check serves both.
                               for (std::size_t i = 0; i < state->x.size(); ++i) {
                                 require(state->applied[i] ==
                                             (state->weights[i] == 1 ? state->x[i] : 0.0F),

@@ -21,7 +21,7 @@ double read_number(const YamlNode& node, const std::string& key, double maximum)
                     fmt::format("{} is {}; it must be at most {}", key, node.describe(), maximum));
 }
 
-// A share, or 0.
+// Reads a share. Unlike read_share() it accepts 0.
 double read_share_or_zero(const YamlNode& node, const std::string& key) {
   const bool is_zero = node.is_scalar() && !node.quoted && (node.text == "0" || node.text == "0%");
   return is_zero ? 0 : read_share(node, key);

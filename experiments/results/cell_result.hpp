@@ -99,7 +99,8 @@ struct OracleFacts {
   double dense_error = 0;  // of the dense reference, the worst row
 };
 
-// How a search for the value of a parameter ended.
+// How the search of a `match` ended: which value of the parameter brings the quantity nearest to
+// its target, how near, and whether that is within the tolerance.
 struct MatchOutcome {
   std::string value;        // of the parameter, as a user would write it; the cell ran with it
   double reached = 0;       // the quantity at that value, in the search

@@ -31,7 +31,8 @@ std::vector<std::pair<std::string, NamedTexts>> resolved_parameters(const Pipeli
 // Sets HeadResult::route of each head.
 void name_routes(const Pipeline& pipeline, std::vector<HeadResult>& heads);
 
-// Each route and its heads, "0-3 6"; in order, none without routes.
+// For each route of the pipeline, in their order: its name, and the query heads that take it as
+// text, "0-3 6".
 NamedTexts route_texts(const Pipeline& pipeline);
 
 }  // namespace maskerade

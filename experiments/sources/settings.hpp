@@ -52,8 +52,8 @@ struct SettingKey {
   SettingForm form;
   // The text that is read where the file does not give the key; empty: there is no such text.
   std::string default_text = {};
-  // Without a default_text: what the source does where the key is not given. "required": it
-  // refuses.
+  // For people, where there is no default_text: what the source does when the key is not given.
+  // "required" says that this is an error.
   std::string otherwise = "required";
   std::string meaning;  // one line
   std::string example;  // the value of an example: "30%"

@@ -70,7 +70,8 @@ class Catalog {
   // that this program knows, if any, are whole; the id is not taken. Loading the same file again
   // does nothing.
   const MaskerType& load(const std::filesystem::path& library);
-  // Loads every *.so of a folder, by name. A folder that is not there is an error when required.
+  // Loads every *.so of a folder, in the order of their names. A folder that does not exist is an
+  // error when it is required, and else holds nothing.
   void load_folder(const std::filesystem::path& folder, bool required);
 
   // All maskers, by id.

@@ -88,10 +88,13 @@ const maskerade_index_extension* index_extension() {
   return &extension;
 }
 
-// A class that selects on a CUDA device declares: optional<maskerade_cuda_bounds>
-// device_bounds(const maskerade_cuda_call&) const, nothing when these arguments are for the CPU;
-// void select_on_device(const maskerade_cuda_call&) const; and with an index that it reads there,
-// span<const float> index_data(const Index&) const.
+// A masker class that can select on a CUDA device declares these functions:
+//   optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call&) const
+//     gives the most entries that it adds; nullopt makes the host select on the CPU instead.
+//   void select_on_device(const maskerade_cuda_call&) const
+//     enqueues the selection.
+//   span<const float> index_data(const Index&) const
+//     gives what is copied of an index to the device; only where select_on_device reads it.
 template <typename Type>
 concept SelectsOnDevice = requires(const Type& masker, const maskerade_cuda_call& call) {
   masker.device_bounds(call);

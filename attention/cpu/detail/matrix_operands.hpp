@@ -63,8 +63,9 @@ inline constexpr int kMatrixBlocks = 2;
 inline constexpr int kMatrixRowTiles = kMatrixRows / kMatrixTileRows;
 inline constexpr int kStepKeyTiles = kMatrixBlocks * 2;  // depth tiles of a step's keys
 
-// The weights of a step as left tiles [kMatrixRowTiles][kStepKeyTiles][kWeightPieces]: floats from
-// one row tile to the next, and floats of all.
+// The weights of a step are left operands of the matrix unit, an array of tiles
+// [kMatrixRowTiles][kStepKeyTiles][kWeightPieces]. kWeightRowTileFloats is the distance from one
+// row tile to the next, kWeightFloats the size of the whole array, both in floats.
 inline constexpr std::int64_t kWeightRowTileFloats =
     kStepKeyTiles * kWeightPieces * kMatrixTileFloats;
 inline constexpr std::int64_t kWeightFloats = kMatrixRowTiles * kWeightRowTileFloats;

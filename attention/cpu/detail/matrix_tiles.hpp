@@ -56,7 +56,8 @@ class MatrixTiles : public TileForm {
   // The same for the rows of a plan.
   static bool pay(const AttentionInputs& inputs, const CpuPlan& plan);
 
-  // Floats of a row of sums of values: head_dim, padded.
+  // The floats of one row of the output's sums, weight times value: head_dim, rounded up to whole
+  // tiles of the matrix unit.
   std::int64_t value_dim() const { return padded_dim(inputs_.shape.head_dim); }
   // Floats of the operand of a row block's queries.
   std::int64_t query_floats() const;

@@ -27,10 +27,11 @@ class VectorSteps {
   // The most key blocks of one run(); at most kStepBlocks.
   std::int64_t step_blocks() const noexcept { return step_.blocks; }
 
-  // Adds `blocks`, at most step_blocks() of them, to the attention of a row block's rows: state and
-  // out[rows][value_dim], the sums of weighted values, go on from what they hold. queries: as
-  // RowPlaces::load_queries() fills them. scores[kMaxRows][kScoreStride] is scratch memory. Pieces
-  // of `ahead` are fetched meanwhile.
+  // Continues the online softmax of a row block over the key blocks `blocks`, at most step_blocks()
+  // of them. In and out: state, the running top and sum of each row, and out[rows][value_dim], the
+  // sums of weight times value. In: queries, as RowPlaces::load_queries() fills them. Scratch:
+  // scores[kMaxRows][kScoreStride]. Between products it prefetches pieces of `ahead`, the memory of
+  // the step after this one, to hide the time that memory takes.
   void run(const RowBlock& rows,
            const float* queries,
            std::span<const StepBlock> blocks,

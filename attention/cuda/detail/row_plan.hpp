@@ -128,7 +128,8 @@ MASKERADE_HOST_DEVICE std::uint64_t piece_word(const RowPlan& plan,
   return columns;
 }
 
-// Call i sets offsets[i] to the number of keys of span i, in [pieces, spans].
+// A step of making the plan: call i counts the keys of span i and stores the count in offsets[i]. A
+// prefix sum then turns the counts into offsets. Spans are numbered [pieces][spans of a piece].
 struct CountKeys {
   RowPlan plan;
   MASKERADE_HOST_DEVICE void operator()(std::int64_t i) const {

@@ -8,8 +8,9 @@
 namespace maskerade::cuda {
 
 // Attention over the tiles of a tile plan, float16 or bfloat16, by matrix products of a warp. A
-// block of four warps computes one part of a row block's tiles, each warp 16 of its rows; K and V
-// of the next tiles are copied to shared memory meanwhile.
+// block of four warps, each with 16 of the 64 rows, computes one part of a row block's tiles (see
+// AttendArguments::splits). While it computes on one tile, it copies K and V of the next ones to
+// shared memory.
 template <typename Lane, DType kType, int kDim>
 class TilesKernel {
  public:
