@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "experiments/config/experiment.hpp"
 #include "framework/base/error.hpp"
@@ -29,21 +30,21 @@ auto& only_item(Items& items, const std::string& what, const Name& name, const C
 // The item with a label of a list of WorkloadSpec or PipelineSpec. Throws Error unless there is
 // exactly one.
 template <typename Specs>
-auto& labelled(Specs& specs, const std::string& label) {
+auto& labelled(Specs& specs, std::string_view label) {
   return only_item(
-      specs, "label \"" + label + "\"", [](const auto& spec) { return spec.label; },
+      specs, "label \"" + std::string(label) + "\"", [](const auto& spec) { return spec.label; },
       [&](const auto& spec) { return spec.label == label; });
 }
-inline const WorkloadSpec& workload_of(const Experiment& experiment, const std::string& label) {
+inline const WorkloadSpec& workload_of(const Experiment& experiment, std::string_view label) {
   return labelled(experiment.workloads, label);
 }
-inline WorkloadSpec& workload_of(Experiment& experiment, const std::string& label) {
+inline WorkloadSpec& workload_of(Experiment& experiment, std::string_view label) {
   return labelled(experiment.workloads, label);
 }
-inline const PipelineSpec& pipeline_of(const Experiment& experiment, const std::string& label) {
+inline const PipelineSpec& pipeline_of(const Experiment& experiment, std::string_view label) {
   return labelled(experiment.pipelines, label);
 }
-inline PipelineSpec& pipeline_of(Experiment& experiment, const std::string& label) {
+inline PipelineSpec& pipeline_of(Experiment& experiment, std::string_view label) {
   return labelled(experiment.pipelines, label);
 }
 

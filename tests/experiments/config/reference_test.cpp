@@ -177,17 +177,21 @@ TEST_F(Reference, ExamplesOfEveryTableAreAcceptedTogether) {
           "workload: {source: {kind: gaussian}, query_heads: 2, key_len: 64, head_dim: 32}\n";
       EXPECT_EQ(read("name: x\n" + unsized + "pipelines: {p: [sink]}\n", placed), "");
       placed = assignments;
-      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "decode"; });
+      std::erase_if(placed,
+                    [](const Assignment& assignment) { return assignment.key == "decode"; });
     } else if (owner == "experiment") {  // one of workload and workloads
       workload.clear();
-      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "workload"; });
+      std::erase_if(placed,
+                    [](const Assignment& assignment) { return assignment.key == "workload"; });
       EXPECT_EQ(read("pipelines: {p: [sink]}\n", placed), "");
       placed = assignments;
-      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "workloads"; });
+      std::erase_if(placed,
+                    [](const Assignment& assignment) { return assignment.key == "workloads"; });
     } else if (owner == "pipeline") {  // maskers or a preset
       prefix = "pipelines.p.";
       pipelines = "pipelines: {p: {}}\n";
-      std::erase_if(placed, [](const Assignment& assignment) { return assignment.key == "preset"; });
+      std::erase_if(placed,
+                    [](const Assignment& assignment) { return assignment.key == "preset"; });
     } else if (owner == "override") {
       prefix = "pipelines.p.overrides.0.";
       pipelines = "pipelines: {p: {maskers: [sink], overrides: [{use: dense}]}}\n";

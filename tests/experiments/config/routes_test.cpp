@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,11 +40,11 @@ Lines uses_of(const PipelineSpec& spec) {
 
 // The override of a pipeline with this `use`. Throws Error, which fails the test, when there is
 // none.
-const RouteRule& rule_of(const PipelineSpec& spec, const std::string& use) {
+const RouteRule& rule_of(const PipelineSpec& spec, std::string_view use) {
   for (const RouteRule& rule : spec.overrides) {
     if (rule.use == use) return rule;
   }
-  throw Error("no override uses \"" + use + "\"");
+  throw Error("no override uses \"" + std::string(use) + "\"");
 }
 
 TEST(Overrides, NameLayersHeadsAndWhatSelectsThere) {

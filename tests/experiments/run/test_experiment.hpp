@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,9 +60,9 @@ struct RunRecord {
 
   // The row of a pipeline, by its label, that the filter lets through. Throws Error, which fails
   // the test, unless there is exactly one.
-  const CellResult& row(const std::string& pipeline, const RowFilter& filter = {}) const {
-    return only_item(results, "row of " + pipeline + " that the test asks for", name_of_row,
-                     [&](const CellResult& row) {
+  const CellResult& row(std::string_view pipeline, RowFilter filter = {}) const {
+    return only_item(results, "row of " + std::string(pipeline) + " that the test asks for",
+                     name_of_row, [&](const CellResult& row) {
                        return row.pipeline == pipeline &&
                               filter.workload.value_or(row.workload) == row.workload &&
                               filter.device.value_or(row.device) == row.device &&
@@ -110,9 +111,10 @@ Names names_of(const std::vector<std::pair<std::string, Value>>& pairs) {
 // What stands beside a name in such a list. Throws Error unless the name is there exactly once.
 template <typename Value>
 const Value& value_of(const std::vector<std::pair<std::string, Value>>& pairs,
-                      const std::string& name) {
+                      std::string_view name) {
   return only_item(
-             pairs, "name \"" + name + "\"", [](const auto& pair) { return pair.first; },
+             pairs, "name \"" + std::string(name) + "\"",
+             [](const auto& pair) { return pair.first; },
              [&](const auto& pair) { return pair.first == name; })
       .second;
 }
@@ -120,8 +122,8 @@ const Value& value_of(const std::vector<std::pair<std::string, Value>>& pairs,
 // The resolved value of a masker's parameter. Throws Error where the row has no such masker, or it
 // no such parameter.
 inline const std::string& parameter_of(const CellResult& row,
-                                       const std::string& masker,
-                                       const std::string& parameter) {
+                                       std::string_view masker,
+                                       std::string_view parameter) {
   return value_of(value_of(row.params, masker), parameter);
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "framework/base/error.hpp"
 
@@ -48,7 +49,7 @@ Arguments bind(const std::string& name, const std::string& value) {
 }
 
 // The argument of a parameter of every_unit(), by its name.
-const maskerade_argument& argument(const Arguments& bound, const std::string& name) {
+const maskerade_argument& argument(const Arguments& bound, std::string_view name) {
   std::size_t i = 0;
   while (name != every_unit().parameters[i].name) ++i;
   return bound.view().at(i);
