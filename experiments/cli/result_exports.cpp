@@ -34,7 +34,10 @@ void check_export(const std::string& path,
 }  // namespace
 
 CLI::Validator path_is_not_empty() {
-  return {[](const std::string& path) { return path.empty() ? "the path is empty; name a file or folder" : ""; }, ""};
+  return {[](const std::string& path) {
+            return path.empty() ? "the path is empty; name a file or folder" : "";
+          },
+          ""};
 }
 
 void add_export_options(CLI::App& subcommand, ExportPaths& paths) {

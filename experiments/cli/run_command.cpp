@@ -40,7 +40,7 @@ struct RunArguments {
   int threads = 0;        // 0: all processors
   std::int64_t chunk_rows = 1024;
   std::vector<std::string> assignments;  // of --set: KEY=VALUE
-  std::vector<std::string> plugins;   // of --plugin: files
+  std::vector<std::string> plugins;      // of --plugin: files
 };
 
 volatile sig_atomic_t interrupted = 0;
@@ -261,8 +261,8 @@ int run(const RunArguments& arguments) {
         "; kernels are chosen by the default cost model (\"maskerade calibrate\" replaces it)");
   }
   const Catalog catalog = find_maskers(arguments.plugins);
-  const Experiment experiment =
-      read_experiment(arguments.file, assignments_of(arguments.assignments), catalog, find_presets());
+  const Experiment experiment = read_experiment(
+      arguments.file, assignments_of(arguments.assignments), catalog, find_presets());
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
@@ -282,8 +282,9 @@ void add_run_command(CLI::App& program, Command& command) {
                    "Write the results to DIR/results.sqlite; DIR is created when it is missing")
       ->type_name("DIR")
       ->check(path_is_not_empty());
-  run_command->add_flag("--resume", arguments->outputs.resumes,
-                        "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
+  run_command->add_flag(
+      "--resume", arguments->outputs.resumes,
+      "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
   add_export_options(*run_command, arguments->outputs.exports);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check the experiment and its data, and list the cells; measure nothing");

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "experiments/config/preset_table.hpp"
 #include "experiments/config/assignments.hpp"
+#include "experiments/config/preset_table.hpp"
 #include "experiments/match/match_spec.hpp"
 #include "experiments/sources/source.hpp"
 #include "framework/base/error.hpp"
@@ -153,9 +153,9 @@ struct Cell {
   std::uint64_t mask_seed = 0;
 };
 
-// Reads and validates an experiment file, after applying `assignments` to its text in their order. Its
-// pipelines use the maskers of `catalog` and may name `presets`. Throws ConfigError with file, line
-// and column.
+// Reads and validates an experiment file, after applying `assignments` to its text in their order.
+// Its pipelines use the maskers of `catalog` and may name `presets`. Throws ConfigError with file,
+// line and column.
 Experiment read_experiment(const std::filesystem::path& file,
                            const std::vector<Assignment>& assignments,
                            const Catalog& catalog,

@@ -5,12 +5,12 @@
 #include <string_view>
 
 #include "experiments/config/accepted_keys.hpp"
+#include "experiments/config/assignments.hpp"
 #include "experiments/config/expansion.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/route_reader.hpp"
 #include "experiments/config/scalars.hpp"
-#include "experiments/config/assignments.hpp"
 #include "experiments/config/workload_kind.hpp"
 #include "experiments/config/workload_reader.hpp"
 #include "experiments/config/yaml_tree.hpp"

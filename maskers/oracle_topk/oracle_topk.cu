@@ -9,8 +9,8 @@ namespace device = maskerade::sdk::device;
 constexpr std::int64_t kMostScores = std::int64_t{1} << 26;
 
 // For each set of query heads that share one choice of keys (`share`): scores every head, pools the
-// scores by their sum or maximum, and adds the best keys to the mask of each. Takes as many queries at
-// once as scratch memory for kMostScores scores allows.
+// scores by their sum or maximum, and adds the best keys to the mask of each. Takes as many queries
+// at once as scratch memory for kMostScores scores allows.
 void select_pooled(const maskerade_cuda_call& call,
                    const DeviceOptions& options,
                    const std::int64_t* budgets) {

@@ -57,7 +57,10 @@ class SharedTiles {
  public:
   // workers: the thread count; the memory for shared tiles grows with it, as their second-level
   // caches do. Keeps references to the inputs, the plan and the form.
-  SharedTiles(const AttentionInputs& inputs, const CpuPlan& plan, const TileForm& form, int workers);
+  SharedTiles(const AttentionInputs& inputs,
+              const CpuPlan& plan,
+              const TileForm& form,
+              int workers);
 
   // The longest chunk from row block `begin` on whose shared tiles fit the memory for them; at
   // least one group.

@@ -43,6 +43,8 @@ inline constexpr int kGangTasks = 4;
 // computes in turns, so that keys which one task has read are in the cache for the next; gangs are
 // short enough to keep all workers busy. A task's result does not depend on its gang. The spans
 // point into `list`.
-std::vector<std::span<const Task>> make_gangs(const TaskList& list, const CpuPlan& plan, int workers);
+std::vector<std::span<const Task>> make_gangs(const TaskList& list,
+                                              const CpuPlan& plan,
+                                              int workers);
 
 }  // namespace maskerade::detail

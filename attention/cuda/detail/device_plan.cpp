@@ -83,7 +83,8 @@ std::int64_t DeviceTilePlan::keys_touched() const {
         if (block >= 0) tiles.ranges[side] = range_of(block).split(i % pair_splits, pair_splits);
       }
       std::int32_t row_bits[2];
-      for (std::int32_t tile = tiles.next(row_bits); tile >= 0; tile = tiles.next(row_bits)) add(tile);
+      for (std::int32_t tile = tiles.next(row_bits); tile >= 0; tile = tiles.next(row_bits))
+        add(tile);
     }
     return keys;
   }

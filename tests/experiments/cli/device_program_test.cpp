@@ -34,7 +34,8 @@ TEST_F(DeviceProgram, InfoSaysWhatTheDeviceHas) {
     EXPECT_NE(info.out.find(text), std::string::npos) << text << "\n" << info.out;
   }
   const ProgramResult bare = run("info", "MASKERADE_CUDNN=/not/there MASKERADE_NVML=/nor/this");
-  for (const char* text : {"cudnn       cuDNN was not found: /not/there", "nvml        no NVML: /nor/this"}) {
+  for (const char* text :
+       {"cudnn       cuDNN was not found: /not/there", "nvml        no NVML: /nor/this"}) {
     EXPECT_NE(bare.out.find(text), std::string::npos) << text << "\n" << bare.out;
   }
 }
