@@ -112,9 +112,8 @@ std::string_view name_of(Walk walk) noexcept {
 std::vector<KernelShare> CpuPlan::kernel_shares() const {
   std::vector<KernelShare> shares;
   for (const auto& [walk, name] : kWalkNames) {
-    shares.push_back({std::string(name),
-                      std::count_if(row_blocks.begin(), row_blocks.end(),
-                                    [&](const RowBlock& rows) { return rows.walk == walk; })});
+    const auto walks_so = [wanted = walk](const RowBlock& rows) { return rows.walk == wanted; };
+    shares.push_back({std::string(name), std::ranges::count_if(row_blocks, walks_so)});
   }
   return shares;
 }
