@@ -95,6 +95,9 @@ class Plan {
  public:
   virtual ~Plan() = default;
   virtual std::vector<KernelShare> kernel_shares() const = 0;
+  // The type that attending multiplies in: float16 or bfloat16 where a matrix unit takes the stored
+  // numbers and the weights rounded to them.
+  virtual DType arithmetic() const = 0;
   // Bytes of K and V that attending reads, after the union over the rows that are read together.
   // Waits.
   virtual std::int64_t kv_bytes_touched() const = 0;

@@ -14,6 +14,7 @@ class PlanOfCpu final : public Plan {
   PlanOfCpu(CpuPlan plan, DType dtype) : plan_(std::move(plan)), dtype_(dtype) {}
   const CpuPlan& plan() const { return plan_; }
   std::vector<KernelShare> kernel_shares() const override { return plan_.kernel_shares(); }
+  DType arithmetic() const override { return DType::kFloat32; }
   std::int64_t kv_bytes_touched() const override { return plan_.kv_bytes_touched(dtype_); }
   std::int64_t size_bytes() const override { return plan_.size_bytes(); }
 

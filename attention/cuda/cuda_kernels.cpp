@@ -28,6 +28,11 @@ const DeviceSelection& selection_of(const SelectedMask& mask, const DeviceProble
   return selection;
 }
 
+// The arithmetic of our own kernels.
+DType own_arithmetic(const DeviceProblem& problem) {
+  return cuda_arithmetic(problem.dtype(), problem.shape().head_dim);
+}
+
 // What all CUDA kernels have in common: they take every mask, attend as their plan says, and
 // nothing is predicted.
 class CudaKernel : public Kernel {
@@ -49,6 +54,7 @@ class PlanOfTiles final : public CudaPlan {
  public:
   PlanOfTiles(const DeviceProblem& problem, const DeviceSelection& selection, bool is_dense)
       : CudaPlan(fmt::format("{} {}", is_dense ? "dense" : "tiles", problem.tile_family()),
+                 own_arithmetic(problem),
                  problem),
         tiles_(problem.shape(),
                selection.mask().view(),
@@ -85,7 +91,7 @@ class TilesKernel final : public CudaKernel {
 class PlanOfRows final : public CudaPlan {
  public:
   PlanOfRows(const DeviceProblem& problem, const DeviceSelection& selection)
-      : CudaPlan(fmt::format("rows {}", problem.family()), problem),
+      : CudaPlan(fmt::format("rows {}", problem.family()), own_arithmetic(problem), problem),
         rows_(
             problem.shape(), selection.mask().view(), selection.bounds(), problem.stream().get()) {}
   std::int64_t size_bytes() const override { return rows_.size_bytes(); }
@@ -131,7 +137,7 @@ auto unless_unavailable(const Body& body) {
 class PlanOfCudnn final : public CudaPlan {
  public:
   PlanOfCudnn(std::shared_ptr<CudnnDense> cudnn, const DeviceProblem& problem)
-      : CudaPlan("dense cuDNN " + cudnn_library().version, problem),
+      : CudaPlan("dense cuDNN " + cudnn_library().version, problem.dtype(), problem),
         cudnn_(std::move(cudnn)),
         dtype_(problem.dtype()),
         keys_(problem.shape().batch * problem.shape().kv_heads * problem.shape().key_len) {}

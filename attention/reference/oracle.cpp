@@ -30,6 +30,15 @@ std::vector<std::pair<std::int64_t, double>> active_keys(const Mask& mask,
   return keys;
 }
 
+// How far sums cancel whose terms' magnitudes add up to `magnitudes`.
+double cancellation_of(const std::vector<double>& sums, const std::vector<double>& magnitudes) {
+  const double whole = *std::max_element(magnitudes.begin(), magnitudes.end());
+  if (whole == 0) return 1;
+  double left = 0;
+  for (const double sum : sums) left = std::max(left, std::abs(sum));
+  return whole / left;
+}
+
 }  // namespace
 
 OracleRow oracle_row(const AttentionInputs& inputs,
@@ -51,32 +60,31 @@ OracleRow oracle_row(const AttentionInputs& inputs,
   for (const auto& [key, probability] : keys) {
     inputs.k.load_row(batch, kv_head, key, kv.data());
     double dot = 0;
-    for (std::size_t d = 0; d < dim; ++d) dot += static_cast<double>(q[d]) * kv[d];
+    double magnitude = 0;
+    for (std::size_t d = 0; d < dim; ++d) {
+      const double product = static_cast<double>(q[d]) * kv[d];
+      dot += product;
+      magnitude += std::abs(product);
+    }
     logits.push_back(inputs.scale * dot - std::log(probability));
+    row.logit_condition = std::max(row.logit_condition, std::abs(inputs.scale) * magnitude);
   }
   const double top = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
+  std::vector<double> magnitudes(dim);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const double weight = std::exp(logits[i] - top);
     sum += weight;
     inputs.v.load_row(batch, kv_head, keys[i].first, kv.data());
-    for (std::size_t d = 0; d < dim; ++d) row.out[d] += weight * kv[d];
+    for (std::size_t d = 0; d < dim; ++d) {
+      row.out[d] += weight * kv[d];
+      magnitudes[d] += weight * std::abs(kv[d]);
+    }
   }
+  row.cancellation = cancellation_of(row.out, magnitudes);
   for (double& value : row.out) value /= sum;
   row.lse = top + std::log(sum);
   return row;
-}
-
-double row_error(const OracleRow& oracle, const float* out) {
-  double worst = 0;
-  double largest = 0;
-  for (std::size_t d = 0; d < oracle.out.size(); ++d) {
-    const double difference = std::abs(oracle.out[d] - static_cast<double>(out[d]));
-    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
-    worst = std::max(worst, difference);
-    largest = std::max(largest, std::abs(oracle.out[d]));
-  }
-  return largest > 0 ? worst / largest : worst;
 }
 
 }  // namespace maskerade

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string_view>
 
+#include "attention/reference/row_judgement.hpp"
 #include "experiments/config/accepted_keys.hpp"
 #include "experiments/config/assignments.hpp"
 #include "experiments/config/expansion.hpp"
@@ -145,6 +146,12 @@ CheckSpec read_check(const YamlNode& node) {
   }
   if (const YamlEntry* tolerance = node.find("tolerance")) {
     spec.tolerance = read_positive(tolerance->value, "check.tolerance");
+    if (*spec.tolerance > kWidestAllowance) {
+      throw ConfigError(tolerance->value.position,
+                        fmt::format("check.tolerance is {}; it must be at most {}: no row that "
+                                    "errs by more can be told from a wrong one",
+                                    tolerance->value.text, kWidestAllowance));
+    }
   }
   return spec;
 }

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <vector>
 
-#include "attention/cpu/attend.hpp"
-#include "attention/cpu/cpu_plan.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "framework/base/error.hpp"
-#include "framework/mask/set_operations.hpp"
 
 namespace maskerade {
 namespace {
@@ -37,32 +35,22 @@ Squares squares_of(std::span<const float> sparse, std::span<const float> dense) 
 }
 
 // The share of a row's mass that a part of its keys has, from the logarithms of both masses: in
-// [0, 1], 0 for a part without keys, NaN where one of them is NaN.
-double share_of(float part, float whole) {
-  const double share = std::exp(static_cast<double>(part) - whole);
-  return share > 1 ? 1 : share;
-}
+// [0, 1], 0 for a part without keys.
+double share_of(double part, double whole) { return std::min(std::exp(part - whole), 1.0); }
 
-bool has_keys(float lse) { return lse != -std::numeric_limits<float>::infinity(); }
-
-// The lse of attention over a mask, [batch, query_heads, query_len].
-std::vector<float> lse_over(const AttentionInputs& inputs,
-                            const Mask& mask,
-                            const Threads& threads) {
-  AttentionOutput output;
-  attend(inputs, make_cpu_plan(mask, inputs.shape, std::nullopt, threads), threads, output);
-  return std::move(output.lse);
-}
+bool has_keys(double lse) { return lse != -std::numeric_limits<double>::infinity(); }
 
 }  // namespace
 
 Fidelity compare_outputs(const AttentionShape& shape,
                          const AttentionOutput& sparse,
                          const AttentionOutput& dense,
-                         const MaskMass& mass) {
+                         const RowMasses& masses,
+                         const std::vector<double>& dense_lse) {
   const std::size_t rows = static_cast<std::size_t>(shape.rows());
-  if (sparse.lse.size() != rows || dense.lse.size() != rows || mass.bits.size() != rows ||
-      mass.support.size() != rows || sparse.out.size() != dense.out.size()) {
+  if (sparse.lse.size() != rows || dense_lse.size() != rows || masses.certain.size() != rows ||
+      masses.support.size() != rows || masses.weighted.size() != rows ||
+      sparse.out.size() != dense.out.size()) {
     throw ShapeError("outputs to compare are not all of shape " + shape.to_string());
   }
   Fidelity fidelity;
@@ -93,15 +81,15 @@ Fidelity compare_outputs(const AttentionShape& shape,
     double head_recall = 0;
     std::size_t head_rows = 0;
     for (std::size_t row = head * query_len; row < (head + 1) * query_len; ++row) {
-      if (!has_keys(dense.lse[row])) continue;
+      if (std::isnan(sparse.lse[row])) lse_error = std::numeric_limits<double>::quiet_NaN();
+      if (!has_keys(dense_lse[row])) continue;
       ++head_rows;
-      const double bits = share_of(mass.bits[row], dense.lse[row]);
-      head_recall += bits;
-      const double apart = share_of(mass.support[row], dense.lse[row]) - bits;
-      sampled += apart < 0 ? 0 : apart;
-      if (!has_keys(sparse.lse[row])) continue;
+      const double certain = share_of(masses.certain[row], dense_lse[row]);
+      head_recall += certain;
+      sampled += std::max(share_of(masses.support[row], dense_lse[row]) - certain, 0.0);
+      if (!has_keys(masses.weighted[row])) continue;
       ++rows_with_both;
-      lse_error += std::abs(static_cast<double>(sparse.lse[row]) - dense.lse[row]);
+      lse_error += std::abs(masses.weighted[row] - dense_lse[row]);
     }
     recall += head_recall;
     rows_with_keys += head_rows;
@@ -116,24 +104,6 @@ Fidelity compare_outputs(const AttentionShape& shape,
   fidelity.lse_error = rows_with_both > 0 ? lse_error / static_cast<double>(rows_with_both)
                                           : std::numeric_limits<double>::quiet_NaN();
   return fidelity;
-}
-
-RowMasses masses_of(const AttentionInputs& inputs,
-                    const Mask& mask,
-                    const AttentionOutput& sparse,
-                    const Threads& threads) {
-  if (!mask.has_sampled()) return {sparse.lse, sparse.lse};
-  return {lse_over(inputs, deterministic_part(mask), threads),
-          lse_over(inputs, support_of(mask), threads)};
-}
-
-Fidelity measure_fidelity(const AttentionInputs& inputs,
-                          const Mask& mask,
-                          const AttentionOutput& sparse,
-                          const AttentionOutput& dense,
-                          const Threads& threads) {
-  const RowMasses masses = masses_of(inputs, mask, sparse, threads);
-  return compare_outputs(inputs.shape, sparse, dense, {masses.bits, masses.support});
 }
 
 }  // namespace maskerade

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "framework/base/philox.hpp"
 
 namespace maskerade {
@@ -17,12 +17,6 @@ namespace {
 // The purpose and seed of the rows' random numbers; any values that nothing else uses would do.
 constexpr std::uint32_t kOraclePurpose = 0x6f72616b;
 constexpr std::uint64_t kOracleSeed = 1;
-
-double lse_error(double oracle, float lse) {
-  if (oracle == lse) return 0;  // so too where both are -infinity, in rows without active keys
-  const double error = std::abs(lse - oracle) / std::max(1.0, std::abs(oracle));
-  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
-}
 
 }  // namespace
 
@@ -53,27 +47,38 @@ std::vector<std::int64_t> oracle_sample(const AttentionShape& shape, std::int64_
   return rows;
 }
 
-OracleError compare_with_oracle(const AttentionInputs& inputs,
-                                const Mask& mask,
-                                const AttentionOutput& output,
-                                std::span<const std::int64_t> rows,
-                                const Threads& threads) {
+OracleComparison compare_with_oracle(const AttentionInputs& inputs,
+                                     const Mask& mask,
+                                     const AttentionOutput& output,
+                                     std::span<const std::int64_t> rows,
+                                     double base,
+                                     const Threads& threads) {
   const AttentionShape& shape = inputs.shape;
-  std::vector<double> errors(rows.size());
+  std::vector<RowJudgement> judgements(rows.size());
+  std::vector<double> conditions(rows.size());
   threads.for_each(static_cast<std::int64_t>(rows.size()), [&](std::int64_t item, int) {
     const std::int64_t row = rows[static_cast<std::size_t>(item)];
     const std::int64_t head = row / shape.query_len;
     const OracleRow oracle = oracle_row(inputs, mask, head / shape.query_heads,
                                         head % shape.query_heads, row % shape.query_len);
-    errors[static_cast<std::size_t>(item)] =
-        std::max(row_error(oracle, output.out.data() + row * shape.head_dim),
-                 lse_error(oracle.lse, output.lse[static_cast<std::size_t>(row)]));
+    judgements[static_cast<std::size_t>(item)] =
+        judge_row(oracle, base, output.out.data() + row * shape.head_dim,
+                  output.lse[static_cast<std::size_t>(row)]);
+    conditions[static_cast<std::size_t>(item)] = row_condition(oracle);
   });
-  OracleError worst;
-  for (std::size_t i = 0; i < errors.size(); ++i) {
-    if (i == 0 || errors[i] > worst.worst) worst = {errors[i], rows[i]};
+  OracleComparison all{.rows = static_cast<std::int64_t>(rows.size())};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const RowJudgement& row = judgements[i];
+    if (!row.is_decidable) ++all.undecidable_rows;
+    all.error = std::max(all.error, row.error);
+    all.condition = std::max(all.condition, conditions[i]);
+    if (i > 0 && row.quotient() <= all.quotient) continue;
+    all.quotient = row.quotient();
+    all.worst_row = rows[i];
+    all.worst_error = row.error;
+    all.worst_allowance = row.allowance;
   }
-  return worst;
+  return all;
 }
 
 std::string describe_row(const AttentionShape& shape, std::int64_t row) {

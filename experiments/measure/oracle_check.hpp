@@ -17,33 +17,33 @@ namespace maskerade {
 // fixed random number, and the rows with the smallest numbers are taken.
 std::vector<std::int64_t> oracle_sample(const AttentionShape& shape, std::int64_t count);
 
-// The largest error of some rows, and the row that has it. A row's error is the larger of the error
-// of its output (row_error()) and of its lse, |lse - oracle| / max(1, |oracle|). It is infinite
-// where only one of kernel and oracle has active keys in the row, or a value is NaN.
-struct OracleError {
-  double worst = 0;
-  std::int64_t row = 0;  // numbered as in oracle_sample
+// What comparing some rows of a kernel with the oracle gave.
+struct OracleComparison {
+  std::int64_t rows = 0;  // that were compared
+  // Of them, those whose allowance is too wide to pass them, see RowAllowance::decides.
+  std::int64_t undecidable_rows = 0;
+  double error = 0;      // the largest error of a row
+  double condition = 0;  // the largest row_condition
+  // The largest quotient of a row's error and its allowance: the kernel is wrong where it
+  // exceeds 1.
+  double quotient = 0;
+  // Of the row with the largest quotient: its number, as in oracle_sample, and the error and the
+  // allowance of which it is the quotient.
+  std::int64_t worst_row = 0;
+  double worst_error = 0;
+  double worst_allowance = 0;
 };
 
 // Compares `output`, which a kernel computed for attention over `mask`, with the float64 oracle on
-// the listed rows. The error of no rows is 0.
-OracleError compare_with_oracle(const AttentionInputs& inputs,
-                                const Mask& mask,
-                                const AttentionOutput& output,
-                                std::span<const std::int64_t> rows,
-                                const Threads& threads);
+// the listed rows, as row_judgement.hpp says. base: of the rows' allowances.
+OracleComparison compare_with_oracle(const AttentionInputs& inputs,
+                                     const Mask& mask,
+                                     const AttentionOutput& output,
+                                     std::span<const std::int64_t> rows,
+                                     double base,
+                                     const Threads& threads);
 
 // Describes a row in messages: "batch 0, head 3, query 17".
 std::string describe_row(const AttentionShape& shape, std::int64_t row);
-
-// The largest oracle error that a kernel may have, unless an experiment sets another. It depends on
-// the dtype of the kernel's arithmetic, which for CPU kernels is float32 whatever the dtype of the
-// inputs.
-inline constexpr double kFloat32Tolerance = 1e-5;
-constexpr double tolerance_of(DType arithmetic) {
-  return arithmetic == DType::kFloat16    ? 2e-3
-         : arithmetic == DType::kBFloat16 ? 1e-2
-                                          : kFloat32Tolerance;
-}
 
 }  // namespace maskerade

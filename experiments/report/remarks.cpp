@@ -103,6 +103,25 @@ std::vector<std::string> mask_remarks_of(const CellResult& result) {
   return remarks;
 }
 
+// What the oracle leaves open or holds against the dense reference.
+std::vector<std::string> oracle_remarks_of(const CellResult& result) {
+  std::vector<std::string> remarks;
+  if (!result.oracle) return remarks;
+  const OracleFacts& oracle = *result.oracle;
+  if (oracle.undecidable_rows > 0) {
+    remarks.push_back(
+        fmt::format("{} of the {} rows that were compared with the oracle are undecidable: their "
+                    "data amplifies rounding up to {}-fold",
+                    oracle.undecidable_rows, oracle.rows, number_text(oracle.condition)));
+  }
+  if (result.mask_seed && oracle.dense_quotient > 1) {
+    remarks.push_back(fmt::format(
+        "its dense reference misses the oracle by {}, {} times what it may: see the row \"dense\"",
+        short_number_text(oracle.dense_error), number_text(oracle.dense_quotient)));
+  }
+  return remarks;
+}
+
 // What a reader of the times of a device must know.
 std::vector<std::string> timing_remarks_of(const CellResult& result) {
   std::vector<std::string> remarks;
@@ -151,6 +170,8 @@ std::vector<std::string> remarks_of(const CellResult& result) {
   if (result.coverage) remarks.push_back(coverage_text(*result.coverage));
   std::vector<std::string> of_mask = mask_remarks_of(result);
   std::move(of_mask.begin(), of_mask.end(), std::back_inserter(remarks));
+  std::vector<std::string> of_oracle = oracle_remarks_of(result);
+  std::move(of_oracle.begin(), of_oracle.end(), std::back_inserter(remarks));
   std::vector<std::string> of_timing = timing_remarks_of(result);
   std::move(of_timing.begin(), of_timing.end(), std::back_inserter(remarks));
   return remarks;
@@ -169,6 +190,11 @@ std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds) {
     const std::vector<std::string> of_mask = mask_remarks_of(*result);
     for (const std::string& remark : of_mask) remarks.push_back(from_seed(*result, remark));
     if (!of_mask.empty()) break;
+  }
+  for (const CellResult* result : seeds) {
+    for (const std::string& remark : oracle_remarks_of(*result)) {
+      remarks.push_back(from_seed(*result, remark));
+    }
   }
   for (const CellResult* result : seeds) {
     for (const std::string& remark : timing_remarks_of(*result)) {

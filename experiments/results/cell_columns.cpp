@@ -320,12 +320,34 @@ void add_fidelity(List& list) {
   list.add({"oracle_error", "",
             "Error of the kernel against float64 attention over the same keys, worst row."},
            &Result::oracle, &OracleFacts::error);
+  list.add({"oracle_quotient", "",
+            "The largest error of a row over its own allowance; above 1 the cell fails."},
+           &Result::oracle, &OracleFacts::quotient);
+  list.add(
+      {"oracle_allowance", "",
+       "The allowance of that row: `tolerance` and what the row's data amplifies rounding to."},
+      &Result::oracle, &OracleFacts::allowance);
+  list.add({"oracle_condition", "",
+            "How many times the data amplifies rounding, worst row: (1 + the condition of the "
+            "logits) · the cancellation of the values."},
+           &Result::oracle, &OracleFacts::condition);
   list.add({"dense_oracle_error", "",
             "Error of the dense reference against float64 attention over all keys, worst row."},
            &Result::oracle, &OracleFacts::dense_error);
+  list.add({"dense_oracle_quotient", "",
+            "The same over the row's allowance, largest; above 1 the cell of `dense` fails, and "
+            "the others say so."},
+           &Result::oracle, &OracleFacts::dense_quotient);
   list.add({"oracle_rows", "rows", "Rows that were compared with float64 attention."},
            &Result::oracle, &OracleFacts::rows);
-  list.add({"tolerance", "", "The largest accepted error of a row."}, &Result::tolerance);
+  list.add({"undecidable_rows", "rows",
+            "Of `oracle_rows` those whose allowance is above 0.05, which are not passed; where all "
+            "are, the cell fails."},
+           &Result::oracle, &OracleFacts::undecidable_rows);
+  list.add({"tolerance", "",
+            "The base of every row's allowance: what may be wrong where the data amplifies "
+            "nothing."},
+           &Result::tolerance);
   list.add({"tolerance_is_loosened", "",
             "Whether the experiment accepts more than the kernel's arithmetic needs."},
            &Result::tolerance_is_loosened);

@@ -92,11 +92,17 @@ struct DeviceTiming {
   double clock_drop() const;
 };
 
-// Errors against the float64 oracle.
+// What comparing with the float64 oracle gave, see OracleComparison: of the cell's kernel, and of
+// the dense reference on the same rows.
 struct OracleFacts {
-  std::int64_t rows = 0;   // that were compared
-  double error = 0;        // of the cell's kernel, the worst row
-  double dense_error = 0;  // of the dense reference, the worst row
+  std::int64_t rows = 0;  // that were compared
+  std::int64_t undecidable_rows = 0;
+  double error = 0;      // the largest of a row
+  double quotient = 0;   // the largest error of a row over its allowance
+  double allowance = 0;  // of the row with that quotient
+  double condition = 0;  // the largest of a row
+  double dense_error = 0;
+  double dense_quotient = 0;
 };
 
 // How the search of a `match` ended: which value of the parameter brings the quantity nearest to
@@ -205,7 +211,7 @@ struct CellResult {
   std::optional<OracleFacts> oracle;
   // Absent where no check of it was asked for, or the pipeline states no guarantee.
   std::optional<Coverage> coverage;
-  double tolerance = 0;                // the largest accepted error against the oracle
+  double tolerance = 0;                // the base of the rows' allowances
   bool tolerance_is_loosened = false;  // whether it is above the default of the kernel's arithmetic
   // The largest resident memory of the process over the cell's repetitions, warm-up included; the
   // data and the dense reference are in it. Absent where the system does not tell.

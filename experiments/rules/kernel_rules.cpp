@@ -7,7 +7,6 @@
 #include <limits>
 #include <vector>
 
-#include "attention/reference/oracle.hpp"
 #include "framework/mask/set_operations.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
@@ -31,10 +30,22 @@ bool has_sizes(const AttentionOutput& output, const AttentionShape& shape, Viola
   return false;
 }
 
-double lse_error(double lse, double expected) {
-  if (lse == expected) return 0;  // -infinity too
-  const double error = std::abs(lse - expected);
-  return std::isnan(error) ? kInfinity : error;
+// Says so when out or lse of a row errs more than it may against `expected`.
+void check_row(const EntryLocation& at,
+               const OracleRow& expected,
+               double base,
+               const float* out,
+               float lse,
+               ViolationList& found) {
+  const RowAllowance allowance = row_allowance(expected, base);
+  if (const double error = out_error(expected, out); !(error <= allowance.out)) {
+    found.add(at,
+              fmt::format("the error of out is {:.3g}; {:.3g} is allowed", error, allowance.out));
+  }
+  if (const double error = lse_error(expected, lse); !(error <= allowance.lse)) {
+    found.add(at, fmt::format("lse is {} and should be {}: an error of {:.3g}; {:.3g} is allowed",
+                              lse, expected.lse, error, allowance.lse));
+  }
 }
 
 // A row without active keys.
@@ -67,9 +78,14 @@ Mask key_range(const Visibility& visibility, std::int64_t begin, std::int64_t en
   return Mask::from_tile_rows(visibility, {}, rows);
 }
 
-// A row of the merged parts, in float64.
-OracleRow merge_row(const std::vector<AttentionOutput>& parts, std::size_t row, std::size_t dim) {
-  OracleRow merged{std::vector<double>(dim), -kInfinity};
+// A row of the merged parts, in float64. whole: the oracle's row, whose condition it has.
+OracleRow merge_row(const std::vector<AttentionOutput>& parts,
+                    std::size_t row,
+                    const OracleRow& whole) {
+  const std::size_t dim = whole.out.size();
+  OracleRow merged = whole;
+  merged.out.assign(dim, 0.0);
+  merged.lse = -kInfinity;
   for (const AttentionOutput& part : parts)
     merged.lse = std::max(merged.lse, double{part.lse[row]});
   if (merged.lse == -kInfinity) return merged;
@@ -90,7 +106,7 @@ OracleRow merge_row(const std::vector<AttentionOutput>& parts, std::size_t row, 
 Violations check_output(const AttentionInputs& inputs,
                         const Mask& mask,
                         const AttentionOutput& output,
-                        const RowTolerance& tolerance,
+                        double base,
                         LargestErrors* errors) {
   ViolationList found("a kernel agrees with the float64 oracle");
   const AttentionShape& shape = inputs.shape;
@@ -105,18 +121,9 @@ Violations check_output(const AttentionInputs& inputs,
       check_empty_row(at, {out, static_cast<std::size_t>(shape.head_dim)}, lse, found);
       continue;
     }
-    const double out_error = row_error(oracle, out);
-    if (!(out_error <= tolerance.out)) {
-      found.add(at, fmt::format("the error of out is {:.3g}; {:.3g} is allowed", out_error,
-                                tolerance.out));
-    }
-    const double error = lse_error(double{lse}, oracle.lse);
-    if (!(error <= tolerance.lse)) {
-      found.add(
-          at, fmt::format("lse is {} and the oracle's is {}: off by {:.3g}; {:.3g} is allowed", lse,
-                          oracle.lse, error, tolerance.lse));
-    }
-    largest = {std::max(largest.out, out_error), std::max(largest.lse, error)};
+    check_row(at, oracle, base, out, lse, found);
+    largest = {.out = std::max(largest.out, out_error(oracle, out)),
+               .lse = std::max(largest.lse, lse_error(oracle, lse))};
   }
   if (errors != nullptr) *errors = largest;
   return found.violations();
@@ -125,8 +132,8 @@ Violations check_output(const AttentionInputs& inputs,
 Violations check_against_oracle(const AttentionInputs& inputs,
                                 const Mask& mask,
                                 const AttendFunction& attend,
-                                const RowTolerance& tolerance) {
-  return check_output(inputs, mask, attend(inputs, mask), tolerance);
+                                double base) {
+  return check_output(inputs, mask, attend(inputs, mask), base);
 }
 
 Violations check_same_output(const AttentionOutput& found,
@@ -167,7 +174,7 @@ Violations check_merge_of_parts(const AttentionInputs& inputs,
                                 const Mask& mask,
                                 const AttendFunction& attend,
                                 std::span<const std::int64_t> borders,
-                                const RowTolerance& tolerance) {
+                                double base) {
   ViolationList found("merged parts are the whole");
   const AttentionShape& shape = inputs.shape;
   std::vector<std::int64_t> ends(borders.begin(), borders.end());
@@ -184,20 +191,10 @@ Violations check_merge_of_parts(const AttentionInputs& inputs,
   if (!has_sizes(whole, shape, found)) return found.violations();
   for (std::int64_t row = 0; row < shape.rows(); ++row) {
     const EntryLocation at = row_location(shape, row);
-    const OracleRow merged =
-        merge_row(parts, static_cast<std::size_t>(row), static_cast<std::size_t>(shape.head_dim));
-    const double out_error = row_error(merged, whole.out.data() + row * shape.head_dim);
-    if (!(out_error <= tolerance.out)) {
-      found.add(at, fmt::format("out of the whole is off that of the parts by {:.3g}; {:.3g} is "
-                                "allowed",
-                                out_error, tolerance.out));
-    }
-    const float lse = whole.lse[static_cast<std::size_t>(row)];
-    const double error = lse_error(double{lse}, merged.lse);
-    if (!(error <= tolerance.lse)) {
-      found.add(at, fmt::format("lse of the whole is {}, of the merged parts {}; {:.3g} is allowed",
-                                lse, merged.lse, tolerance.lse));
-    }
+    const OracleRow merged = merge_row(parts, static_cast<std::size_t>(row),
+                                       oracle_row(inputs, mask, at.batch, at.head, at.query));
+    check_row(at, merged, base, whole.out.data() + row * shape.head_dim,
+              whole.lse[static_cast<std::size_t>(row)], found);
   }
   return found.violations();
 }

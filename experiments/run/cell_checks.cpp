@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "attention/reference/row_judgement.hpp"
 #include "experiments/measure/required_work.hpp"
 
 namespace maskerade {
@@ -16,21 +17,17 @@ bool same_floats(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-void require_tolerance(std::string_view kernel,
-                       std::string_view where,
-                       const AttentionShape& shape,
-                       const OracleError& error,
-                       CellResult& result) {
-  // Negated so that NaN fails.
-  if (error.worst <= result.tolerance) return;
-  fail(result,
-       fmt::format("{} differs from the float64 oracle by {:.3g} at {}{}; the tolerance is "
-                   "{:.3g}",
-                   kernel, error.worst, where, describe_row(shape, error.row), result.tolerance));
+// Adds how far the dense reference is from the oracle, and sees to it that it gives what it gave.
+void check_reference(const CellContext& context, CellResult& result) {
+  const DenseReference& reference = context.dense;
+  AttentionOutput now;
+  reference.attend(context.backend, now);
+  check_unchanged(now, reference.output, result);
+  if (reference.oracle.rows == 0) return;
+  OracleFacts& facts = result.oracle.emplace(result.oracle.value_or(OracleFacts{}));
+  facts.dense_error = std::max(facts.dense_error, reference.oracle.error);
+  facts.dense_quotient = std::max(facts.dense_quotient, reference.oracle.quotient);
 }
-
-// The larger one, NaN above all.
-double worse(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 // The least time that any kernel needs for the mask; absent where the result has no peaks.
 std::optional<double> attainable_ms(const CellContext& context,
@@ -58,35 +55,61 @@ void check_unchanged(const AttentionOutput& now,
 }
 
 void check_oracle(const AttentionShape& shape,
-                  const OracleErrors& errors,
+                  const OracleComparison& kernel,
+                  std::string_view kernel_name,
                   std::string_view where,
                   CellResult& result) {
-  if (errors.rows == 0) return;
-  OracleFacts facts = result.oracle.value_or(OracleFacts{});
-  facts.rows += errors.rows;
-  facts.error = worse(errors.kernel.worst, facts.error);
-  facts.dense_error = worse(errors.dense.worst, facts.dense_error);
-  result.oracle = facts;
-  require_tolerance("the dense reference", where, shape, errors.dense, result);
-  require_tolerance(fmt::format("the {} kernel", errors.kernel_name), where, shape, errors.kernel,
-                    result);
+  if (kernel.rows == 0) return;
+  OracleFacts& facts = result.oracle.emplace(result.oracle.value_or(OracleFacts{}));
+  facts.rows += kernel.rows;
+  facts.undecidable_rows += kernel.undecidable_rows;
+  facts.error = std::max(facts.error, kernel.error);
+  facts.condition = std::max(facts.condition, kernel.condition);
+  if (kernel.quotient >= facts.quotient) {
+    facts.quotient = kernel.quotient;
+    facts.allowance = kernel.worst_allowance;
+  }
+  if (kernel.quotient <= 1) return;
+  fail(result,
+       fmt::format("the {} kernel differs from the float64 oracle by {:.3g} at {}{}, where "
+                   "{:.3g} is allowed (tolerance {:.3g})",
+                   kernel_name, kernel.worst_error, where, describe_row(shape, kernel.worst_row),
+                   kernel.worst_allowance, result.tolerance));
 }
 
-void check_against_dense(const CellContext& context,
-                         const OracleError& error,
-                         std::string_view kernel,
-                         std::string_view where,
-                         CellResult& result) {
-  const DenseReference& reference = context.dense;
-  AttentionOutput now;
-  reference.attend(context.backend, now);
-  check_unchanged(now, reference.output, result);
-  check_oracle(context.inputs().shape,
-               {.rows = static_cast<std::int64_t>(reference.oracle_rows.size()),
-                .dense = reference.oracle,
-                .kernel = error,
-                .kernel_name = kernel},
-               where, result);
+void check_decidable(CellResult& result) {
+  if (!result.oracle || result.oracle->rows > result.oracle->undecidable_rows) return;
+  fail(result, fmt::format("no row can be judged: the data amplifies rounding {:.3g}-fold, and in "
+                           "all of the {} rows that were compared with the float64 oracle a right "
+                           "kernel may err by more than {}",
+                           result.oracle->condition, result.oracle->rows, kWidestAllowance));
+}
+
+void check_kernel(const CellContext& context,
+                  const Mask& mask,
+                  const RepetitionResult& repetitions,
+                  std::string_view where,
+                  CellResult& result) {
+  const Plan& plan = *repetitions.planned.plan;
+  const AttentionInputs& inputs = context.inputs();
+  set_tolerance(context.check, plan.arithmetic(), result);
+  check_reference(context, result);
+  check_oracle(inputs.shape,
+               compare_with_oracle(inputs, mask, repetitions.output, context.dense.oracle_rows,
+                                   result.tolerance, context.options.threads),
+               plan.kernel_mix(), where, result);
+}
+
+void check_dense_kernel(const CellContext& context, std::string_view where, CellResult& result) {
+  const Plan& plan = *context.dense.planned.plan;
+  set_tolerance(context.check, plan.arithmetic(), result);
+  check_reference(context, result);
+  check_oracle(context.inputs().shape, context.dense.oracle, plan.kernel_mix(), where, result);
+}
+
+void set_tolerance(const CheckSpec& check, DType arithmetic, CellResult& result) {
+  result.tolerance = tolerance_of(check, arithmetic);
+  result.tolerance_is_loosened = result.tolerance > base_allowance(arithmetic);
 }
 
 void check_selections(const RepetitionResult& repetitions, CellResult& result) {

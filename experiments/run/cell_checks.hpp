@@ -20,27 +20,31 @@ void fail(CellResult& result, const std::string& reason);
 // Makes the result failed when the dense reference does not give what it gave before.
 void check_unchanged(const AttentionOutput& now, const AttentionOutput& before, CellResult& result);
 
-// The oracle errors of the dense reference and of a kernel, over `rows` rows.
-struct OracleErrors {
-  std::int64_t rows = 0;
-  OracleError dense;
-  OracleError kernel;
-  std::string_view kernel_name;
-};
-// Adds them to those of the result, and makes it failed when one is above its tolerance. `where` is
-// put before the place of a bad row: "step 3, ". Does nothing without rows.
+// Adds what comparing the cell's kernel with the oracle gave to the result, and makes it failed
+// when a row errs more than it may. `where` is put before the place of that row: "step 3, ". Does
+// nothing without rows.
 void check_oracle(const AttentionShape& shape,
-                  const OracleErrors& errors,
+                  const OracleComparison& kernel,
+                  std::string_view kernel_name,
                   std::string_view where,
                   CellResult& result);
+// Makes the result failed when the oracle could judge none of the rows that it was compared with.
+void check_decidable(CellResult& result);
 
-// Attends once more by the dense reference, so that what anything wrote to q, k or v shows; then
-// both checks above. error: that of the cell's kernel, by the name `kernel`.
-void check_against_dense(const CellContext& context,
-                         const OracleError& error,
-                         std::string_view kernel,
-                         std::string_view where,
-                         CellResult& result);
+// Compares the output of the last repetition with the oracle, as above, and adds how far the dense
+// reference is from the oracle: a cell does not fail for its reference, which has a cell of its
+// own. Attends once more by the dense reference, so that what anything wrote to q, k or v shows.
+// mask: that the repetitions selected. The tolerance of the result becomes that of the kernel.
+void check_kernel(const CellContext& context,
+                  const Mask& mask,
+                  const RepetitionResult& repetitions,
+                  std::string_view where,
+                  CellResult& result);
+// The same for the cell of the dense reference itself.
+void check_dense_kernel(const CellContext& context, std::string_view where, CellResult& result);
+
+// States the base of the allowances that the result is judged by.
+void set_tolerance(const CheckSpec& check, DType arithmetic, CellResult& result);
 
 // Makes the result failed when the repetitions did not select alike, or when the mask that the
 // kernels read is no longer the one that was selected.

@@ -103,8 +103,8 @@ TraceReference::TraceReference(Backend& backend,
   for (std::int64_t step = 0; step < shape.query_len; ++step) {
     const AttentionInputs inputs = workload.step_inputs(step);
     backend.show(inputs);
-    steps.push_back(
-        {inputs, DenseReference(backend, rows_of_step(rows, shape.query_len, step), threads)});
+    steps.push_back({inputs, DenseReference(backend, check,
+                                            rows_of_step(rows, shape.query_len, step), threads)});
   }
 }
 
@@ -129,7 +129,8 @@ void run_trace_cell(const TraceContext& context,
     const AttentionInputs& before = i == 0 ? reference.prompt : reference.steps[i - 1].inputs;
     const MeasureSpec measure = share_of_step(context, i, elapsed.elapsed_ms());
     context.backend.show(inputs);
-    const CellContext step{context.backend, context.dtype, dense, measure, context.options};
+    const CellContext step{context.backend, context.dtype, dense,
+                           context.check,   measure,       context.options};
     const PreparationStep append{.run = [&]() -> PreparedSelection& {
                                    prepared->append(inputs);
                                    return *prepared;
@@ -145,18 +146,18 @@ void run_trace_cell(const TraceContext& context,
     totals.add(step, {.mask = mask,
                       .plan = *repetitions.planned.plan,
                       .sparse = sparse,
-                      .masses = masses_of(inputs, mask, sparse, threads),
+                      .masses = row_masses(inputs, mask, threads),
                       .cost = cost_of(step, repetitions, result),
                       .times = summarize_step(repetitions.samples, result)});
     check_selections(repetitions, result);
-    const OracleError error = compare_with_oracle(inputs, mask, sparse, dense.oracle_rows, threads);
-    check_against_dense(step, error, repetitions.planned.plan->kernel_mix(), place_of(i), result);
+    check_kernel(step, mask, repetitions, place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
   result.device_timing = timing.whole();
   totals.write(prepare, result);
   name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
+  check_decidable(result);
 }
 
 void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
@@ -169,7 +170,8 @@ void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
     const auto& [inputs, dense] = reference.steps[i];
     const MeasureSpec measure = share_of_step(context, i, elapsed.elapsed_ms());
     context.backend.show(inputs);
-    const CellContext step{context.backend, context.dtype, dense, measure, context.options};
+    const CellContext step{context.backend, context.dtype, dense,
+                           context.check,   measure,       context.options};
     std::optional<DeviceTiming> of_step;
     const Summary summary = summarize(repeat_dense(step, kLeastRepetitions, of_step));
     timing.add(of_step);
@@ -178,17 +180,18 @@ void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
     totals.add(step, {.mask = dense.mask(),
                       .plan = *dense.planned.plan,
                       .sparse = output,
-                      .masses = {output.lse, output.lse},
+                      .masses = dense.masses,
                       .cost = cost_of_dense(step, result),
                       .times = {.attend = summary,
                                 .total = summary,
                                 .dense = summary,
                                 .repetitions = summary.repetitions}});
-    check_against_dense(step, dense.oracle, dense.planned.plan->kernel_mix(), place_of(i), result);
+    check_dense_kernel(step, place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
   result.device_timing = timing.whole();
   totals.write(std::nullopt, result);
+  check_decidable(result);
 }
 
 }  // namespace maskerade

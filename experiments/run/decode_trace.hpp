@@ -33,6 +33,7 @@ struct TraceContext {
   Backend& backend;
   const TraceReference& reference;
   DType dtype;
+  const CheckSpec& check;
   const MeasureSpec& measure;
   const RunOptions& options;
 };

@@ -4,9 +4,14 @@
 
 #include <utility>
 
+#include "attention/reference/row_judgement.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
+
+double tolerance_of(const CheckSpec& check, DType arithmetic) {
+  return check.tolerance.value_or(base_allowance(arithmetic));
+}
 
 void attend_once(Backend& backend, const KernelPlan& planned, AttentionOutput& output) {
   backend.time(Stage::kAttend, {}, [&] { planned.attend(backend, output); });
@@ -14,9 +19,11 @@ void attend_once(Backend& backend, const KernelPlan& planned, AttentionOutput& o
 }
 
 DenseReference::DenseReference(Backend& backend, const CheckSpec& check, const Threads& threads)
-    : DenseReference(backend, oracle_sample(backend.inputs().shape, check.oracle_rows), threads) {}
+    : DenseReference(
+          backend, check, oracle_sample(backend.inputs().shape, check.oracle_rows), threads) {}
 
 DenseReference::DenseReference(Backend& backend,
+                               const CheckSpec& check,
                                std::vector<std::int64_t> rows,
                                const Threads& threads)
     : selected(backend.take(Mask::full(backend.inputs().visibility))),
@@ -36,7 +43,9 @@ DenseReference::DenseReference(Backend& backend,
     throw UnavailableError(fmt::format("no dense kernel of the {} backend takes the workload: {}",
                                        backend.name(), kernel_reason));
   }
-  oracle = compare_with_oracle(backend.inputs(), mask(), output, oracle_rows, threads);
+  masses = row_masses(backend.inputs(), mask(), threads);
+  oracle = compare_with_oracle(backend.inputs(), mask(), output, oracle_rows,
+                               tolerance_of(check, planned.plan->arithmetic()), threads);
 }
 
 void DenseReference::attend(Backend& backend, AttentionOutput& to) const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "attention/reference/row_masses.hpp"
 #include "attention/research_attention.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/measure/oracle_check.hpp"
@@ -19,7 +20,10 @@ struct DenseReference {
   // Attends once, outside any timed region, and compares with the oracle.
   DenseReference(Backend& backend, const CheckSpec& check, const Threads& threads);
   // The same with the oracle's rows given, numbered as in oracle_sample.
-  DenseReference(Backend& backend, std::vector<std::int64_t> rows, const Threads& threads);
+  DenseReference(Backend& backend,
+                 const CheckSpec& check,
+                 std::vector<std::int64_t> rows,
+                 const Threads& threads);
 
   const Mask& mask() const { return selected->on_host(); }
   // Attends to it once more.
@@ -31,9 +35,14 @@ struct DenseReference {
   // does.
   std::string kernel_reason;
   AttentionOutput output;
+  RowMasses masses;  // of every visible key
   std::vector<std::int64_t> oracle_rows;
-  OracleError oracle;
+  OracleComparison oracle;
 };
+
+// The base of the allowances that rows of a plan with this arithmetic are judged by: the
+// experiment's, where it states one.
+double tolerance_of(const CheckSpec& check, DType arithmetic);
 
 // Attends to a plan outside any timed region, into memory that was overwritten before, and brings
 // the result back.

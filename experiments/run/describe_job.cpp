@@ -1,5 +1,6 @@
 #include "attention/kernel_table.hpp"
 #include "experiments/measure/machine.hpp"
+#include "experiments/run/cell_checks.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
 
@@ -26,8 +27,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
   const MeasureSpec& measure = experiment.checks[job.cell.check].measure;
   result.measure_target = measure.target;
   result.measure_budget_ms = measure.budget_ms;
-  result.tolerance = check.tolerance.value_or(kFloat32Tolerance);
-  result.tolerance_is_loosened = result.tolerance > kFloat32Tolerance;
+  set_tolerance(check, DType::kFloat32, result);
   result.machine = machine_name();
   result.program_version = program_version();
   result.peaks = options.peaks;

@@ -1,7 +1,7 @@
 #include "experiments/run/device_facts.hpp"
 
 #include "attention/backend_table.hpp"
-#include "experiments/measure/oracle_check.hpp"
+#include "experiments/run/cell_checks.hpp"
 
 namespace maskerade {
 namespace {
@@ -35,9 +35,7 @@ void describe_device(const CheckSpec& check, const RunOptions& options, CellResu
   } else if (result.peaks) {
     result.peaks = peaks_for(*result.peaks, dtype, head_dim);
   }
-  const double usual = tolerance_of(arithmetic);
-  result.tolerance = check.tolerance.value_or(usual);
-  result.tolerance_is_loosened = result.tolerance > usual;
+  set_tolerance(check, arithmetic, result);
 }
 
 }  // namespace maskerade

@@ -59,8 +59,9 @@ double measure_quantity(const CellContext& context,
   }
   AttentionOutput output;
   attend_once(context.backend, planned, output);
-  const Fidelity fidelity =
-      measure_fidelity(inputs, mask, output, context.dense.output, context.options.threads);
+  const Fidelity fidelity = compare_outputs(inputs.shape, output, context.dense.output,
+                                            row_masses(inputs, mask, context.options.threads),
+                                            context.dense.masses.weighted);
   return quantity == MatchQuantity::kRelL2Error ? fidelity.rel_l2_error : fidelity.attention_recall;
 }
 

@@ -64,14 +64,15 @@ void run_cell(const CellContext& context,
   result.counts = count_whole_problem(mask, inputs.shape);
   result.cost = cost_of(context, repetitions, result);
   result.times = summarize_stages(repetitions.samples, result);
-  result.fidelity = measure_fidelity(inputs, mask, sparse, context.dense.output, threads);
+  result.fidelity =
+      compare_outputs(inputs.shape, sparse, context.dense.output, row_masses(inputs, mask, threads),
+                      context.dense.masses.weighted);
   result.heads = heads_of(mask, inputs.shape, *result.fidelity);
   name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
   check_selections(repetitions, result);
-  const OracleError error =
-      compare_with_oracle(inputs, mask, sparse, context.dense.oracle_rows, threads);
-  check_against_dense(context, error, result.kernel_mix, "", result);
+  check_kernel(context, mask, repetitions, "", result);
+  check_decidable(result);
 }
 
 void run_dense_cell(const CellContext& context, CellResult& result) {
@@ -87,9 +88,11 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
   result.cost = cost_of_dense(context, result);
   result.times = StageTimes{
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
-  result.fidelity = compare_outputs(shape, output, dense.output, {output.lse, output.lse});
+  result.fidelity =
+      compare_outputs(shape, output, dense.output, dense.masses, dense.masses.weighted);
   result.heads = heads_of(dense.mask(), shape, *result.fidelity);
-  check_against_dense(context, dense.oracle, result.kernel_mix, "", result);
+  check_dense_kernel(context, "", result);
+  check_decidable(result);
 }
 
 }  // namespace maskerade

@@ -31,6 +31,7 @@ struct CellContext {
   Backend& backend;
   DType dtype;
   const DenseReference& dense;
+  const CheckSpec& check;
   const MeasureSpec& measure;
   const RunOptions& options;
 

@@ -35,7 +35,8 @@ class JobRun {
   void run() {
     Backend& backend = current_.backend(job_.cell.device);
     const DenseReference& dense = current_.reference(job_.cell.device, job_.cell.check);
-    const CellContext context{backend, current_.workload().dtype, dense, measure_, options_};
+    const CellContext context{backend, current_.workload().dtype, dense, check_, measure_,
+                              options_};
     describe_dense(dense);
     if (job_.is_dense_reference) return run_dense_cell(context, result_);
     const ResearchAttention measured = match(context, [&](const ResearchAttention& attention) {
@@ -53,12 +54,12 @@ class JobRun {
     Backend& backend = current_.backend(job_.cell.device);
     const TraceReference& reference = current_.trace_reference(job_.cell.device, job_.cell.check);
     const DType dtype = current_.workload().dtype;
-    const TraceContext context{backend, reference, dtype, measure_, options_};
+    const TraceContext context{backend, reference, dtype, check_, measure_, options_};
     describe_dense(reference.steps.front().dense);
     if (job_.is_dense_reference) return run_dense_trace_cell(context, result_);
     // What is searched, and what a guarantee is checked on, is the last step.
     const auto& [inputs, dense] = reference.steps.back();
-    const CellContext last{backend, dtype, dense, measure_, options_};
+    const CellContext last{backend, dtype, dense, check_, measure_, options_};
     backend.show(inputs);
     const ResearchAttention measured = match(last, [&](const ResearchAttention& attention) {
       backend.show(reference.prompt);

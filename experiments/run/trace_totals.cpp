@@ -34,13 +34,14 @@ TraceTotals::TraceTotals(const AttentionShape& shape)
     : shape_(shape), head_active_(static_cast<std::size_t>(shape.batch * shape.query_heads)) {
   sparse_.resize(shape);
   dense_.resize(shape);
-  masses_.bits.resize(sparse_.lse.size());
-  masses_.support.resize(sparse_.lse.size());
+  for (std::vector<double>* of_rows :
+       {&masses_.certain, &masses_.support, &masses_.weighted, &dense_lse_}) {
+    of_rows->resize(sparse_.lse.size());
+  }
 }
 
-void TraceTotals::place(std::span<const float> values,
-                        std::int64_t width,
-                        std::span<float> all) const {
+template <typename Numbers>
+void TraceTotals::place(const Numbers& values, std::int64_t width, Numbers& all) const {
   const auto step = static_cast<std::int64_t>(steps_.size());
   for (std::int64_t head = 0; head < shape_.batch * shape_.query_heads; ++head) {
     std::copy_n(values.begin() + head * width, width,
@@ -55,8 +56,10 @@ void TraceTotals::add(const CellContext& context, const StepOutcome& outcome) {
   place(outcome.sparse.lse, 1, sparse_.lse);
   place(dense.out, shape.head_dim, dense_.out);
   place(dense.lse, 1, dense_.lse);
-  place(outcome.masses.bits, 1, masses_.bits);
+  place(outcome.masses.certain, 1, masses_.certain);
   place(outcome.masses.support, 1, masses_.support);
+  place(outcome.masses.weighted, 1, masses_.weighted);
+  place(context.dense.masses.weighted, 1, dense_lse_);
 
   const MaskCounts counts = count_whole_problem(outcome.mask, shape);
   counts_.active_entries += counts.active_entries;
@@ -81,7 +84,7 @@ void TraceTotals::add(const CellContext& context, const StepOutcome& outcome) {
   kernel_shares_.insert(kernel_shares_.end(), shares.begin(), shares.end());
 
   const Fidelity fidelity =
-      compare_outputs(shape, outcome.sparse, dense, {outcome.masses.bits, outcome.masses.support});
+      compare_outputs(shape, outcome.sparse, dense, outcome.masses, context.dense.masses.weighted);
   const StageTimes& times = outcome.times;
   const CostFacts& cost = outcome.cost;
   steps_.push_back({.step = static_cast<std::int64_t>(steps_.size()),
@@ -170,7 +173,7 @@ void TraceTotals::write(const std::optional<Summary>& prepare, CellResult& resul
   result.counts = counts;
   result.cost = costs();
   result.times = times(prepare);
-  result.fidelity = compare_outputs(shape_, sparse_, dense_, {masses_.bits, masses_.support});
+  result.fidelity = compare_outputs(shape_, sparse_, dense_, masses_, dense_lse_);
   result.heads.clear();
   for (std::size_t i = 0; i < head_active_.size(); ++i) {
     const auto number = static_cast<std::int64_t>(i);

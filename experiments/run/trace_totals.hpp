@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "attention/backend/attention_output.hpp"
@@ -42,7 +41,8 @@ class TraceTotals {
  private:
   // Copies a step's values [batch, query_heads, width] to their places in
   // all[batch, query_heads, steps, width].
-  void place(std::span<const float> values, std::int64_t width, std::span<float> all) const;
+  template <typename Numbers>
+  void place(const Numbers& values, std::int64_t width, Numbers& all) const;
   StageTimes times(const std::optional<Summary>& prepare) const;
   CostFacts costs() const;
 
@@ -58,6 +58,7 @@ class TraceTotals {
   AttentionOutput sparse_;
   AttentionOutput dense_;
   RowMasses masses_;
+  std::vector<double> dense_lse_;
 };
 
 }  // namespace maskerade

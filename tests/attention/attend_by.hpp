@@ -11,8 +11,6 @@
 namespace maskerade {
 
 inline constexpr Walk kKernels[] = {Walk::kDense, Walk::kTiles, Walk::kRows};
-// Of float32 arithmetic, whatever the storage.
-inline constexpr rules::RowTolerance kTolerance{.out = 1e-5, .lse = 1e-5};
 
 // The output of the kernel. unit: the matrix unit to use, or none of them; if it is not given, the
 // one of the instruction set in use. It is used wherever it can be, whether it pays or not.

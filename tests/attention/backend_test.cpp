@@ -11,7 +11,7 @@
 
 #include "attention/backend/merge_outputs.hpp"
 #include "attention/backend_table.hpp"
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "attention/research_attention.hpp"
 #include "framework/mask/set_operations.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -56,7 +56,7 @@ double worst_error(const AttentionInputs& inputs, const Mask& mask, const Attent
     const std::int64_t head = row / shape.query_len;
     const OracleRow oracle = oracle_row(inputs, mask, head / shape.query_heads,
                                         head % shape.query_heads, row % shape.query_len);
-    worst = std::max(worst, row_error(oracle, output.out.data() + row * shape.head_dim));
+    worst = std::max(worst, out_error(oracle, output.out.data() + row * shape.head_dim));
     const double lse = output.lse[static_cast<std::size_t>(row)];
     if (std::isinf(oracle.lse) || std::isinf(lse)) {
       if (lse != oracle.lse) return std::numeric_limits<double>::infinity();

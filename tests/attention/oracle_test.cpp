@@ -51,16 +51,49 @@ TEST(Oracle, EqualsAttentionWithDenseWeights) {
   }
 }
 
-TEST(Oracle, RowErrorIsRelativeToTheLargestOutput) {
-  const OracleRow oracle{{1.0, -4.0}, 0.0};
-  const float exact[] = {1.0F, -4.0F};
-  const float off[] = {1.5F, -4.0F};
-  const float broken[] = {1.0F, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_EQ(row_error(oracle, exact), 0.0);
-  EXPECT_EQ(row_error(oracle, off), 0.125);
-  EXPECT_EQ(row_error(oracle, broken), std::numeric_limits<double>::infinity());
-  const OracleRow zero{{0.0, 0.0}, 0.0};
-  EXPECT_EQ(row_error(zero, off), 4.0);
+// Two keys: q.k is 3 - 8 and 1 + 2, so that the magnitudes are 11 and 3.
+TEST(Oracle, GivesTheConditionOfTheLogitsAndTheCancellationOfTheValues) {
+  const AttentionShape shape{.key_len = 2, .head_dim = 2};
+  const std::vector<float> q = {1, 2};
+  const std::vector<float> k = {3, -4, 1, 1};
+  const std::vector<float> v = {1, 1, -1, 3};
+  const Tensor queries = Tensor::from_floats(DType::kFloat32, 1, 1, 1, 2, q.data());
+  const Tensor keys = Tensor::from_floats(DType::kFloat32, 1, 1, 2, 2, k.data());
+  const Tensor values = Tensor::from_floats(DType::kFloat32, 1, 1, 2, 2, v.data());
+  const Visibility visibility = Visibility::all(1, 2);
+  const AttentionInputs inputs{shape, queries.view(), keys.view(), values.view(), 0.5F, visibility,
+                               0};
+  const OracleRow row = oracle_row(inputs, Mask::full(visibility), 0, 0, 0);
+  EXPECT_DOUBLE_EQ(row.logit_condition, 0.5 * 11);
+  const double weight = 1 / (1 + std::exp(0.5 * 8));  // of the first key
+  EXPECT_DOUBLE_EQ(row.cancellation, (weight + 3 * (1 - weight)) / (weight + 3 * (1 - weight)));
+  // With the second component gone, the values of the first one cancel.
+  const std::vector<float> cancelling = {1, 0, -1, 0};
+  const Tensor pair = Tensor::from_floats(DType::kFloat32, 1, 1, 2, 2, cancelling.data());
+  const AttentionInputs cancelled{shape, queries.view(), keys.view(), pair.view(), 0.5F, visibility,
+                                  0};
+  EXPECT_DOUBLE_EQ(oracle_row(cancelled, Mask::full(visibility), 0, 0, 0).cancellation,
+                   1 / (1 - 2 * weight));
+  const OracleRow none = oracle_row(inputs, Mask::empty(visibility), 0, 0, 0);
+  EXPECT_EQ(none.logit_condition, 0);
+  EXPECT_EQ(none.cancellation, 1);
+}
+
+TEST(Oracle, ValuesThatCancelToNothingAreInfinitelyIllConditioned) {
+  const AttentionShape shape{.key_len = 2, .head_dim = 1};
+  const std::vector<float> zeros = {0, 0};
+  const std::vector<float> v = {2, -2};
+  const Tensor same = Tensor::from_floats(DType::kFloat32, 1, 1, 2, 1, zeros.data());
+  const Tensor values = Tensor::from_floats(DType::kFloat32, 1, 1, 2, 1, v.data());
+  const Tensor query = Tensor::from_floats(DType::kFloat32, 1, 1, 1, 1, zeros.data());
+  const Visibility visibility = Visibility::all(1, 2);
+  const AttentionInputs inputs{shape, query.view(), same.view(), values.view(), 1.0F, visibility,
+                               0};
+  EXPECT_EQ(oracle_row(inputs, Mask::full(visibility), 0, 0, 0).cancellation,
+            std::numeric_limits<double>::infinity());
+  const AttentionInputs no_values{shape, query.view(), same.view(), same.view(), 1.0F, visibility,
+                                  0};
+  EXPECT_EQ(oracle_row(no_values, Mask::full(visibility), 0, 0, 0).cancellation, 1);
 }
 
 }  // namespace

@@ -36,12 +36,14 @@ class CudaMask final : public SelectedMask {
 class CudaPlan : public Plan {
  public:
   // name: how keys are walked, and the family of the kernel: "tiles sm90".
-  CudaPlan(std::string name, const DeviceProblem& problem)
+  CudaPlan(std::string name, DType arithmetic, const DeviceProblem& problem)
       : name_(std::move(name)),
+        arithmetic_(arithmetic),
         key_bytes_(problem.key_bytes()),
         shape_(problem.shape()),
         key_room_(problem.arguments().room()) {}
   std::vector<KernelShare> kernel_shares() const override { return {{name_, 1}}; }
+  DType arithmetic() const override { return arithmetic_; }
   std::int64_t kv_bytes_touched() const override { return key_bytes_ * keys_touched(); }
 
   // Throws ShapeError unless the problem shows inputs of the shape that was planned for.
@@ -59,6 +61,7 @@ class CudaPlan : public Plan {
 
  private:
   std::string name_;
+  DType arithmetic_;
   std::int64_t key_bytes_;  // of one key and its value
   AttentionShape shape_;
   std::int64_t key_room_;  // see AttendArguments::room

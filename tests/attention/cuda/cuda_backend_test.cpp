@@ -15,7 +15,7 @@
 #include "attention/cuda/cudnn_library.hpp"
 #include "attention/cuda/detail/kernels.hpp"
 #include "attention/cuda/device_roofs.hpp"
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "attention/research_attention.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -98,7 +98,7 @@ void expect_oracle(const AttentionInputs& inputs,
     const std::int64_t head = row / shape.query_len;
     const OracleRow oracle = oracle_row(inputs, mask, head / shape.query_heads,
                                         head % shape.query_heads, row % shape.query_len);
-    worst = std::max(worst, row_error(oracle, output.out.data() + row * shape.head_dim));
+    worst = std::max(worst, out_error(oracle, output.out.data() + row * shape.head_dim));
     const float lse = output.lse[static_cast<std::size_t>(row)];
     if (std::isinf(oracle.lse)) {
       EXPECT_EQ(lse, -std::numeric_limits<float>::infinity());
@@ -248,7 +248,7 @@ TEST(CudaBackend, EveryRowOfALargeProblemEqualsTheDevicesOracle) {
       for (std::int64_t row = 0; row < shape.rows(); ++row) {
         const auto begin = oracle.out.begin() + row * shape.head_dim;
         const OracleRow oracle_of_row{{begin, begin + shape.head_dim}, 0};
-        worst = std::max(worst, row_error(oracle_of_row, output.out.data() + row * shape.head_dim));
+        worst = std::max(worst, out_error(oracle_of_row, output.out.data() + row * shape.head_dim));
       }
       EXPECT_LE(worst, tolerance_of(shape, DType::kBFloat16)) << kernel;
     }

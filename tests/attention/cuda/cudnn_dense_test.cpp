@@ -10,7 +10,7 @@
 
 #include "attention/cuda/cuda_backend.hpp"
 #include "attention/cuda/cudnn_library.hpp"
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "attention/research_attention.hpp"
 #include "framework/base/error.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -31,7 +31,7 @@ double worst_error(const AttentionInputs& inputs, const AttentionOutput& output)
     const std::int64_t head = row / shape.query_len;
     const OracleRow oracle = oracle_row(inputs, mask, head / shape.query_heads,
                                         head % shape.query_heads, row % shape.query_len);
-    worst = std::max(worst, row_error(oracle, output.out.data() + row * shape.head_dim));
+    worst = std::max(worst, out_error(oracle, output.out.data() + row * shape.head_dim));
     const double lse_error = std::abs(oracle.lse - output.lse[static_cast<std::size_t>(row)]);
     if (!(lse_error <= 1e-4)) return std::numeric_limits<double>::infinity();
   }

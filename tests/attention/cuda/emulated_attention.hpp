@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attention/backend/attention_output.hpp"
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "tests/attention/cuda/host_plan.hpp"
 #include "tests/attention/cuda/run_kernels.hpp"
 #include "tests/attention/random_problem.hpp"
@@ -111,7 +111,7 @@ inline void expect_oracle(const AttentionInputs& inputs,
     for (std::int64_t h = 0; h < shape.query_heads; ++h) {
       for (std::int64_t i = 0; i < shape.query_len; ++i, ++row) {
         const OracleRow oracle = oracle_row(inputs, mask, b, h, i);
-        worst = std::max(worst, row_error(oracle, output.out.data() + row * size(shape.head_dim)));
+        worst = std::max(worst, out_error(oracle, output.out.data() + row * size(shape.head_dim)));
         if (std::isinf(oracle.lse)) {
           ASSERT_EQ(output.lse[row], kNoKeys) << row;
           ASSERT_EQ(output.out[row * size(shape.head_dim)], 0) << row;

@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "attention/backend_table.hpp"
-#include "attention/reference/oracle.hpp"
+#include "attention/reference/row_judgement.hpp"
 #include "attention/research_attention.hpp"
 #include "framework/base/philox.hpp"
 using namespace maskerade;
@@ -34,6 +34,6 @@ int main() {
   const auto mask = attention.prepare(*backend, {})->select();
   const OracleRow oracle = oracle_row(inputs, mask->on_host(), 0, 0, 255);  // head 0, last query
   const float* out = &output.out[255 * kShape.head_dim];
-  const double error = row_error(oracle, out);
+  const double error = out_error(oracle, out);
   std::printf("out %.4f ... lse %.4f error %.1e\n", out[0], output.lse[255], error);
 }

@@ -49,8 +49,7 @@ TEST_F(Program, RunsAnExperimentAndWritesTableAndJson) {
 
 TEST_F(Program, ExitsWith1WhenACellFailsAndRunsTheRest) {
   write("tiny.yaml", kTiny);
-  const ProgramResult finished =
-      run("run tiny.yaml --json results.jsonl --set check.tolerance=1e-30");
+  const ProgramResult finished = run("run tiny.yaml --json results.jsonl --set workload.scale=1e8");
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_NE(finished.out.find("FAILED"), std::string::npos);
   EXPECT_NE(finished.out.find("0 ok, 4 failed"), std::string::npos) << finished.out;

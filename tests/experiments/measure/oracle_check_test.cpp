@@ -9,6 +9,7 @@
 
 #include "attention/cpu/attend.hpp"
 #include "attention/cpu/cpu_plan.hpp"
+#include "attention/reference/row_judgement.hpp"
 
 namespace maskerade {
 namespace {
@@ -55,6 +56,8 @@ TEST(OracleSample, NamesRowsByBatchHeadAndQuery) {
   EXPECT_EQ(describe_row(kShape, 29), "batch 1, head 2, query 4");
 }
 
+constexpr double kBase = base_allowance(DType::kFloat32);
+
 class OracleCheck : public testing::Test {
  protected:
   OracleCheck() {
@@ -69,8 +72,9 @@ class OracleCheck : public testing::Test {
   AttentionInputs inputs() const {
     return {kShape, q_.view(), k_.view(), v_.view(), 1.0F, mask_.visibility(), 0};
   }
-  OracleError check(std::int64_t count) const {
-    return compare_with_oracle(inputs(), mask_, output_, oracle_sample(kShape, count), threads_);
+  OracleComparison check(std::int64_t count) const {
+    return compare_with_oracle(inputs(), mask_, output_, oracle_sample(kShape, count), kBase,
+                               threads_);
   }
 
   Threads threads_{2};
@@ -79,30 +83,44 @@ class OracleCheck : public testing::Test {
   AttentionOutput output_;
 };
 
-TEST_F(OracleCheck, FindsACorrectKernelCorrect) { EXPECT_LT(check(-1).worst, 1e-6); }
+TEST_F(OracleCheck, FindsACorrectKernelCorrect) {
+  const OracleComparison compared = check(-1);
+  EXPECT_EQ(compared.rows, 30);
+  EXPECT_EQ(compared.undecidable_rows, 0);
+  EXPECT_LT(compared.error, 1e-6);
+  EXPECT_LT(compared.quotient, 0.1);
+  EXPECT_DOUBLE_EQ(compared.quotient, compared.worst_error / compared.worst_allowance);
+  EXPECT_EQ(compared.condition, 1);  // all logits are 0, and no value is negative
+}
 
 TEST_F(OracleCheck, FindsAPlantedErrorAndItsRow) {
   output_.out[17 * 2] += 0.5F;
-  const OracleError error = check(-1);
-  EXPECT_GT(error.worst, 0.05);
-  EXPECT_EQ(error.row, 17);
+  const OracleComparison compared = check(-1);
+  EXPECT_GT(compared.error, 0.05);
+  EXPECT_EQ(compared.worst_error, compared.error);
+  EXPECT_GT(compared.quotient, 1000);
+  EXPECT_EQ(compared.worst_row, 17);
 }
 
 TEST_F(OracleCheck, FindsAWrongLseBesideARightOutput) {
   output_.lse[11] += 1e-3F;
-  const OracleError error = check(-1);
-  EXPECT_NEAR(error.worst, 1e-3 / std::log(9.0), 1e-6);
-  EXPECT_EQ(error.row, 11);
+  const OracleComparison compared = check(-1);
+  EXPECT_NEAR(compared.error, 1e-3 / std::log(9.0), 1e-6);
+  EXPECT_EQ(compared.worst_allowance, kBase);  // of an lse whose logits are 0
+  EXPECT_EQ(compared.worst_row, 11);
   output_.lse[11] = -std::numeric_limits<float>::infinity();
-  EXPECT_EQ(check(-1).worst, std::numeric_limits<double>::infinity());
+  EXPECT_EQ(check(-1).quotient, std::numeric_limits<double>::infinity());
 }
 
 TEST_F(OracleCheck, FindsNaN) {
   output_.out[4 * 2 + 1] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(check(-1).worst, std::numeric_limits<double>::infinity());
+  EXPECT_EQ(check(-1).quotient, std::numeric_limits<double>::infinity());
 }
 
-TEST_F(OracleCheck, OfNoRowsIsZero) { EXPECT_EQ(check(0).worst, 0); }
+TEST_F(OracleCheck, OfNoRowsIsZero) {
+  EXPECT_EQ(check(0).rows, 0);
+  EXPECT_EQ(check(0).quotient, 0);
+}
 
 }  // namespace
 }  // namespace maskerade

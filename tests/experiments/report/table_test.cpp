@@ -246,6 +246,25 @@ TEST(Table, NamesTheSeedOfTheOnlySuccessfulOne) {
   EXPECT_EQ(table.find("+-"), std::string::npos) << table;
 }
 
+TEST(Table, SaysWhatTheOracleLeavesOpenAndHoldsAgainstTheReference) {
+  CellResult result = example_result();
+  result.oracle->undecidable_rows = 3;
+  result.oracle->condition = 2e6;
+  result.oracle->dense_error = 5e-4;
+  result.oracle->dense_quotient = 12;
+  const std::string table = format_block(std::vector<CellResult>{result});
+  EXPECT_NE(
+      table.find("3 of the 256 rows that were compared with the oracle are undecidable: their "
+                 "data amplifies rounding up to 2.00e6-fold\n"),
+      std::string::npos)
+      << table;
+  EXPECT_NE(
+      table.find("its dense reference misses the oracle by 0.0005, 12.0 times what it may: see "
+                 "the row \"dense\"\n"),
+      std::string::npos)
+      << table;
+}
+
 TEST(Table, SaysThatTheToleranceIsLoosened) {
   CellResult result = example_result();
   result.tolerance = 0.01;

@@ -77,7 +77,14 @@ inline CellResult example_result() {
                              .sampled_share = 0.0625,
                              .lse_error = 0.125,
                              .heads = {}};
-  result.oracle = OracleFacts{.rows = 256, .error = 1.25e-6, .dense_error = 1e-6};
+  result.oracle = OracleFacts{.rows = 256,
+                              .undecidable_rows = 0,
+                              .error = 1.25e-6,
+                              .quotient = 0.0625,
+                              .allowance = 2e-5,
+                              .condition = 10.5,
+                              .dense_error = 1e-6,
+                              .dense_quotient = 0.05};
   result.tolerance = 1e-5;
   result.peak_bytes = 4096;
   result.peaks = MachinePeaks{.flops_per_second = 2e11, .read_bytes_per_second = 2.5e10};

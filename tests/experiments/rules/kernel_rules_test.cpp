@@ -40,11 +40,11 @@ class KernelRules : public testing::Test {
  protected:
   const AttentionInputs& inputs() const { return problem_.inputs; }
   Violations check(const AttendFunction& attend) const {
-    return check_against_oracle(inputs(), mask_, attend, {});
+    return check_against_oracle(inputs(), mask_, attend);
   }
   Violations check_merge(const AttendFunction& attend) const {
     const std::int64_t borders[] = {1, 40, 64, 100};
-    return check_merge_of_parts(inputs(), mask_, attend, borders, {});
+    return check_merge_of_parts(inputs(), mask_, attend, borders);
   }
   // The output of the oracle, changed.
   template <typename Change>
@@ -78,12 +78,12 @@ TEST_F(KernelRules, HoldOfTheOracle) {
 TEST_F(KernelRules, GiveTheLargestErrors) {
   AttentionOutput output = attend_exactly(inputs(), mask_);
   LargestErrors errors;
-  check_output(inputs(), mask_, output, {}, &errors);
+  check_output(inputs(), mask_, output, base_allowance(DType::kFloat32), &errors);
   EXPECT_LT(errors.out, 1e-6);
   EXPECT_LT(errors.lse, 1e-6);
   output.lse[row_where(false)] += 0.5F;
-  check_output(inputs(), mask_, output, {}, &errors);
-  EXPECT_NEAR(errors.lse, 0.5, 1e-6);
+  check_output(inputs(), mask_, output, base_allowance(DType::kFloat32), &errors);
+  EXPECT_GT(errors.lse, 0.05);
 }
 
 TEST_F(KernelRules, FindADroppedKey) {
@@ -113,7 +113,7 @@ TEST_F(KernelRules, FindAWrongLseBesideARightOutput) {
   const Violations found =
       check(changed([row = row_where(false)](AttentionOutput& o) { o.lse[row] += 0.25F; }));
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_NE(found.front().finding.find("off by 0.25; 1e-05 is allowed"), std::string::npos)
+  EXPECT_NE(found.front().finding.find(": an error of 0."), std::string::npos)
       << found.front().finding;
 }
 

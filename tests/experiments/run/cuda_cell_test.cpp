@@ -43,7 +43,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
     ASSERT_TRUE(result.times && result.oracle && result.fidelity && result.cost);
     EXPECT_GT(result.times->attend.median, 0);
     EXPECT_GT(result.cost->kv_bytes_touched, 0);
-    EXPECT_LE(result.oracle->error, result.tolerance);
+    EXPECT_LE(result.oracle->quotient, 1);
     if (result.pipeline == "dense") continue;
     EXPECT_EQ(result.selection_device, "cuda");
     EXPECT_TRUE(result.times->select && result.times->plan);
@@ -62,13 +62,16 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
   EXPECT_EQ(mix("rows"), "rows sm80");
 }
 
+// bfloat16 products err by hundreds of times what float32 ones may.
 TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
   Experiment experiment = experiment_of(kSmall);
-  only_rules_of(experiment).check.tolerance = 1e-30;
+  only_rules_of(experiment).check.tolerance = 1e-5;
   const RunRecord ran = run_all(experiment);
-  EXPECT_EQ(ran.outcome.failed, 14U);
+  EXPECT_EQ(ran.outcome.failed, 7U);
   const CellResult& dense = ran.row("dense", {.workload = "prefill"});
-  EXPECT_TRUE(dense.reason.starts_with("the dense reference differs from the float64"));
+  EXPECT_TRUE(dense.reason.starts_with("the dense sm90 kernel differs from the float64"))
+      << dense.reason;
+  EXPECT_EQ(ran.row("dense", {.workload = "decode"}).status, CellStatus::kOk);
 }
 
 TEST(CudaCell, AHeadDimThatNoKernelTakesIsUnavailable) {

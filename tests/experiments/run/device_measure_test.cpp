@@ -50,7 +50,10 @@ TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
                   ? "cudnnBackendGetAttribute: CUDNN_STATUS_NOT_SUPPORTED (3000): no head_dim of 96"
                   : "");
     ASSERT_TRUE(result.oracle);
-    EXPECT_LE(result.oracle->dense_error, result.tolerance);
+    EXPECT_LE(result.oracle->dense_quotient, 1);
+    EXPECT_LE(result.oracle->quotient, 1);
+    // That of the kernel that ran: cuDNN multiplies what is stored, our own kernels may widen it.
+    EXPECT_EQ(result.tolerance, result.kernel_mix.ends_with(" plain") ? 1e-5 : 1e-2);
     if (!is_refused) {
       EXPECT_GT(result.oracle->dense_error, 1e-5);  // its output is bfloat16
     }
@@ -63,13 +66,14 @@ TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
   }
 }
 
-TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsCells) {
+TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsOwnCell) {
   Experiment experiment = experiment_of(kYaml);
   only_rules_of(experiment).check.tolerance = 1e-5;
   const RunRecord ran = run_all(experiment);
   const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   EXPECT_EQ(dense.status, CellStatus::kFailed);
-  EXPECT_TRUE(dense.reason.starts_with("the dense reference differs from the float64"));
+  EXPECT_TRUE(dense.reason.starts_with("the dense cuDNN 9.19.0 kernel differs from the float64"))
+      << dense.reason;
 }
 
 TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
