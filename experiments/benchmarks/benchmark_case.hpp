@@ -3,7 +3,9 @@
 #include <compare>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "experiments/benchmarks/attention_problem.hpp"
@@ -65,6 +67,18 @@ struct CaseRun {
 
   friend auto operator<=>(const CaseRun&, const CaseRun&) = default;
 };
+
+// A table of cases.
+struct BenchmarkTable {
+  const char* name;   // the first part of its cases' names
+  const char* title;  // one line: what is timed
+  std::vector<BenchmarkCase> (*cases)(Scale scale);
+};
+
+// All tables, in the order in which they are timed.
+std::span<const BenchmarkTable> benchmark_tables();
+// The table of that name. Throws Error when there is none.
+const BenchmarkTable& benchmark_table(std::string_view name);
 
 // All cases, table by table.
 std::vector<BenchmarkCase> benchmark_cases(Scale scale);

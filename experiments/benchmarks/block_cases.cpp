@@ -69,28 +69,37 @@ AttentionShape square(std::int64_t batch, std::int64_t heads, std::int64_t lengt
 }  // namespace
 
 // Patterns of blocks of 64 tokens, beside dense attention on the same shapes.
-std::vector<BenchmarkCase> block_cases(Scale scale) {
+
+std::vector<BenchmarkCase> block_dilated_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
-  const auto add = [&](const std::string& name, const AttentionShape& shape,
-                       const Pattern& pattern) {
-    cases.push_back(block_case(name, shape, pattern, scale));
-  };
   for (const std::int64_t length : {2048, 8192}) {
-    add("seed002/dense", square(1, 8, length), dense());
-    add("seed002/dilated", square(1, 8, length), dilated());
-    add("seed002/tenth", square(1, 8, length), tenth());
-    add("seed002/local", square(1, 12, length), local());
+    cases.push_back(block_case("block_dilated/dense", square(1, 8, length), dense(), scale));
+    cases.push_back(block_case("block_dilated/dilated", square(1, 8, length), dilated(), scale));
+    cases.push_back(block_case("block_dilated/tenth", square(1, 8, length), tenth(), scale));
+    cases.push_back(block_case("block_dilated/local", square(1, 12, length), local(), scale));
   }
+  return cases;
+}
+
+std::vector<BenchmarkCase> block_local_cases(Scale scale) {
+  std::vector<BenchmarkCase> cases;
   for (const std::int64_t length : {4096, 8192, 16384}) {
-    if (length < 16384) add("seed003/dense", square(1, 8, length), dense());
-    add("seed003/local", square(1, 8, length), local());
+    const AttentionShape shape = square(1, 8, length);
+    if (length < 16384) cases.push_back(block_case("block_local/dense", shape, dense(), scale));
+    cases.push_back(block_case("block_local/local", shape, local(), scale));
   }
+  return cases;
+}
+
+std::vector<BenchmarkCase> block_density_cases(Scale scale) {
+  std::vector<BenchmarkCase> cases;
   for (const auto& [length, batch] :
        {std::pair{2048, 4}, std::pair{4096, 2}, std::pair{8192, 1}, std::pair{16384, 1}}) {
-    if (length < 16384) add("seed004/dense", square(batch, 8, length), dense());
+    const AttentionShape shape = square(batch, 8, length);
+    if (length < 16384) cases.push_back(block_case("block_density/dense", shape, dense(), scale));
     for (const double density : {0.1, 0.05, 0.02}) {
-      add(fmt::format("seed004/density={}", density), square(batch, 8, length),
-          dilated_to(density));
+      cases.push_back(block_case(fmt::format("block_density/density={}", density), shape,
+                                 dilated_to(density), scale));
     }
   }
   return cases;

@@ -15,6 +15,15 @@
 namespace maskerade {
 namespace {
 
+// The tables, one a line: their names and what they time, each line after `before`.
+std::string tables_text(const char* before) {
+  std::string text;
+  for (const BenchmarkTable& table : benchmark_tables()) {
+    text += fmt::format("{}{}: {}\n", before, table.name, table.title);
+  }
+  return text;
+}
+
 constexpr const char* kFooter =
     "All other options are those of Google Benchmark: --benchmark_filter=dense times one table,\n"
     "--benchmark_repetitions=N, --benchmark_out=FILE and so on. Repetitions are interleaved.\n"
@@ -34,7 +43,7 @@ int run_program(int argc, char** argv) {
   std::vector<int> threads = {1, 2};
   std::string today;
   std::string target;
-  program.add_flag("--list", list, "Print the names of the cases");
+  program.add_flag("--list", list, "Print the names of the cases, and above each table what it is");
   program.add_flag("--check", check, "Check every case at small sizes, and time nothing");
   program.add_flag("--serve", serve_requests,
                    "Read requests from standard input, one a line, and answer each with one timing "
@@ -52,7 +61,8 @@ int run_program(int argc, char** argv) {
                   fmt::format("Use this instruction set, and measure its peak: {}",
                               fmt::join(instruction_sets(), ", ")))
       ->type_name("NAME");
-  program.footer(kFooter);
+  program.footer("Tables, which are the first part of a case's name:\n" + tables_text("  ") + "\n" +
+                 kFooter);
   program.allow_extras();
   try {
     program.parse(argc, argv);
@@ -65,7 +75,14 @@ int run_program(int argc, char** argv) {
   WorkPool pool(load_catalog(folder, "", {}),
                 benchmark_cases(check ? Scale::kReduced : Scale::kFull));
   if (list) {
-    for (const BenchmarkCase& one : pool.cases()) fmt::print("{}\n", one.name);
+    std::string table;
+    for (const BenchmarkCase& one : pool.cases()) {
+      if (one.table() != table) {
+        table = one.table();
+        fmt::print("# {}: {}\n", table, benchmark_table(table).title);
+      }
+      fmt::print("{}\n", one.name);
+    }
     return 0;
   }
   if (check) return check_all(pool, threads) == 0 ? 0 : 1;

@@ -84,9 +84,10 @@ std::string format_table(const nlohmann::json& table,
   }
   if (rows.size() == 1) return "";
   constexpr std::size_t kWidth = 118;
-  return fmt::format("\n{}\n{}{}{}", table["name"].get<std::string>(),
-                     wrapped(table["source"], kWidth, 2), aligned(rows),
-                     wrapped(table["stands"], kWidth, 2));
+  return fmt::format("\n{}: {}\n{}{}{}", table["name"].get<std::string>(),
+                     table["title"].get<std::string>(),
+                     wrapped("Published in: " + table["source"].get<std::string>(), kWidth, 2),
+                     aligned(rows), wrapped(table["stands"], kWidth, 2));
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ std::string format_scaling(const MedianTimes& ours) {
     text += fmt::format("  {}, {} threads: time grows with key_len to the power {:.2f}\n", run.name,
                         run.threads, covariance / variance);
   }
-  return text.empty() ? "" : "\nscaling\n" + text;
+  return text.empty() ? "" : "\nscaling: how time grows with the number of keys\n" + text;
 }
 
 }  // namespace maskerade

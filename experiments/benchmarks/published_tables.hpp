@@ -27,7 +27,8 @@ using TimesToday = std::map<PublishedRun, double>;
 TimesToday read_times_today(const std::filesystem::path& file);
 
 // Returns the published tables (published_tables.json) as text, without rows whose case is not in
-// `ours`; a table without rows is left out. A row has the published time, the time of the same code
+// `ours`; a table without rows is left out. A table begins with its name, a sentence that says what
+// is timed, and where it was published. A row has the published time, the time of the same code
 // today where it is known, our time and a note. Below each table stands what our times confirm of
 // it and what they do not.
 std::string format_published_tables(const MedianTimes& ours, const TimesToday& today);

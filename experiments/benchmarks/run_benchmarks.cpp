@@ -84,14 +84,30 @@ bool has_failed(const Run& run) {
 // The cases by the names under which Google Benchmark has them.
 using CasesByName = std::map<std::string, CaseRun>;
 
-// Prints like Google Benchmark's console reporter, but of the aggregates only the median and the
-// coefficient of variation (cv); and keeps the medians.
+// A name and a text about the machine.
+using MachineText = std::pair<std::string, std::string>;
+
+// Prints like Google Benchmark's console reporter, but before the first case of a table what that
+// times, and of the aggregates only the median and the coefficient of variation (cv); and keeps the
+// medians. Of the machine it prints `machine` alone. Rationale: Google Benchmark would say how its
+// own library was built, whose timer no case uses (see run_case), and that reads like a fault here.
 class MedianReporter final : public benchmark::ConsoleReporter {
  public:
-  explicit MedianReporter(const CasesByName& cases) : ConsoleReporter(OO_None), cases_(cases) {}
+  MedianReporter(const CasesByName& cases, const std::vector<MachineText>& machine)
+      : ConsoleReporter(OO_None), cases_(cases), machine_(machine) {}
+
+  bool ReportContext(const Context& context) override {
+    for (const auto& [name, text] : machine_) {
+      GetErrorStream() << name << ": " << text << '\n';
+    }
+    name_field_width_ = context.name_field_width;
+    printed_header_ = false;
+    return true;
+  }
 
   void ReportRuns(const std::vector<Run>& runs) override {
     std::vector<Run> printed;
+    if (!runs.empty()) print_table_of(runs.front().run_name.function_name);
     for (const Run& run : runs) {
       const bool is_median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
       const bool is_only = run.run_type == Run::RT_Iteration && run.repetitions <= 1;
@@ -108,7 +124,21 @@ class MedianReporter final : public benchmark::ConsoleReporter {
   const MedianTimes& medians() const noexcept { return medians_; }
 
  private:
+  // The heading of the table of a case, unless the case before it had the same one.
+  void print_table_of(const std::string& name) {
+    const auto at = cases_.find(name);
+    if (at == cases_.end()) return;
+    const std::string& of_case = at->second.name;
+    const std::string table = of_case.substr(0, of_case.find('/'));
+    if (table == table_) return;
+    table_ = table;
+    GetOutputStream() << '\n' << table << ": " << benchmark_table(table).title << '\n';
+    printed_header_ = false;
+  }
+
   const CasesByName& cases_;
+  const std::vector<MachineText>& machine_;
+  std::string table_;  // of the case before
   MedianTimes medians_;
 };
 
@@ -143,10 +173,10 @@ bool run_benchmarks(WorkPool& pool,
           ->Unit(benchmark::kMillisecond);
     }
   }
-  benchmark::AddCustomContext("machine", machine_name());
+  std::vector<MachineText> machine = {{"machine", machine_name()}};
   for (const int threads : thread_counts) {
     const MachinePeaks& peaks = pool.peaks(threads);
-    benchmark::AddCustomContext(
+    machine.emplace_back(
         fmt::format("peaks of {} threads", threads),
         fmt::format(
             "{:.0f} GFLOP/s{}, reading {:.1f} GB/s", peaks.flops_per_second / 1e9,
@@ -155,7 +185,9 @@ bool run_benchmarks(WorkPool& pool,
                 : fmt::format(", {:.0f} on bfloat16 tiles", peaks.matrix_flops_per_second / 1e9),
             peaks.read_bytes_per_second / 1e9));
   }
-  MedianReporter reporter(cases);
+  // In the file of --benchmark_out, too.
+  for (const auto& [name, text] : machine) benchmark::AddCustomContext(name, text);
+  MedianReporter reporter(cases, machine);
   benchmark::RunSpecifiedBenchmarks(&reporter);
   benchmark::Shutdown();
   fmt::print("{}{}", format_published_tables(reporter.medians(), today),

@@ -6,7 +6,7 @@
 
 namespace maskerade {
 
-// The cases of each table. The cases of table NAME are in NAME_cases.cpp.
+// The cases of each table: what stands in benchmark_tables().
 std::vector<BenchmarkCase> dense_cases(Scale scale);
 std::vector<BenchmarkCase> window_cases(Scale scale);
 std::vector<BenchmarkCase> tile_cases(Scale scale);
@@ -14,8 +14,11 @@ std::vector<BenchmarkCase> decode_cases(Scale scale);
 std::vector<BenchmarkCase> top_k_cases(Scale scale);
 std::vector<BenchmarkCase> union_cases(Scale scale);
 std::vector<BenchmarkCase> scaling_cases(Scale scale);
-std::vector<BenchmarkCase> seed000_cases(Scale scale);
-std::vector<BenchmarkCase> seed001_cases(Scale scale);
-std::vector<BenchmarkCase> block_cases(Scale scale);  // seed002, seed003, seed004
+std::vector<BenchmarkCase> mask_operation_cases(Scale scale);
+std::vector<BenchmarkCase> oracle_topk_cases(Scale scale);
+// Of block_cases.cpp.
+std::vector<BenchmarkCase> block_dilated_cases(Scale scale);
+std::vector<BenchmarkCase> block_local_cases(Scale scale);
+std::vector<BenchmarkCase> block_density_cases(Scale scale);
 
 }  // namespace maskerade

@@ -12,24 +12,16 @@
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 #include "framework/plugin/parameters.hpp"
+#include "framework/sdk/dependencies.hpp"
 
 namespace maskerade {
 namespace {
 
 // What a masker's selection depends on: "shape, seed".
 std::string dependencies_of(const MaskerType& masker) {
-  constexpr std::array<std::pair<std::uint32_t, const char*>, 8> kNames = {
-      {{MASKERADE_DEPENDS_SHAPE, "shape"},
-       {MASKERADE_DEPENDS_HEAD, "head"},
-       {MASKERADE_DEPENDS_BATCH, "batch"},
-       {MASKERADE_DEPENDS_SEED, "seed"},
-       {MASKERADE_DEPENDS_QUERY, "query"},
-       {MASKERADE_DEPENDS_KEY, "key"},
-       {MASKERADE_DEPENDS_VALUE, "value"},
-       {MASKERADE_DEPENDS_ACTIVE, "active"}}};
   std::string text;
-  for (const auto& [flag, name] : kNames) {
-    if (masker.depends_on(flag)) text += (text.empty() ? "" : ", ") + std::string(name);
+  for (const sdk::Dependency& one : sdk::kDependencies) {
+    if (masker.depends_on(one.flag)) text += (text.empty() ? "" : ", ") + std::string(one.name);
   }
   return text.empty() ? "nothing" : text;
 }

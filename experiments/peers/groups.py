@@ -190,13 +190,13 @@ def union_groups(peers, hub) -> list[Group]:
 # The published tables -------------------------------------------------------------------------
 
 
-def seed000_groups(peers, hub) -> list[Group]:
+def mask_operation_groups(peers, hub) -> list[Group]:
     groups = []
     for keys in (32768, 131072):
         for density in DENSITIES:
             tail = f"keys={keys}/density={density}"
             for operation, bar in (("apply_mask", 1.0), ("apply_inv_mask", 6.0)):
-                case = f"seed000/{operation}/{tail}"
+                case = f"mask_operations/{operation}/{tail}"
                 given = (operation, keys, density)
                 made = {"torch dense": lambda g=given: peers.apply_dense(*g)}
                 if hub:
@@ -205,7 +205,7 @@ def seed000_groups(peers, hub) -> list[Group]:
                 who = "hub dense" if hub else "torch dense"
                 groups.append(Group(case, [case], made, [Comparison(case, who, peer(who), bar)],
                                     heavy=keys > 32768))
-            case = f"seed000/merge_mask/{tail}"
+            case = f"mask_operations/merge_mask/{tail}"
             given = (keys, density, partner(density))
             made = {"torch dense": lambda g=given: peers.merge_dense(*g)}
             if hub:
@@ -215,7 +215,7 @@ def seed000_groups(peers, hub) -> list[Group]:
     for shape in ((2, 8, 128, 512), (4, 16, 256, 1024), (8, 32, 512, 2048)):
         for masker, tokens, modes in (("local", 64, ("sparse", "dense1", "dense2")),
                                       ("sink", 32, ("sparse", "dense"))):
-            name = f"seed000/{masker}/{shape_name(shape)}"
+            name = f"mask_operations/{masker}/{shape_name(shape)}"
             case, broadcast = f"{name}/every_head", f"{name}/broadcast"
             given = (masker, tokens, shape)
             made = {"torch": lambda g=given: peers.fixed_mask(*g)}
@@ -246,10 +246,10 @@ ORACLE_TOP_K = [  # name, shape, share of the keys, whether each row's first two
 ]
 
 
-def seed001_groups(peers, hub) -> list[Group]:
+def oracle_topk_groups(peers, hub) -> list[Group]:
     groups = []
     for name, shape, share, partial in ORACLE_TOP_K:
-        direct, merge = f"seed001/{name}/direct", f"seed001/{name}/merge"
+        direct, merge = f"oracle_topk/{name}/direct", f"oracle_topk/{name}/merge"
         one_mask = f"{direct}/one_mask"
         count = int(share * shape[4])
         made = {"torch products, top-k, scatter":
@@ -270,7 +270,7 @@ def seed001_groups(peers, hub) -> list[Group]:
                     lambda g=(shape, share, partial): hub.oracle_top_k(*g, "new", True)
                 rows.append(Comparison(one_mask, "hub new, one mask", peer("hub new, one mask")))
         rows.append(Comparison(direct, who, peer(who), 7 if name == "XLarge" else None))
-        groups.append(Group(f"seed001/{name}", [direct, merge] + ([one_mask] if partial else []), made,
+        groups.append(Group(f"oracle_topk/{name}", [direct, merge] + ([one_mask] if partial else []), made,
                             rows, heavy=shape[3] > 1024 or shape[0] == 4))
     return groups
 
@@ -280,4 +280,4 @@ def all_groups(peers, hub, wide_vectors: bool) -> list[Group]:
     not timed. wide_vectors: whether our kernels use AVX-512."""
     return (dense_groups(peers) + window_groups(peers) + tile_groups(peers) +
             decode_groups(peers, hub) + top_k_groups(peers, wide_vectors) +
-            union_groups(peers, hub) + seed000_groups(peers, hub) + seed001_groups(peers, hub))
+            union_groups(peers, hub) + mask_operation_groups(peers, hub) + oracle_topk_groups(peers, hub))

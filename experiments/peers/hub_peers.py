@@ -1,4 +1,4 @@
-"""Times the published code that the tables seed000 and seed001 come from. It is run from a checkout
+"""Times the published code that the tables mask_operations and oracle_topk come from. It is run from a checkout
 of xAlg-ai/sparse-attention-hub at commit 1a048c9."""
 
 from __future__ import annotations

@@ -8,6 +8,7 @@
 
 #include "experiments/rules/mask_rules.hpp"
 #include "framework/base/error.hpp"
+#include "framework/pipeline/declared.hpp"
 
 namespace maskerade::rules {
 namespace {
@@ -67,10 +68,10 @@ MaskerIndex::MaskerIndex(MaskerUse masker,
     : use_(std::move(masker)),
       whole_(inputs),
       inputs_(inputs),
-      host_({.seed = seed, .depends_on = use_.type->descriptor().depends_on}),
+      host_({.seed = seed, .depends_on = readable_by(use_.type->descriptor())}),
       context_{.inputs = &inputs_,
                .seed = seed,
-               .depends_on = use_.type->descriptor().depends_on,
+               .depends_on = readable_by(use_.type->descriptor()),
                .may_sample = true,
                .host = host_.c_host()} {
   if (use_.type->extension<maskerade_index_extension>() == nullptr) {
@@ -79,9 +80,8 @@ MaskerIndex::MaskerIndex(MaskerUse masker,
   const AttentionShape& shape = inputs_.shape;
   maskerade_create_info info{};
   info.struct_size = sizeof(info);
-  info.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
-                shape.query_len, shape.key_len,     shape.head_dim};
-  info.causal = inputs_.visibility.is_causal() ? 1 : 0;
+  info.shape = shown_shape(shape, context_.depends_on);
+  info.causal = shown_causal(inputs_.visibility, context_.depends_on);
   info.layer = inputs_.layer;
   info.arguments = use_.arguments->view().data();
   info.argument_count = use_.arguments->view().size();
@@ -185,24 +185,8 @@ void MaskerIndex::require(std::int32_t status) const {
 maskerade_key_span MaskerIndex::span(std::size_t index,
                                      std::int64_t begin,
                                      std::int64_t end) const {
-  const AttentionShape& shape = inputs_.shape;
-  maskerade_key_span span{};
-  span.struct_size = sizeof(span);
-  span.dtype = static_cast<std::uint32_t>(inputs_.k.dtype);
-  span.batch = static_cast<std::int64_t>(index) / shape.kv_heads;
-  span.kv_head = static_cast<std::int64_t>(index) % shape.kv_heads;
-  // Key `begin` comes first.
-  span.keys = inputs_.k.row(span.batch, span.kv_head, begin);
-  const bool has_values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
-  span.values = has_values ? inputs_.v.row(span.batch, span.kv_head, begin) : nullptr;
-  span.key_row_stride = inputs_.k.row_stride;
-  span.value_row_stride = inputs_.v.row_stride;
-  span.key_begin = begin;
-  span.key_end = end;
-  span.head_dim = shape.head_dim;
-  span.layer = inputs_.layer;
-  span.host = host_.c_host();
-  return span;
+  return shown_keys(inputs_, static_cast<std::int64_t>(index), begin, end, context_.depends_on,
+                    host_.c_host());
 }
 
 Violations check_append_splits(const GrowingSelectionMaker& make,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "experiments/rules/random_problem.hpp"
 #include "framework/base/error.hpp"
 #include "framework/mask/set_operations.hpp"
+#include "framework/sdk/dependencies.hpp"
 #include "framework/sdk/masker_abi.h"
 
 namespace maskerade::rules {
@@ -37,6 +39,29 @@ TensorView with_equal_heads(TensorView view) {
 TensorView with_equal_batch(TensorView view) {
   view.batch_stride = 0;
   return view;
+}
+
+// The rule that a masker breaks when it looks at this without having declared it.
+std::string rule_of(std::uint32_t dependency) {
+  const auto what = [&]() -> std::string {
+    switch (dependency) {
+      case MASKERADE_DEPENDS_HEAD:
+        return "the head";
+      case MASKERADE_DEPENDS_BATCH:
+        return "the batch entry";
+      case MASKERADE_DEPENDS_SEED:
+        return "the seed";
+      case MASKERADE_DEPENDS_ACTIVE:
+        return "what is active";
+      default:
+        break;
+    }
+    for (const sdk::Dependency& one : sdk::kDependencies) {
+      if (one.flag == dependency) return one.name;
+    }
+    throw Error(fmt::format("{} is no MASKERADE_DEPENDS_ value", dependency));
+  };
+  return what() + ", which is not declared, has no influence";
 }
 
 // Every head of the mask has the entries of its first head.
@@ -161,16 +186,22 @@ Violations check_selection_is_repeatable(const Selector& select, const Selection
     const Selection other = select(again);
     append(all,
            check_same_entries("the same is selected again " + how, other.mask, reference.mask));
-    ViolationList found("as many keys are scored " + how);
+    ViolationList scored("as many keys are scored " + how);
+    ViolationList read("as many bytes are read " + how);
     for (std::size_t m = 0; m < reference.maskers.size(); ++m) {
       const MaskerReport& expected = reference.maskers[m];
-      const std::int64_t scored = m < other.maskers.size() ? other.maskers[m].keys_scored : -1;
-      if (scored != expected.keys_scored) {
-        found.add(fmt::format("masker {}, \"{}\", scored {} keys and now {}", m, expected.id,
-                              expected.keys_scored, scored));
+      const MaskerReport& report = m < other.maskers.size() ? other.maskers[m] : MaskerReport{};
+      if (report.keys_scored != expected.keys_scored) {
+        scored.add(fmt::format("masker {}, \"{}\", scored {} keys and now {}", m, expected.id,
+                               expected.keys_scored, report.keys_scored));
+      }
+      if (report.bytes_read != expected.bytes_read) {
+        read.add(fmt::format("masker {}, \"{}\", read {} bytes and now {}", m, expected.id,
+                             expected.bytes_read, report.bytes_read));
       }
     }
-    append(all, found.violations());
+    append(all, scored.violations());
+    append(all, read.violations());
     if (other.mask.extent() != reference.mask.extent()) {
       const MaskExtent now = other.mask.extent();
       const MaskExtent expected = reference.mask.extent();
@@ -213,31 +244,39 @@ Violations check_undeclared_inputs_do_not_matter(const Selector& select,
   }
   const auto declares = [&](std::uint32_t flag) { return (depends_on & flag) != 0; };
   const AttentionShape& shape = request.inputs.shape;
-  const Mask reference = select(request).mask;
+  std::optional<Mask> selected;
+  try {
+    selected = select(request).mask;
+  } catch (const PluginError& error) {
+    // The host or the SDK has refused it.
+    for (const sdk::Dependency& one : sdk::kDependencies) {
+      if (declares(one.flag) || !sdk::names_undeclared(error.what(), one)) continue;
+      return {{rule_of(one.flag), {}, error.what()}};
+    }
+    throw;
+  }
+  const Mask& reference = *selected;
   Violations all;
-  for (const auto& [flag, name, input] :
-       {std::tuple{std::uint32_t{MASKERADE_DEPENDS_QUERY}, "query", &AttentionInputs::q},
-        {std::uint32_t{MASKERADE_DEPENDS_KEY}, "key", &AttentionInputs::k},
-        {std::uint32_t{MASKERADE_DEPENDS_VALUE}, "value", &AttentionInputs::v}}) {
+  for (const auto& [flag, input] :
+       {std::pair{std::uint32_t{MASKERADE_DEPENDS_QUERY}, &AttentionInputs::q},
+        {std::uint32_t{MASKERADE_DEPENDS_KEY}, &AttentionInputs::k},
+        {std::uint32_t{MASKERADE_DEPENDS_VALUE}, &AttentionInputs::v}}) {
     if (declares(flag)) continue;
     const Tensor changed = other_tensor(request.inputs.*input);
     SelectionRequest other = request;
     other.inputs.*input = changed.view();
-    append(all, check_same_entries(fmt::format("{}, which is not declared, has no influence", name),
-                                   select(other).mask, reference));
+    append(all, check_same_entries(rule_of(flag), select(other).mask, reference));
   }
   if (!declares(MASKERADE_DEPENDS_SEED)) {
     SelectionRequest other = request;
     other.options.seed += kOtherSeed;
-    append(all, check_same_entries("the seed, which is not declared, has no influence",
-                                   select(other).mask, reference));
+    append(all, check_same_entries(rule_of(MASKERADE_DEPENDS_SEED), select(other).mask, reference));
     if (!declares(MASKERADE_DEPENDS_HEAD)) {
       SelectionRequest equal = request;
       equal.inputs.q = with_equal_heads(equal.inputs.q);
       equal.inputs.k = with_equal_heads(equal.inputs.k);
       equal.inputs.v = with_equal_heads(equal.inputs.v);
-      append(all, check_heads_agree("the head, which is not declared, has no influence",
-                                    select(equal).mask));
+      append(all, check_heads_agree(rule_of(MASKERADE_DEPENDS_HEAD), select(equal).mask));
     }
     if (!declares(MASKERADE_DEPENDS_BATCH)) {
       SelectionRequest equal = request;
@@ -248,8 +287,7 @@ Violations check_undeclared_inputs_do_not_matter(const Selector& select,
       SelectionRequest single = equal;
       single.inputs.shape.batch = 1;
       single.inputs.q.batch = single.inputs.k.batch = single.inputs.v.batch = 1;
-      append(all, check_same_entries("the batch entry, which is not declared, has no influence",
-                                     mask, select(single).mask));
+      append(all, check_same_entries(rule_of(MASKERADE_DEPENDS_BATCH), mask, select(single).mask));
     }
   }
   if (!declares(MASKERADE_DEPENDS_ACTIVE)) {
@@ -257,8 +295,8 @@ Violations check_undeclared_inputs_do_not_matter(const Selector& select,
                                       {.tiles = 0.2, .keys = 0.2}, 5);
     SelectionRequest from_previous = request;
     from_previous.previous = &previous;
-    append(all, check_same_entries("what is active, which is not declared, has no influence",
-                                   select(from_previous).mask, union_of(previous, reference)));
+    append(all, check_same_entries(rule_of(MASKERADE_DEPENDS_ACTIVE), select(from_previous).mask,
+                                   union_of(previous, reference)));
   }
   return all;
 }

@@ -55,7 +55,7 @@ Violations check_budget(const Selector& select,
                         const RowBudget& budget);
 
 // The same request gives the same mask a second time, with 1, 2 and 3 threads, with chunks of 1,
-// 64, 100 and 100,000 rows; each masker then scores as many keys.
+// 64, 100 and 100,000 rows; each masker then scores as many keys and reads as many bytes.
 Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request);
 
 // Selections of other data in between leave no trace: the two requests, made in turns, give what
@@ -64,8 +64,8 @@ Violations check_nothing_is_kept(const Selector& select,
                                  const SelectionRequest& request,
                                  const SelectionRequest& other);
 
-// What a masker does not declare (depends_on: MASKERADE_DEPENDS_*) has no influence. Of what is
-// not declared: with other numbers in query, key or value and with another seed, the mask is the
+// What a masker does not declare (depends_on: MASKERADE_DEPENDS_*) has no influence. It breaks the
+// rule when it asks for it and is refused, which fails the selection. Else, of what is not declared: with other numbers in query, key or value and with another seed, the mask is the
 // same; where all heads, or all batch entries, read the same numbers, they get the same mask (not
 // asked of a masker that declares the seed: random numbers differ by head and batch entry);
 // from a previous mask it gives the union of that mask and what it selects from nothing. Shape

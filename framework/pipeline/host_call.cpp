@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/pipeline/declared.hpp"
 #include "framework/pipeline/detail/host_services.hpp"
 #include "framework/sdk/low_bits.hpp"
 #include "framework/select/key_tile.hpp"
@@ -23,9 +23,13 @@ constexpr std::int64_t kMostScoresTogether = 2'000'000;  // 8 MB of float32 per 
 constexpr std::int64_t kMostPacked = 1'000'000;          // 4 MB likewise
 constexpr std::int64_t kKeysOfPart = 4096;               // of a range that threads share
 
-maskerade_matrix matrix_of(const TensorView& tensor, std::int64_t batch) {
-  return {tensor.row(batch, 0, 0), static_cast<std::uint32_t>(tensor.dtype), tensor.head_stride,
-          tensor.row_stride};
+// The matrix of a batch entry that begins with this row of this head.
+maskerade_matrix matrix_of(const TensorView& tensor,
+                           std::int64_t batch,
+                           std::int64_t head,
+                           std::int64_t row) {
+  return {tensor.row(batch, head, row), static_cast<std::uint32_t>(tensor.dtype),
+          tensor.head_stride, tensor.row_stride};
 }
 
 void require_key_range(std::int64_t begin, std::int64_t end, std::int64_t key_len) {
@@ -41,17 +45,18 @@ HostCall::HostCall(const MaskerContext& context, const Threads& parts)
       parts_(parts),
       tile_height_(std::min(kTileRows, context.inputs->shape.query_len)) {
   const AttentionInputs& inputs = *context.inputs;
-  const AttentionShape& shape = inputs.shape;
   call_.struct_size = sizeof(call_);
-  call_.causal = inputs.visibility.is_causal() ? 1 : 0;
-  call_.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
-                 shape.query_len, shape.key_len,     shape.head_dim};
+  call_.causal = shown_causal(inputs.visibility, context.depends_on);
+  call_.shape = shown_shape(inputs.shape, context.depends_on);
   call_.scale = inputs.scale;
   call_.layer = inputs.layer;
   call_.key_begin = 0;
-  call_.key_end = shape.key_len;
-  call_.positions = inputs.visibility.positions().data();
-  call_.visible_ends = inputs.visibility.ends().data();
+  call_.key_end = std::numeric_limits<std::int64_t>::max();
+  if ((context.depends_on & MASKERADE_DEPENDS_SHAPE) != 0) {
+    call_.key_end = inputs.shape.key_len;
+    call_.positions = inputs.visibility.positions().data();
+    call_.visible_ends = inputs.visibility.ends().data();
+  }
   call_.services = HostServices::table();
   call_.host = context.host;
   call_.self = this;
@@ -59,18 +64,31 @@ HostCall::HostCall(const MaskerContext& context, const Threads& parts)
 
 void HostCall::start(const CallRows& rows, const Mask& previous) {
   const AttentionInputs& inputs = *context_.inputs;
-  call_.batch = rows.batch;
-  call_.head_begin = rows.head_begin;
-  call_.head_end = rows.head_end;
-  call_.query_begin = rows.query_begin;
-  call_.query_end = rows.query_end;
-  call_.kv_head = inputs.shape.kv_head_of(rows.head_begin);
-  const auto declared = [&](std::uint32_t flag) { return (context_.depends_on & flag) != 0; };
-  if (declared(MASKERADE_DEPENDS_QUERY)) call_.q = matrix_of(inputs.q, rows.batch);
-  if (declared(MASKERADE_DEPENDS_KEY)) call_.k = matrix_of(inputs.k, rows.batch);
-  if (declared(MASKERADE_DEPENDS_VALUE)) call_.v = matrix_of(inputs.v, rows.batch);
+  rows_ = rows;
+  const auto may_read = [&](std::uint32_t flag) { return (context_.depends_on & flag) != 0; };
+  // The numbers of the problem that the call's numbers 0 stand for. Heads that begin a unit map to
+  // kv heads in the same way from there, since a unit is one head, the heads of a kv head, or all.
+  const std::int64_t first_head = may_read(MASKERADE_DEPENDS_HEAD) ? 0 : rows.head_begin;
+  const std::int64_t first_kv_head =
+      may_read(MASKERADE_DEPENDS_HEAD) ? 0 : inputs.shape.kv_head_of(rows.head_begin);
+  const std::int64_t first_query = may_read(MASKERADE_DEPENDS_SHAPE) ? 0 : rows.query_begin;
+  call_.batch = may_read(MASKERADE_DEPENDS_BATCH) ? rows.batch : 0;
+  call_.head_begin = rows.head_begin - first_head;
+  call_.head_end = rows.head_end - first_head;
+  call_.query_begin = rows.query_begin - first_query;
+  call_.query_end = rows.query_end - first_query;
+  call_.kv_head = inputs.shape.kv_head_of(rows.head_begin) - first_kv_head;
+  if (may_read(MASKERADE_DEPENDS_QUERY)) {
+    call_.q = matrix_of(inputs.q, rows.batch, first_head, first_query);
+  }
+  if (may_read(MASKERADE_DEPENDS_KEY)) {
+    call_.k = matrix_of(inputs.k, rows.batch, first_kv_head, 0);
+  }
+  if (may_read(MASKERADE_DEPENDS_VALUE)) {
+    call_.v = matrix_of(inputs.v, rows.batch, first_kv_head, 0);
+  }
   if (!context_.indexes.empty()) {
-    call_.indexes = context_.indexes.data() + rows.batch * inputs.shape.kv_heads;
+    call_.indexes = context_.indexes.data() + rows.batch * inputs.shape.kv_heads + first_kv_head;
   }
   failure_.clear();
   scratch_.release();
@@ -89,35 +107,21 @@ void HostCall::start(const CallRows& rows, const Mask& previous) {
 }
 
 TileRow HostCall::finish(std::int64_t head, std::int64_t first_query) const {
-  const std::int64_t tile_row = (first_query - call_.query_begin) / tile_height_;
-  return builders_[static_cast<std::size_t>((head - call_.head_begin) * tile_rows_ + tile_row)]
+  const std::int64_t tile_row = (first_query - rows_.query_begin) / tile_height_;
+  return builders_[static_cast<std::size_t>((head - rows_.head_begin) * tile_rows_ + tile_row)]
       .finish();
 }
 
 HostCall::BuilderRow HostCall::builder_row(std::int64_t row) const {
-  const std::int64_t queries = call_.query_end - call_.query_begin;
-  const std::int64_t rows = (call_.head_end - call_.head_begin) * queries;
+  const std::int64_t queries = rows_.query_end - rows_.query_begin;
+  const std::int64_t rows = (rows_.head_end - rows_.head_begin) * queries;
   if (row < 0 || row >= rows) throw Error(fmt::format("row {} is outside [0, {})", row, rows));
   const std::int64_t head = row / queries;
   const std::int64_t query = row % queries;
   const auto builder = static_cast<std::size_t>(head * tile_rows_ + query / tile_height_);
   // The builders belong to this object; a call changes them through the services alone.
   return {const_cast<TileRowBuilder*>(&builders_[builder]), static_cast<int>(query % tile_height_),
-          call_.head_begin + head, call_.query_begin + query};
-}
-
-void require_declared_flags(std::uint32_t flags, std::uint32_t declared, const char* service) {
-  constexpr std::array<std::pair<std::uint32_t, const char*>, 4> kNames = {
-      {{MASKERADE_DEPENDS_SEED, "MASKERADE_DEPENDS_SEED"},
-       {MASKERADE_DEPENDS_QUERY, "MASKERADE_DEPENDS_QUERY"},
-       {MASKERADE_DEPENDS_KEY, "MASKERADE_DEPENDS_KEY"},
-       {MASKERADE_DEPENDS_ACTIVE, "MASKERADE_DEPENDS_ACTIVE"}}};
-  for (const auto& [flag, name] : kNames) {
-    if ((flags & ~declared & flag) != 0) {
-      throw Error(
-          fmt::format("it calls {}, but its descriptor does not declare {}", service, name));
-    }
-  }
+          rows_.head_begin + head, rows_.query_begin + query};
 }
 
 void HostCall::require_declared(std::uint32_t flags, const char* service) const {
@@ -128,7 +132,7 @@ void HostCall::add_range(std::int64_t row_begin,
                          std::int64_t row_end,
                          std::int64_t key_begin,
                          std::int64_t key_end) {
-  const std::int64_t queries = call_.query_end - call_.query_begin;
+  const std::int64_t queries = rows_.query_end - rows_.query_begin;
   for (std::int64_t row = row_begin; row < row_end;) {
     // As many rows at once as one builder holds.
     const BuilderRow at = builder_row(row);
@@ -145,7 +149,7 @@ void HostCall::add_keys(std::int64_t row,
   const BuilderRow at = builder_row(row);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const float probability = probabilities == nullptr ? 1.0F : probabilities[i];
-    require_key_range(keys[i], std::int64_t{keys[i]} + 1, call_.shape.key_len);
+    require_key_range(keys[i], std::int64_t{keys[i]} + 1, shape().key_len);
     if (!(probability > 0.0F && probability <= 1.0F)) {
       throw Error(
           fmt::format("key {} has probability {}; it must be in (0, 1]", keys[i], probability));
@@ -174,7 +178,7 @@ void HostCall::active_bits(std::int64_t row,
     throw Error(fmt::format("first_key is {}, not a multiple of {}", first_key, kTileKeys));
   }
   const BuilderRow at = builder_row(row);
-  const std::int64_t tiles = (call_.shape.key_len + kTileKeys - 1) / kTileKeys;
+  const std::int64_t tiles = (shape().key_len + kTileKeys - 1) / kTileKeys;
   std::int64_t tile = first_key / kTileKeys;
   for (std::uint64_t& word : words) {
     word = tile >= 0 && tile < tiles ? at.builder->support_word(at.row, tile) : 0;
@@ -183,18 +187,18 @@ void HostCall::active_bits(std::int64_t row,
 }
 
 void HostCall::load_queries(std::int64_t row_begin, std::int64_t row_end) {
-  const std::int64_t dim = call_.shape.head_dim;
+  const std::int64_t dim = shape().head_dim;
   queries_.resize(static_cast<std::size_t>((row_end - row_begin) * dim));
   for (std::int64_t row = row_begin; row < row_end; ++row) {
     const BuilderRow at = builder_row(row);
-    context_.inputs->q.load_row(call_.batch, at.head, at.query,
+    context_.inputs->q.load_row(rows_.batch, at.head, at.query,
                                 &queries_[static_cast<std::size_t>((row - row_begin) * dim)]);
   }
 }
 
 void HostCall::count_keys_read(std::int64_t keys) {
   bytes_read_ +=
-      keys * call_.shape.head_dim * static_cast<std::int64_t>(size_of(context_.inputs->k.dtype));
+      keys * shape().head_dim * static_cast<std::int64_t>(size_of(context_.inputs->k.dtype));
 }
 
 // Scores keys [begin, end) of a kv head for the rows in queries_: scores[r * stride + key - begin].
@@ -204,13 +208,13 @@ void HostCall::score_keys_of(std::int64_t kv_head,
                              std::int64_t end,
                              float* scores,
                              std::int64_t stride) {
-  const std::int64_t dim = call_.shape.head_dim;
+  const std::int64_t dim = shape().head_dim;
   count_keys_read(end - begin);
   if (rows > kMostStreamedRows) return score_tiles(kv_head, rows, begin, end, scores, stride);
   parts_.for_each((end - begin + kKeysOfPart - 1) / kKeysOfPart, [&](std::int64_t part, int) {
     const std::int64_t first = part * kKeysOfPart;
     const std::int64_t count = std::min(kKeysOfPart, end - begin - first);
-    stream_scores(queries_.data(), dim, rows, context_.inputs->k, call_.batch, kv_head,
+    stream_scores(queries_.data(), dim, rows, context_.inputs->k, rows_.batch, kv_head,
                   begin + first, count, scores + first, stride);
   });
 }
@@ -222,7 +226,7 @@ void HostCall::score_tiles(std::int64_t kv_head,
                            std::int64_t end,
                            float* scores,
                            std::int64_t stride) {
-  const std::int64_t dim = call_.shape.head_dim;
+  const std::int64_t dim = shape().head_dim;
   float cut[kMostRowsTogether * kPackedKeys];
   for (std::int64_t first = begin / kPackedKeys * kPackedKeys; first < end; first += kPackedKeys) {
     const float* keys = packed(kv_head, first / kPackedKeys);
@@ -240,17 +244,22 @@ void HostCall::score_tiles(std::int64_t kv_head,
   }
 }
 
-// The end of the rows that are scored together with row `first`: those that follow it, before
-// row_end, as long as they read the same kv head, and at most `most` rows in all.
+// The end of the rows that are scored together with row `first`, so that each key is read once for
+// all of them: rows that follow it, before row_end, and at most `most` in all. They are of one tile
+// row of one head, or, where the problem has one tile row, of heads that read one kv head. So what
+// is read does not depend on how the rows are cut into calls.
 std::int64_t HostCall::end_of_group(std::int64_t first,
                                     std::int64_t row_end,
                                     std::int64_t most) const {
-  const AttentionShape& shape = context_.inputs->shape;
-  const std::int64_t kv_head = shape.kv_head_of(builder_row(first).head);
+  const BuilderRow begin = builder_row(first);
+  const std::int64_t kv_head = shape().kv_head_of(begin.head);
+  const bool is_one_tile_row = shape().query_len <= tile_height_;
   std::int64_t last = first + 1;
-  while (last < row_end && last - first < most &&
-         shape.kv_head_of(builder_row(last).head) == kv_head) {
-    ++last;
+  for (; last < row_end && last - first < most; ++last) {
+    const BuilderRow row = builder_row(last);
+    if (is_one_tile_row ? shape().kv_head_of(row.head) != kv_head : row.builder != begin.builder) {
+      break;
+    }
   }
   return last;
 }
@@ -262,13 +271,12 @@ void HostCall::score_range(std::int64_t row_begin,
                            float* scores,
                            std::int64_t stride) {
   require_declared(kProducts, "score_range");
-  require_key_range(begin, end, call_.shape.key_len);
+  require_key_range(begin, end, shape().key_len);
   for (std::int64_t first = row_begin; first < row_end;) {
     const std::int64_t last = end_of_group(first, row_end, kMostRowsTogether);
     load_queries(first, last);
-    score_keys_of(context_.inputs->shape.kv_head_of(builder_row(first).head),
-                  static_cast<int>(last - first), begin, end, scores + (first - row_begin) * stride,
-                  stride);
+    score_keys_of(shape().kv_head_of(builder_row(first).head), static_cast<int>(last - first),
+                  begin, end, scores + (first - row_begin) * stride, stride);
     keys_scored_ += (last - first) * (end - begin);
     first = last;
   }
@@ -277,12 +285,12 @@ void HostCall::score_range(std::int64_t row_begin,
 void HostCall::score_keys(std::int64_t row, std::span<const std::int32_t> keys, float* scores) {
   require_declared(kProducts, "score_keys");
   for (const std::int32_t key : keys) {
-    require_key_range(key, std::int64_t{key} + 1, call_.shape.key_len);
+    require_key_range(key, std::int64_t{key} + 1, shape().key_len);
   }
   const auto count = static_cast<std::int64_t>(keys.size());
   load_queries(row, row + 1);
-  stream_scores(queries_.data(), call_.shape.head_dim, 1, context_.inputs->k, call_.batch,
-                context_.inputs->shape.kv_head_of(builder_row(row).head), keys, scores, count);
+  stream_scores(queries_.data(), shape().head_dim, 1, context_.inputs->k, rows_.batch,
+                shape().kv_head_of(builder_row(row).head), keys, scores, count);
   keys_scored_ += count;
   count_keys_read(count);
 }
@@ -326,7 +334,7 @@ void HostCall::add_top_scores(std::int64_t row,
                               std::int64_t key_end,
                               std::int64_t count) {
   require_declared(MASKERADE_DEPENDS_ACTIVE, "add_top_scores");
-  require_key_range(key_begin, key_end, call_.shape.key_len);
+  require_key_range(key_begin, key_end, shape().key_len);
   const BuilderRow at = builder_row(row);
   const auto given = static_cast<std::size_t>(key_end - key_begin);
   const std::int64_t skipped = key_begin % kTileKeys;
@@ -344,8 +352,7 @@ void HostCall::add_top_products(std::int64_t row_begin,
                                 std::int64_t row_end,
                                 const std::int64_t* counts) {
   require_declared(kProducts | MASKERADE_DEPENDS_ACTIVE, "add_top_products");
-  const AttentionShape& shape = context_.inputs->shape;
-  const std::int64_t stride = (shape.key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
+  const std::int64_t stride = (shape().key_len + kPackedKeys - 1) / kPackedKeys * kPackedKeys;
   const std::int64_t most =
       std::clamp<std::int64_t>(kMostScoresTogether / stride, kMostStreamedRows, kMostRowsTogether);
   for (std::int64_t first = row_begin; first < row_end;) {
@@ -359,13 +366,13 @@ void HostCall::add_top_products(std::int64_t row_begin,
     }
     load_queries(first, last);
     scores_.resize(std::max(scores_.size(), static_cast<std::size_t>((last - first) * stride)));
-    score_keys_of(shape.kv_head_of(builder_row(first).head), static_cast<int>(last - first), 0, end,
-                  scores_.data(), stride);
+    score_keys_of(shape().kv_head_of(builder_row(first).head), static_cast<int>(last - first), 0,
+                  end, scores_.data(), stride);
     for (std::int64_t row = first; row < last; ++row) {
       if (counts[row - row_begin] <= 0) continue;
       add_top(builder_row(row),
               {&scores_[static_cast<std::size_t>((row - first) * stride)],
-               static_cast<std::size_t>(shape.key_len)},
+               static_cast<std::size_t>(shape().key_len)},
               0, 0, counts[row - row_begin]);
     }
     first = last;
@@ -379,7 +386,7 @@ const float* HostCall::packed(std::int64_t kv_head, std::int64_t tile) {
   const std::int64_t tile_floats = keys.dim * kPackedKeys;
   const std::int64_t tiles = (keys.length + kPackedKeys - 1) / kPackedKeys;
   const std::int64_t kept = std::min(tiles, std::max<std::int64_t>(kMostPacked / tile_floats, 1));
-  const std::int64_t head = call_.batch * keys.heads + kv_head;
+  const std::int64_t head = rows_.batch * keys.heads + kv_head;
   if (!packed_) packed_ = aligned_floats(static_cast<std::size_t>(kept * tile_floats));
   if (packed_head_ != head) {
     packed_head_ = head;
@@ -389,7 +396,7 @@ const float* HostCall::packed(std::int64_t kv_head, std::int64_t tile) {
   float* target = packed_.get() + tile % kept * tile_floats;
   if (held != tile) {
     const std::int64_t first = tile * kPackedKeys;
-    pack_keys(keys, call_.batch, kv_head, first,
+    pack_keys(keys, rows_.batch, kv_head, first,
               static_cast<int>(std::min(kPackedKeys, keys.length - first)), target);
     held = tile;
   }
@@ -399,8 +406,8 @@ const float* HostCall::packed(std::int64_t kv_head, std::int64_t tile) {
 RandomField HostCall::random(std::int64_t head, std::uint32_t purpose) const {
   return RandomField({.seed = context_.seed,
                       .stream = context_.place,
-                      .layer = static_cast<std::uint32_t>(call_.layer),
-                      .batch = static_cast<std::uint32_t>(call_.batch),
+                      .layer = static_cast<std::uint32_t>(context_.inputs->layer),
+                      .batch = static_cast<std::uint32_t>(rows_.batch),
                       .head = static_cast<std::uint32_t>(head),
                       .purpose = purpose});
 }
@@ -413,10 +420,10 @@ std::size_t HostCall::draw(std::int64_t row,
                            std::int32_t* keys,
                            std::size_t* population) {
   require_declared(MASKERADE_DEPENDS_SEED | MASKERADE_DEPENDS_ACTIVE, "draw");
-  require_key_range(key_begin, key_end, call_.shape.key_len);
+  require_key_range(key_begin, key_end, shape().key_len);
   const BuilderRow at = builder_row(row);
   const RandomField field = random(at.head, purpose);
-  const auto position = static_cast<std::uint64_t>(call_.positions[at.query]);
+  const auto position = static_cast<std::uint64_t>(context_.inputs->visibility.position(at.query));
   const std::int64_t end = std::min(key_end, at.builder->visible_end(at.row));
   if (population != nullptr) *population = 0;
   if (key_begin >= end) return 0;

@@ -24,7 +24,7 @@ struct MaskerContext {
   const AttentionInputs* inputs = nullptr;
   std::uint64_t seed = 0;
   std::uint32_t place = 0;       // the masker's number in the pipeline, from 0
-  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what the masker may look at
+  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what the masker may read
   bool may_sample = false;       // whether it may add entries with probability below 1
   // The keys that it may give a probability below 1; nullopt: its arguments do not bound them.
   std::optional<KeyPopulation> population;
@@ -41,11 +41,6 @@ struct CallRows {
   std::int64_t query_end = 0;    // likewise, or query_len
 };
 
-// Throws Error unless the flags that a masker declared (MASKERADE_DEPENDS_*) hold all of `flags`,
-// which `service` needs. Rationale: broadcasting, seeds and the order rules follow from what is
-// declared; a service that looks at more would make numbers silently wrong.
-void require_declared_flags(std::uint32_t flags, std::uint32_t declared, const char* service);
-
 // The host's side of select(): the call that a masker gets, and the services that act on it. One
 // object serves the calls of one thread, one after another, and keeps its memory between them.
 class HostCall {
@@ -59,7 +54,7 @@ class HostCall {
   void start(const CallRows& rows, const Mask& previous);
   const maskerade_call& call() const noexcept { return call_; }
 
-  // Why a service refused in this call; "" when none did.
+  // Why the first service that refused in this call did; "" when none did.
   const std::string& failure() const noexcept { return failure_; }
   // The canonical tile row of a head of the call that begins with query `first_query`: what was
   // active and what the masker added.
@@ -81,6 +76,7 @@ class HostCall {
   };
   // The row of that number in the call. Throws Error when there is no such row.
   BuilderRow builder_row(std::int64_t row) const;
+  const AttentionShape& shape() const noexcept { return context_.inputs->shape; }
   void require_declared(std::uint32_t flags, const char* service) const;
 
   void add_range(std::int64_t row_begin,
@@ -140,7 +136,8 @@ class HostCall {
 
   const MaskerContext& context_;
   const Threads& parts_;
-  maskerade_call call_{};
+  CallRows rows_;
+  maskerade_call call_{};                 // as the masker is shown it
   std::vector<TileRowBuilder> builders_;  // [heads of the call][tile rows of the call]
   std::int64_t tile_height_;
   std::int64_t tile_rows_ = 0;

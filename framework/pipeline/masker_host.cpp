@@ -8,6 +8,7 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/philox.hpp"
+#include "framework/sdk/dependencies.hpp"
 #include "framework/select/exponentials.hpp"
 #include "framework/select/key_tile.hpp"
 #include "framework/select/match_bits.hpp"
@@ -110,11 +111,14 @@ struct MaskerHostFunctions {
   }
 
   // Calls number(field) with the random numbers of that purpose. Fails when the masker does not
-  // declare that it depends on the seed.
+  // declare that it depends on the seed; the host remembers it.
   template <typename Number>
   static std::int32_t random(const maskerade_host* host, std::uint32_t purpose, Number&& number) {
     const MaskerIdentity& identity = host_of(host).identity_;
-    if ((identity.depends_on & MASKERADE_DEPENDS_SEED) == 0) return MASKERADE_FAILED;
+    if ((identity.depends_on & MASKERADE_DEPENDS_SEED) == 0) {
+      host_of(host).has_refused_random_numbers_ = true;
+      return MASKERADE_FAILED;
+    }
     number(RandomField({.seed = identity.seed,
                         .stream = identity.place,
                         .layer = static_cast<std::uint32_t>(identity.layer),
@@ -153,6 +157,7 @@ MaskerHost::MaskerHost(const MaskerIdentity& identity) : identity_(identity) {
     convert_to_float(static_cast<DType>(dtype), source, count, target);
   };
   c_host_.multiply_rows = multiply_rows;
+  c_host_.depends_on = identity.depends_on;
   c_host_.match_bits = [](const std::uint64_t* signature, const std::uint64_t* signatures,
                           std::size_t words, std::size_t count, float* matches) {
     match_bits({signature, words}, signatures, {matches, count});
@@ -161,6 +166,13 @@ MaskerHost::MaskerHost(const MaskerIdentity& identity) : identity_(identity) {
                             double* weights) {
     exponentials({scores, count}, scale, top, {weights, count});
   };
+}
+
+std::string MaskerHost::refusal() const {
+  return has_refused_random_numbers_
+             ? sdk::undeclared_text(MASKERADE_DEPENDS_SEED, identity_.depends_on,
+                                    "asks the host for random numbers")
+             : "";
 }
 
 const NumberTensor& MaskerHost::tensor(const std::string& file, const std::string& name) {

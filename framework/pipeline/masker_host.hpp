@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -16,7 +17,7 @@ struct MaskerIdentity {
   std::uint64_t seed = 0;
   std::uint32_t place = 0;  // the masker's number in the pipeline, from 0
   std::int64_t layer = 0;
-  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*
+  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what the masker may read
 };
 
 // The services that one masker instance may use for as long as it lives, in its index functions
@@ -28,6 +29,9 @@ class MaskerHost {
   MaskerHost& operator=(const MaskerHost&) = delete;
 
   const maskerade_host* c_host() const noexcept { return &c_host_; }
+  // Why a function refused that has no buffer for a text; "" when none did. The same text whichever
+  // function refused first, so that it does not depend on threads.
+  std::string refusal() const;
 
  private:
   friend struct MaskerHostFunctions;  // the C functions over this class
@@ -37,6 +41,7 @@ class MaskerHost {
 
   MaskerIdentity identity_;
   maskerade_host c_host_{};
+  std::atomic<bool> has_refused_random_numbers_ = false;
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, NumberTensor> tensors_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/pipeline/declared.hpp"
 
 namespace maskerade {
 namespace {
@@ -21,29 +22,17 @@ bool leaves_keys_unseen(const Visibility& visibility) {
 
 }  // namespace
 
-// Calls change(keys, index) for each (batch, kv head), with its keys of the range, many at once.
+// Calls change(keys, kv_head, index) for each (batch, kv head), with its keys of the range, many at
+// once.
 template <typename Change>
 void MaskerInstance::for_each_index(const AttentionInputs& inputs,
                                     KeyInterval range,
                                     const Threads& threads,
                                     Change&& change) {
-  const bool values = use_.type->depends_on(MASKERADE_DEPENDS_VALUE);
   threads.for_each(static_cast<std::int64_t>(indexes_.size()), [&](std::int64_t item, int) {
-    maskerade_key_span span{};
-    span.struct_size = sizeof(span);
-    span.dtype = static_cast<std::uint32_t>(inputs.k.dtype);
-    span.batch = item / inputs.shape.kv_heads;
-    span.kv_head = item % inputs.shape.kv_heads;
-    span.keys = inputs.k.row(span.batch, span.kv_head, range.begin);
-    span.values = values ? inputs.v.row(span.batch, span.kv_head, range.begin) : nullptr;
-    span.key_row_stride = inputs.k.row_stride;
-    span.value_row_stride = inputs.v.row_stride;
-    span.key_begin = range.begin;
-    span.key_end = range.end;
-    span.head_dim = inputs.shape.head_dim;
-    span.layer = inputs.layer;
-    span.host = host();
-    change(span, indexes_[static_cast<std::size_t>(item)]);
+    const maskerade_key_span span = shown_keys(inputs, item, range.begin, range.end,
+                                               readable_by(use_.type->descriptor()), host());
+    change(span, item % inputs.shape.kv_heads, indexes_[static_cast<std::size_t>(item)]);
   });
 }
 
@@ -56,30 +45,32 @@ MaskerInstance::MaskerInstance(MaskerUse use,
           MaskerIdentity{.seed = seed,
                          .place = place,
                          .layer = inputs.layer,
-                         .depends_on = use_.type->descriptor().depends_on})) {
-  const AttentionShape& shape = inputs.shape;
+                         .depends_on = readable_by(use_.type->descriptor())})) {
   maskerade_create_info info{};
   info.struct_size = sizeof(info);
-  info.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
-                shape.query_len, shape.key_len,     shape.head_dim};
-  info.causal = inputs.visibility.is_causal() ? 1 : 0;
+  info.shape = shown_shape(inputs.shape, readable_by(use_.type->descriptor()));
+  info.causal = shown_causal(inputs.visibility, readable_by(use_.type->descriptor()));
   info.layer = inputs.layer;
   info.arguments = use_.arguments->view().data();
   info.argument_count = use_.arguments->view().size();
   info.host = host_->c_host();
-  std::array<char, kErrorBytes> error{};
-  if (use_.type->descriptor().create(&info, &masker_, &grain_, error.data(), error.size()) !=
-      MASKERADE_OK) {
-    fail("cannot be created", error.data());
+  try {
+    run("cannot be created", [&](char* error, std::size_t size) {
+      const std::int32_t status =
+          use_.type->descriptor().create(&info, &masker_, &grain_, error, size);
+      owned_ = status == MASKERADE_OK;
+      return status;
+    });
+    if (grain_.query_block < 1 || grain_.heads > MASKERADE_HEADS_ALL) {
+      fail("cannot be created",
+           fmt::format("its grain is {} tokens, heads {}; the block must be at least 1 and heads a "
+                       "MASKERADE_HEADS_ value",
+                       grain_.query_block, grain_.heads));
+    }
+  } catch (...) {
+    destroy();
+    throw;
   }
-  if (grain_.query_block < 1 || grain_.heads > MASKERADE_HEADS_ALL) {
-    use_.type->descriptor().destroy(masker_);
-    fail("cannot be created",
-         fmt::format("its grain is {} tokens, heads {}; the block must be at least 1 and heads a "
-                     "MASKERADE_HEADS_ value",
-                     grain_.query_block, grain_.heads));
-  }
-  owned_ = true;
 }
 
 MaskerInstance::MaskerInstance(MaskerInstance&& other) noexcept
@@ -90,7 +81,9 @@ MaskerInstance::MaskerInstance(MaskerInstance&& other) noexcept
       grain_(other.grain_),
       indexes_(std::move(other.indexes_)) {}
 
-MaskerInstance::~MaskerInstance() {
+MaskerInstance::~MaskerInstance() { destroy(); }
+
+void MaskerInstance::destroy() noexcept {
   if (!owned_) return;
   for (const void* index : indexes_) {
     if (index != nullptr) index_functions()->destroy(masker_, const_cast<void*>(index));
@@ -104,51 +97,59 @@ void MaskerInstance::build_indexes(const AttentionInputs& inputs,
   if (index_functions() == nullptr) return;
   indexes_.assign(static_cast<std::size_t>(inputs.shape.batch * inputs.shape.kv_heads), nullptr);
   const KeyInterval all{0, inputs.shape.key_len};
-  for_each_index(inputs, all, threads, [&](const maskerade_key_span& span, const void*& index) {
-    if (!heads.reads(span.kv_head, inputs.shape)) return;
-    std::array<char, kErrorBytes> error{};
-    void* made = nullptr;
-    if (index_functions()->build(masker_, &span, &made, error.data(), error.size()) !=
-        MASKERADE_OK) {
-      fail("cannot build its index", error.data());
-    }
-    if (made == nullptr) fail("cannot build its index", "it gave NULL");
-    index = made;
-  });
+  for_each_index(inputs, all, threads,
+                 [&](const maskerade_key_span& span, std::int64_t kv_head, const void*& index) {
+                   if (!heads.reads(kv_head, inputs.shape)) return;
+                   void* made = nullptr;
+                   run("cannot build its index", [&](char* error, std::size_t size) {
+                     const std::int32_t status =
+                         index_functions()->build(masker_, &span, &made, error, size);
+                     if (status == MASKERADE_OK) index = made;
+                     return status;
+                   });
+                   if (made == nullptr) fail("cannot build its index", "it gave NULL");
+                 });
 }
 
 void MaskerInstance::append_to_indexes(const AttentionInputs& inputs,
                                        KeyInterval added,
                                        const Threads& threads) {
-  for_each_index(inputs, added, threads, [&](const maskerade_key_span& span, const void*& index) {
-    if (index == nullptr) return;
-    std::array<char, kErrorBytes> error{};
-    if (index_functions()->append(masker_, const_cast<void*>(index), &span, error.data(),
-                                  error.size()) != MASKERADE_OK) {
-      fail("cannot append to its index", error.data());
-    }
-  });
+  for_each_index(inputs, added, threads,
+                 [&](const maskerade_key_span& span, std::int64_t, const void*& index) {
+                   if (index == nullptr) return;
+                   run("cannot append to its index", [&](char* error, std::size_t size) {
+                     return index_functions()->append(masker_, const_cast<void*>(index), &span,
+                                                      error, size);
+                   });
+                 });
 }
 
 void MaskerInstance::truncate_indexes(const AttentionInputs& inputs, const Threads& threads) {
   const KeyInterval kept{0, inputs.shape.key_len};
-  for_each_index(inputs, kept, threads, [&](const maskerade_key_span& span, const void*& index) {
-    if (index == nullptr) return;
-    std::array<char, kErrorBytes> error{};
-    if (index_functions()->truncate(masker_, const_cast<void*>(index), &span, error.data(),
-                                    error.size()) != MASKERADE_OK) {
-      fail("cannot truncate its index", error.data());
-    }
-  });
+  for_each_index(
+      inputs, kept, threads, [&](const maskerade_key_span& span, std::int64_t, const void*& index) {
+        if (index == nullptr) return;
+        run("cannot truncate its index", [&](char* error, std::size_t size) {
+          return index_functions()->truncate(masker_, const_cast<void*>(index), &span, error, size);
+        });
+      });
 }
 
 std::int64_t MaskerInstance::index_bytes() const {
-  std::int64_t bytes = 0;
+  std::int64_t sum = 0;
   for (const void* index : indexes_) {
     if (index == nullptr) continue;
-    bytes += static_cast<std::int64_t>(index_functions()->size_bytes(masker_, index));
+    std::size_t bytes = 0;
+    if (index_functions()->try_size_bytes == nullptr) {
+      bytes = index_functions()->size_bytes(masker_, index);
+    } else {
+      run("cannot tell the size of its index", [&](char* error, std::size_t size) {
+        return index_functions()->try_size_bytes(masker_, index, &bytes, error, size);
+      });
+    }
+    sum += static_cast<std::int64_t>(bytes);
   }
-  return bytes;
+  return sum;
 }
 
 MaskerReport MaskerInstance::report(const AttentionInputs& inputs) const {
@@ -161,36 +162,66 @@ MaskerReport MaskerInstance::report(const AttentionInputs& inputs) const {
 }
 
 void MaskerInstance::select(const HostCall& host) const {
-  std::array<char, kErrorBytes> error{};
-  const std::int32_t status =
-      use_.type->descriptor().select(masker_, &host.call(), error.data(), error.size());
-  if (!host.failure().empty()) fail("failed", host.failure());
-  if (status != MASKERADE_OK) fail("failed", error.data());
+  run(
+      "failed",
+      [&](char* error, std::size_t size) {
+        return use_.type->descriptor().select(masker_, &host.call(), error, size);
+      },
+      host.failure());
 }
 
 std::optional<maskerade_cuda_bounds> MaskerInstance::device_bounds(
     const maskerade_cuda_call& call) const {
   const maskerade_cuda_extension* const device = use_.type->extension<maskerade_cuda_extension>();
+  if (device == nullptr) return std::nullopt;
   maskerade_cuda_bounds bounds{};
-  if (device == nullptr || device->bounds(masker_, &call, &bounds) == 0) return std::nullopt;
-  return bounds;
+  std::int32_t is_on_device = 0;
+  if (device->try_bounds == nullptr) {
+    is_on_device = device->bounds(masker_, &call, &bounds);
+  } else {
+    run("cannot state its bounds on the device", [&](char* error, std::size_t size) {
+      return device->try_bounds(masker_, &call, &bounds, &is_on_device, error, size);
+    });
+  }
+  return is_on_device != 0 ? std::optional(bounds) : std::nullopt;
 }
 
 void MaskerInstance::select_on_device(const maskerade_cuda_call& call,
                                       const std::string& failure) const {
-  std::array<char, kErrorBytes> error{};
-  const std::int32_t status = use_.type->extension<maskerade_cuda_extension>()->select(
-      masker_, &call, error.data(), error.size());
-  if (!failure.empty()) fail("failed on the device", failure);
-  if (status != MASKERADE_OK) fail("failed on the device", error.data());
+  run(
+      "failed on the device",
+      [&](char* error, std::size_t size) {
+        return use_.type->extension<maskerade_cuda_extension>()->select(masker_, &call, error,
+                                                                        size);
+      },
+      failure);
 }
 
 std::span<const std::byte> MaskerInstance::index_data(const void* index) const {
   const maskerade_cuda_extension* const device = use_.type->extension<maskerade_cuda_extension>();
   if (device->index_data == nullptr || index == nullptr) return {};
+  const void* data = nullptr;
   std::size_t bytes = 0;
-  const void* const data = device->index_data(masker_, index, &bytes);
+  if (device->try_index_data == nullptr) {
+    data = device->index_data(masker_, index, &bytes);
+  } else {
+    run("cannot hand its index to the device", [&](char* error, std::size_t size) {
+      return device->try_index_data(masker_, index, &data, &bytes, error, size);
+    });
+  }
   return {static_cast<const std::byte*>(data), bytes};
+}
+
+template <typename Function>
+void MaskerInstance::run(const char* what,
+                         Function&& function,
+                         const std::string& refusal_of_call) const {
+  std::array<char, kErrorBytes> error{};
+  const std::int32_t status = function(error.data(), error.size());
+  if (!refusal_of_call.empty()) fail(what, refusal_of_call);
+  const std::string refusal = host_->refusal();
+  if (!refusal.empty()) fail(what, refusal);
+  if (status != MASKERADE_OK) fail(what, error[0] == '\0' ? "it gives no reason" : error.data());
 }
 
 void MaskerInstance::fail(const char* what, const std::string& reason) const {

@@ -77,6 +77,13 @@ class MaskerInstance {
   const maskerade_index_extension* index_functions() const {
     return use_.type->extension<maskerade_index_extension>();
   }
+  // Calls function(error, error_size), one of the masker's, and throws PluginError when it failed
+  // or the host refused something that it asked for, even if it ignored that. The first of these
+  // that there is gives the reason: what a service of the call refused, read after the function has
+  // returned; what the instance's host refused; the masker's own text.
+  template <typename Function>
+  void run(const char* what, Function&& function, const std::string& refusal_of_call = "") const;
+  void destroy() noexcept;
   [[noreturn]] void fail(const char* what, const std::string& reason) const;
 
   MaskerUse use_;

@@ -8,6 +8,7 @@
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/mask/set_operations.hpp"
+#include "framework/pipeline/declared.hpp"
 #include "framework/pipeline/masker_instance.hpp"
 #include "framework/pipeline/run_masker.hpp"
 
@@ -102,7 +103,7 @@ struct PreparedPipeline::State {
     const MaskerContext context{.inputs = &inputs,
                                 .seed = options.seed,
                                 .place = static_cast<std::uint32_t>(i),
-                                .depends_on = instance.type().descriptor().depends_on,
+                                .depends_on = readable_by(instance.type().descriptor()),
                                 .may_sample = instance.may_sample(),
                                 .population = instance.population(inputs.shape.key_len),
                                 .host = instance.host(),

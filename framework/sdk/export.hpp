@@ -17,27 +17,33 @@
 
 namespace maskerade::sdk::detail {
 
-// Runs body and returns MASKERADE_OK; after an exception MASKERADE_FAILED, with its text in
-// `error`.
+// Writes a text into a caller's buffer, cut if need be.
+inline void write_error(const char* text, char* error, std::size_t error_size) noexcept {
+  if (error_size == 0) return;
+  std::strncpy(error, text, error_size - 1);
+  error[error_size - 1] = '\0';
+}
+
+// Every function that a plugin exports is a call of this: no exception crosses the boundary. Runs
+// body and returns MASKERADE_OK; after an exception MASKERADE_FAILED, with its text in `error`.
 template <typename Body>
 std::int32_t guarded(char* error, std::size_t error_size, Body&& body) noexcept {
-  const char* text = "unknown exception";
   try {
     body();
     return MASKERADE_OK;
   } catch (const std::exception& exception) {
-    if (error_size > 0) {
-      std::strncpy(error, exception.what(), error_size - 1);
-      error[error_size - 1] = '\0';
-    }
-    return MASKERADE_FAILED;
+    write_error(exception.what(), error, error_size);
   } catch (...) {
-    if (error_size > 0) {
-      std::strncpy(error, text, error_size - 1);
-      error[error_size - 1] = '\0';
-    }
-    return MASKERADE_FAILED;
+    write_error("it threw something that is no std::exception", error, error_size);
   }
+  return MASKERADE_FAILED;
+}
+// The same for a function that cannot say that it failed: returns what body returns, or `otherwise`
+// after an exception.
+template <typename Value, typename Body>
+Value guarded_or(Value otherwise, Body&& body) noexcept {
+  guarded(nullptr, 0, [&] { otherwise = body(); });
+  return otherwise;
 }
 
 // A class with an index declares: a type Index; unique_ptr<Index> build(const maskerade_key_span&)
@@ -78,13 +84,19 @@ const maskerade_index_extension* index_extension() {
         });
       },
       [](const void* masker, const void* index) {
-        std::size_t bytes = 0;
-        guarded(nullptr, 0, [&] {
-          bytes = static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
+        return guarded_or<std::size_t>(0, [&] {
+          return static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
         });
-        return bytes;
       },
-      [](const void*, void* index) { delete static_cast<Index*>(index); }};
+      [](const void*, void* index) {
+        guarded(nullptr, 0, [&] { delete static_cast<Index*>(index); });
+      },
+      [](const void* masker, const void* index, std::size_t* bytes, char* error,
+         std::size_t error_size) {
+        return guarded(error, error_size, [&] {
+          *bytes = static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
+        });
+      }};
   return &extension;
 }
 
@@ -101,6 +113,24 @@ concept SelectsOnDevice = requires(const Type& masker, const maskerade_cuda_call
   masker.select_on_device(call);
 };
 
+// 1, and what the masker states; 0 where it selects on the CPU.
+template <SelectsOnDevice Type>
+std::int32_t bounds_of(const void* masker,
+                       const maskerade_cuda_call& call,
+                       maskerade_cuda_bounds& bounds) {
+  const std::optional<maskerade_cuda_bounds> stated =
+      static_cast<const Type*>(masker)->device_bounds(call);
+  if (stated) bounds = *stated;
+  return stated ? 1 : 0;
+}
+template <SelectsOnDevice Type>
+const void* index_data_of(const void* masker, const void* index, std::size_t& bytes) {
+  const std::span<const float> data = static_cast<const Type*>(masker)->index_data(
+      *static_cast<const typename Type::Index*>(index));
+  bytes = data.size_bytes();
+  return data.data();
+}
+
 template <SelectsOnDevice Type>
 const maskerade_cuda_extension* cuda_extension() {
   static const maskerade_cuda_extension extension = [] {
@@ -108,10 +138,13 @@ const maskerade_cuda_extension* cuda_extension() {
     made.struct_size = sizeof(made);
     made.bounds = [](const void* masker, const maskerade_cuda_call* call,
                      maskerade_cuda_bounds* bounds) {
-      std::optional<maskerade_cuda_bounds> stated;
-      guarded(nullptr, 0, [&] { stated = static_cast<const Type*>(masker)->device_bounds(*call); });
-      if (stated) *bounds = *stated;
-      return stated ? 1 : 0;
+      return guarded_or<std::int32_t>(0, [&] { return bounds_of<Type>(masker, *call, *bounds); });
+    };
+    made.try_bounds = [](const void* masker, const maskerade_cuda_call* call,
+                         maskerade_cuda_bounds* bounds, std::int32_t* is_on_device, char* error,
+                         std::size_t error_size) {
+      return guarded(error, error_size,
+                     [&] { *is_on_device = bounds_of<Type>(masker, *call, *bounds); });
     };
     made.select = [](const void* masker, const maskerade_cuda_call* call, char* error,
                      std::size_t error_size) {
@@ -120,10 +153,13 @@ const maskerade_cuda_extension* cuda_extension() {
     };
     if constexpr (HasIndex<Type>) {
       made.index_data = [](const void* masker, const void* index, std::size_t* bytes) {
-        const std::span<const float> data = static_cast<const Type*>(masker)->index_data(
-            *static_cast<const typename Type::Index*>(index));
-        *bytes = data.size_bytes();
-        return static_cast<const void*>(data.data());
+        return guarded_or<const void*>(nullptr,
+                                       [&] { return index_data_of<Type>(masker, index, *bytes); });
+      };
+      made.try_index_data = [](const void* masker, const void* index, const void** data,
+                               std::size_t* bytes, char* error, std::size_t error_size) {
+        return guarded(error, error_size,
+                       [&] { *data = index_data_of<Type>(masker, index, *bytes); });
       };
     }
     return made;
@@ -137,12 +173,10 @@ class StaticDescriptor {
  public:
   // NULL when describe() throws; the loader reports it.
   static const maskerade_masker_descriptor* descriptor() noexcept {
-    try {
+    return guarded_or<const maskerade_masker_descriptor*>(nullptr, [] {
       static const StaticDescriptor only;
       return &only.descriptor_;
-    } catch (...) {
-      return nullptr;
-    }
+    });
   }
 
  private:
@@ -160,7 +194,9 @@ class StaticDescriptor {
     descriptor_.parameter_count = rows_.size();
     descriptor_.create = create;
     descriptor_.select = select;
-    descriptor_.destroy = [](void* masker) { delete static_cast<Type*>(masker); };
+    descriptor_.destroy = [](void* masker) {
+      guarded(nullptr, 0, [&] { delete static_cast<Type*>(masker); });
+    };
     descriptor_.get_extension = get_extension;
   }
 
@@ -183,13 +219,15 @@ class StaticDescriptor {
     return guarded(error, error_size, [&] { static_cast<const Type*>(masker)->select(*call); });
   }
   static const void* get_extension([[maybe_unused]] const char* name) {
-    if constexpr (HasIndex<Type>) {
-      if (std::string_view(name) == MASKERADE_EXTENSION_INDEX) return index_extension<Type>();
-    }
-    if constexpr (SelectsOnDevice<Type>) {
-      if (std::string_view(name) == MASKERADE_EXTENSION_CUDA) return cuda_extension<Type>();
-    }
-    return nullptr;
+    return guarded_or<const void*>(nullptr, [&]() -> const void* {
+      if constexpr (HasIndex<Type>) {
+        if (std::string_view(name) == MASKERADE_EXTENSION_INDEX) return index_extension<Type>();
+      }
+      if constexpr (SelectsOnDevice<Type>) {
+        if (std::string_view(name) == MASKERADE_EXTENSION_CUDA) return cuda_extension<Type>();
+      }
+      return nullptr;
+    });
   }
 
   Description description_;

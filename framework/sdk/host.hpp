@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "framework/sdk/dependencies.hpp"
 #include "framework/sdk/masker_abi.h"
 
 namespace maskerade::sdk {
@@ -107,10 +108,12 @@ class Host {
   // Uniform numbers in [0, 1), and standard normal ones: numbers first ... first + numbers.size() -
   // 1 of the sequence of that purpose. Throw unless the masker declares MASKERADE_DEPENDS_SEED.
   void uniforms(std::uint32_t purpose, std::uint64_t first, std::span<double> numbers) const {
-    require_declared(host_->uniforms(host_, purpose, first, numbers.size(), numbers.data()));
+    require_seed();
+    host_->uniforms(host_, purpose, first, numbers.size(), numbers.data());
   }
   void normals(std::uint32_t purpose, std::uint64_t first, std::span<float> numbers) const {
-    require_declared(host_->normals(host_, purpose, first, numbers.size(), numbers.data()));
+    require_seed();
+    host_->normals(host_, purpose, first, numbers.size(), numbers.data());
   }
   // Widens `count` values to float32.
   void to_float(std::uint32_t dtype, const void* source, std::size_t count, float* target) const {
@@ -145,12 +148,8 @@ class Host {
   }
 
  private:
-  static void require_declared(std::int32_t status) {
-    if (status != MASKERADE_OK) {
-      throw std::logic_error(
-          "it asks the host for random numbers, but its descriptor does not declare "
-          "MASKERADE_DEPENDS_SEED");
-    }
+  void require_seed() const {
+    require_declared(host_, MASKERADE_DEPENDS_SEED, "asks the host for random numbers");
   }
 
   const maskerade_host* host_;

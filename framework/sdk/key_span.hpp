@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "framework/sdk/dependencies.hpp"
 #include "framework/sdk/host.hpp"
 #include "framework/sdk/masker_abi.h"
 
@@ -18,7 +19,16 @@ class KeySpan {
 
   std::int64_t begin() const { return span_->key_begin; }
   std::int64_t end() const { return span_->key_end; }
-  std::int64_t kv_head() const { return span_->kv_head; }
+  // Each throws unless the masker declares the flag beside it.
+  std::int64_t kv_head() const {  // kHead
+    require_declared(span_->host, MASKERADE_DEPENDS_HEAD, "asks for the number of its kv head");
+    return span_->kv_head;
+  }
+  std::int64_t batch() const {  // kBatch
+    require_declared(span_->host, MASKERADE_DEPENDS_BATCH,
+                     "asks for the number of its batch entry");
+    return span_->batch;
+  }
   std::size_t dim() const { return static_cast<std::size_t>(span_->head_dim); }
   Host host() const { return Host(span_->host); }
 
@@ -26,8 +36,9 @@ class KeySpan {
   std::vector<float> keys(std::int64_t first, std::int64_t last) const {
     return widened(span_->keys, span_->key_row_stride, first, last);
   }
-  // The same of values, for maskers that declare MASKERADE_DEPENDS_VALUE.
-  std::vector<float> values(std::int64_t first, std::int64_t last) const {
+  // The same of values.
+  std::vector<float> values(std::int64_t first, std::int64_t last) const {  // kValue
+    require_declared(span_->host, MASKERADE_DEPENDS_VALUE, "reads values");
     return widened(span_->values, span_->value_row_stride, first, last);
   }
   // Calls body(first, last) for a thousand keys at a time.

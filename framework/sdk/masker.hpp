@@ -168,8 +168,10 @@ class CandidateMasker : public Masker {
     const std::int64_t together = std::clamp<std::int64_t>(kMostScores / stride, 1, kMostTogether);
     std::vector<float> pooled(static_cast<std::size_t>(std::min(together, queries) * stride));
     std::vector<float> scores(heads > 1 ? pooled.size() : 0);
-    for (std::int64_t first = 0; first < queries; first += together) {
-      const std::int64_t last = std::min(first + together, queries);
+    // Calls begin at multiples of kMostTogether. Rows are taken together between these, so that
+    // what is read does not depend on where calls end.
+    for (std::int64_t first = 0, last = 0; first < queries; first = last) {
+      last = std::min({first + together, (first / kMostTogether + 1) * kMostTogether, queries});
       const auto size_of = [&](std::int64_t query) {
         return static_cast<std::size_t>(candidates(Row(call, query).visible_len()));
       };
@@ -287,7 +289,9 @@ class BlockRow {
         head_end_(call.head_end) {}
 
   const maskerade_call& call() const { return *call_; }
-  std::int64_t head_begin() const { return head_begin_; }  // in the problem
+  // Heads [head_begin(), head_end()), numbered as in the call: in the problem if the masker
+  // declares kHead, else from 0.
+  std::int64_t head_begin() const { return head_begin_; }
   std::int64_t head_end() const { return head_end_; }
   // The same queries, for heads [begin, end).
   BlockRow of_heads(std::int64_t begin, std::int64_t end) const {
@@ -306,7 +310,7 @@ class BlockRow {
     return (end + block_ - 1) / block_;
   }
 
-  // head and query: in the problem.
+  // head and query: as head_begin() and query_begin() number them.
   Row row(std::int64_t head, std::int64_t query) const {
     const std::int64_t queries = call_->query_end - call_->query_begin;
     return {*call_, (head - call_->head_begin) * queries + query - call_->query_begin};
@@ -342,6 +346,7 @@ class BlockRow {
 
 // The rows of blocks of a call, in the order of its queries.
 inline std::vector<BlockRow> block_rows(const maskerade_call& call, std::int64_t block) {
+  require_declared(call.host, MASKERADE_DEPENDS_SHAPE, "asks for rows of blocks");
   const auto block_of = [&](std::int64_t query) {
     return maskerade_block_of(call.positions[query], block);
   };

@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define MASKERADE_ABI_MAJOR 1u
-#define MASKERADE_ABI_MINOR 1u
+#define MASKERADE_ABI_MINOR 2u
 
 /* The name of the exported function, as a string. */
 #define MASKERADE_ENTRY_SYMBOL "maskerade_masker_entry"
@@ -204,7 +204,8 @@ struct maskerade_host {
   int32_t (*has_tensor)(const maskerade_host* host, const char* file, const char* name);
 
   /* Uniform numbers in [0, 1) and standard normal ones: numbers first ... first + count - 1 of the
-   * sequence of that purpose. Fail unless the descriptor declares MASKERADE_DEPENDS_SEED. */
+   * sequence of that purpose. Fail unless the descriptor declares MASKERADE_DEPENDS_SEED; the host
+   * keeps the reason. */
   int32_t (*uniforms)(
       const maskerade_host* host, uint32_t purpose, uint64_t first, size_t count, double* numbers);
   int32_t (*normals)(
@@ -231,6 +232,9 @@ struct maskerade_host {
                      float* matches);
   /* weights[j] = exp(scale * (scores[j] - top)) in float64; 0 for a score of -infinity. */
   void (*exponentials)(const float* scores, size_t count, double scale, float top, double* weights);
+
+  /* MASKERADE_DEPENDS_*: what the masker may read, as its descriptor declares it (since 1.2). */
+  uint32_t depends_on;
 };
 
 /* ---- Grain: the unit of one select() call -----------------------------------------------------
@@ -269,7 +273,18 @@ typedef struct maskerade_services maskerade_services;
 
 /* One call of select(): the rows (head, query) for head in [head_begin, head_end) and query in
  * [query_begin, query_end), numbered row = (head - head_begin) * (query_end - query_begin) +
- * (query - query_begin). Everything is const: a masker changes nothing but through `services`. */
+ * (query - query_begin). Everything is const: a masker changes nothing but through `services`.
+ *
+ * What depends_on does not declare cannot be read here (since 1.2; plugins of an older version see
+ * what that version showed them, which of these was HEAD, BATCH and SHAPE):
+ *  - without HEAD, heads are numbered from 0 in every call: head_begin and kv_head are 0, and q, k,
+ * v and indexes begin with the call's first head and its kv head;
+ *  - without BATCH, batch is 0; q, k, v and indexes are those of the call's batch entry anyway;
+ *  - without SHAPE, queries are numbered from 0 in every call, q begins with the first of them,
+ *    positions and visible_ends are NULL, causal, shape.query_len and shape.key_len are 0, and
+ *    key_end is INT64_MAX;
+ *  - without QUERY, KEY or VALUE, the data of q, k or v is NULL.
+ * The layer can always be read: an instance belongs to one layer. */
 typedef struct maskerade_call {
   uint32_t struct_size;
   uint32_t causal; /* 1: a query at position p sees keys 0 ... p; 0: every key */
@@ -425,8 +440,8 @@ typedef struct maskerade_key_span {
   int64_t key_row_stride, value_row_stride;
   int64_t key_begin, key_end;
   int64_t head_dim;
-  int64_t layer, batch, kv_head;
-  const maskerade_host* host; /* the instance's */
+  int64_t layer, batch, kv_head; /* batch and kv_head are 0 unless BATCH and HEAD are declared */
+  const maskerade_host* host;    /* the instance's */
 } maskerade_key_span;
 
 typedef struct maskerade_index_extension {
@@ -455,6 +470,10 @@ typedef struct maskerade_index_extension {
   /* The bytes that the index occupies. [any thread] */
   size_t (*size_bytes)(const void* masker, const void* index);
   void (*destroy)(const void* masker, void* index); /* [one thread] */
+  /* NULL, or what the host calls in the place of size_bytes, for a masker whose size can fail
+   * (since 1.2). [any thread] */
+  int32_t (*try_size_bytes)(
+      const void* masker, const void* index, size_t* bytes, char* error, size_t error_size);
 } maskerade_index_extension;
 
 /* Selecting on a CUDA device, for all rows at once (since 1.1). Fetched as
@@ -514,14 +533,17 @@ typedef struct maskerade_cuda_tensor {
 
 typedef struct maskerade_cuda_services maskerade_cuda_services;
 
-/* One selection. Everything but what says "device" lies in host memory, until select() returns. */
+/* One selection. Everything but what says "device" lies in host memory, until select() returns.
+ * What depends_on does not declare is hidden as in maskerade_call. Rationale: rows, their numbers
+ * and what they see stay, since kernels write by them; that they are not used for more is what the
+ * rule "bit for bit what select() selects" binds. */
 typedef struct maskerade_cuda_call {
   uint32_t struct_size;
   uint32_t causal;
   maskerade_shape shape;
   float scale;
   int64_t layer;
-  uint64_t seed; /* with `place` the key of random numbers; 0 unless MASKERADE_DEPENDS_SEED */
+  uint64_t seed; /* with `place` the key of random numbers; both 0 unless MASKERADE_DEPENDS_SEED */
   uint32_t place;
   const int64_t* positions;    /* [query_len] */
   const int64_t* visible_ends; /* [query_len] */
@@ -632,20 +654,36 @@ typedef struct maskerade_cuda_extension {
                     const maskerade_cuda_call* call,
                     char* error,
                     size_t error_size);
+  /* NULL, or what the host calls in the place of bounds and of index_data, for a masker that can
+   * fail in them (since 1.2). *is_on_device becomes what bounds() returns. [any thread] */
+  int32_t (*try_bounds)(const void* masker,
+                        const maskerade_cuda_call* call,
+                        maskerade_cuda_bounds* bounds,
+                        int32_t* is_on_device,
+                        char* error,
+                        size_t error_size);
+  int32_t (*try_index_data)(const void* masker,
+                            const void* index,
+                            const void** data,
+                            size_t* bytes,
+                            char* error,
+                            size_t error_size);
 } maskerade_cuda_extension;
 
 /* ---- The descriptor
  * ------------------------------------------------------------------------------ */
 
 /* What a selection is a function of. Caching, broadcasting over heads and batch, and the order
- * rules of sampling follow from it, so it must be complete: what is not declared is not to be used.
+ * rules of sampling follow from it, so it must be complete: what is not declared cannot be read.
+ * Services refuse, with a text that names what to add; the call holds nothing of it (see
+ * maskerade_call); in masker.hpp, to ask for it is an error with that text.
  * A masker that declares none of HEAD, SEED, QUERY, KEY and VALUE is called for head 0 alone as
  * long as what is active is the same for all heads, and its selection holds for all of them;
  * likewise with BATCH and batch entries. */
 enum {
   MASKERADE_DEPENDS_SHAPE = 1u << 0, /* lengths, positions, causality */
-  MASKERADE_DEPENDS_HEAD = 1u << 1,
-  MASKERADE_DEPENDS_BATCH = 1u << 2,
+  MASKERADE_DEPENDS_HEAD = 1u << 1,  /* which head it is, beyond the numbers that it reads */
+  MASKERADE_DEPENDS_BATCH = 1u << 2, /* likewise, which batch entry */
   MASKERADE_DEPENDS_SEED = 1u << 3,
   MASKERADE_DEPENDS_QUERY = 1u << 4,
   MASKERADE_DEPENDS_KEY = 1u << 5,
@@ -663,7 +701,8 @@ enum {
 /* What create() gets: the problem and the arguments of the new instance. */
 typedef struct maskerade_create_info {
   uint32_t struct_size;
-  maskerade_shape shape; /* query_len and key_len are those of the first call and may change */
+  maskerade_shape shape; /* query_len and key_len are those of the first call and may change; they
+                            and `causal` are 0 unless SHAPE is declared */
   uint32_t causal;
   int64_t layer;
   const maskerade_argument* arguments; /* one per parameter, in the order of the table */

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framework/sdk/arguments.hpp"
+#include "framework/sdk/dependencies.hpp"
 #include "framework/sdk/host.hpp"
 #include "framework/sdk/masker_abi.h"
 
@@ -37,27 +38,58 @@ class Row {
   const maskerade_call& call() const { return *call_; }
   Host host() const { return Host(call_->host); }
   std::int64_t number() const { return row_; }  // in the call
-  std::int64_t head() const { return head_; }
-  std::int64_t kv_head() const { return head_ * call_->shape.kv_heads / call_->shape.query_heads; }
-  std::int64_t query() const { return query_; }
-  std::int64_t position() const { return call_->positions[query_]; }
-  std::int64_t key_len() const { return call_->shape.key_len; }
+
+  // What the row is and reads. Each throws unless the masker declares that it depends on it: the
+  // flag stands beside.
+  std::int64_t batch() const {  // kBatch
+    require(MASKERADE_DEPENDS_BATCH, "asks for the number of its batch entry");
+    return call_->batch;
+  }
+  std::int64_t head() const {  // kHead
+    require(MASKERADE_DEPENDS_HEAD, "asks for the number of its head");
+    return head_;
+  }
+  std::int64_t kv_head() const {  // kHead
+    require(MASKERADE_DEPENDS_HEAD, "asks for the number of its kv head");
+    return own_kv_head();
+  }
+  std::int64_t query() const {  // kShape
+    require(MASKERADE_DEPENDS_SHAPE, "asks for the number of its query");
+    return query_;
+  }
+  std::int64_t position() const {  // kShape
+    require(MASKERADE_DEPENDS_SHAPE, "asks for its position");
+    return call_->positions[query_];
+  }
+  std::int64_t key_len() const {  // kShape
+    require(MASKERADE_DEPENDS_SHAPE, "asks for the number of keys");
+    return call_->shape.key_len;
+  }
   // Keys 0 ... visible_len() - 1 are visible.
-  std::int64_t visible_len() const { return call_->visible_ends[query_]; }
+  std::int64_t visible_len() const {  // kShape
+    require(MASKERADE_DEPENDS_SHAPE, "asks for the number of visible keys");
+    return call_->visible_ends[query_];
+  }
   std::int64_t resolve(const Tokens& tokens) const { return tokens.of(key_len(), visible_len()); }
 
   // The query, widened to float32: [head_dim], valid until select() returns.
-  std::span<const float> query_vector() const {
+  std::span<const float> query_vector() const {  // kQuery
+    require(MASKERADE_DEPENDS_QUERY, "reads its query");
     const auto dim = static_cast<std::size_t>(call_->shape.head_dim);
     auto* widened = static_cast<float*>(call_->services->scratch(call_, dim * sizeof(float)));
     if (widened == nullptr) throw HostRefused();
     call_->host->to_float(call_->q.dtype, row_of(call_->q, head_, query_), dim, widened);
     return {widened, dim};
   }
+  // The address of the value of a key: head_dim numbers of call().v.dtype.
+  const void* value(std::int64_t key) const {  // kValue
+    require(MASKERADE_DEPENDS_VALUE, "reads values");
+    return row_of(call_->v, own_kv_head(), key);
+  }
   // The index of this row's kv head.
   template <typename Index>
   const Index& index() const {
-    return *static_cast<const Index*>(call_->indexes[kv_head()]);
+    return *static_cast<const Index*>(call_->indexes[own_kv_head()]);
   }
 
   std::int64_t active_count() const { return call_->services->active_count(call_, row_); }
@@ -134,6 +166,14 @@ class Row {
   }
 
  private:
+  void require(std::uint32_t needed, const char* what) const {
+    require_declared(call_->host, needed, what);
+  }
+  // By the numbers of the call, which begin at 0 unless the masker declares kHead.
+  std::int64_t own_kv_head() const {
+    return head_ * call_->shape.kv_heads / call_->shape.query_heads;
+  }
+
   const maskerade_call* call_;
   std::int64_t row_;
   std::int64_t head_;

@@ -13,7 +13,7 @@
 
 namespace maskerade::sdk {
 
-// Heads or queries [begin, end) of the problem; a call must hold them.
+// Heads or queries [begin, end), numbered as in the call, which must hold them.
 struct Span {
   std::int64_t begin = 0;
   std::int64_t end = 0;
@@ -35,7 +35,7 @@ class QueryScores {
         head_stride_(head_stride) {}
 
   std::int64_t query() const { return query_; }  // in the problem
-  // head: in the problem, one that was asked for.
+  // head: one that was asked for.
   Row row(std::int64_t head) const {
     const std::int64_t queries = call_->query_end - call_->query_begin;
     return {*call_, (head - call_->head_begin) * queries + query_ - call_->query_begin};
@@ -59,6 +59,7 @@ class QueryScores {
 // of the masker begins them.
 template <typename Visit>
 void score_queries(const maskerade_call& call, Span heads, Span queries, Visit&& visit) {
+  require_declared(call.host, MASKERADE_DEPENDS_SHAPE, "asks for the scores of its visible keys");
   constexpr std::int64_t kMostQueries = 64;        // calls are cut at multiples of it
   constexpr std::int64_t kMostScores = 2'000'000;  // 8 MB
   const std::int64_t head_count = heads.end - heads.begin;

@@ -144,10 +144,7 @@ class AdaptiveSampling final : public sdk::RowMasker {
     std::vector<float> value(dim);
     std::vector<double> values;
     for (const std::int32_t key : keys) {
-      row.host().to_float(v.dtype,
-                          static_cast<const std::byte*>(v.data) +
-                              (row.kv_head() * v.head_stride + key * v.row_stride) * element,
-                          dim, value.data());
+      row.host().to_float(v.dtype, row.value(key), dim, value.data());
       values.insert(values.end(), value.begin(), value.end());
     }
     row.call().services->count_work(&row.call(), 0,

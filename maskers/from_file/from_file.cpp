@@ -152,7 +152,7 @@ class FromFile final : public sdk::RowMasker {
   }
   void add_grid_row(const sdk::Row& row) const {
     const auto shape = grid_->shape();
-    const std::int64_t batch = shape[0] == 1 ? 0 : row.call().batch;
+    const std::int64_t batch = shape[0] == 1 ? 0 : row.batch();
     const std::int64_t head = shape[1] == 1 ? 0 : row.head();
     const auto first = static_cast<std::size_t>(
         ((batch * shape[1] + head) * shape[2] + row.query() / block_) * columns());
@@ -172,7 +172,7 @@ class FromFile final : public sdk::RowMasker {
     const bool for_all = static_cast<std::int64_t>(ptr.size()) == shape_.query_len + 1;
     const auto number = static_cast<std::size_t>(
         for_all ? row.query()
-                : (row.call().batch * shape_.query_heads + row.head()) * shape_.query_len +
+                : (row.batch() * shape_.query_heads + row.head()) * shape_.query_len +
                       row.query());
     const auto begin = static_cast<std::size_t>(ptr[number]);
     const auto count = static_cast<std::size_t>(ptr[number + 1]) - begin;

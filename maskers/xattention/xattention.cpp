@@ -43,6 +43,7 @@ class XAttention final : public sdk::Masker {
   explicit XAttention(const sdk::Arguments& arguments)
       : thresholds_(thresholds(arguments)),
         block_(arguments.count("block")),
+        unit_(std::max(kUnitTokens / block_, std::int64_t{1}) * block_),
         stride_(arguments.count("stride")),
         sharing_(sdk::Sharing::from(arguments)),
         heads_of_call_(sharing_.heads_of_call(arguments.shape())) {
@@ -52,10 +53,23 @@ class XAttention final : public sdk::Masker {
     }
   }
 
-  maskerade_grain grain() const override { return {block_, heads_of_call_}; }
+  maskerade_grain grain() const override { return {unit_, heads_of_call_}; }
 
   void select(const maskerade_call& call) const override {
     const std::vector<sdk::BlockRow> rows = sdk::block_rows(call, block_);
+    const std::int64_t blocks = unit_ / block_;  // of a unit
+    for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+      const std::int64_t unit = maskerade_block_of(rows[begin].number(), blocks);
+      while (end < rows.size() && maskerade_block_of(rows[end].number(), blocks) == unit) ++end;
+      select_unit(call, std::span(rows).subspan(begin, end - begin));
+    }
+  }
+
+ private:
+  using Masses = std::vector<std::vector<double>>;  // [block row][key block], of one head
+
+  // Selects for the block rows of one unit. Keys are read once for all of them.
+  void select_unit(const maskerade_call& call, std::span<const sdk::BlockRow> rows) const {
     Masses none;
     for (const sdk::BlockRow& row : rows) none.emplace_back(row.visible_blocks());
     std::vector<Masses> masses(static_cast<std::size_t>(call.head_end - call.head_begin), none);
@@ -81,9 +95,6 @@ class XAttention final : public sdk::Masker {
           }
         });
   }
-
- private:
-  using Masses = std::vector<std::vector<double>>;  // [block row][key block], of one head
 
   static std::vector<double> thresholds(const sdk::Arguments& arguments) {
     const std::int64_t heads = arguments.shape().query_heads;
@@ -126,7 +137,7 @@ class XAttention final : public sdk::Masker {
   // several come together only where the call has one query.
   void estimate(const maskerade_call& call,
                 sdk::Span heads,
-                const std::vector<sdk::BlockRow>& rows,
+                std::span<const sdk::BlockRow> rows,
                 std::span<Masses> masses) const {
     const sdk::Host host(call.host);
     const auto dim = static_cast<std::size_t>(call.shape.head_dim);
@@ -239,7 +250,11 @@ class XAttention final : public sdk::Masker {
   }
 
   std::vector<double> thresholds_;  // [query_heads]
+  // Block rows whose keys are read once for all of them span this many tokens, in whole blocks.
+  static constexpr std::int64_t kUnitTokens = 1024;
+
   std::int64_t block_;
+  std::int64_t unit_;  // tokens
   std::int64_t stride_;
   sdk::Sharing sharing_;
   std::uint32_t heads_of_call_;

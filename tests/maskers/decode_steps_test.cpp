@@ -1,7 +1,5 @@
 // Every masker with an index, through the pipeline, as keys come one by one.
 #include <memory>
-#include <numeric>
-#include <random>
 
 #include "experiments/rules/mask_rules.hpp"
 #include "tests/maskers/scorer_checks.hpp"
@@ -53,32 +51,8 @@ class DecodeSteps : public testing::Test {
 
   // One or more for every masker with an index.
   std::vector<IndexUse> all() const {
-    std::vector<std::vector<std::int64_t>> orders;
-    std::mt19937 engine(4);
-    for (std::int64_t head = 0; head < kHeads; ++head) {
-      std::vector<std::int64_t> order(kDim);
-      std::iota(order.begin(), order.end(), 0);
-      std::shuffle(order.begin(), order.end(), engine);
-      orders.push_back(order);
-    }
-    const std::string channels = write_json(folder_, {{"channel_order", orders}});
-    constexpr std::size_t kBits = 24;
-    std::normal_distribution<float> normal;
-    const auto row = [&] {
-      std::vector<float> numbers;
-      for (std::size_t i = 0; i < kBits; ++i) numbers.push_back(normal(engine));
-      return numbers;
-    };
-    nlohmann::json layers;
-    for (const std::string side : {"hat_q", "hat_k"}) {
-      for (std::int64_t head = 0; head < kHeads; ++head) {
-        nlohmann::json weights;
-        for (std::int64_t d = 0; d < kDim; ++d) weights.push_back(row());
-        layers[side + "_w0"].push_back(weights);
-        layers[side + "_b0"].push_back(row());
-      }
-    }
-    const std::string signs = write_safetensors(folder_, layers);
+    const std::string channels = write_channel_order(folder_, kHeads, kDim);
+    const std::string signs = write_hash_weights(folder_, kHeads, kDim);
     return {
         {"double_sparsity", {{"", "9"}, {"file", channels}, {"group_factor", "4"}}},
         {"double_sparsity",

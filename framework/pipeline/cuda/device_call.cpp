@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "framework/pipeline/declared.hpp"
 #include "framework/select/cuda/select_jobs.hpp"
 
 namespace maskerade {
@@ -172,22 +173,28 @@ DeviceCall::DeviceCall(const AttentionInputs& inputs,
                        std::uint64_t seed,
                        std::uint32_t place,
                        cudaStream_t stream)
-    : inputs_(inputs), tensors_(tensors), instance_(instance), stream_(stream) {
-  const AttentionShape& shape = inputs.shape;
-  const MaskerType& type = instance.type();
+    : inputs_(inputs),
+      tensors_(tensors),
+      instance_(instance),
+      readable_(readable_by(instance.type().descriptor())),
+      stream_(stream) {
+  const auto may_read = [&](std::uint32_t flag) { return (readable_ & flag) != 0; };
   call_.struct_size = sizeof(call_);
-  call_.causal = inputs.visibility.is_causal() ? 1 : 0;
-  call_.shape = {shape.batch,     shape.query_heads, shape.kv_heads,
-                 shape.query_len, shape.key_len,     shape.head_dim};
+  call_.causal = shown_causal(inputs.visibility, readable_);
+  call_.shape = shown_shape(inputs.shape, readable_);
   call_.scale = inputs.scale;
   call_.layer = inputs.layer;
-  if (type.depends_on(MASKERADE_DEPENDS_SEED)) call_.seed = seed;
-  call_.place = place;
-  call_.positions = inputs.visibility.positions().data();
-  call_.visible_ends = inputs.visibility.ends().data();
-  if (type.depends_on(MASKERADE_DEPENDS_QUERY)) call_.q = tensor_of(tensors.q);
-  if (type.depends_on(MASKERADE_DEPENDS_KEY)) call_.k = tensor_of(tensors.k);
-  if (type.depends_on(MASKERADE_DEPENDS_VALUE)) call_.v = tensor_of(tensors.v);
+  if (may_read(MASKERADE_DEPENDS_SEED)) {
+    call_.seed = seed;
+    call_.place = place;
+  }
+  if (may_read(MASKERADE_DEPENDS_SHAPE)) {
+    call_.positions = inputs.visibility.positions().data();
+    call_.visible_ends = inputs.visibility.ends().data();
+  }
+  if (may_read(MASKERADE_DEPENDS_QUERY)) call_.q = tensor_of(tensors.q);
+  if (may_read(MASKERADE_DEPENDS_KEY)) call_.k = tensor_of(tensors.k);
+  if (may_read(MASKERADE_DEPENDS_VALUE)) call_.v = tensor_of(tensors.v);
   call_.stream = stream;
   call_.services = DeviceServices::table();
   call_.host = instance.host();
@@ -214,7 +221,7 @@ void DeviceCall::select(const MaskDraft& draft) {
 }
 
 void DeviceCall::require_declared(std::uint32_t flags, const char* service) const {
-  require_declared_flags(flags, instance_.type().descriptor().depends_on, service);
+  require_declared_flags(flags, readable_, service);
 }
 
 void DeviceCall::require_rows(std::int64_t row_begin, std::int64_t row_end) const {

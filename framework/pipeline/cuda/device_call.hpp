@@ -76,6 +76,7 @@ class DeviceCall {
   const AttentionInputs& inputs_;
   const DeviceTensors& tensors_;
   const MaskerInstance& instance_;
+  std::uint32_t readable_;  // MASKERADE_DEPENDS_*: what the masker may read
   cudaStream_t stream_;
   maskerade_cuda_call call_ = {};
   std::string failure_;

@@ -96,7 +96,8 @@ const maskerade_services* HostServices::table() {
               host.require_declared(MASKERADE_DEPENDS_SEED, "uniform");
               const HostCall::BuilderRow at = host.builder_row(row);
               return host.random(at.head, purpose)
-                  .uniform(static_cast<std::uint64_t>(call->positions[at.query]),
+                  .uniform(static_cast<std::uint64_t>(
+                               host.context_.inputs->visibility.position(at.query)),
                            static_cast<std::uint32_t>(key));
             });
           },

@@ -9,8 +9,8 @@
 namespace maskerade {
 
 // The services of a call as C functions. Each finds the HostCall that the call belongs to; an
-// exception becomes the failure that the HostCall remembers, and the function returns
-// MASKERADE_FAILED, 0 or null.
+// exception becomes the failure that the HostCall remembers, unless it has one already, and the
+// function returns MASKERADE_FAILED, 0 or null.
 struct HostServices {
   static const maskerade_services* table();
 
@@ -25,7 +25,8 @@ struct HostServices {
     try {
       return body(host_of(call));
     } catch (const std::exception& error) {
-      host_of(call).failure_ = error.what();
+      std::string& failure = host_of(call).failure_;
+      if (failure.empty()) failure = error.what();
     }
     return {};
   }

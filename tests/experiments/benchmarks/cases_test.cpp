@@ -27,7 +27,20 @@ TEST(BenchmarkCases, NamesAreUniqueWithoutBlanksAndTheSameAtEachScale) {
 }
 
 TEST(BenchmarkCases, TheTableIsTheFirstPartOfTheName) {
-  EXPECT_EQ((BenchmarkCase{"seed001/Tiny/direct", {}}.table()), "seed001");
+  EXPECT_EQ((BenchmarkCase{"oracle_topk/Tiny/direct", {}}.table()), "oracle_topk");
+}
+
+TEST(BenchmarkCases, StandInTablesThatSayWhatTheyAre) {
+  std::set<std::string> tables;
+  for (const BenchmarkTable& table : benchmark_tables()) {
+    EXPECT_TRUE(tables.insert(table.name).second) << table.name;
+    EXPECT_GT(std::string(table.title).size(), 20U) << table.name;
+    const std::vector<BenchmarkCase> cases = table.cases(Scale::kReduced);
+    EXPECT_FALSE(cases.empty()) << table.name;
+    for (const BenchmarkCase& one : cases) EXPECT_EQ(one.table(), table.name) << one.name;
+  }
+  EXPECT_EQ(benchmark_table("union").name, std::string("union"));
+  EXPECT_THROW(benchmark_table("seventh"), Error);
 }
 
 TEST(BenchmarkCases, AMaskThatLacksAKeyFailsItsRowCheck) {

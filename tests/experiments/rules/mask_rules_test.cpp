@@ -255,6 +255,7 @@ struct WrongAlgebra {
   const char* name;
   void (*plant)(MaskAlgebra&);
   std::vector<const char*> broken;
+  friend void PrintTo(const WrongAlgebra& wrong, std::ostream* stream) { *stream << wrong.name; }
 };
 
 class WrongLattice : public testing::TestWithParam<WrongAlgebra> {};

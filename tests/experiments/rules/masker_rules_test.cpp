@@ -279,14 +279,17 @@ TEST(Repeatability, AnExtentThatFollowsTheThreadsIsFound) {
                     "the same is selected again with 2 threads and chunks of 64 rows"));
 }
 
-TEST(Repeatability, WorkThatFollowsTheThreadsIsFound) {
+TEST(Repeatability, WorkThatFollowsTheThreadsOrChunksIsFound) {
   const Selector select = [](const SelectionRequest& asked) {
     Selection selection = best_keys("7")(asked);
     selection.maskers.front().keys_scored += asked.threads == 2 ? 1 : 0;
+    selection.maskers.front().bytes_read += asked.options.chunk_rows == 1 ? 1 : 0;
     return selection;
   };
-  EXPECT_TRUE(finds(check_selection_is_repeatable(select, request()),
-                    "as many keys are scored with 2 threads and chunks of 64 rows"));
+  const Violations found = check_selection_is_repeatable(select, request());
+  EXPECT_TRUE(finds(found, "as many keys are scored with 2 threads and chunks of 64 rows"));
+  EXPECT_TRUE(finds(found, "as many bytes are read with 3 threads and chunks of 1 rows"));
+  EXPECT_FALSE(finds(found, "as many bytes are read with 3 threads and chunks of 64 rows"));
 }
 
 // ---- Nothing is kept ---------------------------------------------------------------------------
@@ -307,18 +310,35 @@ TEST(NothingIsKept, ASelectionThatRemembersOtherDataIsFound) {
 
 // ---- Undeclared inputs -------------------------------------------------------------------------
 
-// Declares the query and peeks at the number of its head or batch entry.
-template <int kWhich>
-class NumberPeeker final : public sdk::RowMasker {
+// Adds the key of the number of its head or batch entry.
+template <bool kOfHead, std::uint32_t kDeclared>
+class ByNumber final : public sdk::RowMasker {
  public:
   static sdk::Description describe() {
-    return {.id = "number_peeker",
-            .summary = "a key by an undeclared number",
+    return {.id = "by_number", .summary = "a key by a number", .depends_on = kDeclared};
+  }
+  explicit ByNumber(const sdk::Arguments&) {}
+  void select_row(const sdk::Row& row) const override {
+    row.add_key(kOfHead ? row.head() : row.batch());
+  }
+};
+using HeadPeeker = ByNumber<true, sdk::kShape | sdk::kQuery>;
+using HeadReader = ByNumber<true, sdk::kShape | sdk::kQuery | sdk::kHead>;
+using BatchPeeker = ByNumber<false, sdk::kShape | sdk::kQuery>;
+using BatchReader = ByNumber<false, sdk::kShape | sdk::kQuery | sdk::kBatch>;
+
+// Tells heads apart without their numbers: the later ones of a unit get fewer keys.
+class PlaceInUnit final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "place_in_unit",
+            .summary = "keys by the place of the head in its unit",
             .depends_on = sdk::kShape | sdk::kQuery};
   }
-  explicit NumberPeeker(const sdk::Arguments&) {}
+  explicit PlaceInUnit(const sdk::Arguments&) {}
+  maskerade_grain grain() const override { return {1, MASKERADE_HEADS_ALL}; }
   void select_row(const sdk::Row& row) const override {
-    row.add_key(kWhich == 0 ? row.head() : row.call().batch);
+    if (row.number() == 0) row.add_key(0);
   }
 };
 
@@ -346,13 +366,25 @@ Violations check_inputs_of(const MaskerUse& masker) {
 }
 
 TEST(UndeclaredInputs, AHeadThatIsLookedAtIsFound) {
-  EXPECT_TRUE(finds(check_inputs_of(planted<NumberPeeker<0>>()),
-                    "the head, which is not declared, has no influence"));
+  const std::uint32_t without_head = sdk::kShape | sdk::kQuery;
+  for (const Violations& found :
+       {check_inputs_of(planted<HeadPeeker>()), check_inputs_of(planted<PlaceInUnit>()),
+        check_undeclared_inputs_do_not_matter(selector_of(Pipeline({planted<HeadReader>()})),
+                                              request(), without_head)}) {
+    EXPECT_TRUE(finds(found, "the head, which is not declared, has no influence"));
+  }
+  EXPECT_TRUE(holds(check_inputs_of(planted<HeadReader>())));
 }
 
 TEST(UndeclaredInputs, ABatchEntryThatIsLookedAtIsFound) {
-  EXPECT_TRUE(finds(check_inputs_of(planted<NumberPeeker<1>>()),
-                    "the batch entry, which is not declared, has no influence"));
+  const std::uint32_t without_batch = sdk::kShape | sdk::kQuery;
+  for (const Violations& found :
+       {check_inputs_of(planted<BatchPeeker>()),
+        check_undeclared_inputs_do_not_matter(selector_of(Pipeline({planted<BatchReader>()})),
+                                              request(), without_batch)}) {
+    EXPECT_TRUE(finds(found, "the batch entry, which is not declared, has no influence"));
+  }
+  EXPECT_TRUE(holds(check_inputs_of(planted<BatchReader>())));
 }
 
 // The loader refuses an index without declared keys: here the rule is told of a declaration that
@@ -364,6 +396,20 @@ TEST(UndeclaredInputs, KeysThatAnIndexLooksAtAreFound) {
       finds(check_undeclared_inputs_do_not_matter(selector_of(Pipeline({masker})), request(),
                                                   declared(masker) & ~std::uint32_t{sdk::kKey}),
             "key, which is not declared, has no influence"));
+}
+
+// What is undeclared and asked for fails with a text that says so; any other failure is thrown on.
+TEST(UndeclaredInputs, ThatAreAskedForAreFoundWithTheTextOfTheRefusal) {
+  const Violations found = check_inputs_of(planted<HeadPeeker>());
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found.front().finding.ends_with(
+      "it asks for the number of its head, but its descriptor does not declare "
+      "MASKERADE_DEPENDS_HEAD; add MASKERADE_DEPENDS_HEAD to depends_on"))
+      << found.front().finding;
+  const Selector fails = [](const SelectionRequest&) -> Selection {
+    throw PluginError("planted.so", "it has no weights");
+  };
+  EXPECT_THROW(check_undeclared_inputs_do_not_matter(fails, request(), 0), PluginError);
 }
 
 // The host hands out no queries, values, random numbers or active keys that are not declared: here

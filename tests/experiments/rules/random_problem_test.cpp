@@ -13,6 +13,9 @@
 #include "tests/experiments/rules/expect_rule.hpp"
 
 namespace maskerade::rules {
+
+void PrintTo(DataKind kind, std::ostream* stream) { *stream << name_of(kind); }
+
 namespace {
 
 std::vector<float> numbers_of(const TensorView& view) {

@@ -291,6 +291,7 @@ TEST(Pipeline, BlocksOfNegativePositionsAreWholeAndSeparate) {
 struct Fault {
   const char* how;
   const char* text;
+  friend void PrintTo(const Fault& fault, std::ostream* stream) { *stream << fault.how; }
 };
 
 class FaultyMasker : public testing::TestWithParam<Fault> {};
@@ -321,16 +322,16 @@ INSTANTIATE_TEST_SUITE_P(
               "MASKERADE_TRAIT_SAMPLES"},
         Fault{"reads_active",
               "failed: it calls active_count, but its descriptor does not declare "
-              "MASKERADE_DEPENDS_ACTIVE"},
+              "MASKERADE_DEPENDS_ACTIVE; add MASKERADE_DEPENDS_ACTIVE to depends_on"},
         Fault{"draws",
               "failed: it calls uniform, but its descriptor does not declare "
-              "MASKERADE_DEPENDS_SEED"},
+              "MASKERADE_DEPENDS_SEED; add MASKERADE_DEPENDS_SEED to depends_on"},
         Fault{"scores",
               "failed: it calls score_range, but its descriptor does not declare "
-              "MASKERADE_DEPENDS_QUERY"},
+              "MASKERADE_DEPENDS_QUERY; add MASKERADE_DEPENDS_QUERY to depends_on"},
         Fault{"ranks",
               "failed: it calls add_top_scores, but its descriptor does not declare "
-              "MASKERADE_DEPENDS_ACTIVE"},
+              "MASKERADE_DEPENDS_ACTIVE; add MASKERADE_DEPENDS_ACTIVE to depends_on"},
         Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
     [](const testing::TestParamInfo<Fault>& fault) { return std::string(fault.param.how); });
 

@@ -27,8 +27,11 @@ struct AbiVersion {
   int minor;
 
   std::string name() const { return fmt::format("{}_{}", major, minor); }
+  friend void PrintTo(const AbiVersion& version, std::ostream* stream) {
+    *stream << version.name();
+  }
 };
-constexpr std::array kArchived = {AbiVersion{1, 0}, AbiVersion{1, 1}};
+constexpr std::array kArchived = {AbiVersion{1, 0}, AbiVersion{1, 1}, AbiVersion{1, 2}};
 
 TestProblem prefill() { return {{2, 4, 2, 70, 150, 8}, Visibility::causal(70, 150)}; }
 TestProblem decode() { return {{2, 4, 2, 1, 150, 8}, Visibility::causal(1, 150)}; }

@@ -106,6 +106,7 @@ TEST(Catalog, RefusesATruncatedLibraryWithTheLoadersReason) {
 struct Refusal {
   const char* variant;
   const char* text;
+  friend void PrintTo(const Refusal& refusal, std::ostream* stream) { *stream << refusal.variant; }
 };
 
 class CatalogRefuses : public testing::TestWithParam<Refusal> {};
@@ -125,10 +126,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refusal{"other_major",
-                "was built for ABI 8.1, this program has 1.1; rebuild it with this program's "
+                "was built for ABI 8.2, this program has 1.2; rebuild it with this program's "
                 "headers"},
         Refusal{"other_minor",
-                "was built for ABI 1.8, this program has 1.1; rebuild it with this program's "
+                "was built for ABI 1.9, this program has 1.2; rebuild it with this program's "
                 "headers"},
         Refusal{"other_size",
                 "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "

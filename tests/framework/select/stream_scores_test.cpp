@@ -12,6 +12,9 @@
 #include "tests/framework/select/each_target.hpp"
 
 namespace maskerade {
+
+void PrintTo(DType dtype, std::ostream* stream) { *stream << name_of(dtype); }
+
 namespace {
 
 std::vector<float> random_floats(std::int64_t count, unsigned seed) {

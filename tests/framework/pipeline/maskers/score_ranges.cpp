@@ -13,7 +13,7 @@ class ScoreRanges final : public sdk::Masker {
   static sdk::Description describe() {
     return {.id = "score_ranges",
             .summary = "a check of score_range",
-            .depends_on = sdk::kShape | sdk::kQuery | sdk::kKey};
+            .depends_on = sdk::kShape | sdk::kHead | sdk::kQuery | sdk::kKey};
   }
   explicit ScoreRanges(const sdk::Arguments&) {}
 

@@ -122,7 +122,7 @@ std::string_view name_of(Way way) {
 }
 
 BenchmarkCase select_case(const Configuration& configuration, Way way, Scale scale) {
-  return {fmt::format("seed001/{}/{}", configuration.name, name_of(way)),
+  return {fmt::format("oracle_topk/{}/{}", configuration.name, name_of(way)),
           [=](const BenchmarkContext& context, const Threads& threads) {
             const AttentionShape shape =
                 scale == Scale::kFull ? configuration.shape : reduced(configuration.shape);
@@ -138,7 +138,7 @@ BenchmarkCase select_case(const Configuration& configuration, Way way, Scale sca
 
 // Oracle top-k on self-attention: the configurations of the published comparison, and those of the
 // published single tests.
-std::vector<BenchmarkCase> seed001_cases(Scale scale) {
+std::vector<BenchmarkCase> oracle_topk_cases(Scale scale) {
   const Configuration configurations[] = {
       {"Tiny", {1, 4, 4, 256, 256, 64}, 10, false},
       {"Small", {2, 8, 8, 512, 512, 64}, 8, false},

@@ -144,7 +144,7 @@ BenchmarkCase masker_case(const std::string& masker,
                           bool every_head,
                           Scale scale) {
   const AttentionShape shape = scale == Scale::kFull ? full : reduced(full);
-  return {fmt::format("seed000/{}/{}x{}x{}x{}/{}", masker, full.batch, full.query_heads,
+  return {fmt::format("mask_operations/{}/{}x{}x{}x{}/{}", masker, full.batch, full.query_heads,
                       full.query_len, full.key_len, every_head ? "every_head" : "broadcast"),
           [=](const BenchmarkContext& context, const Threads& threads) {
             struct State {
@@ -182,17 +182,18 @@ BenchmarkCase masker_case(const std::string& masker,
 
 }  // namespace
 
-std::vector<BenchmarkCase> seed000_cases(Scale scale) {
+std::vector<BenchmarkCase> mask_operation_cases(Scale scale) {
   std::vector<BenchmarkCase> cases;
   for (const std::int64_t key_len : {32768, 131072}) {
     const MaskSize size =
         scale == Scale::kFull ? MaskSize{.key_len = key_len} : MaskSize{4, key_len / 32};
     for (const double density : kMaskDensities) {
       const auto add = [&](const char* operation, auto make) {
-        cases.push_back({fmt::format("seed000/{}/keys={}/density={}", operation, key_len, density),
-                         [=](const BenchmarkContext&, const Threads& threads) {
-                           return make(size, density, threads);
-                         }});
+        cases.push_back(
+            {fmt::format("mask_operations/{}/keys={}/density={}", operation, key_len, density),
+             [=](const BenchmarkContext&, const Threads& threads) {
+               return make(size, density, threads);
+             }});
       };
       add("apply_mask", [](const MaskSize& s, double d, const Threads& t) {
         return apply_work(s, d, apply_mask, t);
