@@ -34,8 +34,9 @@ class WorkCounts : public testing::Test {
     for (std::int64_t row = 1; row <= shape.query_len; ++row) ptr.push_back(row);
     std::ofstream(rows) << nlohmann::json{
         {"ptr", ptr}, {"indices", std::vector<int>(static_cast<std::size_t>(shape.query_len))}};
-    return {{"adaptive_sampling", {{"base", "5"}}},
-            {"adaptive_sampling", {{"base", "5"}, {"target", "output"}}},
+    return {{"adaptive_sampling", {{"epsilon", "0.2"}, {"delta", "0.2"}, {"base", "5"}}},
+            {"adaptive_sampling",
+             {{"epsilon", "0.2"}, {"delta", "0.2"}, {"base", "5"}, {"target", "output"}}},
             {"block_mean_topk", {{"", "64"}, {"block", "32"}}},
             {"block_random", {{"", "10%"}, {"block", "32"}}},
             {"block_stride", {{"block", "32"}}},

@@ -302,7 +302,10 @@ TEST(DevicePipeline, SaysWhichMaskerBrokeWhichRule) {
       refusal("throw").ends_with(": masker \"understated\" failed on the device: it will not"));
   EXPECT_TRUE(refusal("undeclared")
                   .ends_with(": masker \"understated\" failed on the device: it calls score_rows, "
-                             "but its descriptor does not declare MASKERADE_DEPENDS_QUERY"));
+                             "but its descriptor does not declare MASKERADE_DEPENDS_QUERY; add "
+                             "MASKERADE_DEPENDS_QUERY to depends_on"));
+  EXPECT_TRUE(refusal("bounds").ends_with(
+      ": masker \"understated\" cannot state its bounds on the device: it knows no bounds"));
 }
 
 TEST(DevicePipeline, TheReportsSayWhatWasDone) {

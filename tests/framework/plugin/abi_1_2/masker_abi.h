@@ -277,8 +277,8 @@ typedef struct maskerade_services maskerade_services;
  *
  * What depends_on does not declare cannot be read here (since 1.2; plugins of an older version see
  * what that version showed them, which of these was HEAD, BATCH and SHAPE):
- *  - without HEAD, heads are numbered from 0 in every call: head_begin and kv_head are 0, and q, k,
- * v and indexes begin with the call's first head and its kv head;
+ *  - without HEAD, heads are numbered from 0 in every call: head_begin and kv_head are 0, and q,
+ *    k, v and indexes begin with the call's first head and its kv head;
  *  - without BATCH, batch is 0; q, k, v and indexes are those of the call's batch entry anyway;
  *  - without SHAPE, queries are numbered from 0 in every call, q begins with the first of them,
  *    positions and visible_ends are NULL, causal, shape.query_len and shape.key_len are 0, and
@@ -534,9 +534,10 @@ typedef struct maskerade_cuda_tensor {
 typedef struct maskerade_cuda_services maskerade_cuda_services;
 
 /* One selection. Everything but what says "device" lies in host memory, until select() returns.
- * What depends_on does not declare is hidden as in maskerade_call. Rationale: rows, their numbers
- * and what they see stay, since kernels write by them; that they are not used for more is what the
- * rule "bit for bit what select() selects" binds. */
+ * What depends_on does not declare is hidden as in maskerade_call, but for what `rows` hold: all
+ * batch entries and heads come at once, and kernels write beside what is active. That a masker uses
+ * of it what it declares, and no more, follows from the rule that it selects bit for bit what its
+ * select() selects, which is shown nothing else. */
 typedef struct maskerade_cuda_call {
   uint32_t struct_size;
   uint32_t causal;

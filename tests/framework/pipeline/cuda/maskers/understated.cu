@@ -66,7 +66,7 @@ class Understated final : public sdk::RowMasker {
             .traits = MASKERADE_TRAIT_SAMPLES,
             .parameters = {sdk::choice("rule",
                                        {"bits", "sampled", "probability", "twice", "unlisted",
-                                        "outside", "throw", "undeclared"},
+                                        "outside", "throw", "undeclared", "bounds"},
                                        "which one")}};
   }
   explicit Understated(const sdk::Arguments& arguments) : rule_(arguments.choice("rule")) {}
@@ -74,6 +74,7 @@ class Understated final : public sdk::RowMasker {
   void select_row(const sdk::Row&) const override {}
 
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call&) const {
+    if (rule_ == "bounds") throw std::runtime_error("it knows no bounds");
     return maskerade_cuda_bounds{.tiles_per_tile_row = 1, .keys_per_row = 1, .sampled_per_row = 4};
   }
   void select_on_device(const maskerade_cuda_call& call) const {
