@@ -135,10 +135,12 @@ void add_mask(List& list) {
   const auto counts = &Result::counts;
   list.add({"density", "share", "Active entries over visible entries."}, counts,
            &MaskCounts::density);
-  list.add({"density_p5", "share", "The 5th percentile of the rows' densities."}, counts,
-           &MaskCounts::density_p5);
-  list.add({"density_p95", "share", "The 95th percentile of the rows' densities."}, counts,
-           &MaskCounts::density_p95);
+  list.add(
+      {"density_p5", "share", "The 5th percentile of the densities of all rows that see a key."},
+      counts, &MaskCounts::density_p5);
+  list.add(
+      {"density_p95", "share", "The 95th percentile of the densities of all rows that see a key."},
+      counts, &MaskCounts::density_p95);
   list.add({"visible_entries", "entries", "Pairs of a row and a key that it sees."}, counts,
            &MaskCounts::visible_entries);
   list.add({"active_entries", "entries",

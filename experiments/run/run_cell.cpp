@@ -9,6 +9,7 @@
 #include "experiments/run/head_densities.hpp"
 #include "experiments/run/repetitions.hpp"
 #include "experiments/run/routed_pipeline.hpp"
+#include "framework/mask/count_copies.hpp"
 
 namespace maskerade {
 
@@ -29,15 +30,8 @@ std::vector<HeadResult> heads_of(const Mask& mask,
 }
 
 MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape) {
-  MaskCounts counts = count(mask);
-  const std::int64_t copies =
-      (shape.batch / mask.extent().batch) * (shape.query_heads / mask.extent().heads);
-  for (std::int64_t* value :
-       {&counts.active_entries, &counts.sampled_entries, &counts.visible_entries,
-        &counts.tiles_full, &counts.tiles_partial, &counts.tiles_empty, &counts.empty_rows}) {
-    *value *= copies;
-  }
-  return counts;
+  return count_copies(
+      mask, (shape.batch / mask.extent().batch) * (shape.query_heads / mask.extent().heads));
 }
 
 void run_cell(const CellContext& context,

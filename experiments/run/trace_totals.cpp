@@ -74,11 +74,7 @@ void TraceTotals::add(const CellContext& context, const StepOutcome& outcome) {
   for (std::size_t head = 0; head < densities.size(); ++head) {
     head_active_[head] += densities[head] * visible;
   }
-  // Quantiles are those of the mask's own rows, as count() has them.
-  const MaskExtent extent = outcome.mask.extent();
-  const std::vector<double> own =
-      head_densities(outcome.mask, {.batch = extent.batch, .query_heads = extent.heads});
-  densities_.insert(densities_.end(), own.begin(), own.end());
+  densities_.insert(densities_.end(), densities.begin(), densities.end());
   visible_ += visible;
   const std::vector<KernelShare> shares = outcome.plan.kernel_shares();
   kernel_shares_.insert(kernel_shares_.end(), shares.begin(), shares.end());

@@ -51,7 +51,7 @@ class TraceTotals {
   std::vector<StageTimes> times_;
   std::vector<CostFacts> costs_;
   MaskCounts counts_;
-  std::vector<double> densities_;           // of all rows of the masks
+  std::vector<double> densities_;           // of all rows
   std::vector<double> head_active_;         // entries, [batch, query_heads]
   double visible_ = 0;                      // entries of a head
   std::vector<KernelShare> kernel_shares_;  // of all plans

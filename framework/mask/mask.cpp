@@ -8,6 +8,7 @@
 
 #include "framework/base/error.hpp"
 #include "framework/base/quantile.hpp"
+#include "framework/mask/count_copies.hpp"
 #include "framework/mask/detail/bit_reader.hpp"
 #include "framework/mask/detail/mask_assembler.hpp"
 #include "framework/mask/detail/tile_rows.hpp"
@@ -175,7 +176,9 @@ double ratio(std::int64_t active, std::int64_t visible) {
 
 }  // namespace
 
-MaskCounts count(const Mask& mask) {
+MaskCounts count(const Mask& mask) { return count_copies(mask, 1); }
+
+MaskCounts count_copies(const Mask& mask, std::int64_t copies) {
   MaskCounts counts;
   std::vector<double> densities;
   const std::int64_t slices = mask.extent().batch * mask.extent().heads;
@@ -200,8 +203,13 @@ MaskCounts count(const Mask& mask) {
       slices * mask.tile_row_count() * mask.tile_count() - counts.tiles_full - counts.tiles_partial;
   counts.density = ratio(counts.active_entries, counts.visible_entries);
   if (!densities.empty()) {
-    counts.density_p5 = quantile_in_place(densities, 0.05);
-    counts.density_p95 = quantile_in_place(densities, 0.95);
+    counts.density_p5 = quantile_in_place(densities, copies, 0.05);
+    counts.density_p95 = quantile_in_place(densities, copies, 0.95);
+  }
+  for (std::int64_t* value :
+       {&counts.active_entries, &counts.sampled_entries, &counts.visible_entries,
+        &counts.tiles_full, &counts.tiles_partial, &counts.tiles_empty, &counts.empty_rows}) {
+    *value *= copies;
   }
   return counts;
 }

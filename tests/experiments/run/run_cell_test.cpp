@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
+#include "experiments/measure/statistics.hpp"
 #include "experiments/run/cell_checks.hpp"
+#include "framework/mask/conversions.hpp"
 #include "test_experiment.hpp"
 
 namespace maskerade {
@@ -210,6 +213,34 @@ TEST(RunCell, FailsWhenAMaskerWritesToTheInputs) {
           .row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
   EXPECT_NE(result.reason.find("something wrote to q, k or v"), std::string::npos) << result.reason;
+}
+
+// One pattern for every head, kept once, once per kv head and once per query head.
+TEST(CountWholeProblem, PercentilesAreThoseOfAllRowsHoweverTheMaskIsStored) {
+  const Visibility visibility = Visibility::causal(7, 40);
+  const AttentionShape shape{
+      .batch = 2, .query_heads = 4, .kv_heads = 2, .query_len = 7, .key_len = 40, .head_dim = 4};
+  const auto stored = [&](std::int64_t batch, std::int64_t heads) {
+    std::vector<std::int64_t> offsets = {0};
+    std::vector<std::int32_t> keys;
+    for (std::int64_t row = 0; row < batch * heads * 7; ++row) {
+      for (std::int32_t key = 0; key <= 3 * (row % 7); ++key) keys.push_back(key);
+      offsets.push_back(static_cast<std::int64_t>(keys.size()));
+    }
+    return from_compressed_rows(visibility, {batch, heads}, offsets, keys, {});
+  };
+  std::vector<double> densities;
+  for (int copy = 0; copy < 8; ++copy) {
+    for (int row = 0; row < 7; ++row) densities.push_back((3.0 * row + 1) / (34 + row));
+  }
+  const double p5 = quantile(densities, 0.05);
+  const double p95 = quantile(densities, 0.95);
+  for (const MaskExtent extent :
+       {MaskExtent{1, 1}, MaskExtent{2, 1}, MaskExtent{1, 2}, MaskExtent{2, 4}}) {
+    const MaskCounts counts = count_whole_problem(stored(extent.batch, extent.heads), shape);
+    EXPECT_EQ(counts.density_p5, p5) << extent.batch << " x " << extent.heads;
+    EXPECT_EQ(counts.density_p95, p95) << extent.batch << " x " << extent.heads;
+  }
 }
 
 TEST(CountWholeProblem, MultipliesBroadcastCopies) {
