@@ -21,7 +21,8 @@ RateBounds bounds_of(std::int64_t misses, std::int64_t trials, double bound_erro
 }  // namespace
 
 std::string_view verdict_of(const Coverage& coverage) noexcept {
-  return coverage.is_contradicted() ? "contradicted" : "holds";
+  if (coverage.is_contradicted()) return "contradicted";
+  return coverage.is_supported() ? "holds" : "undecided";
 }
 
 CoverageTally::CoverageTally(const Guarantee& stated, std::size_t rows)
@@ -41,6 +42,7 @@ Coverage CoverageTally::finish() const {
                                trials_, kBoundError);
   coverage.worst =
       bounds_of(*std::max_element(misses_.begin(), misses_.end()), coverage.seeds, row_error);
+  coverage.certain_miss_lo = bounds_of(coverage.seeds, coverage.seeds, row_error).lo;
   for (const std::int64_t misses : misses_) {
     if (bounds_of(misses, coverage.seeds, row_error).lo > stated_.delta) {
       ++coverage.contradicting_rows;

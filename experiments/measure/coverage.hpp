@@ -32,12 +32,23 @@ struct Coverage {
   RateBounds worst;
   std::int64_t contradicting_rows = 0;  // rows whose lower bound, made like `worst`, is above delta
 
+  // The lower bound, made like `worst`, of a row that misses with every seed.
+  double certain_miss_lo = 0;
+
   // Whether the data contradict the guarantee: the lower bound of the overall rate, or of the rate
   // of some row, is above delta.
   bool is_contradicted() const { return overall.lo > stated.delta || contradicting_rows > 0; }
+  // Whether the data support the guarantee: they do not contradict it, the upper bound of the
+  // overall rate is at most delta, and there are seeds enough for one row to contradict it.
+  // Rationale: that every row's upper bound is at most delta takes many hundred seeds; `worst`
+  // tells.
+  bool is_supported() const {
+    return !is_contradicted() && overall.hi <= stated.delta && certain_miss_lo > stated.delta;
+  }
 };
 
-// "holds", or "contradicted" when coverage.is_contradicted().
+// "contradicted" when coverage.is_contradicted(), "holds" when coverage.is_supported(), else
+// "undecided".
 std::string_view verdict_of(const Coverage& coverage) noexcept;
 
 // Counts misses. Rows and seeds may be added in any order.

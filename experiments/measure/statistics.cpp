@@ -30,9 +30,9 @@ std::vector<double> sorted_copy(std::span<const double> samples) {
 }  // namespace
 
 double Summary::relative_half_width() const noexcept {
-  if (repetitions < 2) return std::numeric_limits<double>::infinity();
-  if (hi == lo) return 0;
-  return median > 0 ? (hi - lo) / 2 / median : std::numeric_limits<double>::infinity();
+  if (!lo || !hi) return std::numeric_limits<double>::infinity();
+  if (*hi == *lo) return 0;
+  return median > 0 ? (*hi - *lo) / 2 / median : std::numeric_limits<double>::infinity();
 }
 
 std::int64_t median_interval_rank(std::int64_t n) {
@@ -53,11 +53,12 @@ std::int64_t median_interval_rank(std::int64_t n) {
 Summary summarize(std::span<const double> samples) {
   std::vector<double> sorted = sorted_copy(samples);
   const std::int64_t n = static_cast<std::int64_t>(sorted.size());
-  const std::size_t rank = static_cast<std::size_t>(n < 6 ? 1 : median_interval_rank(n));
-  Summary summary{.lo = sorted[rank - 1],
-                  .hi = sorted[sorted.size() - rank],
-                  .min = sorted.front(),
-                  .repetitions = n};
+  Summary summary{.min = sorted.front(), .repetitions = n};
+  if (n >= kLeastSamplesOfInterval) {
+    const std::size_t rank = static_cast<std::size_t>(median_interval_rank(n));
+    summary.lo = sorted[rank - 1];
+    summary.hi = sorted[sorted.size() - rank];
+  }
   summary.median = quantile_in_place(sorted, 0.5);
   return summary;
 }

@@ -1,28 +1,33 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace maskerade {
+
+// Fewer samples have no 95 % interval: the extremes of five enclose the median with 94 % only.
+inline constexpr std::int64_t kLeastSamplesOfInterval = 6;
 
 // The median of repeated measurements, and how precisely it is known. The unit is that of the
 // measurements.
 struct Summary {
   double median = 0;
-  double lo = 0;  // the 95 % confidence interval of the median, see summarize()
-  double hi = 0;
+  // The 95 % confidence interval of the median, see summarize(). Absent where there is none.
+  std::optional<double> lo = {};
+  std::optional<double> hi = {};
   double min = 0;
   std::int64_t repetitions = 0;
 
-  // Half the width of the interval, divided by the median. Infinity for fewer than two samples,
-  // which say nothing about their spread, and for a median of 0 with an interval around it.
+  // Half the width of the interval, divided by the median. Infinity where there is no interval, and
+  // for a median of 0 with an interval around it.
   double relative_half_width() const noexcept;
 };
 
 // Summarizes samples. The interval runs from the r-th smallest to the r-th largest sample, where r
 // is median_interval_rank(). It assumes nothing about the distribution of the samples. Fewer than
-// six samples cannot give 95 % confidence; their interval is from the least to the greatest.
-// Everything is NaN if a sample is. Throws Error when there are no samples.
+// kLeastSamplesOfInterval have none. Everything is NaN if a sample is. Throws Error when there are
+// no samples.
 Summary summarize(std::span<const double> samples);
 
 // The largest rank r, counted from 1, for which the r-th smallest and the r-th largest of n samples

@@ -1,7 +1,5 @@
 #include "experiments/measure/stopping_rule.hpp"
 
-#include "experiments/measure/statistics.hpp"
-
 namespace maskerade {
 
 bool StoppingRule::is_done(double elapsed_ms) {

@@ -3,18 +3,19 @@
 #include <cstddef>
 #include <vector>
 
+#include "experiments/measure/statistics.hpp"
+
 namespace maskerade {
 
 // Decides when a cell has been repeated often enough: after kMinimumRepetitions, once the medians
 // of the sparse total and of the dense reference are both known to the target; or once the time
-// budget is spent. The caller makes kWarmUps runs before, which are not added. Rationale: fewer
-// than six samples have no 95 % interval, as the extremes of five enclose the median with 94 %
-// only. Testing a growing sample again and again stops a little too early, so that the interval's
-// 95 % are nominal.
+// budget is spent. The caller makes kWarmUps runs before, which are not added. Without an interval
+// the target is not reached. Testing a growing sample again and again stops a little too early, so
+// that the interval's 95 % are nominal.
 class StoppingRule {
  public:
   static constexpr int kWarmUps = 1;
-  static constexpr std::size_t kMinimumRepetitions = 6;
+  static constexpr std::size_t kMinimumRepetitions = kLeastSamplesOfInterval;
 
   // target: relative half-width of the median's 95 % confidence interval. budget_ms: wall time of
   // the cell. least: how many repetitions to make even when the budget is spent; at least one is

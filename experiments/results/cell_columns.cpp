@@ -205,13 +205,16 @@ void add_cost(List& list) {
 // The four columns of a stage, whose summary is the member at the end of StageTimes' `stage`.
 template <typename Stage>
 void add_stage(List& list, const std::string& name, const std::string& meaning, Stage stage) {
+  constexpr const char* kNoInterval = "; null below six repetitions.";
   const auto times = &Result::times;
   const std::string median = name + "_ms";
   list.add({median, "ms", meaning}, times, stage, &Summary::median);
-  list.add({median + "_lo", "ms", "Lower end of the 95% interval of `" + median + "`."}, times,
-           stage, &Summary::lo);
-  list.add({median + "_hi", "ms", "Upper end of the 95% interval of `" + median + "`."}, times,
-           stage, &Summary::hi);
+  list.add(
+      {median + "_lo", "ms", "Lower end of the 95% interval of `" + median + "`" + kNoInterval},
+      times, stage, &Summary::lo);
+  list.add(
+      {median + "_hi", "ms", "Upper end of the 95% interval of `" + median + "`" + kNoInterval},
+      times, stage, &Summary::hi);
   list.add({median + "_min", "ms", "The least of the times behind `" + median + "`."}, times, stage,
            &Summary::min);
 }
@@ -392,13 +395,15 @@ void add_coverage(List& list) {
   list.add({"coverage_contradicting_rows", "rows",
             "Rows in which the lower bound of the rate exceeds `coverage_delta`."},
            coverage, &Coverage::contradicting_rows);
-  list.add_derived({"coverage_verdict", "",
-                    "`contradicted` where a lower bound, of all rows together or of one, exceeds "
-                    "delta, else `holds`."},
-                   [](const Result& result) -> std::optional<std::string> {
-                     if (!result.coverage) return std::nullopt;
-                     return std::string(verdict_of(*result.coverage));
-                   });
+  list.add_derived(
+      {"coverage_verdict", "",
+       "`contradicted` where a lower bound, of all rows together or of one, exceeds "
+       "delta; `holds` where none does, `coverage_rate_hi` is at most delta, and there "
+       "are draws enough to contradict a row that always misses; else `undecided`."},
+      [](const Result& result) -> std::optional<std::string> {
+        if (!result.coverage) return std::nullopt;
+        return std::string(verdict_of(*result.coverage));
+      });
 }
 
 void add_machine(List& list) {

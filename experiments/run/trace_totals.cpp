@@ -12,16 +12,25 @@ std::optional<double> median_of(const std::optional<Summary>& summary) {
   return summary ? std::optional(summary->median) : std::nullopt;
 }
 
-// The means of medians, interval ends and minima.
+// The sum of what is there; nothing where a part is missing.
+std::optional<double> plus(const std::optional<double>& a, const std::optional<double>& b) {
+  return a && b ? std::optional(*a + *b) : std::nullopt;
+}
+
+std::optional<double> over(const std::optional<double>& value, double count) {
+  return value ? std::optional(*value / count) : std::nullopt;
+}
+
+// The means of medians, interval ends and minima. Where a step has no interval, the mean has none.
 template <typename Get>
 Summary mean_of(const std::vector<StageTimes>& steps, Get&& get) {
-  Summary mean;
+  Summary mean{.lo = 0.0, .hi = 0.0};
   const auto count = static_cast<double>(steps.size());
   for (const StageTimes& step : steps) {
     const Summary& summary = get(step);
     mean.median += summary.median / count;
-    mean.lo += summary.lo / count;
-    mean.hi += summary.hi / count;
+    mean.lo = plus(mean.lo, over(summary.lo, count));
+    mean.hi = plus(mean.hi, over(summary.hi, count));
     mean.min += summary.min / count;
     mean.repetitions += summary.repetitions;
   }
@@ -123,8 +132,8 @@ StageTimes TraceTotals::times(const std::optional<Summary>& prepare) const {
   const auto count = static_cast<double>(times_.size());
   if (prepare) {
     times.total.median += prepare->median / count;
-    times.total.lo += prepare->lo / count;
-    times.total.hi += prepare->hi / count;
+    times.total.lo = plus(times.total.lo, over(prepare->lo, count));
+    times.total.hi = plus(times.total.hi, over(prepare->hi, count));
     times.total.min += prepare->min / count;
   }
   for (std::size_t i = 0; i < times.select_by_masker.size(); ++i) {

@@ -34,6 +34,7 @@ TEST(Coverage, CountsMissesOnBothSides) {
   EXPECT_DOUBLE_EQ(coverage.worst.lo, binomial_lower_bound(30, 100, 1 - 0.001 / 4));
   EXPECT_EQ(coverage.contradicting_rows, 0);
   EXPECT_FALSE(coverage.is_contradicted());
+  EXPECT_TRUE(coverage.is_supported());
 }
 
 TEST(Coverage, OneBadRowContradictsWhateverTheOthersDo) {
@@ -52,7 +53,34 @@ TEST(Coverage, ManyRowsAboveDeltaContradictTogether) {
   EXPECT_TRUE(coverage.is_contradicted());
 }
 
-TEST(Coverage, RateAtDeltaHolds) { EXPECT_EQ(verdict_of(tallied({10, 12, 8}, 100, 0.1)), "holds"); }
+TEST(Coverage, ARateAtDeltaIsUndecided) {
+  EXPECT_EQ(verdict_of(tallied({10, 12, 8}, 100, 0.1)), "undecided");
+}
+
+TEST(Coverage, HoldsWhereTheUpperBoundOfAllRowsIsAtMostDelta) {
+  const Coverage coverage = tallied({10, 12, 8}, 100, 0.2);
+  EXPECT_LE(coverage.overall.hi, 0.2);
+  EXPECT_EQ(verdict_of(coverage), "holds");
+  EXPECT_EQ(verdict_of(tallied({10, 12, 8}, 100, coverage.overall.hi)), "holds");
+  EXPECT_EQ(verdict_of(tallied({10, 12, 8}, 100, coverage.overall.hi - 1e-6)), "undecided");
+}
+
+// One seed says of no row that it misses more often than it may, however many rows there are.
+TEST(Coverage, OneSeedDecidesNothing) {
+  for (const std::size_t rows : {1, 2, 16, 4096}) {
+    const Coverage coverage = tallied(std::vector<int>(rows), 1, 0.2);
+    EXPECT_EQ(coverage.overall.rate, 0);
+    EXPECT_EQ(verdict_of(coverage), "undecided") << rows;
+  }
+  EXPECT_EQ(verdict_of(tallied({0, 1, 0}, 1, 0.2)), "undecided");
+}
+
+// Few seeds hold once a row that always missed would be seen: (0.001 / 16)^(1 / n) > 0.2 from n
+// = 7.
+TEST(Coverage, HoldsOnceARowCouldContradict) {
+  EXPECT_EQ(verdict_of(tallied(std::vector<int>(16), 6, 0.2)), "undecided");
+  EXPECT_EQ(verdict_of(tallied(std::vector<int>(16), 7, 0.2)), "holds");
+}
 
 TEST(Coverage, EstimateThatIsNoNumberMisses) {
   CoverageTally tally({.epsilon = 0.1, .delta = 0.5}, 1);

@@ -51,25 +51,26 @@ TEST(Summary, OfTwentyValuesIsTheirOrderStatistics) {
   EXPECT_DOUBLE_EQ(summary.relative_half_width(), 4.5 / 10.5);
 }
 
-TEST(Summary, OfFewerThanSixValuesSpansThemAll) {
-  const Summary summary = summarize(std::vector<double>{5, 1, 3, 2, 8});
-  EXPECT_EQ(summary.median, 3);
-  EXPECT_EQ(summary.lo, 1);
-  EXPECT_EQ(summary.hi, 8);
-  EXPECT_EQ(summary.min, 1);
+TEST(Summary, OfFewerThanSixValuesHasNoInterval) {
+  for (int n = 1; n < 6; ++n) {
+    const Summary summary = summarize(one_to(n));
+    EXPECT_EQ(summary.median, static_cast<double>(n + 1) / 2);
+    EXPECT_EQ(summary.min, 1);
+    EXPECT_FALSE(summary.lo || summary.hi) << n;
+    EXPECT_EQ(summary.relative_half_width(), std::numeric_limits<double>::infinity()) << n;
+  }
 }
 
-TEST(Summary, OfOneValueKnowsNothingOfSpread) {
-  const Summary summary = summarize(std::vector<double>{4});
-  EXPECT_EQ(summary.median, 4);
-  EXPECT_EQ(summary.lo, 4);
-  EXPECT_EQ(summary.hi, 4);
-  EXPECT_EQ(summary.relative_half_width(), std::numeric_limits<double>::infinity());
+TEST(Summary, OfSixValuesSpansThemAll) {
+  const Summary summary = summarize(std::vector<double>{5, 1, 3, 2, 8, 4});
+  EXPECT_EQ(summary.median, 3.5);
+  EXPECT_EQ(summary.lo, 1);
+  EXPECT_EQ(summary.hi, 8);
 }
 
 TEST(Summary, OfEqualValuesHasNoWidth) {
   EXPECT_EQ(summarize(std::vector<double>(7, 2.5)).relative_half_width(), 0);
-  EXPECT_EQ(summarize(std::vector<double>(3, 0.0)).relative_half_width(), 0);
+  EXPECT_EQ(summarize(std::vector<double>(6, 0.0)).relative_half_width(), 0);
 }
 
 TEST(Summary, OfNothingIsAnError) { EXPECT_THROW(summarize({}), Error); }
@@ -77,9 +78,13 @@ TEST(Summary, OfNothingIsAnError) { EXPECT_THROW(summarize({}), Error); }
 RC_GTEST_PROP(Summary, IsOrdered, ()) {
   const auto raw = *rc::gen::nonEmpty(rc::gen::arbitrary<std::vector<std::int16_t>>());
   const Summary summary = summarize(std::vector<double>(raw.begin(), raw.end()));
-  RC_ASSERT(summary.min <= summary.lo);
-  RC_ASSERT(summary.lo <= summary.median);
-  RC_ASSERT(summary.median <= summary.hi);
+  RC_ASSERT(summary.min <= summary.median);
+  RC_ASSERT(summary.lo.has_value() == (raw.size() >= 6));
+  RC_ASSERT(summary.hi.has_value() == summary.lo.has_value());
+  if (!summary.lo) return;
+  RC_ASSERT(summary.min <= *summary.lo);
+  RC_ASSERT(*summary.lo <= summary.median);
+  RC_ASSERT(summary.median <= *summary.hi);
 }
 
 // Statistic: how often the interval of 15 lognormal samples misses the true median. Its coverage is

@@ -164,6 +164,17 @@ TEST(CellColumns, GiveAWholeResultBack) {
   EXPECT_EQ(back.counts->visible_entries, 10000);
 }
 
+TEST(CellColumns, HaveNullsWhereATimeHasNoInterval) {
+  CellResult result = example_result();
+  result.times->select = Summary{.median = 3, .min = 2, .repetitions = 5};
+  const std::string line = to_json_line(result);
+  const std::string nulls = R"("select_ms":3.0,"select_ms_lo":null,"select_ms_hi":null,)";
+  EXPECT_NE(line.find(nulls), std::string::npos) << line;
+  const CellResult back = restored(result);
+  EXPECT_FALSE(back.times->select->lo || back.times->select->hi);
+  EXPECT_EQ(to_json_line(back), line);
+}
+
 TEST(CellColumns, GiveADecodeTraceBack) {
   CellResult result = example_result();
   result.decode_steps = 64;
@@ -208,6 +219,7 @@ RC_GTEST_PROP(CellColumns, GiveAnyResultBack, ()) {
   if (is_absent()) result.coverage.reset();
   if (is_absent()) result.times->prepare.reset();
   if (is_absent()) result.times->append = summary_of(number());
+  if (is_absent()) result.times->total.lo = result.times->total.hi = std::nullopt;
   if (is_absent()) result.decode_steps = 64;
   if (is_absent()) result.times.reset();
   if (is_absent()) result.mask_seed.reset();

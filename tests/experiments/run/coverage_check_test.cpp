@@ -71,6 +71,15 @@ TEST(CoverageCheck, CatchesAGuaranteeThatDoesNotHold) {
   EXPECT_EQ(result.status, CellStatus::kOk) << "a finding, no failure";
 }
 
+TEST(CoverageCheck, OneSeedIsUndecidedAndManyHold) {
+  const auto verdict = [](const std::string& check) {
+    return verdict_of(
+        *result_of("[{adaptive_sampling: {epsilon: 20%, delta: 20%, base: 200}}]", check).coverage);
+  };
+  EXPECT_EQ(verdict("{coverage_seeds: 1, coverage_rows: 1000}"), "undecided");
+  EXPECT_EQ(verdict("{coverage_seeds: 100, coverage_rows: 1000}"), "holds");
+}
+
 // A rate of 0 or 1 is known beforehand.
 TEST(CoverageCheck, DrawingEverythingNeverMisses) {
   const CellResult result = result_of("[{adaptive_sampling: 0.000001%}]", "{coverage_seeds: 5}");
