@@ -15,9 +15,14 @@ KernelPlan plan_for(Backend& backend, const SelectedMask& mask, std::string_view
 ResearchAttention::ResearchAttention(Pipeline pipeline, std::string kernel)
     : pipeline_(std::move(pipeline)), kernel_(std::move(kernel)) {}
 
+LoadedPipeline ResearchAttention::load(const Backend& backend,
+                                       const PipelineOptions& options) const {
+  return pipeline_.load(backend.inputs(), options);
+}
+
 std::unique_ptr<PreparedSelection> ResearchAttention::prepare(
     Backend& backend, const PipelineOptions& options) const {
-  return backend.prepare(pipeline_, options);
+  return backend.prepare(load(backend, options));
 }
 
 const Kernel& ResearchAttention::kernel(const Backend& backend, const SelectedMask& mask) const {

@@ -25,7 +25,8 @@ KernelPlan plan_with(const Kernel& kernel, Backend& backend, const SelectedMask&
 KernelPlan plan_for(Backend& backend, const SelectedMask& mask, std::string_view kernel);
 
 // A research attention: a pipeline that selects keys, and the kernel that attends to them, on any
-// backend. The four stages can be called, and timed, one by one. A value.
+// backend. The stages (load, prepare, select, plan, attend) can be called, and timed, one by one. A
+// value.
 class ResearchAttention {
  public:
   // kernel: a name in the table of kernels.
@@ -37,6 +38,10 @@ class ResearchAttention {
     return ResearchAttention(std::move(pipeline), kernel_);
   }
 
+  // Loads the pipeline for what the backend shows; Backend::prepare takes it. Throws as
+  // Pipeline::load.
+  LoadedPipeline load(const Backend& backend, const PipelineOptions& options) const;
+  // Loads and prepares.
   std::unique_ptr<PreparedSelection> prepare(Backend& backend,
                                              const PipelineOptions& options) const;
   // The kernel for a mask. Throws as choose_kernel. Not part of a timed stage.

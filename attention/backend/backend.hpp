@@ -124,10 +124,9 @@ class Backend {
   // Throws ShapeError when they are not of the same sequence.
   virtual void show(const AttentionInputs& inputs) = 0;
 
-  // Prepares a pipeline on the inputs: creates its maskers and builds their indexes. Throws as
-  // Pipeline::prepare.
-  virtual std::unique_ptr<PreparedSelection> prepare(const Pipeline& pipeline,
-                                                     const PipelineOptions& options) = 0;
+  // Prepares a loaded pipeline on the inputs: builds the indexes of its maskers. Throws as
+  // LoadedPipeline::prepare.
+  virtual std::unique_ptr<PreparedSelection> prepare(const LoadedPipeline& loaded) = 0;
   // A mask of the host's, where kernels can read it. Throws ShapeError when it does not fit the
   // inputs.
   virtual std::unique_ptr<SelectedMask> take(Mask mask) = 0;

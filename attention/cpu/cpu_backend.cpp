@@ -58,9 +58,8 @@ void CpuBackend::show(const AttentionInputs& inputs) {
   inputs_ = inputs;
 }
 
-std::unique_ptr<PreparedSelection> CpuBackend::prepare(const Pipeline& pipeline,
-                                                       const PipelineOptions& options) {
-  return std::make_unique<CpuSelection>(pipeline.prepare(inputs_, options, threads_), threads_);
+std::unique_ptr<PreparedSelection> CpuBackend::prepare(const LoadedPipeline& loaded) {
+  return std::make_unique<CpuSelection>(loaded.prepare(inputs_, threads_), threads_);
 }
 
 std::unique_ptr<SelectedMask> CpuBackend::take(Mask mask) {

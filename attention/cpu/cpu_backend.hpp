@@ -23,8 +23,7 @@ class CpuBackend final : public Backend {
   std::string pci_bus_id() const override { return ""; }
   const AttentionInputs& inputs() const noexcept override { return inputs_; }
   void show(const AttentionInputs& inputs) override;
-  std::unique_ptr<PreparedSelection> prepare(const Pipeline& pipeline,
-                                             const PipelineOptions& options) override;
+  std::unique_ptr<PreparedSelection> prepare(const LoadedPipeline& loaded) override;
   std::unique_ptr<SelectedMask> take(Mask mask) override;
   bool attends_on_host() const noexcept override { return true; }
   void fetch(const Plan& plan, AttentionOutput& output) override;

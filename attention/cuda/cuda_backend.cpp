@@ -36,14 +36,13 @@ bool reads_on_host(const Pipeline& pipeline) {
 class CudaSelection final : public PreparedSelection {
  public:
   CudaSelection(const DeviceProblem& problem,
-                const Pipeline& pipeline,
-                const PipelineOptions& options,
+                const LoadedPipeline& loaded,
                 std::int64_t key_room,
                 const Threads& threads)
       : stream_(problem.stream().get()),
-        reads_on_host_(reads_on_host(pipeline)),
+        reads_on_host_(reads_on_host(loaded.pipeline())),
         host_copy_(key_room),
-        prepared_(pipeline.prepare(view(problem.inputs()), options, threads)),
+        prepared_(loaded.prepare(view(problem.inputs()), threads)),
         on_device_(problem.tensors(), stream_),
         problem_(problem),
         threads_(threads) {
@@ -51,7 +50,7 @@ class CudaSelection final : public PreparedSelection {
     if (reads_on_host_ || on_device_.is_all_on_device()) return;
     // A masker with a device path may decline to run there, as its bounds() says.
     reads_on_host_ = true;
-    prepared_ = pipeline.prepare(view(problem.inputs()), options, threads);
+    prepared_ = loaded.prepare(view(problem.inputs()), threads);
     on_device_.prepare(prepared_);
   }
 
@@ -157,10 +156,8 @@ void CudaBackend::show(const AttentionInputs& inputs) {
   cudnn_.reset();
 }
 
-std::unique_ptr<PreparedSelection> CudaBackend::prepare(const Pipeline& pipeline,
-                                                        const PipelineOptions& options) {
-  return std::make_unique<CudaSelection>(problem_, pipeline, options, problem_.arguments().room(),
-                                         threads_);
+std::unique_ptr<PreparedSelection> CudaBackend::prepare(const LoadedPipeline& loaded) {
+  return std::make_unique<CudaSelection>(problem_, loaded, problem_.arguments().room(), threads_);
 }
 
 std::unique_ptr<SelectedMask> CudaBackend::take(Mask mask) {

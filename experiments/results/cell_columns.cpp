@@ -220,6 +220,10 @@ void add_stage(List& list, const std::string& name, const std::string& meaning, 
 }
 
 void add_times(List& list) {
+  list.add({"load_ms", "ms",
+            "Time of making the maskers, once: reading the weights and masks that they take from "
+            "files. In no total."},
+           &Result::times, &StageTimes::load_ms);
   add_stage(list, "prepare",
             "Median time of preparing: what is made once for the keys, as indexes are.",
             &StageTimes::prepare);

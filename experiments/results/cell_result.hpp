@@ -59,6 +59,8 @@ struct CostFacts {
 // the steps: of each step's median, of its interval's ends, of its minimum. There total = prepare /
 // steps + append + select + plan + attend.
 struct StageTimes {
+  // Making the maskers once: reading the weights and masks that they take from files. In no total.
+  std::optional<double> load_ms = {};
   std::optional<Summary> prepare = {};
   std::optional<Summary> append = {};  // giving a step's key to the indexes; decode traces alone
   std::optional<Summary> select = {};

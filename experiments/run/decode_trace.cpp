@@ -43,8 +43,7 @@ std::string place_of(std::size_t step) { return fmt::format("step {}, ", step); 
 
 // Prepares on what the backend shows, again and again; the last pipeline is the one that goes on.
 std::unique_ptr<PreparedSelection> prepare_repeatedly(const TraceContext& context,
-                                                      const ResearchAttention& attention,
-                                                      const PipelineOptions& options,
+                                                      const LoadedPipeline& loaded,
                                                       Summary& summary) {
   const Stopwatch elapsed;
   StoppingRule rule(context.measure.target, context.measure.budget_ms / 2);
@@ -52,7 +51,7 @@ std::unique_ptr<PreparedSelection> prepare_repeatedly(const TraceContext& contex
   const auto run = [&] {
     prepared.reset();
     return context.backend
-        .time(Stage::kPrepare, {}, [&] { prepared = attention.prepare(context.backend, options); })
+        .time(Stage::kPrepare, {}, [&] { prepared = context.backend.prepare(loaded); })
         .ms;
   };
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
@@ -121,8 +120,10 @@ void run_trace_cell(const TraceContext& context,
   TraceTiming timing;
   Summary prepare;
   context.backend.show(reference.prompt);
-  const std::unique_ptr<PreparedSelection> prepared =
-      prepare_repeatedly(context, attention, options, prepare);
+  const Stopwatch loading;
+  const LoadedPipeline loaded = attention.load(context.backend, options);
+  const double load_ms = loading.elapsed_ms();
+  const std::unique_ptr<PreparedSelection> prepared = prepare_repeatedly(context, loaded, prepare);
   for (std::size_t i = 0; i < reference.steps.size(); ++i) {
     const AttentionInputs& inputs = reference.steps[i].inputs;
     const DenseReference& dense = reference.steps[i].dense;
@@ -155,6 +156,7 @@ void run_trace_cell(const TraceContext& context,
   result.peak_bytes = peak.bytes();
   result.device_timing = timing.whole();
   totals.write(prepare, result);
+  result.times->load_ms = load_ms;
   name_routes(attention.pipeline(), result.heads);
   check_fidelity(result);
   check_decidable(result);

@@ -19,6 +19,7 @@ constexpr double kProbeBudget = 0.1;   // of the cell's time budget
 // The median over repetitions of the sum of all stages, timed as those of the cell are.
 double total_ms(const CellContext& context,
                 const ResearchAttention& attention,
+                const LoadedPipeline& loaded,
                 const Preparation& prepare) {
   AttentionOutput output;
   std::unique_ptr<PreparedSelection> prepared;
@@ -26,7 +27,7 @@ double total_ms(const CellContext& context,
     return run_pipeline(
                context, attention,
                [&]() -> PreparedSelection& {
-                 prepared = prepare(attention);
+                 prepared = prepare(loaded);
                  return *prepared;
                },
                output)
@@ -69,6 +70,7 @@ double measure_quantity(const CellContext& context,
 
 ResearchAttention match_cell(const CellContext& context,
                              const ResearchAttention& attention,
+                             const PipelineOptions& options,
                              const Preparation& prepare,
                              const MatchSpec& match,
                              CellResult& result) {
@@ -89,16 +91,18 @@ ResearchAttention match_cell(const CellContext& context,
   std::exception_ptr refusal;
   const auto probe = [&](std::int64_t step) -> std::optional<double> {
     const ResearchAttention probed = attention_at(step);
+    std::optional<LoadedPipeline> loaded;
     std::unique_ptr<PreparedSelection> prepared;
     try {
-      prepared = prepare(probed);
+      loaded = probed.load(context.backend, options);
+      prepared = prepare(*loaded);
     } catch (const PluginError&) {
       refusal = std::current_exception();
       return std::nullopt;
     }
     refusal = nullptr;
     return match.quantity == MatchQuantity::kTotalMs
-               ? total_ms(context, probed, prepare)
+               ? total_ms(context, probed, *loaded, prepare)
                : measure_quantity(context, probed, *prepared, match.quantity);
   };
   SearchResult found;

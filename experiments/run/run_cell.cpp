@@ -9,6 +9,7 @@
 #include "experiments/run/head_densities.hpp"
 #include "experiments/run/repetitions.hpp"
 #include "experiments/run/routed_pipeline.hpp"
+#include "framework/base/stopwatch.hpp"
 #include "framework/mask/count_copies.hpp"
 
 namespace maskerade {
@@ -42,9 +43,12 @@ void run_cell(const CellContext& context,
   const Threads& threads = context.options.threads;
   const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
   const PeakMemory peak;
+  const Stopwatch loading;
+  const LoadedPipeline loaded = attention.load(context.backend, options);
+  const double load_ms = loading.elapsed_ms();
   std::unique_ptr<PreparedSelection> prepared;
   const PreparationStep step{.run = [&]() -> PreparedSelection& {
-                               prepared = attention.prepare(context.backend, options);
+                               prepared = context.backend.prepare(loaded);
                                return *prepared;
                              },
                              .undo = [&] { prepared.reset(); }};
@@ -58,6 +62,7 @@ void run_cell(const CellContext& context,
   result.counts = count_whole_problem(mask, inputs.shape);
   result.cost = cost_of(context, repetitions, result);
   result.times = summarize_stages(repetitions.samples, result);
+  result.times->load_ms = load_ms;
   result.fidelity =
       compare_outputs(inputs.shape, sparse, context.dense.output, row_masses(inputs, mask, threads),
                       context.dense.masses.weighted);

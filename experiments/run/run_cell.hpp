@@ -39,11 +39,12 @@ struct CellContext {
 };
 
 // Measures and checks one pipeline on the context's backend. Each repetition runs the dense
-// reference, and prepares, selects, plans and attends anew; nothing is kept from one to the next.
-// Which of the two comes first alternates. The dense reference's plan is made once for the workload
-// and not timed. Fidelity, the oracle and the check that every repetition selects the same mask
-// stand outside the timed region. Fills `result`; sets it to failed, with the reason, when a check
-// does not hold. Throws what a stage throws.
+// reference, and prepares, selects, plans and attends anew; nothing is kept from one to the next
+// but the loaded maskers, which hold nothing of the data. Which of the two comes first alternates.
+// The dense reference's plan is made once for the workload and not timed. Fidelity, the oracle and
+// the check that every repetition selects the same mask stand outside the timed region. Fills
+// `result`; sets it to failed, with the reason, when a check does not hold. Throws what a stage
+// throws.
 void run_cell(const CellContext& context,
               const ResearchAttention& attention,
               std::uint64_t mask_seed,

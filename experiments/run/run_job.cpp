@@ -39,9 +39,8 @@ class JobRun {
                               options_};
     describe_dense(dense);
     if (job_.is_dense_reference) return run_dense_cell(context, result_);
-    const ResearchAttention measured = match(context, [&](const ResearchAttention& attention) {
-      return attention.prepare(backend, selecting_);
-    });
+    const ResearchAttention measured =
+        match(context, [&](const LoadedPipeline& loaded) { return backend.prepare(loaded); });
     run_cell(context, measured, job_.cell.mask_seed, result_);
     cover(measured.pipeline(), context.inputs(),
           [&](const Pipeline& pipeline, const AttentionInputs& inputs,
@@ -61,9 +60,9 @@ class JobRun {
     const auto& [inputs, dense] = reference.steps.back();
     const CellContext last{backend, dtype, dense, check_, measure_, options_};
     backend.show(inputs);
-    const ResearchAttention measured = match(last, [&](const ResearchAttention& attention) {
+    const ResearchAttention measured = match(last, [&](const LoadedPipeline& loaded) {
       backend.show(reference.prompt);
-      std::unique_ptr<PreparedSelection> prepared = attention.prepare(backend, selecting_);
+      std::unique_ptr<PreparedSelection> prepared = backend.prepare(loaded);
       backend.show(inputs);
       prepared->append(inputs);
       return prepared;
@@ -86,7 +85,8 @@ class JobRun {
 
   // The attention, with what a parameter of it was found to be where one is to be searched.
   ResearchAttention match(const CellContext& context, const Preparation& prepare) {
-    return match_ ? match_cell(context, attention_, prepare, *match_, result_) : attention_;
+    return match_ ? match_cell(context, attention_, selecting_, prepare, *match_, result_)
+                  : attention_;
   }
 
   // Checks the guarantee that the pipeline states, if it does and the experiment asks for it.

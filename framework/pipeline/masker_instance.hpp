@@ -6,13 +6,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/parallel.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/pipeline/head_routes.hpp"
 #include "framework/pipeline/host_call.hpp"
-#include "framework/pipeline/masker_host.hpp"
+#include "framework/pipeline/loaded_masker.hpp"
 #include "framework/pipeline/pipeline.hpp"
 
 namespace maskerade {
@@ -23,25 +24,23 @@ struct KeyInterval {
   std::int64_t end = 0;
 };
 
-// A masker instance and its indexes; destroying this frees both through the library that made them.
-// Where a function of the masker fails, a PluginError with the masker's own text is thrown.
+// A loaded masker at work on one sequence, with its indexes; destroying this frees these through
+// the library that made them. Errors as LoadedMasker's.
 class MaskerInstance {
  public:
-  MaskerInstance(MaskerUse use,
-                 const AttentionInputs& inputs,
-                 std::uint64_t seed,
-                 std::uint32_t place);
-  MaskerInstance(MaskerInstance&& other) noexcept;
+  explicit MaskerInstance(std::shared_ptr<const LoadedMasker> loaded)
+      : loaded_(std::move(loaded)) {}
+  MaskerInstance(MaskerInstance&& other) noexcept = default;  // the other one has no index then
   MaskerInstance& operator=(MaskerInstance&&) = delete;
   ~MaskerInstance();
 
-  const MaskerType& type() const { return *use_.type; }
-  bool may_sample() const { return samples(use_.type->descriptor(), *use_.arguments); }
+  const MaskerType& type() const { return loaded_->type(); }
+  bool may_sample() const { return samples(type().descriptor(), *loaded_->use().arguments); }
   std::optional<KeyPopulation> population(std::int64_t key_len) const {
-    return population_of(use_.type->descriptor(), *use_.arguments, key_len);
+    return population_of(type().descriptor(), *loaded_->use().arguments, key_len);
   }
-  const maskerade_grain& grain() const { return grain_; }
-  const maskerade_host* host() const { return host_->c_host(); }
+  const maskerade_grain& grain() const { return loaded_->grain(); }
+  const maskerade_host* host() const { return loaded_->host(); }
   // One for each (batch, kv head); null where no head reads it. Empty for a masker without an
   // index.
   const std::vector<const void*>& indexes() const { return indexes_; }
@@ -75,24 +74,10 @@ class MaskerInstance {
                       Change&& change);
   // Null for a masker without an index.
   const maskerade_index_extension* index_functions() const {
-    return use_.type->extension<maskerade_index_extension>();
+    return type().extension<maskerade_index_extension>();
   }
-  // Calls function(error, error_size), one of the masker's, and throws PluginError when it failed
-  // or the host refused something that it asked for, even if it ignored that. The first of these
-  // that there is gives the reason: what a service of the call refused, read after the function has
-  // returned; what the instance's host refused; the masker's own text.
-  template <typename Function>
-  void run(const char* what, Function&& function, const std::string& refusal_of_call = "") const;
-  void destroy() noexcept;
-  [[noreturn]] void fail(const char* what, const std::string& reason) const;
 
-  MaskerUse use_;
-  std::unique_ptr<MaskerHost> host_;
-  // Whether masker_ must be destroyed: not after a move, but for a masker without state, whose
-  // instance is NULL, too.
-  bool owned_ = false;
-  void* masker_ = nullptr;
-  maskerade_grain grain_{1, MASKERADE_HEADS_ONE};
+  std::shared_ptr<const LoadedMasker> loaded_;
   std::vector<const void*> indexes_;
 };
 

@@ -9,6 +9,7 @@
 #include "framework/base/stopwatch.hpp"
 #include "framework/mask/set_operations.hpp"
 #include "framework/pipeline/declared.hpp"
+#include "framework/pipeline/loaded_masker.hpp"
 #include "framework/pipeline/masker_instance.hpp"
 #include "framework/pipeline/run_masker.hpp"
 
@@ -43,51 +44,62 @@ void check_order(const std::vector<MaskerUse>& maskers) {
   }
 }
 
-// The maskers of some heads, with instances and indexes.
-struct PreparedRoute {
+// The maskers of some heads.
+struct LoadedRoute {
   std::string name;  // "" for the pipeline's own maskers
   HeadSet heads;
   bool is_dense = false;
-  std::vector<MaskerUse> maskers = {};
-  std::vector<MaskerInstance> instances = {};
-  std::vector<HeadSet> heads_of = {};  // of each instance: the heads that it runs over
+  std::vector<std::shared_ptr<const LoadedMasker>> maskers = {};
+  std::vector<HeadSet> heads_of = {};  // of each masker: the heads that it runs over
 };
 
-PreparedRoute prepare_route(const std::string& name,
-                            const HeadSet& heads,
-                            bool is_dense,
-                            const std::vector<MaskerUse>& maskers,
-                            const AttentionInputs& inputs,
-                            const PipelineOptions& options,
-                            const Threads& threads) {
-  PreparedRoute route{.name = name, .heads = heads, .is_dense = is_dense, .maskers = maskers};
+LoadedRoute load_route(const std::string& name,
+                       const HeadSet& heads,
+                       bool is_dense,
+                       const std::vector<MaskerUse>& maskers,
+                       const AttentionInputs& inputs,
+                       const PipelineOptions& options) {
+  LoadedRoute route{.name = name, .heads = heads, .is_dense = is_dense};
   for (const MaskerUse& use : maskers) {
-    const auto place = static_cast<std::uint32_t>(route.instances.size());
-    route.instances.emplace_back(use, inputs, options.seed, place);
+    const auto place = static_cast<std::uint32_t>(route.maskers.size());
+    route.maskers.push_back(std::make_shared<const LoadedMasker>(use, inputs, options.seed, place));
   }
   // From the last masker to the first: a masker sees what those before it made active in the whole
   // of its units, so these must run over all heads of its units.
-  route.heads_of.assign(route.instances.size(), heads);
+  route.heads_of.assign(route.maskers.size(), heads);
   HeadSet needed = heads;
-  for (std::size_t i = route.instances.size(); i-- > 0;) {
-    needed = needed.with_units_of(heads_together(route.instances[i].grain(), inputs.shape));
+  for (std::size_t i = route.maskers.size(); i-- > 0;) {
+    needed = needed.with_units_of(heads_together(route.maskers[i]->grain(), inputs.shape));
     route.heads_of[i] = needed;
-  }
-  for (std::size_t i = 0; i < route.instances.size(); ++i) {
-    route.instances[i].build_indexes(inputs, route.heads_of[i], threads);
   }
   return route;
 }
 
+// The same at work on a sequence.
+struct PreparedRoute {
+  const LoadedRoute& loaded;
+  std::vector<MaskerInstance> instances = {};
+};
+
 }  // namespace
 
-struct PreparedPipeline::State {
-  AttentionInputs inputs;
+struct LoadedPipeline::State {
+  Pipeline pipeline;
   PipelineOptions options;
-  std::vector<PreparedRoute> routes;  // each head is in one
+  AttentionInputs inputs;           // that it was loaded for; their tensors are not read
+  std::vector<LoadedRoute> routes;  // each head is in one
+};
+
+struct PreparedPipeline::State {
+  std::shared_ptr<const LoadedPipeline::State> loaded;
+  AttentionInputs inputs;
+  std::vector<PreparedRoute> routes = {};  // of `loaded`
 
   void check_samplers(std::int64_t key_len) const {
-    for (const PreparedRoute& route : routes) check_populations(route.maskers, key_len);
+    check_populations(loaded->pipeline.maskers(), key_len);
+    for (const HeadRoute& route : loaded->pipeline.routes()) {
+      check_populations(route.maskers, key_len);
+    }
   }
 
   // The mask after instance i of a route; its report is appended.
@@ -99,17 +111,17 @@ struct PreparedPipeline::State {
     const MaskerInstance& instance = route.instances[i];
     const Stopwatch watch;
     MaskerReport report = instance.report(inputs);
-    report.route = route.name;
+    report.route = route.loaded.name;
     const MaskerContext context{.inputs = &inputs,
-                                .seed = options.seed,
+                                .seed = loaded->options.seed,
                                 .place = static_cast<std::uint32_t>(i),
                                 .depends_on = readable_by(instance.type().descriptor()),
                                 .may_sample = instance.may_sample(),
                                 .population = instance.population(inputs.shape.key_len),
                                 .host = instance.host(),
                                 .indexes = instance.indexes()};
-    Mask mask = run_masker(instance, context, previous, route.heads_of[i], options.chunk_rows,
-                           threads, report);
+    Mask mask = run_masker(instance, context, previous, route.loaded.heads_of[i],
+                           loaded->options.chunk_rows, threads, report);
     report.select_ms = watch.elapsed_ms();
     reports.push_back(std::move(report));
     return mask;
@@ -120,15 +132,13 @@ struct PreparedPipeline::State {
               Mask mask,
               const Threads& threads,
               std::vector<MaskerReport>& reports) const {
-    if (route.is_dense) return Mask::full(inputs.visibility);
+    if (route.loaded.is_dense) return Mask::full(inputs.visibility);
     for (std::size_t i = 0; i < route.instances.size(); ++i) {
       mask = select_one(route, i, mask, threads, reports);
     }
     return mask;
   }
 };
-
-namespace {}  // namespace
 
 PreparedPipeline::PreparedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
 PreparedPipeline::~PreparedPipeline() = default;
@@ -167,7 +177,7 @@ void PreparedPipeline::truncate(const AttentionInputs& inputs, const Threads& th
 }
 
 std::span<const MaskerInstance> PreparedPipeline::instances() const noexcept {
-  const bool is_one = state_->routes.size() == 1 && !state_->routes.front().is_dense;
+  const bool is_one = state_->routes.size() == 1 && !state_->routes.front().loaded.is_dense;
   return is_one ? std::span<const MaskerInstance>(state_->routes.front().instances)
                 : std::span<const MaskerInstance>();
 }
@@ -180,7 +190,9 @@ Mask PreparedPipeline::select_one(std::size_t i,
 }
 
 const AttentionInputs& PreparedPipeline::inputs() const noexcept { return state_->inputs; }
-const PipelineOptions& PreparedPipeline::options() const noexcept { return state_->options; }
+const PipelineOptions& PreparedPipeline::options() const noexcept {
+  return state_->loaded->options;
+}
 
 Selection PreparedPipeline::select(const Threads& threads) const {
   return select(threads, Mask::empty(state_->inputs.visibility));
@@ -211,7 +223,8 @@ Selection PreparedPipeline::select(const Threads& threads, const Mask& previous)
   std::vector<const Mask*> of_head(static_cast<std::size_t>(shape.query_heads));
   for (std::size_t i = 0; i < masks.size(); ++i) {
     for (std::int64_t head = 0; head < shape.query_heads; ++head) {
-      if (state_->routes[i].heads.has(head)) of_head[static_cast<std::size_t>(head)] = &masks[i];
+      if (state_->routes[i].loaded.heads.has(head))
+        of_head[static_cast<std::size_t>(head)] = &masks[i];
     }
   }
   return {gather_heads(of_head), std::move(reports)};
@@ -261,14 +274,40 @@ bool Pipeline::depends_on_seed() const noexcept {
                      [&](const HeadRoute& route) { return draws(route.maskers); });
 }
 
-PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
-                                   const PipelineOptions& options,
-                                   const Threads& threads) const {
+LoadedPipeline::LoadedPipeline(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
+const Pipeline& LoadedPipeline::pipeline() const noexcept { return state_->pipeline; }
+
+PreparedPipeline LoadedPipeline::prepare(const AttentionInputs& inputs,
+                                         const Threads& threads) const {
   inputs.validate();
-  check_populations(maskers_, inputs.shape.key_len);
-  for (const HeadRoute& route : routes_) check_populations(route.maskers, inputs.shape.key_len);
+  const AttentionShape& shape = inputs.shape;
+  const AttentionShape& loaded = state_->inputs.shape;
+  if (shape.batch != loaded.batch || shape.query_heads != loaded.query_heads ||
+      shape.kv_heads != loaded.kv_heads || shape.head_dim != loaded.head_dim ||
+      inputs.layer != state_->inputs.layer ||
+      inputs.visibility.is_causal() != state_->inputs.visibility.is_causal()) {
+    throw ShapeError(
+        fmt::format("a pipeline loaded for {} cannot be prepared for {}, layer {}: "
+                    "only the numbers of queries and keys may differ",
+                    loaded.to_string(), shape.to_string(), inputs.layer));
+  }
+  auto state = std::make_unique<PreparedPipeline::State>(
+      PreparedPipeline::State{.loaded = state_, .inputs = inputs});
+  state->check_samplers(shape.key_len);
+  for (const LoadedRoute& route : state_->routes) {
+    PreparedRoute& prepared = state->routes.emplace_back(PreparedRoute{.loaded = route});
+    for (std::size_t i = 0; i < route.maskers.size(); ++i) {
+      prepared.instances.emplace_back(route.maskers[i]);
+      prepared.instances.back().build_indexes(inputs, route.heads_of[i], threads);
+    }
+  }
+  return PreparedPipeline(std::move(state));
+}
+
+LoadedPipeline Pipeline::load(const AttentionInputs& inputs, const PipelineOptions& options) const {
   auto state =
-      std::make_unique<PreparedPipeline::State>(PreparedPipeline::State{inputs, options, {}});
+      std::make_shared<LoadedPipeline::State>(LoadedPipeline::State{*this, options, inputs, {}});
   HeadSet own = HeadSet::all(inputs.shape.query_heads);
   std::vector<HeadSet> of_route;
   for (const HeadRoute& route : routes_) {
@@ -276,15 +315,22 @@ PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
     own.remove(of_route.back());
   }
   if (!own.is_empty()) {
-    state->routes.push_back(prepare_route("", own, false, maskers_, inputs, options, threads));
+    state->routes.push_back(load_route("", own, false, maskers_, inputs, options));
   }
   for (std::size_t i = 0; i < routes_.size(); ++i) {
     const HeadRoute& route = routes_[i];
     if (of_route[i].is_empty()) continue;
-    state->routes.push_back(prepare_route(route.name, of_route[i], route.is_dense, route.maskers,
-                                          inputs, options, threads));
+    state->routes.push_back(
+        load_route(route.name, of_route[i], route.is_dense, route.maskers, inputs, options));
   }
-  return PreparedPipeline(std::move(state));
+  return LoadedPipeline(std::move(state));
+}
+
+PreparedPipeline Pipeline::prepare(const AttentionInputs& inputs,
+                                   const PipelineOptions& options,
+                                   const Threads& threads) const {
+  inputs.validate();
+  return load(inputs, options).prepare(inputs, threads);
 }
 
 }  // namespace maskerade

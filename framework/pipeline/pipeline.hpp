@@ -40,7 +40,7 @@ struct Selection {
   std::vector<MaskerReport> maskers;
 };
 
-// The masker instances of a pipeline and their indexes for one set of inputs, whose tensors outlive
+// The maskers of a loaded pipeline with their indexes for one set of inputs, whose tensors outlive
 // it; making it is the timed stage `prepare`. [select: any thread; append and truncate: one thread]
 class PreparedPipeline {
  public:
@@ -85,10 +85,32 @@ class PreparedPipeline {
   const PipelineOptions& options() const noexcept;
 
  private:
-  friend class Pipeline;
+  friend class LoadedPipeline;
   struct State;
   explicit PreparedPipeline(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+class Pipeline;
+
+// A pipeline whose maskers are made: they have read their files and hold what follows from these,
+// from the arguments and from the seed, and nothing of queries, keys and values. Making it is the
+// stage `load`, done once for a layer of a model. A value; copies share the maskers. [any thread]
+class LoadedPipeline {
+ public:
+  const Pipeline& pipeline() const noexcept;
+
+  // Builds the maskers' indexes over the inputs. Their queries and keys may be any number; all else
+  // is as it was when the pipeline was loaded, or ShapeError is thrown. Throws PluginError, and
+  // Error as check_populations does.
+  PreparedPipeline prepare(const AttentionInputs& inputs, const Threads& threads) const;
+
+  struct State;
+
+ private:
+  friend class Pipeline;
+  explicit LoadedPipeline(std::shared_ptr<const State> state);
+  std::shared_ptr<const State> state_;
 };
 
 // Throws Error when two samplers of the list may draw the same one of key_len keys: together they
@@ -108,8 +130,10 @@ class Pipeline {
   // Whether the selection of any masker depends on the seed.
   bool depends_on_seed() const noexcept;
 
-  // Creates the maskers and builds their indexes. Throws ShapeError or PluginError, and Error as
-  // check_populations does.
+  // Makes the maskers for problems with the batch, heads, head_dim, causality and layer of these
+  // inputs. Throws PluginError.
+  LoadedPipeline load(const AttentionInputs& inputs, const PipelineOptions& options) const;
+  // Loads and prepares. Throws what these two throw.
   PreparedPipeline prepare(const AttentionInputs& inputs,
                            const PipelineOptions& options,
                            const Threads& threads) const;

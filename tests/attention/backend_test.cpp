@@ -137,10 +137,11 @@ TEST_P(EveryBackend, SelectionsGrowAndShrinkWithTheSequence) {
   const RandomProblem problem(shape, DType::kFloat32, true, 10);
   const Pipeline pipeline({rules::planted<rules::PositiveKeys>()});
   const auto backend = open(first_keys(problem, 63));
-  const auto growing = backend->prepare(pipeline, {});
+  const auto growing = backend->prepare(pipeline.load(backend->inputs(), {}));
   const auto expect_whole = [&](std::int64_t count) {
     const auto whole = open(first_keys(problem, count));
-    EXPECT_EQ(growing->select()->on_host(), whole->prepare(pipeline, {})->select()->on_host());
+    EXPECT_EQ(growing->select()->on_host(),
+              whole->prepare(pipeline.load(whole->inputs(), {}))->select()->on_host());
   };
   for (const std::int64_t count : {64, 130, 200}) {
     SCOPED_TRACE(count);

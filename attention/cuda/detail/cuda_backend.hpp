@@ -83,8 +83,7 @@ class CudaBackend final : public Backend {
   std::string pci_bus_id() const override { return cuda_device().pci_bus_id; }
   const AttentionInputs& inputs() const noexcept override { return problem_.inputs(); }
   void show(const AttentionInputs& inputs) override;
-  std::unique_ptr<PreparedSelection> prepare(const Pipeline& pipeline,
-                                             const PipelineOptions& options) override;
+  std::unique_ptr<PreparedSelection> prepare(const LoadedPipeline& loaded) override;
   std::unique_ptr<SelectedMask> take(Mask mask) override;
   bool attends_on_host() const noexcept override { return false; }
   void fetch(const Plan& plan, AttentionOutput& output) override;

@@ -246,6 +246,16 @@ TEST(Table, NamesTheSeedOfTheOnlySuccessfulOne) {
   EXPECT_EQ(table.find("+-"), std::string::npos) << table;
 }
 
+TEST(Table, SaysWhatLoadingTookWhereThatIsMuch) {
+  CellResult result = example_result();
+  EXPECT_EQ(format_block(std::vector<CellResult>{result}).find("loaded"), std::string::npos);
+  result.times->load_ms = 26.9;
+  const std::string table = format_block(std::vector<CellResult>{result});
+  EXPECT_NE(table.find("its maskers were loaded from their files in 26.9 ms, once: in no total\n"),
+            std::string::npos)
+      << table;
+}
+
 TEST(Table, SaysWhatTheOracleLeavesOpenAndHoldsAgainstTheReference) {
   CellResult result = example_result();
   result.oracle->undecidable_rows = 3;

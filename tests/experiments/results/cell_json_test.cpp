@@ -31,7 +31,7 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("attend_flops_per_second":17655172.413793102,"percent_of_peak_flops":0.00882758620689655,)"
       R"("percent_of_l2_roof":null,"attend_bytes_per_second":8827586.206896551,)"
       R"("percent_of_bandwidth":0.0353103448275862,)"
-      R"("prepare_ms":0.5,"prepare_ms_lo":0.25,"prepare_ms_hi":0.75,"prepare_ms_min":0.125,)"
+      R"("load_ms":0.25,"prepare_ms":0.5,"prepare_ms_lo":0.25,"prepare_ms_hi":0.75,"prepare_ms_min":0.125,)"
       R"("append_ms":null,"append_ms_lo":null,"append_ms_hi":null,"append_ms_min":null,)"
       R"("select_ms":10.0,"select_ms_lo":5.0,"select_ms_hi":15.0,"select_ms_min":2.5,)"
       R"("select_ms_by_masker":{"sink":0.25,"oracle_topk":9.75},)"

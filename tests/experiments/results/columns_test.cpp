@@ -67,7 +67,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
       "total_bytes attainable_ms percent_of_attainable attend_flops_per_second "
       "percent_of_peak_flops percent_of_l2_roof attend_bytes_per_second percent_of_bandwidth "
-      "prepare_ms prepare_ms_lo prepare_ms_hi "
+      "load_ms prepare_ms prepare_ms_lo prepare_ms_hi "
       "prepare_ms_min append_ms append_ms_lo append_ms_hi append_ms_min select_ms "
       "select_ms_lo select_ms_hi select_ms_min select_ms_by_masker plan_ms plan_ms_lo "
       "plan_ms_hi plan_ms_min attend_ms attend_ms_lo attend_ms_hi attend_ms_min total_ms "

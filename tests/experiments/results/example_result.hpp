@@ -60,7 +60,8 @@ inline CellResult example_result() {
                           .kv_bytes_touched = 128000,
                           .total_bytes = 256000,
                           .attainable_ms = 3.625};
-  result.times = StageTimes{.prepare = summary_of(0.5),
+  result.times = StageTimes{.load_ms = 0.25,
+                            .prepare = summary_of(0.5),
                             .select = summary_of(10),
                             .select_by_masker = {{"sink", 0.25}, {"oracle_topk", 9.75}},
                             .plan = summary_of(0.0125),

@@ -66,6 +66,12 @@ TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   EXPECT_EQ(names_of(times.select_by_masker), (Names{"sink", "local"}));
 }
 
+TEST(RunCell, LoadsMaskersOnceAndInNoTotal) {
+  const RunRecord ran = run_all(experiment_of(small("  p: [{sink: 1}]\n")));
+  EXPECT_GT(ran.row("p").times->load_ms, 0);
+  EXPECT_FALSE(ran.row("dense").times->load_ms);
+}
+
 TEST(RunCell, NamesTheSecondUseOfAMaskerApart) {
   const CellResult result =
       run_all(experiment_of(small("  p: [{local: 1}, {sink: 1}, {local: 3}]\n"))).row("p");

@@ -224,7 +224,7 @@ class HostOfAThrower : public testing::Test {
  protected:
   HostOfAThrower()
       : problem_({1, 2, 1, 3, 9, 4}, Visibility::causal(3, 9)),
-        instance_(unarmed(), problem_.inputs(), 0, 0) {
+        instance_(std::make_shared<const LoadedMasker>(unarmed(), problem_.inputs(), 0, 0)) {
     instance_.build_indexes(problem_.inputs(), HeadSet::all(2), Threads(1));
     Thrower1::is_armed = true;
   }

@@ -1,0 +1,56 @@
+#include "framework/pipeline/loaded_masker.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "framework/base/error.hpp"
+#include "framework/pipeline/declared.hpp"
+
+namespace maskerade {
+
+LoadedMasker::LoadedMasker(MaskerUse use,
+                           const AttentionInputs& inputs,
+                           std::uint64_t seed,
+                           std::uint32_t place)
+    : use_(std::move(use)),
+      host_(MaskerIdentity{.seed = seed,
+                           .place = place,
+                           .layer = inputs.layer,
+                           .depends_on = readable_by(use_.type->descriptor())}) {
+  constexpr const char* kWhat = "cannot be created";
+  const maskerade_masker_descriptor& descriptor = use_.type->descriptor();
+  maskerade_create_info info{};
+  info.struct_size = sizeof(info);
+  info.shape = shown_shape(inputs.shape, readable_by(descriptor));
+  info.causal = shown_causal(inputs.visibility, readable_by(descriptor));
+  info.layer = inputs.layer;
+  info.arguments = use_.arguments->view().data();
+  info.argument_count = use_.arguments->view().size();
+  info.host = host();
+  bool is_made = false;
+  try {
+    run(kWhat, [&](char* error, std::size_t size) {
+      const std::int32_t status = descriptor.create(&info, &masker_, &grain_, error, size);
+      is_made = status == MASKERADE_OK;
+      return status;
+    });
+    if (grain_.query_block < 1 || grain_.heads > MASKERADE_HEADS_ALL) {
+      fail(kWhat, fmt::format("its grain is {} tokens, heads {}; the block must be at least 1 and "
+                              "heads a MASKERADE_HEADS_ value",
+                              grain_.query_block, grain_.heads));
+    }
+  } catch (...) {
+    if (is_made) descriptor.destroy(masker_);
+    throw;
+  }
+}
+
+LoadedMasker::~LoadedMasker() { use_.type->descriptor().destroy(masker_); }
+
+void LoadedMasker::fail(const char* what, const std::string& reason) const {
+  throw PluginError(use_.type->library().string(),
+                    fmt::format("masker \"{}\" {}: {}", use_.type->id(), what, reason));
+}
+
+}  // namespace maskerade
