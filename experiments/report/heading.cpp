@@ -103,6 +103,11 @@ std::vector<std::string> heading_of(std::span<const CellResult> results) {
   });
   if (timed != results.end()) run += fmt::format(", {} cache", timed->device_timing->cache);
   std::vector<std::string> texts = {workload, run};
+  if (first.file && first.facts && first.facts->shape.kv_heads > first.facts->shape.key_len) {
+    texts.push_back(fmt::format(
+        "the file is read as {} kv heads of {} tokens: look whether its layout is the other one",
+        first.facts->shape.kv_heads, first.facts->shape.key_len));
+  }
   if (first.decode_steps) {
     texts.push_back(fmt::format(
         "total = prepare ms/step (1/{} of preparing the first keys) + append (of the step's key to "

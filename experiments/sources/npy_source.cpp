@@ -16,13 +16,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What one source of this kind reads. Paths are absolute.
-struct NpyFiles {
+// The files of q, k and v of a layer.
+struct QkvPaths {
   fs::path query;
   fs::path key;
   fs::path value;
+};
+
+// What one source of this kind reads. Paths are absolute.
+struct NpyFiles {
+  QkvPaths paths;
+  QkvPaths first;  // those of the first layer that the experiment takes
   std::optional<fs::path> query_positions;
-  TensorLayout layout = TensorLayout::kBhld;
+  StatedLayout layout;
   std::optional<std::int64_t> layer;  // nullopt: 0
 };
 
@@ -33,11 +39,12 @@ class Npy final : public StoredSource {
   const char* kind() const noexcept override { return "npy"; }
 
   SourceDescription describe() const override {
-    SourceDescription description{.name = files_.query.filename().string(),
-                                  .file = files_.query.string(),
-                                  .parameters = {{"key", files_.key.string()},
-                                                 {"value", files_.value.string()},
-                                                 {"layout", name_of(files_.layout)}}};
+    SourceDescription description{
+        .name = files_.paths.query.filename().string(),
+        .file = files_.paths.query.string(),
+        .parameters = {{"key", files_.paths.key.string()},
+                       {"value", files_.paths.value.string()},
+                       {"layout", std::string(name_of(files_.layout.layout))}}};
     if (files_.query_positions) {
       description.parameters.emplace_back("query_positions", files_.query_positions->string());
     }
@@ -45,26 +52,29 @@ class Npy final : public StoredSource {
   }
 
   std::vector<fs::path> files() const override {
-    std::vector<fs::path> files = {files_.query, files_.key, files_.value};
+    std::vector<fs::path> files = {files_.paths.query, files_.paths.key, files_.paths.value};
     if (files_.query_positions) files.push_back(*files_.query_positions);
     return files;
   }
   std::optional<std::int64_t> layer() const noexcept override { return files_.layer; }
 
   std::int64_t query_len() const override {
-    return NpyFile::open(files_.query).describe(files_.layout).length;
+    return NpyFile::open(files_.paths.query).describe(files_.layout.layout).length;
   }
 
   StoredData open() const override {
-    const auto find = [layout = files_.layout](const fs::path& path) {
+    const auto find = [layout = files_.layout.layout](const fs::path& path) {
       const NpyFile file = NpyFile::open(path);
       return StoredTensor{path.string(), "", layout, file.describe(layout),
                           [file, layout] { return file.tensor(layout); }};
     };
-    StoredData data{.q = find(files_.query),
-                    .k = find(files_.key),
-                    .v = find(files_.value),
-                    .layer = files_.layer};
+    const auto find_all = [&](const QkvPaths& paths) {
+      return StoredQkv{find(paths.query), find(paths.key), find(paths.value)};
+    };
+    StoredData data{find_all(files_.paths)};
+    check_layers_agree([&] { return find_all(files_.first); }, data);
+    data.layout_is_stated = files_.layout.is_stated;
+    data.layer = files_.layer;
     if (files_.query_positions) {
       const NpyFile file = NpyFile::open(*files_.query_positions);
       data.positions = {files_.query_positions->string(), "", file.shape(), file.integers()};
@@ -89,18 +99,20 @@ std::vector<NamedSource> read(const Settings& settings) {
     for (const std::string& name : file_names(folder)) names.push_back((folder / name).string());
   }
   std::vector<NamedSource> sources;
-  for (const auto layer : choose_layers(settings, paths.query, names, folder.string())) {
+  const auto layers = choose_layers(settings, paths.query, names, folder.string());
+  for (const auto layer : layers) {
     const auto file = [&, layer = layer](const LayerTemplate& path, const char* key) {
       fs::path of_layer = path.with(layer);
       require_file(of_layer, settings.position_of(key));
       return of_layer;
     };
-    NpyFiles files{.query = file(paths.query, "query"),
-                   .key = file(paths.key, "key"),
-                   .value = file(paths.value, "value"),
-                   .query_positions = {},
-                   .layout = layout_of(settings),
-                   .layer = layer};
+    NpyFiles files{
+        .paths = {file(paths.query, "query"), file(paths.key, "key"), file(paths.value, "value")},
+        .first = {paths.query.with(layers.front()), paths.key.with(layers.front()),
+                  paths.value.with(layers.front())},
+        .query_positions = {},
+        .layout = layout_of(settings),
+        .layer = layer};
     if (settings.has("query_positions")) {
       files.query_positions = file(path_template("query_positions"), "query_positions");
     }

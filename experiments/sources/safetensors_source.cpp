@@ -18,14 +18,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What one source of this kind reads.
-struct SafetensorsTensors {
-  fs::path file;  // absolute
+// The names of q, k and v of a layer.
+struct TensorNames {
   std::string query;
   std::string key;
   std::string value;
+};
+
+// What one source of this kind reads.
+struct SafetensorsTensors {
+  fs::path file;  // absolute
+  TensorNames names;
+  TensorNames first;  // those of the first layer that the experiment takes of the file
   std::optional<std::string> query_positions;  // nullopt: the tensor or metadata of that name
-  TensorLayout layout = TensorLayout::kBhld;
+  StatedLayout layout;
   std::optional<std::int64_t> layer;  // nullopt: what the metadata says, or 0
 };
 
@@ -36,12 +42,13 @@ class Safetensors final : public StoredSource {
   const char* kind() const noexcept override { return "safetensors"; }
 
   SourceDescription describe() const override {
-    SourceDescription description{.name = tensors_.file.filename().string(),
-                                  .file = tensors_.file.string(),
-                                  .parameters = {{"query", tensors_.query},
-                                                 {"key", tensors_.key},
-                                                 {"value", tensors_.value},
-                                                 {"layout", name_of(tensors_.layout)}}};
+    SourceDescription description{
+        .name = tensors_.file.filename().string(),
+        .file = tensors_.file.string(),
+        .parameters = {{"query", tensors_.names.query},
+                       {"key", tensors_.names.key},
+                       {"value", tensors_.names.value},
+                       {"layout", std::string(name_of(tensors_.layout.layout))}}};
     if (tensors_.query_positions) {
       description.parameters.emplace_back("query_positions", *tensors_.query_positions);
     }
@@ -52,23 +59,31 @@ class Safetensors final : public StoredSource {
   std::optional<std::int64_t> layer() const noexcept override { return tensors_.layer; }
 
   std::int64_t query_len() const override {
-    return SafetensorsFile::open(tensors_.file).describe(tensors_.query, tensors_.layout).length;
+    return SafetensorsFile::open(tensors_.file)
+        .describe(tensors_.names.query, tensors_.layout.layout)
+        .length;
   }
 
   StoredData open() const override {
     const SafetensorsFile file = SafetensorsFile::open(tensors_.file);
     const Metadata metadata(tensors_.file.string(), file.metadata());
-    const auto find = [&, layout = tensors_.layout](const std::string& name) {
+    const auto find = [&, layout = tensors_.layout.layout](const std::string& name) {
       return StoredTensor{tensors_.file.string(), name, layout, file.describe(name, layout),
                           [file, name, layout] { return file.tensor(name, layout); }};
     };
-    return {.q = find(tensors_.query),
-            .k = find(tensors_.key),
-            .v = find(tensors_.value),
-            .causal = metadata.causal(),
-            .scale = metadata.scale(),
-            .layer = tensors_.layer ? tensors_.layer : metadata.layer(),
-            .positions = find_positions(file, metadata)};
+    const auto find_all = [&](const TensorNames& names) {
+      return StoredQkv{find(names.query), find(names.key), find(names.value)};
+    };
+    StoredData data{find_all(tensors_.names)};
+    check_layers_agree([&] { return find_all(tensors_.first); }, data);
+    data.layout_is_stated = tensors_.layout.is_stated;
+    data.layout = metadata.layout();
+    data.sizes = metadata.sizes();
+    data.causal = metadata.causal();
+    data.scale = metadata.scale();
+    data.layer = tensors_.layer ? tensors_.layer : metadata.layer();
+    data.positions = find_positions(file, metadata);
+    return data;
   }
 
  private:
@@ -128,11 +143,14 @@ std::vector<NamedSource> read(const Settings& settings) {
     std::vector<std::string> in_file;
     if (takes_all_layers(settings)) in_file = tensor_names(file, settings.position_of("layers"));
     const std::string label = file_label(file, files, is_pattern(path.filename().string()));
-    for (const auto layer : choose_layers(settings, names.query, in_file, file.string())) {
+    const auto layers = choose_layers(settings, names.query, in_file, file.string());
+    const auto of_layer = [&](std::optional<std::int64_t> layer) {
+      return TensorNames{names.query.with(layer), names.key.with(layer), names.value.with(layer)};
+    };
+    for (const auto layer : layers) {
       SafetensorsTensors tensors{.file = file,
-                                 .query = names.query.with(layer),
-                                 .key = names.key.with(layer),
-                                 .value = names.value.with(layer),
+                                 .names = of_layer(layer),
+                                 .first = of_layer(layers.front()),
                                  .query_positions = {},
                                  .layout = layout_of(settings),
                                  .layer = layer};

@@ -103,6 +103,12 @@ class GeneratedSource : public Source {
   virtual QkvTensors generate(const GenerationRequest& request) const = 0;
 };
 
+// The order of the axes by which files are read, and whether the experiment states it.
+struct StatedLayout {
+  TensorLayout layout = TensorLayout::kBhld;
+  bool is_stated = false;
+};
+
 // One of q, k, v in a file, described but not read.
 struct StoredTensor {
   std::string file;
@@ -123,11 +129,25 @@ struct StoredPositions {
   std::vector<std::int64_t> values;
 };
 
-// What files hold of a workload. nullopt: they do not say.
-struct StoredData {
+struct StoredQkv {
   StoredTensor q;
   StoredTensor k;
   StoredTensor v;
+};
+
+// A size of the workload as the text of a file names it, beside the tensors.
+struct StoredSize {
+  std::string name;  // in the file: "num_heads"
+  std::string size;  // of the workload: "query_heads"
+  std::int64_t value = 0;
+};
+
+// What files hold of a workload. nullopt: they do not say.
+struct StoredData : StoredQkv {
+  bool layout_is_stated = false;  // by the experiment
+  // What a file says of the order of its axes and of its sizes.
+  std::optional<TensorLayout> layout = {};
+  std::vector<StoredSize> sizes = {};
   std::optional<bool> causal = {};
   std::optional<float> scale = {};
   std::optional<std::int64_t> layer = {};

@@ -5,6 +5,10 @@
 
 namespace maskerade {
 
+std::string_view name_of(TensorLayout layout) noexcept {
+  return layout == TensorLayout::kBhld ? "bhld" : "blhd";
+}
+
 std::string_view axes_of(TensorLayout layout) noexcept {
   return layout == TensorLayout::kBhld
              ? "[batch, heads, length, head_dim] or [heads, length, head_dim]"

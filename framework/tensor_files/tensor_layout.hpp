@@ -17,6 +17,9 @@ enum class TensorLayout {
   kBlhd,  // [batch, length, heads, head_dim]
 };
 
+// The name that users write: "bhld", "blhd".
+std::string_view name_of(TensorLayout layout) noexcept;
+
 // The axes that a file's tensor may have, as error messages show them:
 // "[batch, heads, length, head_dim] or [heads, length, head_dim]".
 std::string_view axes_of(TensorLayout layout) noexcept;

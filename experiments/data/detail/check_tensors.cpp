@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
 namespace {
@@ -48,6 +49,38 @@ std::int64_t find_not_finite(const TensorView& tensor) {
 }
 
 }  // namespace
+
+void check_layout(const StoredData& data) {
+  const TensorLayout layout = data.k.layout;
+  const TensorLayout other =
+      layout == TensorLayout::kBhld ? TensorLayout::kBlhd : TensorLayout::kBhld;
+  if (data.layout && *data.layout != layout) {
+    throw DataError(
+        data.k.file, data.k.name,
+        fmt::format("__metadata__ \"layout\" says {}, but the axes are read as {}; write "
+                    "layout: {} in the source, or correct the metadata",
+                    name_of(*data.layout), name_of(layout), name_of(*data.layout)));
+  }
+  if (data.layout_is_stated || data.layout) return;
+  const auto refuse = [&](const StoredTensor& tensor, const std::string& sign) {
+    throw DataError(
+        tensor.file, tensor.name,
+        fmt::format("read as {}, the default layout, its shape {} has {} heads of {} tokens{}; "
+                    "state in the source layout: {} where the axes are {}, or layout: {} where the "
+                    "shape is right",
+                    name_of(layout), shape_text(tensor.description), tensor.description.heads,
+                    tensor.description.length, sign, name_of(other), axes_of(other),
+                    name_of(layout)));
+  };
+  const TensorView& q = data.q.description;
+  for (const StoredTensor* tensor : {&data.k, &data.v}) {
+    if (tensor->description.heads > tensor->description.length) refuse(*tensor, "");
+  }
+  const TensorView& k = data.k.description;
+  if (q.length > 1 && q.heads > q.length && q.heads == k.length && q.length % k.heads == 0) {
+    refuse(data.q, fmt::format(", as many heads as {} has tokens", data.k.short_name()));
+  }
+}
 
 void check_tensors_fit(const StoredTensor& q, const StoredTensor& k, const StoredTensor& v) {
   const TensorView& q_view = q.description;

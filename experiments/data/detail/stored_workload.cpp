@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,36 @@ void check_statements(const WorkloadSpec& spec, const Workload& workload) {
   }
   if (spec.dtype && *spec.dtype != workload.dtype) {
     refuse("dtype", std::string(name_of(*spec.dtype)), std::string(name_of(workload.dtype)));
+  }
+}
+
+// Throws DataError where a file says another size of its tensors than they have as they are read,
+// unless the experiment states that size itself.
+void check_stored_sizes(const WorkloadSpec& spec,
+                        const StoredData& data,
+                        const Workload& workload) {
+  struct Held {
+    std::optional<std::int64_t> stated;
+    std::int64_t size = 0;
+    const StoredTensor* tensor = nullptr;
+  };
+  const AttentionShape& shape = workload.shape;
+  const std::map<std::string, Held> held = {
+      {"batch", {spec.batch, shape.batch, &data.q}},
+      {"query_heads", {spec.query_heads, shape.query_heads, &data.q}},
+      {"kv_heads", {spec.kv_heads, shape.kv_heads, &data.k}},
+      {"query_len", {spec.query_len, shape.query_len, &data.q}},
+      {"key_len", {spec.key_len, shape.key_len, &data.k}},
+      {"head_dim", {spec.head_dim, shape.head_dim, &data.q}}};
+  for (const StoredSize& said : data.sizes) {
+    const Held& of = held.at(said.size);
+    if (of.size == said.value || of.stated) continue;
+    throw DataError(
+        of.tensor->file, of.tensor->name,
+        fmt::format("__metadata__ \"{0}\" is {1}, but as {2} the tensor has {3} {4}; "
+                    "state the layout of the axes in the source, or {3}: {4} in the "
+                    "workload where the tensor is right, or correct the metadata",
+                    said.name, said.value, name_of(of.tensor->layout), said.size, of.size));
   }
 }
 
@@ -143,6 +174,7 @@ Tensor read_finite(const StoredTensor& tensor) {
 Workload read_stored_workload(const WorkloadSpec& spec, const StoredSource& source) {
   const StoredData data = source.open();
   check_decode(spec);
+  check_layout(data);
   check_tensors_fit(data.q, data.k, data.v);
   Workload workload;
   workload.source = source.describe().name;
@@ -160,6 +192,7 @@ Workload read_stored_workload(const WorkloadSpec& spec, const StoredSource& sour
   }
   check_step_count(spec, workload);
   check_statements(spec, workload);
+  check_stored_sizes(spec, data, workload);
   if (data.positions) workload.query_positions = check_positions(*data.positions, workload.shape);
   // What the experiment says of causality and scale wins over the file.
   workload.causal = spec.causal.value_or(data.causal.value_or(false));

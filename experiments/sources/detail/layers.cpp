@@ -96,17 +96,45 @@ SettingKey layers_key(const std::string& meaning, const std::string& example) {
 
 SettingKey layout_key() {
   return {.name = "layout",
-          .form = SettingForm::choice({name_of(TensorLayout::kBhld), name_of(TensorLayout::kBlhd)}),
-          .default_text = name_of(TensorLayout::kBhld),
-          .meaning = "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`",
+          .form = SettingForm::choice({std::string(name_of(TensorLayout::kBhld)),
+                                       std::string(name_of(TensorLayout::kBlhd))}),
+          .otherwise = "`bhld`",
+          .meaning =
+              "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`; "
+              "to be stated where the keys would have more heads than tokens",
           .example = "blhd"};
 }
 
-TensorLayout layout_of(const Settings& settings) {
-  return settings.choice("layout") == name_of(TensorLayout::kBlhd) ? TensorLayout::kBlhd
-                                                                   : TensorLayout::kBhld;
+StatedLayout layout_of(const Settings& settings) {
+  if (!settings.has("layout")) return {};
+  return {settings.choice("layout") == name_of(TensorLayout::kBlhd) ? TensorLayout::kBlhd
+                                                                    : TensorLayout::kBhld,
+          true};
 }
 
-std::string name_of(TensorLayout layout) { return layout == TensorLayout::kBhld ? "bhld" : "blhd"; }
+void check_layers_agree(const std::function<StoredQkv()>& first, const StoredQkv& layer) {
+  const StoredQkv other = [&] {
+    try {
+      return first();
+    } catch (const DataError&) {
+      return layer;
+    }
+  }();
+  const auto shape = [](const TensorView& view) {
+    return fmt::format("[{}, {}, {}, {}]", view.batch, view.heads, view.length, view.dim);
+  };
+  for (const auto& [tensor, of_first] :
+       {std::pair(&layer.q, &other.q), std::pair(&layer.k, &other.k),
+        std::pair(&layer.v, &other.v)}) {
+    const std::string held = shape(tensor->description);
+    const std::string expected = shape(of_first->description);
+    if (held == expected) continue;
+    throw DataError(tensor->file, tensor->name,
+                    fmt::format("its shape is {}, that of {} is {}; the layers of one source must "
+                                "agree: give a layer of another shape a workload of its own, or "
+                                "correct the file",
+                                held, of_first->short_name(), expected));
+  }
+}
 
 }  // namespace maskerade

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "experiments/sources/settings.hpp"
+#include "experiments/sources/source.hpp"
 #include "framework/tensor_files/tensor_layout.hpp"
 
 namespace maskerade {
@@ -60,8 +62,11 @@ SettingKey layers_key(const std::string& meaning, const std::string& example);
 
 // The key `layout`, and what it says.
 SettingKey layout_key();
-TensorLayout layout_of(const Settings& settings);
-// "bhld", "blhd".
-std::string name_of(TensorLayout layout);
+StatedLayout layout_of(const Settings& settings);
+
+// Throws DataError unless q, k and v of a layer have the shapes that those of `first`, another
+// layer of the same source, have. One of `first` that cannot be described is left to its own
+// workload.
+void check_layers_agree(const std::function<StoredQkv()>& first, const StoredQkv& layer);
 
 }  // namespace maskerade

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "framework/base/decimal.hpp"
 #include "framework/base/error.hpp"
@@ -74,6 +75,64 @@ std::optional<std::vector<std::int64_t>> Metadata::query_positions() const {
   std::optional<std::vector<std::int64_t>> values = parse_list(*text);
   if (!values) refuse("query_positions", *text, "a list of whole numbers: [0, 17, 511]");
   return values;
+}
+
+std::optional<TensorLayout> Metadata::layout() const {
+  const std::string* text = find("layout");
+  if (text == nullptr) return std::nullopt;
+  std::string axes;
+  for (const char c : *text) {
+    if (c >= 'A' && c <= 'Z') axes += static_cast<char>(c - 'A' + 'a');
+    if (c >= 'a' && c <= 'z') axes += c;
+  }
+  for (const char* heads_first :
+       {"bhld", "bhsd", "bhtd", "bhnd", "hld", "hsd", "htd", "hnd", "batchheadslengthheaddim",
+        "batchheadsseqlenheaddim", "batchheadstokensheaddim"}) {
+    if (axes == heads_first) return TensorLayout::kBhld;
+  }
+  for (const char* heads_last :
+       {"blhd", "bshd", "bthd", "bnhd", "lhd", "shd", "thd", "nhd", "batchlengthheadsheaddim",
+        "batchseqlenheadsheaddim", "batchtokensheadsheaddim"}) {
+    if (axes == heads_last) return TensorLayout::kBlhd;
+  }
+  return std::nullopt;
+}
+
+std::vector<StoredSize> Metadata::sizes() const {
+  static constexpr std::pair<const char*, const char*> kNames[] = {
+      {"batch_size", "batch"},
+      {"query_heads", "query_heads"},
+      {"num_heads", "query_heads"},
+      {"n_heads", "query_heads"},
+      {"n_head", "query_heads"},
+      {"heads", "query_heads"},
+      {"num_attention_heads", "query_heads"},
+      {"num_query_heads", "query_heads"},
+      {"num_q_heads", "query_heads"},
+      {"kv_heads", "kv_heads"},
+      {"n_kv_heads", "kv_heads"},
+      {"num_kv_heads", "kv_heads"},
+      {"num_key_value_heads", "kv_heads"},
+      {"query_len", "query_len"},
+      {"q_len", "query_len"},
+      {"num_queries", "query_len"},
+      {"key_len", "key_len"},
+      {"kv_len", "key_len"},
+      {"seq_len", "key_len"},
+      {"seqlen", "key_len"},
+      {"sequence_length", "key_len"},
+      {"tokens", "key_len"},
+      {"num_tokens", "key_len"},
+      {"head_dim", "head_dim"},
+      {"head_size", "head_dim"},
+      {"d_head", "head_dim"}};
+  std::vector<StoredSize> sizes;
+  for (const auto& [name, size] : kNames) {
+    const std::string* text = find(name);
+    if (text == nullptr) continue;
+    if (const auto value = parse_whole(trim(*text))) sizes.push_back({name, size, *value});
+  }
+  return sizes;
 }
 
 const std::string* Metadata::find(const std::string& key) const {

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/sources/source.hpp"
+#include "framework/tensor_files/tensor_layout.hpp"
+
 namespace maskerade {
 
 // What the metadata of a safetensors file says of the attention that it holds. Each function gives
@@ -21,6 +24,11 @@ class Metadata {
   std::optional<float> scale() const;                                // "0.125"
   std::optional<std::int64_t> layer() const;                         // "5"
   std::optional<std::vector<std::int64_t>> query_positions() const;  // "[0, 17, 511]"
+
+  // What programs that dump attention write beside it, in names and forms of their own. A text of
+  // no known form says nothing.
+  std::optional<TensorLayout> layout() const;  // "blhd", "BSHD", "[batch, length, heads, head_dim]"
+  std::vector<StoredSize> sizes() const;       // "num_heads": "12"
 
  private:
   const std::string* find(const std::string& key) const;

@@ -226,7 +226,7 @@ TEST(RunCell, FailsWhenAMaskerWritesToTheInputs) {
 TEST(RunCell, HasNoIntervalsOfOneRepetition) {
   std::string experiment = small("  p: [{sink: 1}]\n");
   const std::string budget = "budget: 20ms";
-  experiment.replace(experiment.find(budget), budget.size(), "budget: 1us");
+  experiment.replace(experiment.find(budget), budget.size(), "budget: 0.000001ms");
   const RunRecord ran = run_all(experiment_of(experiment));
   for (const char* pipeline : {"dense", "p"}) {
     const CellResult& result = ran.row(pipeline);
