@@ -275,6 +275,20 @@ TEST(Table, SaysWhatTheOracleLeavesOpenAndHoldsAgainstTheReference) {
       << table;
 }
 
+TEST(Table, NotesKeysThatAFileGivesMoreHeadsThanTokens) {
+  CellResult result = example_result();
+  result.file = "data/captured.safetensors";
+  const std::string note = "the file is read as";
+  EXPECT_EQ(format_block(std::vector<CellResult>{result}).find(note), std::string::npos);
+  result.facts->shape.kv_heads = 512;
+  result.facts->shape.query_heads = 512;
+  result.facts->shape.key_len = 12;
+  EXPECT_NE(format_block(std::vector<CellResult>{result}).find(note + " 512 kv heads of 12 tokens"),
+            std::string::npos);
+  result.file.reset();  // generated: the experiment states the shape
+  EXPECT_EQ(format_block(std::vector<CellResult>{result}).find(note), std::string::npos);
+}
+
 TEST(Table, SaysThatTheToleranceIsLoosened) {
   CellResult result = example_result();
   result.tolerance = 0.01;
