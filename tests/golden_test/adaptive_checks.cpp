@@ -34,7 +34,9 @@ void check_budget_tables(const CaseRun& run, Findings& findings) {
       const double b =
           keys_needed(double{z[i]}, std::sqrt(variance[r]), n, double{epsilon[i]}, total);
       published.push_back(b);
-      whole.push_back(std::clamp<std::int64_t>(std::llround(std::ceil(b)), 1, counts[r]));
+      // At least 1, and no more than there are.
+      whole.push_back(
+          std::min<std::int64_t>(std::max<std::int64_t>(std::llround(std::ceil(b)), 1), counts[r]));
       two_sided.push_back(
           finite_population(keys_needed(double{z_two_sided[i]}, std::sqrt(sample_variance[r]), n,
                                         double{epsilon[i]}, total),
@@ -150,6 +152,7 @@ void check_adaptive_sampling(const CaseRun& run, Findings& findings) {
       const std::vector<float> weights = adaptive.select(epsilon[i], delta[i], one_sided);
       for (std::size_t row = 0; row < statics.size(); ++row) {
         const RowDraw draw = adaptive.draw_of(row, weights, findings);
+        if (draw.remaining == 0) continue;  // the base sample has all
         const auto m = static_cast<double>(draw.remaining);
         const BaseEstimate estimate = base_estimate(draw.base, double{statics[row]}, m);
         const double b =

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -58,7 +59,8 @@ class GoldenProgram : public testing::Test {
     std::string data;
     for (const Values& tensor : tensors) {
       // Integers are stored as such where the names say so.
-      const bool integers = tensor.name == "count" || tensor.name == "row_idx";
+      const bool integers = tensor.name == "count" || tensor.name == "row_idx" ||
+                            tensor.name == "residual_count" || tensor.name == "budget";
       std::string bytes;
       if (integers) {
         for (const float value : tensor.values) {
@@ -215,6 +217,115 @@ TEST_F(GoldenProgram, EveryAcceptableAnswerToATiePasses) {
   values_of("may") = {0, 1, 1, 1};
   write_manifest({add_case(golden, tensors)});
   EXPECT_EQ(run().exit_code, 1);
+}
+
+// Statistics of one sampler, for one query.
+Json sampler(const std::string& name, const Json& params, const Json& resolved, int keys) {
+  return {
+      {"case", name},
+      {"family", "stats"},
+      {"maskers", {{{"name", name}, {"params", params}, {"resolved", resolved}}}},
+      {"batch", 1},
+      {"query_heads", 1},
+      {"kv_heads", 1},
+      {"query_len", 1},
+      {"key_len", keys},
+      {"head_dim", 1},
+      {"scale", 1.0},
+      {"tolerance", {{"rtol", 1e-5}, {"atol", 1e-6}, {"budget_rtol", 1e-4}, {"budget_atol", 1}}}};
+}
+
+TEST_F(GoldenProgram, DrawingEveryKeyHasNoVarianceAndIsExact) {
+  Json golden = sampler("random_sampling", {{"sampling_rate", 1.0}}, {{"draws", 4}}, 4);
+  golden["draws"] = 4;
+  const std::vector<float> logits = {0.1F, 0.7F, -0.3F, 0.2F};
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(double{logit} - double{logits[1]});
+  const auto tensors = [&](double den) {
+    return std::vector<Values>{{"q", {1, 1, 1, 1}, {1}},
+                               {"k", {1, 1, 4, 1}, logits},
+                               {"row_max", {1, 1, 1}, {logits[1]}},
+                               {"den", {1, 1, 1}, {static_cast<float>(den)}},
+                               {"den_var_without_replacement", {1, 1, 1}, {0}}};
+  };
+  write_manifest({add_case(golden, tensors(sum))});
+  ProgramResult result = run("--require-all");
+  EXPECT_EQ(result.exit_code, 0) << result.out;
+  write_manifest({add_case(golden, tensors(1.001 * sum))});
+  result = run();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.out.find("denominator of row 0 at [0]"), std::string::npos) << result.out;
+}
+
+// A rate whose product with the keys is one less in double precision than it is exactly.
+TEST_F(GoldenProgram, SamplersDrawWhatTheManifestResolves) {
+  Json golden = sampler("random_sampling", {{"sampling_rate", 0.29}}, {{"draws", 28}}, 100);
+  golden["draws"] = 28;
+  write_manifest({add_case(golden, {{"q", {1, 1, 1, 1}, {1}},
+                                    {"k", {1, 1, 100, 1}, std::vector<float>(100)},
+                                    {"row_max", {1, 1, 1}, {0}},
+                                    {"den", {1, 1, 1}, {100}},
+                                    {"den_var_without_replacement", {1, 1, 1}, {0}}})});
+  const ProgramResult result = run("--require-all");
+  EXPECT_EQ(result.exit_code, 0) << result.out;
+}
+
+TEST_F(GoldenProgram, OffsetsOfASamplerAreTheResolvedRange) {
+  // Equal keys, so that everything is 1: of ten, keys 2 to 6 may be sampled, the others are active.
+  const auto with_offsets = [&](const Json& params, int start, int end) {
+    std::vector<float> residual(10);
+    std::vector<float> prev(10, 1);
+    for (int key = 2; key < 7; ++key) {
+      residual[static_cast<std::size_t>(key)] = 1;
+      prev[static_cast<std::size_t>(key)] = 0;
+    }
+    write_manifest(
+        {add_case(sampler("adaptive_sampling", params, {{"start", start}, {"end", end}}, 10),
+                  {{"q", {1, 1, 1, 1}, {1}},
+                   {"k", {1, 1, 10, 1}, std::vector<float>(10)},
+                   {"prev", {1, 1, 1, 10}, prev},
+                   {"residual", {1, 1, 1, 10}, residual},
+                   {"row_max", {1, 1, 1}, {0}},
+                   {"static_den", {1, 1, 1}, {5}},
+                   {"residual_den", {1, 1, 1}, {5}},
+                   {"residual_var", {1, 1, 1}, {0}},
+                   {"residual_var_sample", {1, 1, 1}, {0}},
+                   {"residual_count", {1, 1, 1}, {5}},
+                   {"epsilon", {1}, {0.1F}},
+                   {"delta", {1}, {0.1F}},
+                   {"z", {1}, {1.28F}},
+                   {"z_two_sided", {1}, {1.64F}},
+                   {"budget", {1, 1, 1, 1}, {1}},
+                   {"budget_real", {1, 1, 1, 1}, {0}},
+                   {"budget_real_two_sided", {1, 1, 1, 1}, {0}}})});
+    return run("--require-all");
+  };
+  for (const Json& params : {Json{{"init_offset", 2}, {"local_offset", 3}},
+                             Json{{"init_offset", 0.29}, {"local_offset", 0.3}}}) {
+    const ProgramResult result = with_offsets(params, 2, 7);
+    EXPECT_EQ(result.exit_code, 0) << params << result.out;
+  }
+}
+
+TEST_F(GoldenProgram, OneHashTableHasNoFormOfTwoMatches) {
+  const Json golden =
+      sampler("magic_pig", {{"lsh_l", 1}, {"lsh_k", 1}, {"center", false}}, Json(), 2);
+  const auto tensors = [](float second, bool with_two) {
+    std::vector<Values> all = {{"q", {1, 1, 1, 2}, {1, 0}},
+                               {"k", {1, 1, 2, 2}, {1, 0, 0, 1}},
+                               {"expected_exact", {1, 1, 1, 2}, {1, second}}};
+    if (with_two) all.push_back({"exact_two", {1, 1, 1, 2}, {0, 0}});
+    return all;
+  };
+  Json wide = golden;
+  wide["head_dim"] = 2;
+  for (const bool with_two : {false, true}) {
+    write_manifest({add_case(wide, tensors(0.5F, with_two))});
+    const ProgramResult result = run("--require-all");
+    EXPECT_EQ(result.exit_code, 0) << result.out;
+    write_manifest({add_case(wide, tensors(0.6F, with_two))});
+    EXPECT_EQ(run().exit_code, 1);
+  }
 }
 
 TEST_F(GoldenProgram, HiddenKeysOfTheStoredMaskAreDropped) {

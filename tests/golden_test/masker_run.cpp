@@ -10,6 +10,7 @@
 #include "framework/base/error.hpp"
 #include "framework/mask/conversions.hpp"
 #include "framework/mask/set_operations.hpp"
+#include "framework/sdk/exact_share.hpp"
 
 namespace maskerade::golden {
 namespace {
@@ -36,14 +37,40 @@ std::string text_of(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+// The share, in the form of a percentage, that draws `draws` of `count` keys: rounded up in its
+// last decimal, so that its floor is what was drawn.
+std::string share_of(std::int64_t draws, std::int64_t count) {
+  const std::int64_t share = (draws * sdk::kHundredPercent + count - 1) / count;
+  constexpr std::int64_t kPercent = sdk::kHundredPercent / 100;
+  return fmt::format("{}.{:06}%", share / kPercent, share % kPercent);
+}
+
+// A parameter's value as a number of keys, where the manifest resolves it: by its own name, or of a
+// sampler by the range [start, end) that it draws from and the keys that it draws. Else as it is.
+std::string value_of(const Case& golden,
+                     const CaseMasker& masker,
+                     const std::string& name,
+                     const nlohmann::json& value) {
+  const nlohmann::json& resolved = masker.resolved;
+  if (resolved.contains(name)) return text_of(resolved.at(name));
+  const std::int64_t start = resolved.value("start", std::int64_t{0});
+  const std::int64_t end = resolved.value("end", golden.key_len);
+  if (name == "init_offset" && resolved.contains("start")) return fmt::to_string(start);
+  if (name == "local_offset" && resolved.contains("end")) {
+    return fmt::to_string(golden.key_len - end);
+  }
+  if (name == "sampling_rate" && resolved.contains("draws")) {
+    return share_of(resolved.at("draws").get<std::int64_t>(), end - start);
+  }
+  return text_of(value);
+}
+
 std::vector<GivenParameter> given_parameters(const CaseRun& run,
                                              const CaseMasker& masker,
                                              const maskerade_masker_descriptor& descriptor) {
   std::vector<GivenParameter> given;
   for (const auto& [name, value] : masker.params.items()) {
-    const auto resolved = masker.resolved.find(name);
-    given.push_back(
-        {our_name(name), {text_of(resolved == masker.resolved.end() ? value : *resolved)}});
+    given.push_back({our_name(name), {value_of(run.golden, masker, name, value)}});
     // The published share is one of what is not active yet.
     if (name == "top_p") given.push_back({"of", {"residual"}});
   }
