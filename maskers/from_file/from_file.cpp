@@ -20,9 +20,10 @@ class FromFile final : public sdk::RowMasker {
         .parameters = {
             sdk::file("file", "where its tensors are; the array of an npy file has no name"),
             sdk::choice("layout", {"dense", "blocks", "csr"},
-                        "dense: [batch | 1, query_heads | 1, query_len, key_len]; blocks: the same "
-                        "in blocks from the first query and key on; csr: ptr [rows + 1] into "
-                        "indices, rows being query_len or batch * query_heads * query_len")
+                        "dense: [batch | 1, query_heads | 1, query_len, key_len]; blocks: [batch | "
+                        "1, query_heads | 1, query blocks, key blocks], both counted from position "
+                        "0 on; csr: ptr [rows + 1] into indices, rows being query_len or batch * "
+                        "query_heads * query_len")
                 .with_default("dense"),
             sdk::text("p",
                       "csr: the tensor of the probabilities of indices; dense: that of "
@@ -57,6 +58,7 @@ class FromFile final : public sdk::RowMasker {
     }
     if (layout == "blocks") {
       if (has_p) throw std::runtime_error("p is for the layouts dense and csr, not for blocks");
+      in_blocks_ = true;
       block_ = arguments.count("block");
     }
     grid_ = tensor(has_p ? "p" : "mask");
@@ -83,8 +85,9 @@ class FromFile final : public sdk::RowMasker {
     const auto given = grid_->shape();
     const std::int64_t batch = given.size() == 4 && given[0] == 1 ? 1 : shape_.batch;
     const std::int64_t heads = given.size() == 4 && given[1] == 1 ? 1 : shape_.query_heads;
-    grid_->require_shape({batch, heads, (shape_.query_len + block_ - 1) / block_, columns()},
-                         block_ > 1 ? "[batch | 1, query_heads | 1, query blocks, key blocks]"
+    // How many rows of blocks are needed depends on the positions of the queries: see grid_row().
+    grid_->require_shape({batch, heads, in_blocks_ ? -1 : shape_.query_len, columns()},
+                         in_blocks_ ? "[batch | 1, query_heads | 1, query blocks, key blocks]"
                                     : "[batch | 1, query_heads | 1, query_len, key_len]");
     if (has_p) {
       check_probabilities(*grid_, 0);
@@ -150,12 +153,30 @@ class FromFile final : public sdk::RowMasker {
         return grid_->bytes()[entry] != 0 ? 1.0F : 0.0F;
     }
   }
+  // The row of the grid that holds for a query: its own, or the block of its absolute position.
+  std::int64_t grid_row(const sdk::Row& row) const {
+    if (!in_blocks_) return row.query();
+    const std::int64_t rows = grid_->shape()[2];
+    const std::int64_t number = maskerade_block_of(row.position(), block_);
+    if (number < 0 || number >= rows) {
+      refuse(*grid_,
+             "it has " + std::to_string(rows) + " rows of blocks of " + std::to_string(block_) +
+                 " tokens, for positions 0 to " + std::to_string(rows * block_ - 1) +
+                 ", but query " + std::to_string(row.query()) + " stands at position " +
+                 std::to_string(row.position()) +
+                 (number < 0
+                      ? "; queries before position 0 need the layout dense or csr"
+                      : "; " + std::to_string(columns()) + " rows would hold every position of " +
+                            std::to_string(shape_.key_len) + " keys"));
+    }
+    return number;
+  }
   void add_grid_row(const sdk::Row& row) const {
     const auto shape = grid_->shape();
     const std::int64_t batch = shape[0] == 1 ? 0 : row.batch();
     const std::int64_t head = shape[1] == 1 ? 0 : row.head();
     const auto first = static_cast<std::size_t>(
-        ((batch * shape[1] + head) * shape[2] + row.query() / block_) * columns());
+        ((batch * shape[1] + head) * shape[2] + grid_row(row)) * columns());
     for (std::int64_t column = 0; column < columns();) {
       const float p = value(first + static_cast<std::size_t>(column));
       std::int64_t end = column + 1;
@@ -182,6 +203,7 @@ class FromFile final : public sdk::RowMasker {
   }
 
   maskerade_shape shape_;
+  bool in_blocks_ = false;  // the layout blocks
   std::int64_t block_ = 1;
   std::optional<sdk::FileTensor> grid_;  // of the layouts dense and blocks
   std::optional<sdk::FileTensor> indices_;

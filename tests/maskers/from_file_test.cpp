@@ -122,6 +122,65 @@ TEST(FromFile, ReadsBlockMasks) {
   expect_selection_rules({masker}, problem);
 }
 
+// Queries at positions 32 to 127, at positions in no order, and one at the last: each has the row
+// of blocks of its own position.
+TEST(FromFile, BlocksAreCountedFromPositionZero) {
+  const std::string two =
+      FileWriter().add("mask", {1, 1, 2, 2}, Bytes{1, 0, 0, 1}).write("two_rows");
+  const std::string three =
+      FileWriter().add("mask", {1, 1, 3, 2}, Bytes{1, 0, 0, 0, 1, 1}).write("three_rows");
+  constexpr std::int64_t kNone = 9;
+  for (const bool causal : {false, true}) {
+    for (const std::int64_t queries : {1, 96, 128}) {
+      const MaskerProblem problem({1, 2, 1, queries, 128, 4}, {.causal = causal});
+      const Visibility& visibility = problem.inputs().visibility;
+      for (const auto& [name, second] :
+           {std::pair(two, std::int64_t{1}), std::pair(three, kNone)}) {
+        const std::int64_t of_second_row = second;
+        const MaskerUse masker = use("from_file", {{"", name}, {"layout", "blocks"}});
+        expect_entries(run({masker}, problem).mask, problem, [&](auto, auto, auto i, auto key) {
+          return key / 64 == (visibility.position(i) < 64 ? 0 : of_second_row);
+        });
+      }
+    }
+  }
+  const MaskerProblem problem({1, 1, 1, 3, 128, 4});
+  AttentionInputs inputs = problem.inputs();
+  inputs.visibility = Visibility::at_positions({100, 3, 64}, 128, false);
+  const Threads threads(1);
+  const Mask mask = Pipeline({use("from_file", {{"", two}, {"layout", "blocks"}})})
+                        .prepare(inputs, {}, threads)
+                        .select(threads)
+                        .mask;
+  for (const auto& [query, key] : {std::pair(0, 64), std::pair(1, 0), std::pair(2, 64)}) {
+    EXPECT_EQ(keys_of(mask, 0, 0, query).front(), key) << query;
+    EXPECT_EQ(keys_of(mask, 0, 0, query).size(), 64U) << query;
+  }
+}
+
+TEST(FromFile, RowsOfBlocksThatDoNotHoldAPositionAreRefused) {
+  const auto refusal_of = [](const std::string& file, const AttentionShape& shape) -> std::string {
+    try {
+      run({use("from_file", {{"", file}, {"layout", "blocks"}})}, MaskerProblem(shape));
+    } catch (const Error& error) {
+      const std::string text = error.what();
+      return text.substr(text.rfind(": tensor"));
+    }
+    return "";
+  };
+  const std::string one =
+      FileWriter().add("mask", {1, 1, 1, 2}, Bytes{1, 1}).write("one_row_of_blocks");
+  EXPECT_EQ(refusal_of(one, {1, 1, 1, 1, 128, 4}),
+            ": tensor \"mask\": it has 1 rows of blocks of 64 tokens, for positions 0 to 63, but "
+            "query 0 stands at position 127; 2 rows would hold every position of 128 keys");
+  const std::string two =
+      FileWriter().add("mask", {1, 1, 2, 2}, Bytes{1, 1, 1, 1}).write("two_rows_of_blocks");
+  EXPECT_EQ(
+      refusal_of(two, {1, 1, 1, 130, 128, 4}),
+      ": tensor \"mask\": it has 2 rows of blocks of 64 tokens, for positions 0 to 127, but "
+      "query 0 stands at position -2; queries before position 0 need the layout dense or csr");
+}
+
 // CSR of entries [rows, keys]; keys of a row in descending order.
 std::pair<Integers, Integers> csr_of(const Bytes& entries, std::int64_t key_len) {
   Integers indices;
@@ -209,7 +268,7 @@ TEST(FromFile, BadArgumentsAndTensorsSayWhatWouldBeRight) {
   EXPECT_EQ(
       refusal(FileWriter().add("mask", {8}, Bytes(8)), {{"layout", "blocks"}, {"block", "4"}}),
       ": tensor \"mask\": its shape is [8]; it must be [batch | 1, query_heads | 1, query "
-      "blocks, key blocks] = [1, 1, 1, 2]");
+      "blocks, key blocks] = [1, 1, any, 2]");
   EXPECT_EQ(refusal(FileWriter().add("mask", {1, 1, 1, 8}, Floats(8, 0.5F)), {}),
             ": tensor \"mask\": it holds 0.500000; a mask holds 0 and 1, and probabilities are "
             "named by p");
