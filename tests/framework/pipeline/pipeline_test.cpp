@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,32 @@ TEST(Pipeline, LocalFollowsTheQueryWhenEveryKeyIsVisible) {
   for_each_entry(selection.mask, [&](std::int64_t i, std::int64_t k, float probability) {
     const std::int64_t position = kSmall.key_len - kSmall.query_len + i;
     EXPECT_EQ(probability > 0, k <= position && k > position - 5);
+  });
+}
+
+TEST(Pipeline, LocalOnBothSidesHasTheQueryInTheMiddle) {
+  const TestProblem bidirectional(kSmall, Visibility::all(kSmall.query_len, kSmall.key_len));
+  for (const auto& [window, keys] : {std::pair("5", 5), std::pair("1", 1), std::pair("0", 0),
+                                     std::pair("9000000000000000000", 1 << 20)}) {
+    const Selection selection =
+        run({use("local", {{"", {window}}, {"side", {"both"}}})}, bidirectional);
+    EXPECT_EQ(selection.mask.extent(), (MaskExtent{1, 1}));
+    for_each_entry(selection.mask, [&](std::int64_t i, std::int64_t k, float probability) {
+      const std::int64_t position = kSmall.key_len - kSmall.query_len + i;
+      EXPECT_EQ(probability > 0, std::abs(k - position) < keys) << window << " " << i << " " << k;
+    });
+  }
+  // Causality hides the later half.
+  EXPECT_EQ(run({use("local", {{"", {"5"}}, {"side", {"both"}}})}, small_causal()).mask,
+            run({use("local", {{"", {"5"}}, {"side", {"past"}}})}, small_causal()).mask);
+}
+
+TEST(Pipeline, LocalOnBothSidesReachesTheFirstKeysFromPositionsBeforeThem) {
+  const AttentionShape shape{1, 1, 1, 6, 4, 8};  // positions -2 to 3
+  const TestProblem problem(shape, Visibility::all(shape.query_len, shape.key_len));
+  const Selection selection = run({use("local", {{"", {"3"}}, {"side", {"both"}}})}, problem);
+  for_each_entry(selection.mask, [&](std::int64_t i, std::int64_t k, float probability) {
+    EXPECT_EQ(probability > 0, std::abs(k - (i - 2)) < 3) << i << " " << k;
   });
 }
 
