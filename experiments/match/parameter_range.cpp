@@ -79,6 +79,11 @@ ParameterRange::ParameterRange(const maskerade_parameter& parameter,
         steps_ = {parameter.minimum > 0 ? 1 : 0, sdk::kHundredPercent};
       } else {
         steps_ = multiples_in(parameter, 1, key_len);
+        // 2^62 stands for no maximum, as for counts.
+        if (parameter.maximum < 0x1p62) {
+          steps_.limit =
+              multiples_in(parameter, 1, static_cast<std::int64_t>(parameter.maximum)).last;
+        }
       }
       break;
     case MASKERADE_UNIT_SHARE:

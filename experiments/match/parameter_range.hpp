@@ -14,8 +14,10 @@ std::string search_obstacle(const maskerade_parameter& parameter);
 
 // The values that a search may give a parameter. They ascend and are numbered; such a number is
 // called a step. By the parameter's unit they are
-//   tokens         every number of keys from the parameter's minimum to key_len; but the multiples
-//                  of 0.000001 % of the visible keys where the pipeline gives such a share
+//   tokens         every number of keys from the parameter's minimum to key_len, and beyond it, to
+//                  the parameter's maximum, if it states one: it then counts what may be more than
+//                  the keys, as draws; but the multiples of 0.000001 % of the visible keys where
+//                  the pipeline gives such a share
 //   share          the multiples of 0.000001 %
 //   count, blocks  every whole number up to the parameter's maximum, or to key_len if it has none
 //   number         a million equal parts of the range from its minimum to its maximum
@@ -28,7 +30,7 @@ class ParameterRange {
                  const maskerade_value& given,
                  std::int64_t key_len);
 
-  // The first and the last step.
+  // The first and the last step; with a limit where values beyond key_len count.
   SearchRange steps() const noexcept { return steps_; }
   // The value of a step, as a user would write it in YAML.
   std::string text(std::int64_t step) const;

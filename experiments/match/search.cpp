@@ -87,19 +87,20 @@ class Search {
   SearchResult result_;
 };
 
-// Probes at distances of 1, 2, 4, ... from `a`, until the target lies between the values of the
-// last two probes. Returns the last one; `a` becomes the one before it. Stops early when the values
-// moved away from the target twice in a row, when a probe matches, and at the end of the range.
-Probe double_distance(Search& search, const SearchRange& range, Probe& a) {
-  const std::int64_t start = a.step;
+// Probes at distances from `origin` that double, beginning with `distance`, until the target lies
+// between the values of the last two probes; `a` is the probe before the first. Returns the last
+// one; `a` becomes the one before it. Stops early when the values moved away from the target twice
+// in a row, when a probe matches, and at the step `last`.
+Probe double_distance(
+    Search& search, std::int64_t origin, std::int64_t distance, std::int64_t last, Probe& a) {
   Probe b = a;
   int away = 0;
-  for (std::int64_t distance = 1; b.step < range.last && away < 2 && !search.is_matched();) {
+  while (b.step < last && away < 2 && !search.is_matched()) {
     a = b;
-    b = search.at(range.last - start > distance ? start + distance : range.last);
+    b = search.at(last - origin > distance ? origin + distance : last);
     if (search.is_between(a, b)) break;
     away = search.distance(b.value) > search.distance(a.value) ? away + 1 : 0;
-    distance *= 2;
+    distance = distance > last / 2 ? last : 2 * distance;
   }
   return b;
 }
@@ -132,11 +133,19 @@ SearchResult search(const SearchRange& range,
                     const SearchProbe& probe) {
   Search search(target, tolerance, probe);
   Probe a = search.at_end(range.first, 1, range.last);
-  if (search.is_matched() || a.step >= range.last) {
-    return search.finish(MatchStatus::kUnreachable);
+  if (search.is_matched()) return search.finish(MatchStatus::kUnreachable);
+  Probe b = a;
+  if (a.step < range.last) {
+    b = range.doubles ? double_distance(search, a.step, 1, range.last, a)
+                      : search.at_end(range.last, -1, a.step);
   }
-  Probe b =
-      range.doubles ? double_distance(search, range, a) : search.at_end(range.last, -1, a.step);
+  const bool is_short = b.step >= range.last && !search.is_between(a, b) &&
+                        (b.step == a.step || search.distance(b.value) < search.distance(a.value));
+  if (is_short && !search.is_matched() && range.limit > b.step) {
+    const std::int64_t distance = std::max<std::int64_t>(b.step - range.first, 1);
+    a = b;
+    b = double_distance(search, range.first, 2 * distance, range.limit, a);
+  }
   if (search.is_matched() || !search.is_between(a, b)) {
     return search.finish(MatchStatus::kUnreachable);
   }

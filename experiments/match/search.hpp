@@ -15,6 +15,10 @@ struct SearchRange {
   // the target. Else it probes `last` at once. Rationale: a probe at `last` may cost far more time
   // than one near the target.
   bool doubles = false;
+  // The last step of all, where the search may go beyond `last`: while the target is not reached
+  // there, it doubles its distance from `first` until this step. 0, or any step before `last`: it
+  // may not.
+  std::int64_t limit = 0;
 };
 
 // How a search ended.
@@ -39,15 +43,16 @@ struct SearchResult {
 using SearchProbe = std::function<std::optional<double>(std::int64_t)>;
 
 // Searches for a step whose value is within tolerance * target of the target, which must be above
-// 0. The values may rise or fall with the step. The search probes both ends of the range. Then it
-// narrows the interval between two steps whose values lie on either side of the target: it probes
-// in turn the step where a straight line through both values meets the target, and the step half
-// way between. It ends when a probe matches, when the two steps are neighbours, or when ten probes
-// in a row gave nothing but the two values on either side: there the values jump. Noisy values and
-// values that are not monotone do not prevent the end, after at most two probes for each halving of
-// the range; the nearest of all probes is the result. An end that is refused moves inwards by 1, 2,
-// 4, ... Throws Error when a value is NaN, when every end is refused, and when a step between two
-// with values is refused; passes on what the probe throws.
+// 0. The values may rise or fall with the step. The search probes both ends of the range, and where
+// the target lies beyond its last step further ones until the range's limit. Then it narrows the
+// interval between two steps whose values lie on either side of the target: it probes in turn the
+// step where a straight line through both values meets the target, and the step half way between.
+// It ends when a probe matches, when the two steps are neighbours, or when ten probes in a row gave
+// nothing but the two values on either side: there the values jump. Noisy values and values that
+// are not monotone do not prevent the end, after at most two probes for each halving of the range;
+// the nearest of all probes is the result. An end that is refused moves inwards by 1, 2, 4, ...
+// Throws Error when a value is NaN, when every end is refused, and when a step between two with
+// values is refused; passes on what the probe throws.
 SearchResult search(const SearchRange& range,
                     double target,
                     double tolerance,

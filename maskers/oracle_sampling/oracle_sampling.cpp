@@ -19,6 +19,7 @@ class OracleSampling final : public sdk::RowMasker {
         .depends_on = sdk::kShape | sdk::kSeed | sdk::kQuery | sdk::kKey | sdk::kActive,
         .traits = MASKERADE_TRAIT_SAMPLES,
         .parameters = {
+            // The maximum stands for a search, too: a density may need more draws than keys.
             sdk::tokens("budget", "draws; a key that is drawn again is not replaced by another")
                 .at_most(1e6),
             sdk::tokens("init_offset", "first keys that are no candidates")

@@ -44,6 +44,19 @@ TEST(ParameterRange, TokensGoFromTheMinimumToEveryKey) {
             (Ends{"0", "512"}));
 }
 
+// A greatest number beyond the keys says that it counts what may be more than they are.
+TEST(ParameterRange, TokensGoBeyondTheKeysToAStatedMaximum) {
+  const auto steps = [](double minimum, double maximum, std::uint32_t flags = 0) {
+    return ParameterRange(parameter_of(MASKERADE_UNIT_TOKENS, minimum, maximum, flags), {}, 512)
+        .steps();
+  };
+  EXPECT_EQ(steps(0, 1e6).last, 512);
+  EXPECT_EQ(steps(0, 1e6).limit, 1'000'000);
+  EXPECT_EQ(steps(0, 1e6, MASKERADE_MAXIMUM_EXCLUDED).limit, 999'999);
+  EXPECT_LE(steps(0, 100).limit, steps(0, 100).last);
+  EXPECT_EQ(steps(0, kInfinity).limit, 0);
+}
+
 TEST(ParameterRange, ShareOfTheVisibleKeysStaysOne) {
   const auto parameter = parameter_of(MASKERADE_UNIT_TOKENS, 0, kInfinity);
   EXPECT_EQ(ends(parameter, MASKERADE_TOKENS_OF_VISIBLE),

@@ -137,6 +137,37 @@ TEST(Search, DoublingPassesAFlatBeginning) {
 
 // On a curve with waves and with noise at each step the search ends, and its result is the probe
 // nearest to the target.
+// What draws with replacement reach: more of it with each, and all with none.
+TEST(Search, GoesBeyondTheLastStepToTheLimit) {
+  const auto saturating = [](double step) { return 1 - std::exp(-step / 1000); };
+  const SearchRange range{.first = 0, .last = 512, .limit = 1'000'000};
+  const SearchTrace found = search_for(0.99, range, saturating);
+  EXPECT_EQ(found.result.status, MatchStatus::kMatched);
+  EXPECT_NEAR(found.result.reached, 0.99, 0.0099);
+  EXPECT_GT(found.result.step, 512);
+  EXPECT_LE(found.result.probes, 8);
+  const SearchTrace beyond = search_for(2, range, saturating);
+  EXPECT_EQ(beyond.result.status, MatchStatus::kUnreachable);
+  EXPECT_EQ(beyond.steps.back(), 1'000'000);
+  // Within the range nothing beyond it is probed, nor where the values lead away from the target.
+  for (const double target : {0.2, 0.4}) {
+    for (const std::int64_t step : search_for(target, range, saturating).steps) {
+      EXPECT_LE(step, 512);
+    }
+  }
+  for (const std::int64_t step :
+       search_for(0.1, range, [&](double at) { return 0.5 + saturating(at); }).steps) {
+    EXPECT_LE(step, 512);
+  }
+}
+
+TEST(Search, OneStepOfAWiderLimitIsABeginning) {
+  const SearchTrace found =
+      search_for(40, {.first = 1, .last = 1, .limit = 100}, [](double step) { return step; });
+  EXPECT_EQ(found.result.step, 40);
+  EXPECT_EQ(found.result.status, MatchStatus::kMatched);
+}
+
 TEST(Search, WavesAndNoiseGiveTheNearestProbe) {
   for (const double target : {0.1, 0.3, 0.55, 0.8}) {
     for (int seed = 0; seed < 50; ++seed) {

@@ -76,6 +76,25 @@ TEST(MatchCell, ReachesErrorRecallAndBytes) {
   EXPECT_NEAR(static_cast<double>(bytes.cost->total_bytes), 60000, 3000);
 }
 
+// 400 keys are no whole number of pages or blocks.
+TEST(MatchCell, ReachesFullRecallWithPagesAndBlocks) {
+  for (const char* pipeline :
+       {"[{quest: {page_size: 64}}]", "[oracle_blocks]", "[{sink: 5}, block_mean_topk]"}) {
+    const CellResult result = result_of("{attention_recall: 100%, tolerance: 0.001%}", pipeline);
+    EXPECT_EQ(result.match->found->status, MatchStatus::kMatched) << pipeline;
+    EXPECT_EQ(result.counts->density, 1) << pipeline;
+  }
+}
+
+// With replacement, 400 draws of 400 keys of one weight or another reach less than half of them.
+TEST(MatchCell, SearchesMoreDrawsThanThereAreKeys) {
+  const CellResult result = result_of("{density: 60%}", "[oracle_sampling]");
+  EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
+  EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
+  EXPECT_GT(std::stod(result.match->found->value), 400);
+  EXPECT_NEAR(result.counts->density, 0.6, 0.006);
+}
+
 TEST(MatchCell, SearchesTimeAndGivesTheNearest) {
   // Eleven days: longer than this cell takes on any machine.
   const CellResult result = result_of("{total_ms: 1000000000}", "[oracle_topk]");
