@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include "experiments/rules/random_problem.hpp"
 #include "framework/base/error.hpp"
 #include "framework/mask/set_operations.hpp"
+#include "framework/pipeline/loaded_masker.hpp"
 #include "framework/sdk/dependencies.hpp"
 #include "framework/sdk/masker_abi.h"
 
@@ -84,6 +88,59 @@ Violations check_heads_agree(const std::string& rule, const Mask& mask) {
   return found.violations();
 }
 
+// Whether a masker's choice `counts` is "total".
+bool counts_total(const MaskerUse& masker) {
+  const maskerade_masker_descriptor& descriptor = masker.type->descriptor();
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    if (descriptor.parameters[i].unit == MASKERADE_UNIT_CHOICE &&
+        descriptor.parameters[i].name == std::string_view("counts")) {
+      return masker.arguments->view()[i].values[0].text == std::string_view("total");
+    }
+  }
+  return false;
+}
+
+// The active keys of a row before and after a selection, and what its budget states.
+struct RowKeys {
+  EntryLocation at;
+  std::int64_t visible = 0;
+  std::int64_t had = 0;
+  std::int64_t has = 0;
+  std::int64_t stated = 0;
+  std::int64_t most = 0;  // that the budget lets the row get
+};
+
+// Calls visit(RowKeys) for every row of the problem, selected once.
+template <typename Visit>
+void for_each_row_keys(const Selector& select,
+                       const SelectionRequest& request,
+                       const RowBudget& budget,
+                       Visit&& visit) {
+  const AttentionShape& shape = request.inputs.shape;
+  const Mask mask = select(request).mask;
+  const Mask none = Mask::empty(request.inputs.visibility);
+  const Mask& before = request.previous == nullptr ? none : *request.previous;
+  for (std::int64_t b = 0; b < shape.batch; ++b) {
+    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
+      for (std::int64_t query = 0; query < shape.query_len; ++query) {
+        const auto keys_in = [&](const Mask& of) {
+          return active_keys(row_probabilities(of, of.extent_batch(b),
+                                               of.extent_head(h, shape.query_heads), query));
+        };
+        RowKeys row{.at = {b, h, query},
+                    .visible = request.inputs.visibility.end(query),
+                    .had = keys_in(before),
+                    .has = keys_in(mask)};
+        row.stated = budget.keys(shape.key_len, row.visible);
+        row.most =
+            std::min(std::max<std::int64_t>(row.stated - (budget.counts_total ? row.had : 0), 0),
+                     row.visible - row.had);
+        visit(row);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Selector selector_of(Pipeline pipeline) {
@@ -129,14 +186,18 @@ RowBudget budget_of(const MaskerUse& masker, std::string_view parameter) {
     // The arguments own what the value points to, if anything; numbers are copied.
     const maskerade_value value = masker.arguments->view()[i].values[0];
     if (row.unit == MASKERADE_UNIT_TOKENS) {
-      return {.keys = [value](std::int64_t key_len, std::int64_t visible_len) {
-        return maskerade_tokens_of(&value, key_len, visible_len);
-      }};
+      return {.keys =
+                  [value](std::int64_t key_len, std::int64_t visible_len) {
+                    return maskerade_tokens_of(&value, key_len, visible_len);
+                  },
+              .counts_total = counts_total(masker)};
     }
     if (row.unit == MASKERADE_UNIT_SHARE) {
-      return {.keys = [share = value.number](std::int64_t, std::int64_t visible_len) {
-        return static_cast<std::int64_t>(share * static_cast<double>(visible_len));
-      }};
+      return {.keys =
+                  [share = value.number](std::int64_t, std::int64_t visible_len) {
+                    return static_cast<std::int64_t>(share * static_cast<double>(visible_len));
+                  },
+              .counts_total = counts_total(masker)};
     }
     throw Error(
         fmt::format("the parameter \"{}\" of masker \"{}\" is a budget only in tokens or "
@@ -150,30 +211,68 @@ Violations check_budget(const Selector& select,
                         const SelectionRequest& request,
                         const RowBudget& budget) {
   ViolationList found("a row gets no more keys than the budget");
+  for_each_row_keys(select, request, budget, [&](const RowKeys& row) {
+    const std::int64_t added = row.has - row.had;
+    if (added > row.most || (budget.is_spent && added < row.most)) {
+      found.add(row.at, fmt::format("{} keys were added to {} of {} visible ones; the budget of {} "
+                                    "allows {}",
+                                    added, row.had, row.visible, row.stated, row.most));
+    }
+  });
+  return found.violations();
+}
+
+std::optional<std::size_t> budget_parameter(const MaskerType& type) {
+  const maskerade_masker_descriptor& descriptor = type.descriptor();
+  if ((descriptor.traits & MASKERADE_TRAIT_SAMPLES) != 0) return std::nullopt;
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    if (descriptor.parameters[i].unit == MASKERADE_UNIT_TOKENS &&
+        descriptor.parameters[i].name == std::string_view("budget")) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> whole_budgets(std::int64_t key_len) {
+  return {"100%", "100% of visible", fmt::to_string(key_len), fmt::to_string(key_len + 1)};
+}
+
+MaskerUse with_argument(const MaskerUse& masker, std::size_t parameter, const std::string& value) {
+  return {masker.type, std::make_shared<const Arguments>(rebind_argument(
+                           masker.type->descriptor(), *masker.arguments, parameter, value))};
+}
+
+maskerade_grain grain_of(const MaskerUse& masker, const AttentionInputs& inputs) {
+  return LoadedMasker(masker, inputs, 0, 0).grain();
+}
+
+Violations check_budget_reaches_every_key(const Selector& select,
+                                          const SelectionRequest& request,
+                                          const RowBudget& budget,
+                                          const maskerade_grain& together) {
   const AttentionShape& shape = request.inputs.shape;
-  const Mask mask = select(request).mask;
-  const Mask none = Mask::empty(request.inputs.visibility);
-  const Mask& before = request.previous == nullptr ? none : *request.previous;
-  for (std::int64_t b = 0; b < shape.batch; ++b) {
-    for (std::int64_t h = 0; h < shape.query_heads; ++h) {
-      for (std::int64_t query = 0; query < shape.query_len; ++query) {
-        const auto keys_in = [&](const Mask& of) {
-          return active_keys(row_probabilities(of, of.extent_batch(b),
-                                               of.extent_head(h, shape.query_heads), query));
-        };
-        const std::int64_t visible = request.inputs.visibility.end(query);
-        const std::int64_t had = keys_in(before);
-        const std::int64_t added = keys_in(mask) - had;
-        const std::int64_t stated = budget.keys(shape.key_len, visible);
-        const std::int64_t most = std::min(
-            std::max<std::int64_t>(stated - (budget.counts_total ? had : 0), 0), visible - had);
-        if (added > most || (budget.is_spent && added < most)) {
-          found.add({b, h, query},
-                    fmt::format("{} keys were added to {} of {} visible ones; the budget of {} "
-                                "allows {}",
-                                added, had, visible, stated, most));
-        }
-      }
+  // By batch entry, first head and block of queries.
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::vector<RowKeys>> units;
+  for_each_row_keys(select, request, budget, [&](const RowKeys& row) {
+    const std::int64_t heads = together.heads == MASKERADE_HEADS_ALL     ? shape.query_heads
+                               : together.heads == MASKERADE_HEADS_GROUP ? shape.group_size()
+                                                                         : 1;
+    const std::int64_t block =
+        maskerade_block_of(request.inputs.visibility.position(row.at.query), together.query_block);
+    units[{row.at.batch, row.at.head / heads, block}].push_back(row);
+  });
+  ViolationList found("a budget that reaches every key takes every key");
+  for (const auto& [place, rows] : units) {
+    const bool reaches = std::all_of(rows.begin(), rows.end(), [](const RowKeys& row) {
+      return row.most == row.visible - row.had;
+    });
+    if (!reaches) continue;
+    for (const RowKeys& row : rows) {
+      if (row.has == row.visible) continue;
+      found.add(row.at, fmt::format("{} of {} visible keys are active, {} were before; the budget "
+                                    "of {} reaches all",
+                                    row.has, row.visible, row.had, row.stated));
     }
   }
   return found.violations();

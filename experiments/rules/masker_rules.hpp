@@ -2,15 +2,19 @@
 // neither how it selects nor where.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "experiments/rules/violation.hpp"
 #include "framework/mask/mask.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/pipeline/pipeline.hpp"
+#include "framework/sdk/masker_abi.h"
 
 namespace maskerade::rules {
 
@@ -45,7 +49,8 @@ struct RowBudget {
   bool is_spent = false;
 };
 // The budget that an argument of that name states, in tokens or as a share of the row's visible
-// keys, rounded down. Throws Error when the masker has no such parameter or it has another unit.
+// keys, rounded down; a total where the masker's choice `counts` is "total". Throws Error when the
+// masker has no such parameter or it has another unit.
 RowBudget budget_of(const MaskerUse& masker, std::string_view parameter);
 
 // No row gets more keys than the budget beside those of request.previous, whatever their
@@ -53,6 +58,29 @@ RowBudget budget_of(const MaskerUse& masker, std::string_view parameter);
 Violations check_budget(const Selector& select,
                         const SelectionRequest& request,
                         const RowBudget& budget);
+
+// The index of the parameter that is a masker's budget of keys: "budget", in tokens. nullopt: it
+// has none. A masker that samples has none, either: draws, however many, may miss a key.
+std::optional<std::size_t> budget_parameter(const MaskerType& type);
+
+// Budgets that reach every key of every row, as a user writes them: in percent of key_len and of
+// the visible keys, and as numbers of keys.
+std::vector<std::string> whole_budgets(std::int64_t key_len);
+
+// The same use of a masker with another value of one parameter. Throws ParameterError when the
+// parameter does not accept it.
+MaskerUse with_argument(const MaskerUse& masker, std::size_t parameter, const std::string& value);
+
+// The rows and heads that a masker decides for together.
+maskerade_grain grain_of(const MaskerUse& masker, const AttentionInputs& inputs);
+
+// Where the budget of each row that a masker decides for together reaches the visible inactive keys
+// of that row, the rows get all of them: a budget of 100 % is dense, whatever pieces a masker takes
+// and whatever request.previous has active.
+Violations check_budget_reaches_every_key(const Selector& select,
+                                          const SelectionRequest& request,
+                                          const RowBudget& budget,
+                                          const maskerade_grain& together);
 
 // The same request gives the same mask a second time, with 1, 2 and 3 threads, with chunks of 1,
 // 64, 100 and 100,000 rows; each masker then scores as many keys and reads as many bytes.

@@ -15,13 +15,15 @@ namespace maskerade::sdk {
 
 // Scores blocks of keys; this adds, for the rows of a block of queries, the blocks with the highest
 // scores that hold a visible inactive key: as many as the budget holds whole blocks, at least one
-// when it is not 0. Ties: the earlier block. Sharing heads pool their scores and choose together.
+// when it is not 0, and all of them once it reaches the visible inactive keys of each of the rows.
+// Ties: the earlier block. Sharing heads pool their scores and choose together.
 class BlockScoreMasker : public BlockMasker {
  public:
   // What a derived masker's table begins with, and then its own parameters.
   static std::vector<Parameter> parameters(std::vector<Parameter> own = {}) {
     std::vector<Parameter> table = {
-        tokens("budget", "keys to select, in whole blocks, at least one"),
+        tokens("budget",
+               "keys to select, in whole blocks: at least one, all once it reaches every key"),
         count("block", "tokens of a block of queries and of keys")
             .with_default("64")
             .at_least(1)
@@ -42,13 +44,12 @@ class BlockScoreMasker : public BlockMasker {
   BlockScoreMasker(const Arguments& arguments, std::uint32_t heads)
       : BlockMasker(arguments.count("block"), heads),
         block_(arguments.count("block")),
-        budget_(arguments.tokens("budget")),
-        total_(arguments.choice("counts") == "total"),
+        budget_(arguments),
         sharing_(Sharing::from(arguments)) {}
 
   std::int64_t block() const { return block_; }
-  const Tokens& budget() const { return budget_; }
-  bool is_total() const { return total_; }
+  const Tokens& budget() const { return budget_.keys(); }
+  bool is_total() const { return budget_.is_total(); }
   const Sharing& sharing() const { return sharing_; }
   // Writes scores[j] of key blocks j in [0, row.visible_blocks()) for the queries of one head.
   virtual void score_blocks(const BlockRow&, std::int64_t, std::span<float>) const {
@@ -90,15 +91,26 @@ class BlockScoreMasker : public BlockMasker {
       candidates.push_back(pooled[static_cast<std::size_t>(block)]);
     }
     std::vector<std::int32_t> chosen(candidates.size());
-    chosen.resize(call.services->top_indices(&call, candidates.data(), candidates.size(),
-                                             static_cast<std::size_t>(budget_of(row)),
-                                             chosen.data()));
+    chosen.resize(call.services->top_indices(
+        &call, candidates.data(), candidates.size(),
+        static_cast<std::size_t>(blocks_of(row, static_cast<std::int64_t>(open.size()))),
+        chosen.data()));
     for (const std::int32_t index : chosen) row.add_block(open[static_cast<std::size_t>(index)]);
   }
-  std::int64_t budget_of(const BlockRow& row) const {
+  // How many of the `open` blocks the row takes.
+  std::int64_t blocks_of(const BlockRow& row, std::int64_t open) const {
     const Row last = row.row(row.head_begin(), row.query_end() - 1);
-    const std::int64_t keys = last.resolve(budget_) - (total_ ? last.active_count() : 0);
-    return keys <= 0 ? 0 : std::max<std::int64_t>(keys / block_, 1);
+    return blocks_of_budget(budget_.of(last), reaches_all(row), block_, open);
+  }
+  // Whether the budget of each row is enough for all of its visible inactive keys.
+  bool reaches_all(const BlockRow& row) const {
+    for (std::int64_t head = row.head_begin(); head < row.head_end(); ++head) {
+      // The last query sees the most keys.
+      for (std::int64_t query = row.query_end(); query-- > row.query_begin();) {
+        if (!budget_.reaches_all(row.row(head, query))) return false;
+      }
+    }
+    return true;
   }
   // The blocks in which some row of the block row sees an inactive key.
   std::vector<std::int32_t> open_blocks(const BlockRow& row) const {
@@ -120,8 +132,7 @@ class BlockScoreMasker : public BlockMasker {
   }
 
   std::int64_t block_;
-  Tokens budget_;
-  bool total_;
+  Budget budget_;
   Sharing sharing_;
 };
 

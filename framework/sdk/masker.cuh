@@ -23,6 +23,7 @@
 #include "framework/sdk/low_bits.hpp"
 #include "framework/sdk/masker_abi.h"
 #include "framework/sdk/philox.hpp"
+#include "framework/sdk/pieces.hpp"
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -241,6 +242,36 @@ inline const std::int64_t* resolve_budgets(const maskerade_cuda_call& call,
   if (is_total) require_ok(call.services->count_active(&call, budgets));
   for_each(call, rows, ResolveBudgets{call.rows, tokens, is_total, budgets});
   return budgets;
+}
+
+// reaches_all[row] = whether a row's budget is enough for all of its visible inactive keys, as
+// sdk::Budget::reaches_all() on the CPU.
+struct FindReach {
+  maskerade_cuda_rows of;
+  maskerade_value tokens;
+  bool is_total;
+  const std::int64_t* active;  // the active keys of each row, where they do not count
+  std::uint8_t* reaches_all;
+
+  MASKERADE_KERNEL void operator()(std::int64_t row) const {
+    const Rows rows(of);
+    const std::int64_t visible = rows.visible_len(rows.row_at(row).query);
+    const std::int64_t keys = maskerade_tokens_of(&tokens, rows.key_len, visible);
+    reaches_all[row] = reaches_every_key(keys, is_total, is_total ? 0 : active[row], visible);
+  }
+};
+inline const std::uint8_t* find_reach(const maskerade_cuda_call& call,
+                                      const maskerade_value& tokens,
+                                      bool is_total) {
+  const std::int64_t rows = Rows(call.rows).count();
+  std::int64_t* active = nullptr;
+  if (!is_total) {
+    active = allocate<std::int64_t>(call, rows);
+    require_ok(call.services->count_active(&call, active));
+  }
+  auto* const reaches_all = allocate<std::uint8_t>(call, rows);
+  for_each(call, rows, FindReach{call.rows, tokens, is_total, active, reaches_all});
+  return reaches_all;
 }
 
 // Pools the scores of heads that decide together, in the order of the heads, and gives each of them

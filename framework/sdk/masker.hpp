@@ -34,6 +34,7 @@
 #include "framework/sdk/host.hpp"
 #include "framework/sdk/key_span.hpp"
 #include "framework/sdk/masker_abi.h"
+#include "framework/sdk/pieces.hpp"
 #include "framework/sdk/row.hpp"
 
 namespace maskerade::sdk {
@@ -196,15 +197,17 @@ class CandidateMasker : public Masker {
   Sharing sharing_;
 };
 
-// How many keys a row takes: `budget`, beyond those active or (`counts: total`) with them.
+// How many keys a row takes: `budget`, beyond those active or (`counts: total`) with them. A budget
+// of every key is dense, whatever the masker: one that takes keys in pieces asks reaches_all().
 class Budget {
  public:
   explicit Budget(const Arguments& arguments)
       : tokens_(arguments.tokens("budget")), total_(arguments.choice("counts") == "total") {}
 
-  static std::vector<Parameter> parameters() {
+  // doc: what a unit of the budget buys, for `maskerade list`.
+  static std::vector<Parameter> parameters(const char* doc = "keys to select") {
     std::vector<Parameter> table;
-    table.push_back(tokens("budget", "keys to select"));
+    table.push_back(tokens("budget", doc));
     table.push_back(choice("counts", {"extra", "total"},
                            "whether the budget is beyond the active keys or includes them")
                         .with_default("extra"));
@@ -212,6 +215,14 @@ class Budget {
   }
   std::int64_t of(const Row& row) const {
     return row.resolve(tokens_) - (total_ ? row.active_count() : 0);
+  }
+  // Whether it is enough for all of the row's visible inactive keys.
+  bool reaches_all(const Row& row) const {
+    const std::int64_t keys = row.resolve(tokens_);
+    const std::int64_t visible = row.visible_len();
+    // What is active need not be counted where the row sees no more keys than the budget has.
+    return keys >= visible ||
+           (!total_ && reaches_every_key(keys, total_, row.active_count(), visible));
   }
   // What a device path needs: the keys as written, and whether active ones count.
   const Tokens& keys() const { return tokens_; }
@@ -223,7 +234,8 @@ class Budget {
 };
 
 // The bounds of a masker that gives each row up to `pieces` pieces (keys, pages or blocks) of
-// `piece_len` keys, where one piece touches up to `tiles` tiles of 64 keys.
+// `piece_len` keys, where one piece touches up to `tiles` tiles of 64 keys. For a budget of keys
+// the pieces are most_pieces_of_budget().
 inline maskerade_cuda_bounds bounds_of_pieces(const maskerade_cuda_call& call,
                                               std::int64_t pieces,
                                               std::int64_t piece_len,
@@ -236,8 +248,9 @@ inline maskerade_cuda_bounds bounds_of_pieces(const maskerade_cuda_call& call,
 }
 
 // The table of a masker that has a budget and shares: budget, counts, its own, share, reduce.
-inline std::vector<Parameter> budget_table(std::vector<Parameter> own = {}) {
-  std::vector<Parameter> table = Budget::parameters();
+inline std::vector<Parameter> budget_table(std::vector<Parameter> own = {},
+                                           const char* budget_doc = "keys to select") {
+  std::vector<Parameter> table = Budget::parameters(budget_doc);
   for (Parameter& parameter : own) table.push_back(std::move(parameter));
   for (Parameter& parameter : Sharing::parameters()) table.push_back(std::move(parameter));
   return table;

@@ -72,9 +72,9 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
 #ifdef MASKERADE_WITH_CUDA
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
     const std::int64_t keys = budget().of(call.shape.key_len, call.shape.key_len);
-    const std::int64_t blocks = keys <= 0 ? 0 : std::max<std::int64_t>(keys / block(), 1);
     const std::int64_t tiles = 64 % block() == 0 ? 1 : (block() + 62) / 64 + 1;
-    return sdk::bounds_of_pieces(call, blocks, block(), tiles);
+    return sdk::bounds_of_pieces(call, sdk::most_pieces_of_budget(keys, block(), 0), block(),
+                                 tiles);
   }
   std::span<const float> index_data(const Index& index) const { return index.pooled; }
   void select_on_device(const maskerade_cuda_call& call) const {

@@ -7,6 +7,7 @@ namespace maskerade::block_mean_topk {
 namespace {
 
 namespace device = maskerade::sdk::device;
+namespace sdk = maskerade::sdk;
 
 // The rows of blocks of all heads: list (head of all batch entries) * count + row of blocks.
 struct BlockRows {
@@ -57,15 +58,27 @@ struct PoolQueries {
 // Counts the key blocks that each list sees and how many it takes.
 struct FindCounts {
   BlockRows of;
-  const std::int64_t* budgets;  // [row]
+  const std::int64_t* budgets;      // [row]
+  const std::uint8_t* reaches_all;  // [row]
   std::int64_t* lengths;
   std::int64_t* counts;
+
+  // Whether the budget of each row of the heads that decide together is enough for all of its keys.
+  MASKERADE_KERNEL bool reaches(std::int64_t list, std::int64_t first_head) const {
+    for (std::int64_t head = first_head; head < first_head + of.options.together; ++head) {
+      for (std::int64_t query = of.begin(list); query < of.end(list); ++query) {
+        if (reaches_all[head * of.rows.query_len + query] == 0) return false;
+      }
+    }
+    return true;
+  }
 
   MASKERADE_KERNEL void operator()(std::int64_t list) const {
     const std::int64_t first_head = of.head(list) / of.options.together * of.options.together;
     const std::int64_t keys = budgets[first_head * of.rows.query_len + of.end(list) - 1];
     lengths[list] = of.visible_blocks(list);
-    counts[list] = keys <= 0 ? 0 : device::larger<std::int64_t>(keys / of.options.block, 1);
+    counts[list] =
+        sdk::blocks_of_budget(keys, reaches(list, first_head), of.options.block, lengths[list]);
   }
 };
 
@@ -172,6 +185,8 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
       device::upload(call, list_of_query.data(), list_of_query.size());
   const std::int64_t* const budgets =
       device::resolve_budgets(call, options.budget, options.is_total);
+  const std::uint8_t* const reaches_all =
+      device::find_reach(call, options.budget, options.is_total);
   auto* const pooled = device::allocate<float>(call, lists * shape.head_dim);
   auto* const scores = device::allocate<float>(call, lists * stride);
   auto* const lengths = device::allocate<std::int64_t>(call, lists);
@@ -185,7 +200,7 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
       call.index_stride / kFloatBytes, shape.head_dim, key_blocks, shape.head_dim, scores, stride));
   device::pool_scores(call, scores, heads, options.together, count, stride, key_blocks,
                       options.sum);
-  device::for_each(call, lists, FindCounts{of, budgets, lengths, counts});
+  device::for_each(call, lists, FindCounts{of, budgets, reaches_all, lengths, counts});
   device::for_each(call, lists * key_blocks, FindClosed{of, closed});
   device::for_each(call, lists * words, PackClosed{of, closed, words, excluded});
   device::require_ok(call.services->top_bits(&call, lists, scores, stride, lengths, counts,

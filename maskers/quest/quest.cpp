@@ -10,7 +10,8 @@ namespace sdk = maskerade::sdk;
 
 // Quest (arXiv 2406.10774): pages of keys ranked by an upper bound of q.k over the page,
 // sum over d of max(q_d min_d, q_d max_d), from the least and greatest of its keys in every
-// dimension. Pages that hold active keys compete like the others.
+// dimension. Pages that hold active keys compete like the others; a budget that reaches all of a
+// row's inactive keys takes every page.
 class Quest final : public sdk::CandidateMasker {
  public:
   struct Index {
@@ -37,7 +38,9 @@ class Quest final : public sdk::CandidateMasker {
                      .at_most(16)
                      .with_default("16")
                      .affects_index(),
-                 sdk::blocks("min_pages", "pages taken at least").with_default("3")})};
+                 sdk::blocks("min_pages", "pages taken at least").with_default("3")},
+                "keys to select, in whole pages: at least min_pages, all once it reaches every "
+                "key")};
   }
 
   explicit Quest(const sdk::Arguments& arguments)
@@ -92,8 +95,10 @@ class Quest final : public sdk::CandidateMasker {
                                    pages * width * static_cast<std::int64_t>(sizeof(float)));
   }
   void add_best(const sdk::Row& row, std::span<const float> scores) const override {
-    const std::int64_t affordable = std::max<std::int64_t>(budget_.of(row), 0) / page_;
-    for (const std::int32_t page : row.top_indices(scores, std::max(min_pages_, affordable))) {
+    const auto all = static_cast<std::int64_t>(scores.size());
+    const std::int64_t pages =
+        sdk::pieces_of_budget(budget_.of(row), budget_.reaches_all(row), page_, min_pages_, all);
+    for (const std::int32_t page : row.top_indices(scores, pages)) {
       row.add_range(page * page_, (page + 1) * page_);
     }
   }
@@ -102,7 +107,8 @@ class Quest final : public sdk::CandidateMasker {
   std::optional<maskerade_cuda_bounds> device_bounds(const maskerade_cuda_call& call) const {
     const std::int64_t keys = budget_.keys().of(call.shape.key_len, call.shape.key_len);
     const std::int64_t tiles = 64 % page_ == 0 ? 1 : (page_ + 62) / 64 + 1;
-    return sdk::bounds_of_pieces(call, std::max(min_pages_, keys / page_), page_, tiles);
+    return sdk::bounds_of_pieces(call, sdk::most_pieces_of_budget(keys, page_, min_pages_), page_,
+                                 tiles);
   }
   std::span<const float> index_data(const Index& index) const { return index.bounds; }
   void select_on_device(const maskerade_cuda_call& call) const {

@@ -5,6 +5,7 @@ namespace maskerade::quest {
 namespace {
 
 namespace device = maskerade::sdk::device;
+namespace sdk = maskerade::sdk;
 
 constexpr std::int64_t kMostScores = std::int64_t{1} << 26;
 
@@ -40,7 +41,8 @@ struct FindSigns {
 struct FindCounts {
   Part part;
   DeviceOptions options;
-  const std::int64_t* budgets;  // [row]
+  const std::int64_t* budgets;      // [row]
+  const std::uint8_t* reaches_all;  // [row]
   std::int64_t* lengths;
   std::int64_t* counts;
 
@@ -48,8 +50,8 @@ struct FindCounts {
     const device::MaskRow at = part.row_of(list);
     const std::int64_t visible = device::Rows(part.rows).visible_len(at.query);
     lengths[list] = (visible + options.page - 1) / options.page;
-    counts[list] = device::larger(options.min_pages,
-                                  device::larger<std::int64_t>(budgets[at.row], 0) / options.page);
+    counts[list] = sdk::pieces_of_budget(budgets[at.row], reaches_all[at.row] != 0, options.page,
+                                         options.min_pages, lengths[list]);
   }
 };
 
@@ -90,6 +92,8 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
       shape.query_len, device::larger<std::int64_t>(kMostScores / (stride * heads), 1));
   const std::int64_t* const budgets =
       device::resolve_budgets(call, options.budget, options.is_total);
+  const std::uint8_t* const reaches_all =
+      device::find_reach(call, options.budget, options.is_total);
   auto* const signs = device::allocate<float>(call, heads * most * width);
   auto* const scores = device::allocate<float>(call, heads * most * stride);
   auto* const lengths = device::allocate<std::int64_t>(call, heads * most);
@@ -105,7 +109,8 @@ void select_on_device(const maskerade_cuda_call& call, const DeviceOptions& opti
         call.index_stride / kFloatBytes, width, pages, width, scores, stride));
     device::pool_scores(call, scores, heads, options.together, part.count, stride, pages,
                         options.sum);
-    device::for_each(call, part.lists(), FindCounts{part, options, budgets, lengths, counts});
+    device::for_each(call, part.lists(),
+                     FindCounts{part, options, budgets, reaches_all, lengths, counts});
     device::require_ok(call.services->top_bits(&call, part.lists(), scores, stride, lengths, counts,
                                                nullptr, taken, page_words));
     device::for_each(call, part.lists() * call.rows.words,

@@ -75,10 +75,16 @@ inline void expect_best_blocks(const BlockCase& how,
     std::stable_sort(open.begin(), open.end(), [&](auto a, auto c) {
       return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(c)];
     });
-    const std::int64_t active = std::min(how.sink, visibility.end(queries.back()));
-    const std::int64_t keys = budget_keys - (how.counts == "total" ? active : 0);
+    const auto keys_of_row = [&](std::int64_t i) {
+      const std::int64_t active = std::min(how.sink, visibility.end(i));
+      return budget_keys - (how.counts == "total" ? active : 0);
+    };
+    const bool reaches_all = std::all_of(queries.begin(), queries.end(), [&](std::int64_t i) {
+      return keys_of_row(i) >= visibility.end(i) - std::min(how.sink, visibility.end(i));
+    });
+    const std::int64_t keys = keys_of_row(queries.back());
     const std::int64_t blocks = keys <= 0 ? 0 : std::max<std::int64_t>(keys / how.block, 1);
-    open.resize(std::min(open.size(), static_cast<std::size_t>(blocks)));
+    if (!reaches_all) open.resize(std::min(open.size(), static_cast<std::size_t>(blocks)));
     return std::set<std::int64_t>(open.begin(), open.end());
   };
   expect_keys(run(maskers, problem).mask, problem, [&](auto b, auto h, auto i) {

@@ -1,8 +1,9 @@
 // Every masker with an index, through the pipeline, as keys come one by one.
 #include <memory>
+#include <random>
 
 #include "experiments/rules/mask_rules.hpp"
-#include "tests/maskers/scorer_checks.hpp"
+#include "tests/maskers/weight_files.hpp"
 
 namespace maskerade {
 namespace {
@@ -51,8 +52,9 @@ class DecodeSteps : public testing::Test {
 
   // One or more for every masker with an index.
   std::vector<IndexUse> all() const {
-    const std::string channels = write_channel_order(folder_, kHeads, kDim);
-    const std::string signs = write_hash_weights(folder_, kHeads, kDim);
+    std::mt19937 engine(4);
+    const std::string channels = write_channel_order(folder_, kHeads, kDim, engine);
+    const std::string signs = write_hash_layers(folder_, kHeads, kDim, engine);
     return {
         {"double_sparsity", {{"", "9"}, {"file", channels}, {"group_factor", "4"}}},
         {"double_sparsity",
@@ -129,6 +131,27 @@ TEST_F(DecodeSteps, RepeatedAHundredTimesLeaveTheIndexAsItWas) {
     EXPECT_TRUE(rules::holds(
         rules::check_truncate_undoes_append(maker(with), kPrompt, kPrompt + 12, 1, 100)))
         << name_of(with);
+  }
+}
+
+// As key_len grows: the percentage is of the keys that there are at a step.
+TEST_F(DecodeSteps, AreDenseByABudgetOfEveryKey) {
+  std::vector<IndexUse> uses = all();
+  uses.push_back({"oracle_topk", {{"", "9"}}});
+  uses.push_back({"oracle_blocks", {{"", "9"}, {"block", "16"}}});
+  for (const IndexUse& with : uses) {
+    const MaskerUse masker = use(with.id, with.given);
+    const std::optional<std::size_t> budget = rules::budget_parameter(*masker.type);
+    if (!budget) continue;
+    IndexUse whole = with;
+    whole.given.front().second = "100%";
+    // Keys before this offset are no candidates.
+    std::erase_if(whole.given, [](const auto& given) { return given.first == "init_offset"; });
+    const auto steps = growing(whole, kPrompt);
+    for (std::int64_t key_len = kPrompt + 1; key_len <= kEnd; ++key_len) {
+      steps->append(key_len);
+      EXPECT_EQ(density(steps->select()), 1) << name_of(whole) << ' ' << key_len;
+    }
   }
 }
 

@@ -71,7 +71,10 @@ void expect_best_pages(const Pages& pages, const MaskerProblem& problem) {
               for (std::int64_t key = 0; key < std::min<std::int64_t>(2, visible); ++key) {
                 row[key] = 1;
               }
-              const std::int64_t count = std::max(pages.min_pages, budget / pages.size);
+              const bool reaches_all = budget >= visible - std::min<std::int64_t>(2, visible);
+              const std::int64_t count = reaches_all
+                                             ? static_cast<std::int64_t>(candidates.size())
+                                             : std::max(pages.min_pages, budget / pages.size);
               for (const std::int64_t page : best(std::move(candidates), count)) {
                 const std::int64_t end = std::min((page + 1) * pages.size, visible);
                 for (std::int64_t key = page * pages.size; key < end; ++key) row[key] = 1;
@@ -152,7 +155,9 @@ TEST(Quest, ReportsItsIndexAndWhatItScores) {
 }
 
 TEST(Quest, BadArgumentsSayWhatWouldBeRight) {
-  EXPECT_EQ(error_of("quest", {}), "\"quest\" needs \"budget\" (tokens): keys to select");
+  EXPECT_EQ(error_of("quest", {}),
+            "\"quest\" needs \"budget\" (tokens): keys to select, in whole pages: at least "
+            "min_pages, all once it reaches every key");
   EXPECT_EQ(error_of("quest", {{"", "4"}, {"page_size", "0"}}),
             "\"page_size\" is 0; it must be >= 1");
   EXPECT_EQ(error_of("quest", {{"", "4"}, {"label_bits", "0"}}),

@@ -182,43 +182,4 @@ inline std::string write_safetensors(const DataFolder& folder, const nlohmann::j
   return folder.file().string();
 }
 
-// A file for double_sparsity: a random order of the channels for each query head.
-inline std::string write_channel_order(const DataFolder& folder,
-                                       std::int64_t heads,
-                                       std::int64_t dim) {
-  std::vector<std::vector<std::int64_t>> orders;
-  std::mt19937 engine(4);
-  for (std::int64_t head = 0; head < heads; ++head) {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(dim));
-    std::iota(order.begin(), order.end(), 0);
-    std::shuffle(order.begin(), order.end(), engine);
-    orders.push_back(order);
-  }
-  return write_json(folder, {{"channel_order", orders}});
-}
-
-// A file for hash_attention: random weights of one layer, 24 bits a signature, for each query head.
-inline std::string write_hash_weights(const DataFolder& folder,
-                                      std::int64_t heads,
-                                      std::int64_t dim) {
-  constexpr std::size_t kBits = 24;
-  std::mt19937 engine(5);
-  std::normal_distribution<float> normal;
-  const auto row = [&] {
-    std::vector<float> numbers;
-    for (std::size_t i = 0; i < kBits; ++i) numbers.push_back(normal(engine));
-    return numbers;
-  };
-  nlohmann::json layers;
-  for (const std::string side : {"hat_q", "hat_k"}) {
-    for (std::int64_t head = 0; head < heads; ++head) {
-      nlohmann::json weights;
-      for (std::int64_t d = 0; d < dim; ++d) weights.push_back(row());
-      layers[side + "_w0"].push_back(weights);
-      layers[side + "_b0"].push_back(row());
-    }
-  }
-  return write_safetensors(folder, layers);
-}
-
 }  // namespace maskerade

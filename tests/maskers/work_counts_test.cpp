@@ -1,11 +1,12 @@
 // What every masker scores and reads does not depend on how its rows are cut into chunks, nor on
 // threads; neither does its mask.
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "framework/plugin/catalog.hpp"
-#include "tests/maskers/scorer_checks.hpp"
+#include "tests/maskers/weight_files.hpp"
 
 namespace maskerade {
 namespace {
@@ -27,8 +28,10 @@ class WorkCounts : public testing::Test {
  protected:
   // One or more for every masker, for problems of that shape.
   std::vector<MaskerWithArguments> all(const AttentionShape& shape) const {
-    const std::string channels = write_channel_order(folder_, shape.query_heads, shape.head_dim);
-    const std::string signs = write_hash_weights(folder_, shape.query_heads, shape.head_dim);
+    std::mt19937 engine(4);
+    const std::string channels =
+        write_channel_order(folder_, shape.query_heads, shape.head_dim, engine);
+    const std::string signs = write_hash_layers(folder_, shape.query_heads, shape.head_dim, engine);
     const std::string rows = (folder_.path() / "rows.json").string();
     nlohmann::json ptr = {0};
     for (std::int64_t row = 1; row <= shape.query_len; ++row) ptr.push_back(row);

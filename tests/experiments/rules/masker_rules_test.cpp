@@ -222,6 +222,74 @@ TEST(Budget, IsReadOfTokensAndSharesAlone) {
   EXPECT_EQ(error_of("keys"), "masker \"off_by_one\" has no parameter \"keys\"");
 }
 
+// The first whole pages of 16 keys, however many keys the budget has.
+class WholePages final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "whole_pages",
+            .summary = "whole pages alone",
+            .depends_on = sdk::kShape,
+            .parameters = {sdk::tokens("budget", "keys of a row"),
+                           sdk::choice("counts", {"extra", "total"}, "what the budget counts")
+                               .with_default("extra")}};
+  }
+  explicit WholePages(const sdk::Arguments& arguments) : budget_(arguments.tokens("budget")) {}
+  void select_row(const sdk::Row& row) const override {
+    row.add_range(0, row.resolve(budget_) / 16 * 16);
+  }
+
+ private:
+  sdk::Tokens budget_;
+};
+
+// Draws with a budget, which is no budget of keys.
+class Draws final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "draws",
+            .summary = "draws",
+            .depends_on = sdk::kShape | sdk::kSeed,
+            .traits = MASKERADE_TRAIT_SAMPLES,
+            .parameters = {sdk::tokens("budget", "draws")}};
+  }
+  explicit Draws(const sdk::Arguments&) {}
+  void select_row(const sdk::Row&) const override {}
+};
+
+Violations whole_budget_check(const MaskerUse& masker,
+                              const std::string& budget,
+                              const Mask* previous = nullptr) {
+  const MaskerUse whole = with_argument(masker, *budget_parameter(*masker.type), budget);
+  SelectionRequest asked = request();
+  asked.previous = previous;
+  return check_budget_reaches_every_key(selector_of(Pipeline({whole})), asked,
+                                        budget_of(whole, "budget"), grain_of(whole, asked.inputs));
+}
+
+TEST(WholeBudget, KeysThatNoBudgetReachesAreFound) {
+  const char* rule = "a budget that reaches every key takes every key";
+  const MaskerUse pages = planted<WholePages>({{"budget", {"1"}}});
+  const MaskerUse best = planted<BestKeys>({{"budget", {"1"}}});
+  const Mask previous = random_mask(problem().inputs.visibility, {2, 4}, {.sampled = true}, 2);
+  for (const std::string& budget : whole_budgets(130)) {
+    EXPECT_TRUE(finds(whole_budget_check(pages, budget), rule)) << budget;
+    EXPECT_TRUE(holds(whole_budget_check(best, budget))) << budget;
+    EXPECT_TRUE(holds(whole_budget_check(best, budget, &previous))) << budget;
+  }
+  // The rows see 61 keys or more: 60 reach none of them, 65 the first five, one with 65 keys.
+  EXPECT_TRUE(holds(whole_budget_check(pages, "60")));
+  EXPECT_TRUE(finds(whole_budget_check(pages, "65"), rule));
+}
+
+TEST(WholeBudget, IsOneOfKeysAndNotOfDraws) {
+  EXPECT_EQ(budget_parameter(*planted<BestKeys>({{"budget", {"1"}}}).type), 0);
+  EXPECT_FALSE(budget_parameter(*planted<Draws>({{"budget", {"1"}}}).type));
+  EXPECT_FALSE(budget_parameter(*planted<Coins>().type));
+  const MaskerUse total = planted<WholePages>({{"budget", {"9"}}, {"counts", {"total"}}});
+  EXPECT_TRUE(budget_of(total, "budget").counts_total);
+  EXPECT_FALSE(budget_of(planted<WholePages>({{"budget", {"9"}}}), "budget").counts_total);
+}
+
 // ---- The same mask again -----------------------------------------------------------------------
 
 // Selects another key each time that it is called.

@@ -147,6 +147,9 @@ TEST(DevicePipeline, SinkAndLocalAreTheCpus) {
       expect_the_cpus_mask({use("sink", {{"", {size}}})}, problem);
       expect_the_cpus_mask({use("local", {{"", {size}}})}, problem);
     }
+    for (const char* size : {"0", "1", "65", "5%", "30% of visible"}) {
+      expect_the_cpus_mask({use("local", {{"", {size}}, {"side", {"both"}}})}, problem);
+    }
     expect_the_cpus_mask({use("sink", {{"", {"4"}}}), use("local", {{"", {"9"}}})}, problem);
   }
 }
@@ -241,6 +244,34 @@ TEST(DevicePipeline, BlockMeanTopKIsTheCpus) {
                                                       {"share", {shared[0]}},
                                                       {"reduce", {shared[1]}}})},
                              problem);
+      });
+}
+
+// Pages and blocks that do not divide the keys, with and without keys that are active before; the
+// last two reach every key of short rows alone.
+TEST(DevicePipeline, ABudgetThatReachesEveryKeyIsTheCpusAndDense) {
+  SKIP_WITHOUT_DEVICE();
+  for_each_problem(
+      {{"100%", "extra", "query_head", "0%"},
+       {"100% of visible", "total", "kv_head", "20%"},
+       {"2201", "extra", "all", "20%"},
+       {"90%", "extra", "kv_head", "20%"},
+       {"70", "total", "query_head", "0%"}},
+      [](const RandomProblem& problem, const auto& how) {
+        const auto with = [&](const char* id, const char* name, const char* size) {
+          return use(
+              id,
+              {{"budget", {how[0]}}, {"counts", {how[1]}}, {"share", {how[2]}}, {name, {size}}});
+        };
+        for (const MaskerUse& masker :
+             {with("quest", "page_size", "48"), with("block_mean_topk", "block", "24")}) {
+          const std::vector<MaskerUse> maskers = {use("local", {{"", {how[3]}}}), masker};
+          expect_the_cpus_mask(maskers, problem);
+          if (how[0] == "90%" || how[0] == "70") continue;
+          const Selection all =
+              Pipeline(maskers).prepare(problem.inputs, {}, Threads(1)).select(Threads(1));
+          EXPECT_EQ(density(all.mask), 1) << masker.type->id() << " " << how[0];
+        }
       });
 }
 
