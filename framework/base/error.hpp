@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "framework/base/text.hpp"
+
 namespace maskerade {
 
 #if defined(__cpp_lib_source_location)
@@ -21,11 +23,17 @@ struct SourceLocation {
 
 // The base of every exception that this project throws. what() says what is wrong, where, and what
 // would be right; where() is the line of our source that threw, which helps with internal errors.
+// A message is on one line whatever it quotes: its control characters have the form \x1b.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, SourceLocation where = SourceLocation::current())
-      : std::runtime_error(message), where_(where) {}
+      : std::runtime_error(on_one_line(message)), where_(where) {}
   const SourceLocation& where() const noexcept { return where_; }
+
+ protected:
+  // The lines of `example` follow the message as they are.
+  Error(const std::string& message, const std::string& example, SourceLocation where)
+      : std::runtime_error(on_one_line(message) + example), where_(where) {}
 
  private:
   SourceLocation where_;
@@ -46,10 +54,23 @@ struct TextPosition {
   }
 };
 
+// What a part of an experiment file looks like, on indented lines of its own. It quotes nothing.
+struct ConfigExample {
+  std::string lines;  // each begins with a line break
+};
+
 // Something in an experiment file or on the command line is wrong. what() begins with the position
 // when its file is known.
 class ConfigError : public Error {
  public:
+  ConfigError(TextPosition position,
+              const std::string& message,
+              const ConfigExample& example,
+              SourceLocation where = SourceLocation::current())
+      : Error((position.file.empty() ? "" : position.to_string() + ": ") + message,
+              example.lines,
+              where),
+        position_(std::move(position)) {}
   ConfigError(TextPosition position,
               const std::string& message,
               SourceLocation where = SourceLocation::current())

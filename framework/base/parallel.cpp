@@ -1,7 +1,5 @@
 #include "framework/base/parallel.hpp"
 
-#include <sched.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "framework/base/error.hpp"
+#include "framework/base/process_limits.hpp"
 
 namespace maskerade {
 namespace {
@@ -143,11 +142,19 @@ Threads::Threads(int count) : count_(count) {
   if (count > 1) pool_ = std::make_shared<Pool>(count - 1);
 }
 
-Threads Threads::all_processors() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return Threads(1);
-  return Threads(CPU_COUNT(&allowed));
+Threads Threads::all_processors() { return Threads(static_cast<int>(process_limits().processors)); }
+
+int Threads::most() {
+  constexpr std::int64_t kMostForEachProcessor = 8;
+  return static_cast<int>(kMostForEachProcessor * process_limits().processors);
+}
+
+void Threads::check_count(int count, const std::string& option) {
+  if (count <= most()) return;
+  throw ConfigError({}, option + " is " + std::to_string(count) + "; with " +
+                            std::to_string(process_limits().processors) +
+                            " processors for this process, give at most " + std::to_string(most()) +
+                            " threads");
 }
 
 void Threads::for_each(std::int64_t items, const Body& body) const {

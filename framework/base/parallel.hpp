@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace maskerade {
 
@@ -17,8 +18,13 @@ class Threads {
   // `count` threads run a loop, the calling one included. Throws Error when count is below 1 or the
   // system cannot start so many.
   explicit Threads(int count);
-  // As many threads as there are processors that this process may use.
+  // As many threads as there are processors that this process may use (see ProcessLimits).
   static Threads all_processors();
+  // The largest number of threads that a user may ask for, eight for each of these processors.
+  // Rationale: many more do nothing but switch.
+  static int most();
+  // Throws ConfigError when an option of the command line asks for more than that.
+  static void check_count(int count, const std::string& option);
 
   int count() const noexcept { return count_; }
 

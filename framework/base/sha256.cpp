@@ -112,8 +112,11 @@ std::string sha256_hex(std::string_view text) {
 std::string sha256_of_file(const std::filesystem::path& file) {
   constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
   std::error_code ignored;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(file, ignored)) {
+  // Rationale: opening a pipe waits for its writer.
+  const bool is_file = std::filesystem::is_regular_file(file, ignored);
+  std::ifstream stream;
+  if (is_file) stream.open(file, std::ios::binary);
+  if (!is_file || !stream) {
     throw DataError(file.string(), "", "cannot be read; name a file that exists and is readable");
   }
   Sha256 hash;

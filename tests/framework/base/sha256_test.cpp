@@ -1,6 +1,7 @@
 #include "framework/base/sha256.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -63,6 +64,10 @@ TEST(Sha256, NamesAFileThatCannotBeRead) {
                  "/nowhere/file.bin: cannot be read; name a file that exists and is readable");
   }
   EXPECT_THROW(sha256_of_file("/"), DataError);
+  const std::filesystem::path pipe = std::filesystem::path(testing::TempDir()) / "sha256_test.pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(sha256_of_file(pipe), DataError) << "without waiting for a writer";
+  std::filesystem::remove(pipe);
 }
 
 }  // namespace
