@@ -5,16 +5,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/dll/shared_library.hpp>
 #include <cctype>
 #include <cstring>
-#include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <system_error>
 
 #include "framework/base/error.hpp"
+#include "framework/base/nearest_name.hpp"
+#include "framework/plugin/library_file.hpp"
 #include "framework/plugin/own_layout.hpp"
 #include "framework/plugin/parameters.hpp"
 
@@ -50,13 +51,15 @@ class Check {
             "there is no such file; give the path of a masker library (*.so)");
     require(std::filesystem::is_regular_file(library_, ignored),
             "is not a file; give the path of a masker library (*.so)");
-    std::array<char, 4> magic{};
-    std::ifstream(library_, std::ios::binary).read(magic.data(), magic.size());
-    require(std::string_view(magic.data(), magic.size()) ==
-                "\x7f"
-                "ELF",
+    require(is_library(library_),
             "is not a shared library; build it with maskerade_add_masker(), or as a shared library "
             "for this machine");
+    const std::uint64_t bytes = std::filesystem::file_size(library_, ignored);
+    const std::optional<std::uint64_t> needed = library_bytes(library_);
+    require(!needed || *needed <= bytes,
+            fmt::format("is cut short: it has {} bytes, its headers name {}; copy it again when "
+                        "nothing writes it, or build it again",
+                        bytes, needed.value_or(0)));
   }
 
   const maskerade_masker_descriptor* entry() const {
@@ -69,6 +72,8 @@ class Check {
       loaded.load(library_, mode);
     } catch (const std::exception& error) {
       reason = error.what();
+    } catch (...) {
+      reason = "its initialization threw an exception of unknown type";
     }
     require(loaded.is_loaded(),
             "cannot be loaded; check that it was built for this machine and that the libraries it "
@@ -78,7 +83,8 @@ class Check {
             "does not export " MASKERADE_ENTRY_SYMBOL
             "; add MASKERADE_EXPORT_MASKER(YourMasker), or define that function in C");
     const auto& function = loaded.get<const maskerade_masker_descriptor*()>(MASKERADE_ENTRY_SYMBOL);
-    const maskerade_masker_descriptor* descriptor = function();
+    const maskerade_masker_descriptor* const descriptor =
+        called(MASKERADE_ENTRY_SYMBOL, [&] { return function(); });
     require(descriptor != nullptr,
             MASKERADE_ENTRY_SYMBOL " gave NULL; it must return the masker's descriptor");
     return descriptor;
@@ -159,14 +165,36 @@ class Check {
 
   // The extensions that this program knows, each whole.
   Extensions extensions(const maskerade_masker_descriptor& masker) const {
-    try {
-      return Extensions(masker);
-    } catch (const Error& error) {
-      throw PluginError(library_.string(), error.what());
-    }
+    return called("its get_extension", [&] {
+      try {
+        return Extensions(masker);
+      } catch (const Error& error) {
+        throw PluginError(library_.string(), error.what());
+      }
+    });
   }
 
  private:
+  // What `call`, which calls the library's function `name`, gives. An exception of the library
+  // becomes a PluginError.
+  template <typename Call>
+  auto called(const char* name, const Call& call) const -> decltype(call()) {
+    try {
+      return call();
+    } catch (const PluginError&) {
+      throw;
+    } catch (const std::exception& error) {
+      refuse_exception(name, fmt::format("an exception ({})", error.what()));
+    } catch (...) {
+      refuse_exception(name, "an exception of unknown type");
+    }
+  }
+  [[noreturn]] void refuse_exception(const char* name, const std::string& what) const {
+    throw PluginError(
+        library_.string(),
+        fmt::format("{} threw {}; a function of a plugin must not throw", name, what));
+  }
+
   // `stated`: the flags of a guarantee in the rows before this one.
   void check_guarantee(const maskerade_parameter& row,
                        const std::string& place,
@@ -280,14 +308,32 @@ std::shared_ptr<const MaskerType> Catalog::find(std::string_view id) const noexc
   return nullptr;
 }
 
+void Catalog::search(const std::filesystem::path& folder, bool required) {
+  searched_.push_back(folder);
+  load_folder(folder, required);
+}
+
+std::string Catalog::hint_for(std::string_view id, const std::vector<std::string>& known) const {
+  const std::string names = name_hint(id, known);
+  if (searched_.empty()) return names;
+  std::string folders;
+  for (const std::filesystem::path& folder : searched_) {
+    folders += (folders.empty() ? "" : ", ") + folder.string();
+  }
+  return fmt::format(
+      "{}{} Maskers were looked for in {}; name the library of another one with --plugin FILE, or "
+      "its folder in MASKERADE_PLUGIN_PATH",
+      names, names.ends_with('?') ? "" : ".", folders);
+}
+
 Catalog load_catalog(const std::filesystem::path& program_folder,
                      const std::string& plugin_path,
                      const std::vector<std::filesystem::path>& files) {
   Catalog catalog;
-  catalog.load_folder(program_folder / "plugins", false);
+  catalog.search(program_folder / "plugins", false);
   std::istringstream folders(plugin_path);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    if (!folder.empty()) catalog.load_folder(folder, true);
+    if (!folder.empty()) catalog.search(folder, true);
   }
   for (const auto& file : files) catalog.load(file);
   return catalog;

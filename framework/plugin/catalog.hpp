@@ -73,15 +73,21 @@ class Catalog {
   // Loads every *.so of a folder, in the order of their names. A folder that does not exist is an
   // error when it is required, and else holds nothing.
   void load_folder(const std::filesystem::path& folder, bool required);
+  // The same of a folder in which a user may look for maskers; hint_for() names it.
+  void search(const std::filesystem::path& folder, bool required);
 
   // All maskers, by id.
   const std::vector<std::shared_ptr<const MaskerType>>& types() const noexcept { return types_; }
   std::vector<std::string> ids() const;
+  // What an error says after an id that is none: name_hint() among `known` names, then the folders
+  // that search() was given, if any, and how to add a library.
+  std::string hint_for(std::string_view id, const std::vector<std::string>& known) const;
   // The masker of that id, or nullptr.
   std::shared_ptr<const MaskerType> find(std::string_view id) const noexcept;
 
  private:
   std::vector<std::shared_ptr<const MaskerType>> types_;
+  std::vector<std::filesystem::path> searched_;  // folders, also those that are not there
 };
 
 // Where maskers are looked for: the folder `plugins` beside the program, then the folders of the

@@ -182,7 +182,8 @@ maskerade_value parse_choice(const maskerade_parameter& parameter, const std::st
 maskerade_value parse_file(const maskerade_parameter& parameter, const std::string& text) {
   const bool optional = parameter.default_value != nullptr && parameter.default_value[0] == '\0';
   if (optional && text.empty()) return {};
-  if (!std::filesystem::is_regular_file(text) || !std::ifstream(text)) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(text, ignored) || !std::ifstream(text)) {
     refuse(parameter, fmt::format("is \"{}\", which is not a file that can be read", text));
   }
   return {};

@@ -92,15 +92,72 @@ TEST(Catalog, RefusesAFileThatIsNoLibrary) {
             "for this machine");
 }
 
-TEST(Catalog, RefusesATruncatedLibraryWithTheLoadersReason) {
+TEST(Catalog, RefusesALibraryThatIsCutShortWhereverItIsCut) {
   const fs::path cut = fs::path(testing::TempDir()) / "truncated.so";
+  const std::uintmax_t whole = fs::file_size(variant("good"));
+  for (std::uintmax_t bytes = 64; bytes < whole; bytes += bytes / 3) {
+    fs::copy_file(variant("good"), cut, fs::copy_options::overwrite_existing);
+    fs::resize_file(cut, bytes);
+    const std::string text = refusal(cut);
+    EXPECT_TRUE(text.starts_with("is cut short: it has " + std::to_string(bytes) +
+                                 " bytes, its headers name "))
+        << text;
+    EXPECT_TRUE(text.ends_with("; copy it again when nothing writes it, or build it again"))
+        << text;
+  }
   fs::copy_file(variant("good"), cut, fs::copy_options::overwrite_existing);
-  fs::resize_file(cut, 200);
-  const std::string text = refusal(cut);
-  EXPECT_TRUE(text.starts_with(
+  fs::resize_file(cut, whole - 1);
+  EXPECT_TRUE(refusal(cut).starts_with("is cut short: ")) << refusal(cut);
+}
+
+TEST(Catalog, RefusesALibraryWhoseHeadersCannotBeReadWithTheLoadersReason) {
+  const std::string loader =
       "cannot be loaded; check that it was built for this machine and that the libraries it needs "
-      "are installed (ldd shows them). The loader says: "))
-      << text;
+      "are installed (ldd shows them). The loader says: ";
+  const fs::path broken = fs::path(testing::TempDir()) / "broken.so";
+  fs::copy_file(variant("good"), broken, fs::copy_options::overwrite_existing);
+  fs::resize_file(broken, 40);
+  EXPECT_TRUE(refusal(broken).starts_with(loader)) << refusal(broken);
+  // Another class of machine.
+  fs::copy_file(variant("good"), broken, fs::copy_options::overwrite_existing);
+  std::fstream(broken, std::ios::binary | std::ios::in | std::ios::out).seekp(4).put('\1');
+  EXPECT_TRUE(refusal(broken).starts_with(loader)) << refusal(broken);
+}
+
+TEST(Catalog, RefusesAHeaderWhoseNumbersOverflow) {
+  const fs::path broken = fs::path(testing::TempDir()) / "overflow.so";
+  fs::copy_file(variant("good"), broken, fs::copy_options::overwrite_existing);
+  // e_shoff, the place of the table of sections.
+  std::fstream(broken, std::ios::binary | std::ios::in | std::ios::out)
+      .seekp(0x28)
+      .write("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+  EXPECT_TRUE(refusal(broken).starts_with("is cut short: ")) << refusal(broken);
+}
+
+TEST(Catalog, NamesALibraryWhoseFunctionsThrow) {
+  EXPECT_EQ(refusal(fs::path(MASKERADE_TEST_PLUGINS) / "throwing_entry.so"),
+            "maskerade_masker_entry threw an exception (no table\\x0aof keys); a function of a "
+            "plugin must not throw");
+  EXPECT_EQ(
+      refusal(fs::path(MASKERADE_TEST_PLUGINS) / "throwing_number.so"),
+      "maskerade_masker_entry threw an exception of unknown type; a function of a plugin must "
+      "not throw");
+  EXPECT_EQ(
+      refusal(fs::path(MASKERADE_TEST_PLUGINS) / "throwing_extension.so"),
+      "its get_extension threw an exception (no extension today); a function of a plugin must "
+      "not throw");
+}
+
+TEST(Catalog, NamesTheFoldersWhereAMaskerWasLookedFor) {
+  EXPECT_EQ(Catalog().hint_for("my_masker", {"sink"}), "; known: sink");
+  const fs::path folder = fs::path(testing::TempDir()) / "no_plugins";
+  fs::create_directories(folder);
+  const Catalog catalog = load_catalog("/nowhere", folder.string(), {});
+  const std::string advice = " Maskers were looked for in /nowhere/plugins, " + folder.string() +
+                             "; name the library of another one with --plugin FILE, or its folder "
+                             "in MASKERADE_PLUGIN_PATH";
+  EXPECT_EQ(catalog.hint_for("my_masker", {"sink"}), "; known: sink." + advice);
+  EXPECT_EQ(catalog.hint_for("snk", {"sink"}), "; did you mean \"sink\"?" + advice);
 }
 
 struct Refusal {
