@@ -11,6 +11,7 @@
 
 #include "framework/base/control_characters.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -125,6 +126,11 @@ class SettingWriter {
 YamlNode apply_assignment(const YamlNode& root, const Assignment& assignment) {
   const TextPosition position{"--set " + assignment.key, 0, 0};
   refuse_control_characters(assignment.key, {"--set", 0, 0});
+  if (first_invalid_byte(assignment.key) < assignment.key.size()) {
+    throw ConfigError(
+        {"--set", 0, 0},
+        fmt::format("the key {} is not UTF-8 text; write it as UTF-8", printable(assignment.key)));
+  }
   std::vector<std::string> segments = split_path(assignment.key, position);
   YamlNode value = parse_yaml(assignment.value, position.file);
   if (!value.is_list() && !value.is_mapping()) value.position = position;

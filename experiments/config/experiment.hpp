@@ -89,6 +89,9 @@ struct PipelineSpec {
   std::vector<RouteRule> overrides = {};  // the first that applies to a head decides for it
 };
 
+// The most cells that an experiment may have, and the most workloads and pipelines.
+inline constexpr std::size_t kMaxCells = 1'000'000;
+
 // Whether the grid has cells of the pipeline on the workload. Rationale: a workload whose kind is
 // unknown because its file cannot be read gets every pipeline, so that each of its cells can report
 // that failure.
@@ -161,9 +164,14 @@ Experiment read_experiment(const std::filesystem::path& file,
                            const Catalog& catalog,
                            const PresetTable& presets = {});
 
+// Throws ConfigError where the workloads and pipelines alone make more than kMaxCells cells, or
+// more pairs than can be looked at one by one. To be called before a loop over the pairs.
+void check_pairs(const Experiment& experiment);
+
 // The product workloads x checks x pipelines x devices x kernels x seeds. Workloads are outermost,
 // so that each is loaded once. A pipeline without random maskers gets the first seed only, and gets
-// no cell on workloads that its `only` excludes. Throws ConfigError above a million cells.
+// no cell on workloads that its `only` excludes. Throws ConfigError above kMaxCells cells, or as
+// many dense references, before it makes them.
 std::vector<Cell> make_grid(const Experiment& experiment);
 
 }  // namespace maskerade

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <string_view>
 
 #include "attention/reference/row_judgement.hpp"
@@ -41,7 +42,8 @@ const YamlEntry& require_section(const YamlNode& root,
   const YamlEntry* entry = root.find(key);
   if (entry == nullptr) {
     throw ConfigError({root.position.file, 0, 0},
-                      fmt::format("there is no \"{}\"; add one, for example:{}", key, example));
+                      fmt::format("there is no \"{}\"; add one, for example:", key),
+                      ConfigExample{std::string(example)});
   }
   return *entry;
 }
@@ -51,9 +53,9 @@ void require_named_entries(const YamlEntry& section, const std::string& example)
   if (!section.value.is_mapping() || section.value.entries.empty()) {
     throw ConfigError(
         section.value.position,
-        fmt::format("{} is {}; it must be a mapping of names, for example:{}", section.key,
-                    section.value.is_mapping() ? "an empty mapping" : section.value.describe(),
-                    example));
+        fmt::format("{} is {}; it must be a mapping of names, for example:", section.key,
+                    section.value.is_mapping() ? "an empty mapping" : section.value.describe()),
+        ConfigExample{example});
   }
 }
 
@@ -79,6 +81,12 @@ std::vector<WorkloadSpec> read_workloads(const YamlNode& root,
     }
     for (WorkloadSpec& spec : read_workload(entry.key, entry.key_position, entry.value, folder)) {
       specs.push_back(std::move(spec));
+    }
+    if (specs.size() > kMaxCells) {
+      throw ConfigError(entry.key_position,
+                        fmt::format("there are more than {} workloads up to here; sweep less, or "
+                                    "split the experiment into several files",
+                                    kMaxCells));
     }
   }
   return specs;
@@ -119,9 +127,10 @@ std::vector<std::uint64_t> read_mask_seeds(const YamlNode& root) {
                       "seeds.mask is an empty list; it must be a whole number or a list of them");
   }
   std::vector<std::uint64_t> seeds;
+  std::set<std::uint64_t> seen;
   for (const YamlNode& item : mask->value.items) {
     const std::uint64_t seed = read_seed(item, "seeds.mask");
-    if (std::find(seeds.begin(), seeds.end(), seed) != seeds.end()) {
+    if (!seen.insert(seed).second) {
       throw ConfigError(item.position, fmt::format("seeds.mask lists {} twice", seed));
     }
     seeds.push_back(seed);
@@ -225,9 +234,9 @@ Experiment read_experiment(const std::filesystem::path& file,
                            const PresetTable& presets) {
   YamlNode root = read_yaml_file(file);
   if (root.is_empty()) {
-    throw ConfigError({file.string(), 0, 0},
-                      fmt::format("the file is empty; an experiment begins, for example:{}{}{}",
-                                  kNameExample, kWorkloadExample, kPipelinesExample));
+    throw ConfigError(
+        {file.string(), 0, 0}, "the file is empty; an experiment begins, for example:",
+        ConfigExample{std::string(kNameExample) + kWorkloadExample + kPipelinesExample});
   }
   for (const Assignment& assignment : assignments) root = apply_assignment(root, assignment);
   require_keys(root, "the experiment file", accepted_keys("experiment"));
@@ -251,6 +260,7 @@ Experiment read_experiment(const std::filesystem::path& file,
                   [](const PipelineSpec& spec) { return spec.only.has_value(); })) {
     for (WorkloadSpec& workload : experiment.workloads) workload.kind = kind_of(workload);
   }
+  check_pairs(experiment);
   for (const PipelineSpec& pipeline : experiment.pipelines) {
     for (const WorkloadSpec& workload : experiment.workloads) {
       check_heads(pipeline, workload);

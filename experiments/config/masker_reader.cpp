@@ -11,7 +11,6 @@
 #include "experiments/config/pipeline_reader.hpp"
 #include "experiments/config/scalars.hpp"
 #include "experiments/match/parameter_range.hpp"
-#include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
@@ -133,7 +132,8 @@ MaskerUse MaskerReader::bind(const std::string& id,
     std::vector<std::string> known = context_.catalog.ids();
     const std::vector<std::string> let_names = lets_.names();
     known.insert(known.end(), let_names.begin(), let_names.end());
-    throw ConfigError(position, fmt::format("unknown masker \"{}\"{}", id, name_hint(id, known)));
+    throw ConfigError(
+        position, fmt::format("unknown masker \"{}\"{}", id, context_.catalog.hint_for(id, known)));
   }
   const maskerade_masker_descriptor& masker = type->descriptor();
   GivenArguments given =

@@ -15,6 +15,7 @@
 #include "experiments/config/scalars.hpp"
 #include "experiments/config/workload_kind.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/base/saturate.hpp"
 
 namespace maskerade {
 namespace {
@@ -100,7 +101,21 @@ class PipelineReader {
   // of its own, and every pipeline of a file without `match`, is appended to specs[0].
   void read(const YamlEntry& entry, std::vector<std::vector<PipelineSpec>>& specs) const {
     specs.resize(std::max<std::size_t>(1, matches_.size()));
-    for (const Variant& variant : expand_sweeps(splice_pipeline(entry.value, lets_, presets_))) {
+    const std::vector<Variant> variants =
+        expand_sweeps(splice_pipeline(entry.value, lets_, presets_));
+    std::size_t known = 0;
+    for (const std::vector<PipelineSpec>& of_match : specs) known += of_match.size();
+    const std::size_t added = saturating_product(
+        variants.size(), saturating_product(file_overrides_.size(), specs.size()));
+    if (saturating_sum(known, added) > kMaxCells) {
+      throw ConfigError(
+          entry.key_position,
+          fmt::format("the sweeps of \"{}\", of overrides and of match multiply to more than {} "
+                      "pipelines, those before them included; sweep less, or split the experiment "
+                      "into several files",
+                      entry.key, kMaxCells));
+    }
+    for (const Variant& variant : variants) {
       for (const Variant& overrides : file_overrides_) {
         std::vector<SweptValue> swept = variant.swept;
         swept.insert(swept.end(), overrides.swept.begin(), overrides.swept.end());

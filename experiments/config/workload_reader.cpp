@@ -89,6 +89,11 @@ std::vector<WorkloadSpec> read_workload(const std::string& name,
       spec.label =
           variant_label(source.label.empty() ? name : name + " " + source.label, variant.swept);
       specs.push_back(std::move(spec));
+      if (specs.size() > kMaxCells) {
+        throw ConfigError(position, fmt::format("workload \"{}\" stands for more than {} "
+                                                "workloads; sweep less, or list fewer layers",
+                                                name, kMaxCells));
+      }
     }
   }
   return specs;

@@ -15,6 +15,7 @@
 
 #include "framework/base/control_characters.hpp"
 #include "framework/base/nearest_name.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -117,6 +118,7 @@ class TreeBuilder : public YAML::EventHandler {
     bool has_key = false;       // a mapping's `key` was read, its value was not
     std::string key = {};
     TextPosition key_position = {};
+    std::map<std::string, int> lines = {};  // of a mapping's keys so far
   };
   // The value of an anchor, which aliases copy.
   struct AnchorValue {
@@ -211,9 +213,10 @@ class TreeBuilder : public YAML::EventHandler {
       throw ConfigError(key.position,
                         "merge keys (<<) are not supported; repeat the entries, or use `let`");
     }
-    if (const YamlEntry* first = frame.node.find(key.text)) {
+    const auto [first, is_new] = frame.lines.emplace(key.text, key.position.line);
+    if (!is_new) {
       throw ConfigError(key.position, fmt::format("duplicate key \"{}\"; it is already on line {}",
-                                                  key.text, first->key_position.line));
+                                                  key.text, first->second));
     }
     frame.has_key = true;
     frame.key = key.text;
@@ -239,6 +242,25 @@ class TreeBuilder : public YAML::EventHandler {
   std::map<YAML::anchor_t, AnchorValue> anchors_;
   std::optional<YamlNode> root_;
 };
+
+// Throws ConfigError at the first byte of the text that is not part of valid UTF-8. Rationale:
+// names of an experiment are stored, and readers of results take nothing else.
+void refuse_other_encodings(const std::string& text, const std::string& file) {
+  const std::size_t at = first_invalid_byte(text);
+  if (at == text.size()) return;
+  const std::string_view before(text.data(), at);
+  const std::size_t line_begin = before.rfind('\n') + 1;  // 0 on the first line
+  const auto characters =
+      std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_begin), before.end(),
+                    [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+  throw ConfigError(
+      {file, static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
+       static_cast<int>(characters) + 1},
+      fmt::format(
+          "the byte {} here is not part of UTF-8 text; save the text as UTF-8 (from Latin-1: "
+          "iconv -f latin1 -t utf8)",
+          printable(std::string_view(text).substr(at, 1))));
+}
 
 void refuse_tabs(const std::string& text, const std::string& file) {
   std::istringstream lines(text);
@@ -297,6 +319,7 @@ std::string YamlNode::to_text() const {
 }
 
 YamlNode parse_yaml(const std::string& text, const std::string& file) {
+  refuse_other_encodings(text, file);
   refuse_tabs(text, file);
   TreeBuilder builder(text, file);
   try {

@@ -427,6 +427,59 @@ TEST(ExperimentErrors, GridsThatNobodyCanRun) {
   }
 }
 
+// A sweep of whole numbers from 1 on, or with a unit.
+std::string sweep_to(int count) {
+  std::string text = "{sweep: [1";
+  for (int i = 2; i <= count; ++i) text += ", " + std::to_string(i);
+  return text + "]}";
+}
+
+TEST(ExperimentErrors, TooManyCellsAreCountedBeforeTheyAreMade) {
+  const ExperimentFolder folder;
+  const auto experiment = [](const std::string& key_len, const std::string& budget,
+                             const std::string& only) {
+    return "name: many\nworkloads:\n  w: {source: {kind: gaussian, seed: 1}, query_heads: 1, "
+           "query_len: 1, key_len: " +
+           key_len + ", head_dim: 8}\npipelines:\n  p: {maskers: [{window_all: " + budget + "}]" +
+           only + "}\n";
+  };
+  const std::string many = sweep_to(30'000);
+  EXPECT_EQ(folder.error(experiment(many, many, "")),
+            "x.yaml: the experiment has more than 1000000 cells; sweep less, or split it into "
+            "several files");
+  EXPECT_EQ(folder.error(experiment(many, many, ", only: prefill")),
+            "x.yaml: the experiment has 30000 workloads and 30000 pipelines, more than 10000000 "
+            "pairs, of which few have a cell; split it into several files");
+  // With too many checks for each: the pairs are few.
+  Experiment checks = folder.read(experiment(sweep_to(2), sweep_to(2), ""));
+  checks.checks.resize(std::size_t{1} << 20);
+  EXPECT_THROW(make_grid(checks), ConfigError);
+  checks.pipelines.clear();
+  EXPECT_THROW(make_grid(checks), ConfigError) << "the dense references alone";
+  // Seeds count for pipelines that draw.
+  Experiment seeds = folder.read(experiment(sweep_to(1000), sweep_to(1000), ""));
+  EXPECT_EQ(make_grid(seeds).size(), 1'000'000U);
+}
+
+TEST(ExperimentErrors, TextsThatAreNotUtf8) {
+  const ExperimentFolder folder;
+  const std::string begin =
+      "name: x\nworkload: {source: {kind: gaussian, seed: 1}, query_heads: 1, "
+      "query_len: 1, key_len: 4, head_dim: 8}\n";
+  EXPECT_EQ(folder.error(begin + "pipelines:\n  Größe caf\xe9: [plain]\n"),
+            "x.yaml:4:12: the byte \\xe9 here is not part of UTF-8 text; save the text as UTF-8 "
+            "(from Latin-1: iconv -f latin1 -t utf8)");
+  EXPECT_EQ(folder.error("# \xff\n" + begin + "pipelines: {p: [plain]}\n"),
+            "x.yaml:1:3: the byte \\xff here is not part of UTF-8 text; save the text as UTF-8 "
+            "(from Latin-1: iconv -f latin1 -t utf8)");
+  EXPECT_EQ(folder.error(begin + "pipelines: {Größe: [plain]}\n"), "accepted");
+  EXPECT_EQ(folder.error(begin + "pipelines: {p: [plain]}\n", {{"name", "caf\xe9"}}),
+            "--set name:1:4: the byte \\xe9 here is not part of UTF-8 text; save the text as UTF-8 "
+            "(from Latin-1: iconv -f latin1 -t utf8)");
+  EXPECT_EQ(folder.error(begin + "pipelines: {p: [plain]}\n", {{"pipelines.caf\xe9", "[plain]"}}),
+            "--set: the key pipelines.caf\\xe9 is not UTF-8 text; write it as UTF-8");
+}
+
 TEST(ExperimentErrors, SettingsNameTheirKey) {
   const ExperimentFolder folder;
   const auto error = [&](const std::string& key, const std::string& value) {
