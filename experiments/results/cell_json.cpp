@@ -28,8 +28,7 @@ std::string to_json_line(const CellResult& result) {
                             ? Json::parse(std::get<std::string>(value))
                             : std::visit([](const auto& held) { return json_of(held); }, value);
   }
-  // Rationale: file names need not be UTF-8, and must not lose a result.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump();
 }
 
 }  // namespace maskerade

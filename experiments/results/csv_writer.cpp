@@ -9,6 +9,14 @@ namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
 
+// Rationale: a spreadsheet takes a field that begins with one of these for a formula, whoever wrote
+// the text (OWASP, CSV injection).
+std::string without_formula(const std::string& text) {
+  constexpr std::string_view kFormulaBegins = "=+-@\t\r\n";
+  const bool is_formula = !text.empty() && kFormulaBegins.find(text[0]) != std::string_view::npos;
+  return is_formula ? "'" + text : text;
+}
+
 std::string field_of(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -35,7 +43,8 @@ std::string to_csv_line(const CellResult& result) {
   for (const Column<CellResult>& column : exported_columns()) {
     if (!is_first) line += ',';
     is_first = false;
-    line += field_of(text_of(column.get(result)));
+    const std::string text = text_of(column.get(result));
+    line += field_of(column.type == ColumnType::kText ? without_formula(text) : text);
   }
   return line.append(kLineEnd);
 }

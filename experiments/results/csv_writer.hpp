@@ -11,7 +11,8 @@ namespace maskerade {
 // A table as comma-separated values (RFC 4180: lines end with CR LF; fields with a comma, a quote
 // or a line break are quoted, quotes doubled). The columns are exported_columns(); a field is what
 // text_of() gives, JSON its text. A field is empty where nothing was measured; numbers may be NaN,
-// inf and -inf.
+// inf and -inf. A text that begins with =, +, -, @, a tab or a line break has an apostrophe before
+// it.
 std::string csv_header();
 std::string to_csv_line(const CellResult& result);
 

@@ -15,6 +15,7 @@
 #include "experiments/results/detail/sqlite.hpp"
 #include "experiments/results/detail/table_sql.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -157,7 +158,7 @@ void ResultStore::write(const CellResult& result) {
     int parameter = 0;
     for (const std::string* name :
          {&result.experiment, &result.workload, &result.pipeline, &result.device, &result.kernel}) {
-      forget.bind(++parameter, *name);
+      forget.bind(++parameter, storable(*name));  // as it is stored
     }
     forget.bind(++parameter, result.mask_seed ? ColumnValue(*result.mask_seed) : ColumnValue());
     forget.run();

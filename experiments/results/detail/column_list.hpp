@@ -14,13 +14,16 @@
 #include "experiments/results/cell_result.hpp"
 #include "experiments/results/column.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/text.hpp"
 
 // How members of records become column values and come back. Private to the lists of columns.
 namespace maskerade::detail {
 
 using Json = nlohmann::ordered_json;
 
-// ---- The values of a member
+// ---- The values of a member. Texts are storable() here, for every file of results. Rationale:
+// file names, names of tensors and messages of plugins need not be UTF-8, and must not lose a
+// result.
 
 template <typename Value>
 using NamedValues = std::vector<std::pair<std::string, Value>>;
@@ -43,24 +46,23 @@ inline ColumnValue value_of(int member) { return std::int64_t{member}; }
 inline ColumnValue value_of(std::int64_t member) { return member; }
 inline ColumnValue value_of(std::uint64_t member) { return member; }
 inline ColumnValue value_of(double member) { return member; }
-inline ColumnValue value_of(const std::string& member) { return member; }
+inline ColumnValue value_of(const std::string& member) { return storable(member); }
 template <typename Enum>
 requires std::is_enum_v<Enum> ColumnValue value_of(Enum member) {
   return std::string(name_of(member));
 }
 
-inline Json json_of(const std::string& text) { return text; }
+inline Json json_of(const std::string& text) { return storable(text); }
 inline Json json_of(double number) { return number; }
 template <typename Value>
 Json json_of(const NamedValues<Value>& members) {
   Json json = Json::object();
-  for (const auto& [name, value] : members) json[name] = json_of(value);
+  for (const auto& [name, value] : members) json[storable(name)] = json_of(value);
   return json;
 }
 template <typename Value>
 ColumnValue value_of(const NamedValues<Value>& members) {
-  // Rationale: file names and parameters need not be UTF-8, and must not lose a result.
-  return json_of(members).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_of(members).dump();
 }
 
 [[noreturn]] inline void refuse_value() { throw Error("a value is not of the column's type"); }

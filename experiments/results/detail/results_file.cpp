@@ -44,6 +44,11 @@ std::filesystem::path side_file(const std::filesystem::path& database, const cha
 void check_signature(const DatabaseFile& file) {
   constexpr std::string_view kSignature("SQLite format 3\0", 16);
   std::error_code ignored;
+  // Rationale: SQLite would wait for the other end of a pipe.
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const DatabaseFile part{side_file(file.path, suffix), file.access};
+    if (std::filesystem::is_fifo(part.path, ignored)) refuse_no_database(part);
+  }
   if (!std::filesystem::is_regular_file(file.path, ignored)) return;
   std::ifstream stream(file.path, std::ios::binary);
   std::string begin(kSignature.size(), '\0');

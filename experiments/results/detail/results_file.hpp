@@ -19,7 +19,8 @@ inline constexpr const char* kStepsTable = "steps";
 // mode, "-journal" in another.
 std::filesystem::path side_file(const std::filesystem::path& database, const char* suffix);
 
-// Throws the ConfigError of a file that is not a database. One that is missing or empty passes.
+// Throws the ConfigError of a file that is not a database, or of a file of SQLite's beside it that
+// is a pipe. One that is missing or empty passes.
 void check_signature(const DatabaseFile& file);
 
 // False when the database has no tables yet. Throws ConfigError when it is of another program, of

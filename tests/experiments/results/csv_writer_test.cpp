@@ -97,6 +97,27 @@ TEST(Csv, TellsNaNAndInfinityFromWhatIsAbsent) {
   EXPECT_EQ(fields_of(result).at("oracle_error"), "inf");
 }
 
+TEST(Csv, HasNoTextThatASpreadsheetTakesForAFormula) {
+  CellResult result = example_result();
+  for (const std::string text :
+       {"=1+2", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0"}) {
+    result.pipeline = text;
+    EXPECT_EQ(fields_of(result).at("pipeline"), "'" + text);
+  }
+  for (const std::string text : {"", "topk budget=5%", "a-b", "'quoted'", "5%"}) {
+    result.pipeline = text;
+    EXPECT_EQ(fields_of(result).at("pipeline"), text);
+  }
+  result.fidelity->lse_error = -1.5;
+  EXPECT_EQ(fields_of(result).at("lse_error"), "-1.5") << "a number stays one";
+}
+
+TEST(Csv, IsValidUtf8) {
+  CellResult result = example_result();
+  result.pipeline = "caf\xe9";
+  EXPECT_EQ(fields_of(result).at("pipeline"), "caf\xef\xbf\xbd");
+}
+
 TEST(CsvWriter, WritesTheHeaderAndALineACell) {
   const std::filesystem::path file =
       std::filesystem::path(testing::TempDir()) / "csv_writer_test.csv";

@@ -40,6 +40,35 @@ TEST_F(Store, GivesBackWhatWasWritten) {
   EXPECT_EQ(found->key, "k");
 }
 
+TEST_F(Store, HoldsTextsThatEveryReaderDecodes) {
+  CellResult result = cell("k");
+  result.pipeline = "caf\xe9";
+  result.reason = "\xff\xfe of a plugin";
+  result.facts->source = "a tensor \xc3";
+  result.params.push_back({"p\xe9", {{"n\xe9", "v\xe9"}}});
+  ResultStore store(folder_);
+  store.write(result);
+  EXPECT_EQ(query("SELECT hex(pipeline) FROM cells"), "636166EFBFBD\n");
+  EXPECT_EQ(query("SELECT pipeline || reason || source FROM cells"),
+            "caf\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd of a plugina tensor \xef\xbf\xbd\n");
+  EXPECT_EQ(query("SELECT json_extract(params, '$.p\xef\xbf\xbd.n\xef\xbf\xbd') FROM cells"),
+            "v\xef\xbf\xbd\n");
+  EXPECT_EQ(store.find_finished("k")->pipeline, "caf\xef\xbf\xbd");
+}
+
+TEST_F(Store, ForgetsAFailureWithoutDataWhateverItsNamesHold) {
+  CellResult failed = cell("without data");
+  failed.pipeline = "caf\xe9";
+  failed.status = CellStatus::kFailed;
+  failed.facts.reset();
+  CellResult measured = cell("with data");
+  measured.pipeline = failed.pipeline;
+  ResultStore store(folder_);
+  store.write(failed);
+  store.write(measured);
+  EXPECT_EQ(query("SELECT key FROM cells"), "with data\n");
+}
+
 TEST_F(Store, GivesTheHeadsAndStepsOfACellBack) {
   CellResult result = cell("k");
   result.heads = {{.head = 0, .density = 0.5}, {.head = 1, .density = 0.25, .route = "dense"}};
