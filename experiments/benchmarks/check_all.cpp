@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "framework/base/text.hpp"
+
 namespace maskerade {
 
 int check_all(WorkPool& pool, const std::vector<int>& thread_counts) {
@@ -15,7 +17,7 @@ int check_all(WorkPool& pool, const std::vector<int>& thread_counts) {
         pool.work(benchmark, threads);
       } catch (const std::exception& error) {
         ++failures;
-        fmt::print("{} threads:{}: {}\n", benchmark.name, threads, error.what());
+        fmt::print("{} threads:{}: {}\n", benchmark.name, threads, printable(error.what()));
       }
     }
     pool.forget_works();

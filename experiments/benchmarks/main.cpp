@@ -11,6 +11,9 @@
 #include "experiments/benchmarks/run_benchmarks.hpp"
 #include "experiments/benchmarks/serve.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/parallel.hpp"
+#include "framework/base/standard_streams.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -31,7 +34,8 @@ constexpr const char* kFooter =
     "measured first. Where the processor's matrix unit is used, %peak is a share of its bfloat16\n"
     "rate; one float32 product then counts as the bfloat16 products that it takes: 2 for\n"
     "bfloat16 inputs, 4.5 for float16, 6 for float32.\n"
-    "Exit codes: 0 success, 1 a case failed its check, 2 wrong options.";
+    "Exit codes: 0 success, 1 a case failed its check, 2 wrong options or output that cannot be\n"
+    "written.";
 
 int run_program(int argc, char** argv) {
   CLI::App program(
@@ -67,9 +71,13 @@ int run_program(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);
+    if (error.get_exit_code() == 0) {
+      program.exit(error);
+      return 0;
+    }
     throw ConfigError({}, std::string(error.what()) + "; see --help");
   }
+  for (const int count : threads) Threads::check_count(count, "--threads");
   if (!target.empty()) use_instruction_set(target);
   const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   WorkPool pool(load_catalog(folder, "", {}),
@@ -100,11 +108,16 @@ int run_program(int argc, char** argv) {
 }  // namespace maskerade
 
 int main(int argc, char** argv) {
+  maskerade::guard_standard_streams();
   try {
-    return maskerade::run_program(argc, argv);
+    const int code = maskerade::run_program(argc, argv);
+    std::cout.flush();
+    maskerade::finish_standard_output();
+    return maskerade::has_lost_messages() ? 2 : code;
   } catch (const std::exception& error) {
     std::fflush(stdout);
-    fmt::print(stderr, "maskerade_bench: error: {}\n", error.what());
+    maskerade::write_message(
+        stderr, fmt::format("maskerade_bench: error: {}\n", maskerade::printable(error.what())));
     return 2;
   }
 }

@@ -93,6 +93,10 @@ std::string format_table(const nlohmann::json& table,
 }  // namespace
 
 TimesToday read_times_today(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    throw DataError(file.string(), "", "is no regular file; name one that exists");
+  }
   std::ifstream stream(file);
   const auto json = nlohmann::json::parse(stream, nullptr, false);
   if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array()) {

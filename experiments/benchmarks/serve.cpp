@@ -8,6 +8,8 @@
 
 #include "experiments/measure/machine.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/parallel.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -27,6 +29,7 @@ nlohmann::json answer(WorkPool& pool, const std::string& request) {
   if (!(words >> threads)) {
     throw Error("\"" + request + "\" is no request; write a case's name and a number of threads");
   }
+  Threads::check_count(threads, "the number of threads");
   if (what == "peaks") {
     const MachinePeaks& peaks = pool.peaks(threads);
     return {{"flops_per_second", peaks.flops_per_second},
@@ -51,9 +54,9 @@ void serve(WorkPool& pool, std::istream& requests, std::ostream& answers) {
     try {
       reply = answer(pool, request);
     } catch (const std::exception& error) {
-      reply = {{"error", error.what()}};
+      reply = {{"error", storable(error.what())}};
     }
-    answers << reply.dump() << std::endl;
+    if (!(answers << reply.dump() << std::endl)) return;  // nobody reads the answers any more
   }
 }
 

@@ -10,6 +10,7 @@
 #include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/base/text.hpp"
 #include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
@@ -43,7 +44,7 @@ void measure_device() {
   fmt::print("bfloat16 product            {:>8.1f} TFLOP/s ({})\n",
              roofs.matrix_flops_per_second / 1e12, roofs.matrix_source);
   file.save(roofs);
-  fmt::print("saved in {}\n", file.path().string());
+  fmt::print("saved in {}\n", printable(file.path().string()));
 }
 
 int run_calibration() {
@@ -66,7 +67,7 @@ int run_calibration() {
   fmt::print("calibrated in {:.1f} s; the cost model is within {:.0f}% of every timing\n", seconds,
              100 * calibration.worst_fit);
   file.save(calibration);
-  fmt::print("saved in {}\n", file.path().string());
+  fmt::print("saved in {}\n", printable(file.path().string()));
   if (cuda_device().is_available) measure_device();
   return kExitOk;
 }

@@ -4,23 +4,25 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
+#include <system_error>
 
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
+#include "framework/base/standard_streams.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
 
-// Returns the text with control characters in the form \x1b. Rationale: a message may quote names
-// from data files, and a terminal obeys control characters.
-std::string printable(const std::string& text) {
-  std::string printed;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    printed += (code < 0x20 && c != '\n') || code == 0x7F ? fmt::format("\\x{:02x}", code)
-                                                          : std::string(1, c);
-  }
-  return printed;
+// Writes "maskerade: KIND: MESSAGE" to stderr, each line of the message made printable. Rationale:
+// only the lines of a ConfigExample are more than one.
+void print_message(const char* kind, const std::string& message) {
+  std::fflush(stdout);
+  std::string text = fmt::format("maskerade: {}: ", kind);
+  std::istringstream lines(message);
+  for (std::string line; std::getline(lines, line);) text += printable(line) + "\n";
+  write_message(stderr, text);
 }
 
 }  // namespace
@@ -40,7 +42,8 @@ Catalog find_maskers(const std::vector<std::string>& files) {
 
 PresetTable find_presets() {
   const std::filesystem::path file = program_folder() / "presets.yaml";
-  return std::filesystem::exists(file) ? PresetTable::read(file) : PresetTable();
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored) ? PresetTable::read(file) : PresetTable();
 }
 
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
@@ -55,14 +58,8 @@ CostModel find_costs(std::string& problem) {
   return CalibrationFile(cache_folder()).load(problem).value_or(CostModel::defaults());
 }
 
-void print_note(const std::string& message) {
-  std::fflush(stdout);
-  fmt::print(stderr, "maskerade: note: {}\n", message);
-}
+void print_note(const std::string& message) { print_message("note", message); }
 
-void print_error(const std::string& message) {
-  std::fflush(stdout);
-  fmt::print(stderr, "maskerade: error: {}\n", printable(message));
-}
+void print_error(const std::string& message) { print_message("error", message); }
 
 }  // namespace maskerade

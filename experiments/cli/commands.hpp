@@ -48,9 +48,9 @@ void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
 // `problem` becomes the reason why a saved one cannot be used, else "".
 CostModel find_costs(std::string& problem);
 
-// Writes "maskerade: note: <message>" to stderr.
+// Writes "maskerade: note: <message>" to stderr, and goes on where stderr takes no message.
 void print_note(const std::string& message);
-// Writes "maskerade: error: <message>" to stderr.
+// The same of "maskerade: error: <message>".
 void print_error(const std::string& message);
 
 }  // namespace maskerade

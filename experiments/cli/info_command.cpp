@@ -10,7 +10,8 @@
 #include "experiments/measure/device_clocks.hpp"
 #include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine.hpp"
-#include "framework/base/parallel.hpp"
+#include "framework/base/process_limits.hpp"
+#include "framework/base/text.hpp"
 #include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
@@ -18,7 +19,7 @@ namespace {
 
 void print_folder(const std::filesystem::path& folder) {
   std::error_code ignored;
-  fmt::print("plugins     {}{}\n", folder.string(),
+  fmt::print("plugins     {}{}\n", printable(folder.string()),
              std::filesystem::is_directory(folder, ignored) ? "" : " (no such folder)");
 }
 
@@ -53,11 +54,14 @@ void print_cuda(const CudaDevice& cuda) {
 int info() {
   fmt::print("version     {}\n", program_version());
   fmt::print("machine     {}\n", machine_name());
-  fmt::print("threads     {}\n", Threads::all_processors().count());
+  const ProcessLimits limits = process_limits();
+  fmt::print("threads     {}\n", limits.processors);
+  fmt::print("memory      {:.1f} GB{}\n", static_cast<double>(limits.memory_bytes) / 1e9,
+             limits.memory_is_of_control_group ? ", the limit of the control group" : "");
   std::string problem;
-  fmt::print("cost model  {}\n", find_costs(problem).origin);
+  fmt::print("cost model  {}\n", printable(find_costs(problem).origin));
   if (!problem.empty())
-    fmt::print("            {}; \"maskerade calibrate\" replaces it\n", problem);
+    fmt::print("            {}; \"maskerade calibrate\" replaces it\n", printable(problem));
   print_folder(program_folder() / "plugins");
   std::istringstream folders(plugin_path());
   for (std::string folder; std::getline(folders, folder, ':');) {

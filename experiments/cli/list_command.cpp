@@ -10,7 +10,7 @@
 #include "attention/kernel_table.hpp"
 #include "experiments/cli/commands.hpp"
 #include "framework/base/error.hpp"
-#include "framework/base/nearest_name.hpp"
+#include "framework/base/text.hpp"
 #include "framework/plugin/parameters.hpp"
 #include "framework/sdk/dependencies.hpp"
 
@@ -30,9 +30,13 @@ std::string default_of(const maskerade_parameter& parameter) {
   return parameter.default_value == nullptr ? "required" : parameter.default_value;
 }
 
-// Aligns the rows of a table to the left; the last column is not padded.
+// Makes the fields of a table printable and aligns its rows to the left; the last column is not
+// padded.
 template <std::size_t kColumns>
-std::string aligned(const std::vector<std::array<std::string, kColumns>>& rows) {
+std::string aligned(std::vector<std::array<std::string, kColumns>> rows) {
+  for (auto& row : rows) {
+    for (std::string& field : row) field = printable(field);
+  }
   std::array<std::size_t, kColumns> widths{};
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -50,12 +54,12 @@ std::string aligned(const std::vector<std::array<std::string, kColumns>>& rows) 
 
 std::string describe(const MaskerType& masker) {
   const maskerade_masker_descriptor& descriptor = masker.descriptor();
-  std::string text = fmt::format("{}: {}\n", descriptor.id, descriptor.summary);
+  std::string text = fmt::format("{}: {}\n", descriptor.id, printable(descriptor.summary));
   if (descriptor.reference != nullptr && descriptor.reference[0] != '\0') {
-    text += fmt::format("  paper       {}\n", descriptor.reference);
+    text += fmt::format("  paper       {}\n", printable(descriptor.reference));
   }
   text += fmt::format("  depends on  {}\n", dependencies_of(masker));
-  text += fmt::format("  library     {}\n", masker.library().string());
+  text += fmt::format("  library     {}\n", printable(masker.library().string()));
   if (descriptor.parameter_count == 0) return text + "  takes no parameters\n";
   const bool has_index = masker.extension<maskerade_index_extension>() != nullptr;
   std::vector<std::array<std::string, 5>> rows = {
@@ -113,8 +117,8 @@ int list(const std::string& id, const std::vector<std::string>& plugins) {
       std::vector<std::string> known = catalog.ids();
       for (const std::string& name : presets.names()) known.push_back(name);
       known.emplace_back(kKernels);
-      throw ConfigError(
-          {}, fmt::format("there is no masker or preset \"{}\"{}", id, name_hint(id, known)));
+      throw ConfigError({}, fmt::format("there is no masker or preset \"{}\"{}", id,
+                                        catalog.hint_for(id, known)));
     }
     fmt::print("{}", masker != nullptr ? describe(*masker) : describe(*preset));
     return kExitOk;

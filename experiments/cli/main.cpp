@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <iostream>
 #include <new>
 #include <string>
 #include <system_error>
@@ -9,6 +9,8 @@
 #include "experiments/cli/commands.hpp"
 #include "experiments/measure/machine.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/standard_streams.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -22,7 +24,9 @@ int run_program(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer(
       "Exit codes: 0 success, 1 a cell failed, 2 wrong command line, experiment, data or plugin, "
-      "3 internal error, 130 interrupted.");
+      "3 internal error, 130 interrupted. Output that cannot be written, messages included, gives "
+      "2; "
+      "cells that had ended are kept.");
   Command command;
   add_run_command(program, command);
   add_results_command(program, command);
@@ -32,15 +36,18 @@ int run_program(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
-    print_error(std::string(error.what()) + "; see maskerade --help");
+    if (error.get_exit_code() == 0) {  // --help, --version
+      program.exit(error);
+      std::cout.flush();
+      finish_standard_output();
+      return kExitOk;
+    }
+    print_error(on_one_line(error.what()) + "; see maskerade --help");
     return kExitBadInput;
   }
   const int code = command();
   // Rationale: on a full disk only the last write of the table fails.
-  if (std::fflush(stdout) != 0) {
-    throw std::system_error(errno, std::generic_category(), "the output cannot be written");
-  }
+  finish_standard_output();
   return code;
 }
 
@@ -62,14 +69,20 @@ int guarded_run(int argc, char** argv) {
     print_error(std::string(error.what()) + " (internal, at " + error.where().file_name() + ":" +
                 std::to_string(error.where().line()) + ")");
     return kExitInternal;
+  } catch (const std::filesystem::filesystem_error& error) {
+    print_error(on_one_line(error.path1().empty() ? "the working folder" : error.path1().string()) +
+                " cannot be used (" + error.code().message() +
+                "); check that it, and the folder in which the program was started, are there and "
+                "can be read");
   } catch (const std::system_error& error) {
-    // fmt::print and the flush in run_program() throw it.
-    print_error(std::string(error.what()) + "; is the disk or the pipe full?");
+    // fmt::print throws it.
+    print_error("standard output cannot be written (" + error.code().message() +
+                "); is the disk or the pipe full?");
   } catch (const std::bad_alloc&) {
     print_error("out of memory");
     return kExitInternal;
   } catch (const std::exception& error) {
-    print_error(std::string(error.what()) + " (internal)");
+    print_error(on_one_line(error.what()) + " (internal)");
     return kExitInternal;
   } catch (...) {
     print_error("an exception of unknown type (internal)");
@@ -81,4 +94,9 @@ int guarded_run(int argc, char** argv) {
 }  // namespace
 }  // namespace maskerade
 
-int main(int argc, char** argv) { return maskerade::guarded_run(argc, argv); }
+int main(int argc, char** argv) {
+  maskerade::guard_standard_streams();
+  const int code = maskerade::guarded_run(argc, argv);
+  const bool is_done = code == maskerade::kExitOk || code == maskerade::kExitFailed;
+  return is_done && maskerade::has_lost_messages() ? maskerade::kExitBadInput : code;
+}

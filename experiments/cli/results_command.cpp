@@ -17,6 +17,7 @@
 #include "experiments/results/result_reader.hpp"
 #include "experiments/results/result_store.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -37,7 +38,8 @@ CellFilter filter_of(const std::vector<std::string>& conditions) {
       throw ConfigError(
           {}, "--where " + condition + ": give column=value, for example --where status=failed");
     }
-    filter.conditions.push_back({condition.substr(0, equals), condition.substr(equals + 1)});
+    filter.conditions.push_back(
+        {condition.substr(0, equals), storable(condition.substr(equals + 1))});
   }
   return filter;
 }

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -26,7 +28,9 @@
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/process_limits.hpp"
 #include "framework/base/stopwatch.hpp"
+#include "framework/base/text.hpp"
 #include "framework/tensor/cuda/device.hpp"
 
 namespace maskerade {
@@ -116,15 +120,16 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
       workload = job.cell.workload;
       loaded = load_workload(experiment.workloads[*workload]);
       const bool is_trace = loaded.decode_steps > 0;
-      fmt::print("{}: {}{} {}, {}, {}\n", experiment.workloads[*workload].label,
+      fmt::print("{}: {}{} {}, {}, {}\n", printable(experiment.workloads[*workload].label),
                  (is_trace ? loaded.prompt_shape() : loaded.shape).to_string(),
                  is_trace ? fmt::format(" and {} decode steps,", loaded.decode_steps) : "",
-                 name_of(loaded.dtype), loaded.causal ? "causal" : "not causal", loaded.source);
+                 name_of(loaded.dtype), loaded.causal ? "causal" : "not causal",
+                 printable(loaded.source));
     }
     // Throws where the job's pipeline does not fit the loaded data.
     const Pipeline routed = pipeline_of(experiment, job, &loaded);
     const CellResult described = describe_job(experiment, job, options);
-    fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, described.pipeline,
+    fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, printable(described.pipeline),
                described.device, described.kernel,
                depends_on_seed(experiment.pipelines[job.cell.pipeline],
                                experiment.workloads[job.cell.workload]) &&
@@ -141,11 +146,13 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
 // for that.
 std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   try {
-    return measure_peaks(threads);
+    // Rationale: the system ends a process that goes beyond its control group's limit.
+    const std::uint64_t memory = process_limits().memory_bytes;
+    if (memory / 2 >= static_cast<std::uint64_t>(kReadProbeBytes)) return measure_peaks(threads);
   } catch (const std::bad_alloc&) {
-    print_note("not enough memory to measure the read bandwidth: results have no attainable_ms");
-    return std::nullopt;
   }
+  print_note("not enough memory to measure the read bandwidth: results have no attainable_ms");
+  return std::nullopt;
 }
 
 // Returns the roofs of the CUDA device that an earlier run saved. If there are none and `measures`
@@ -194,10 +201,17 @@ int run_cells(const Experiment& experiment,
   const auto print_block = [&] {
     if (block.empty()) return;
     progress.clear();
-    fmt::print("{}\n", format_block(block));
-    comparison.add(block);
+    const std::vector<CellResult> printed = std::exchange(block, {});
+    fmt::print("{}\n", format_block(printed));
+    comparison.add(printed);
     std::fflush(stdout);
-    block.clear();
+  };
+  // What is left to print when the run ends by an exception, which is the one to tell about.
+  const auto print_finished = [&] {
+    try {
+      print_block();
+    } catch (const std::system_error&) {
+    }
   };
   finish_on_interrupt();
   const Stopwatch stopwatch;
@@ -224,7 +238,13 @@ int run_cells(const Experiment& experiment,
     progress.keep(kept);
     block.push_back(kept);
   };
-  const RunOutcome outcome = run_experiment(experiment, options, listener);
+  RunOutcome outcome;
+  try {
+    outcome = run_experiment(experiment, options, listener);
+  } catch (...) {
+    print_finished();
+    throw;
+  }
   print_block();
   progress.clear();
   fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
@@ -233,13 +253,13 @@ int run_cells(const Experiment& experiment,
   const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
-        "results in {}{}{}\n", outputs.store()->file().string(),
+        "results in {}{}{}\n", printable(outputs.store()->file().string()),
         outcome.kept > 0 ? fmt::format("; {} kept from an earlier run", outcome.kept) : "",
         others > 0
             ? fmt::format("; {} of other versions of the experiment have no cell number", others)
             : "");
   }
-  for (const std::string& problem : outcome.bad_inputs) print_error(problem);
+  for (const std::string& problem : outcome.bad_inputs) print_error(on_one_line(problem));
   if (outcome.was_stopped) {
     print_error(std::string("interrupted; the cells that were finished are kept") +
                 (outputs.store() ? "; --resume runs the rest" : ""));
@@ -251,7 +271,10 @@ int run_cells(const Experiment& experiment,
 
 int run(const RunArguments& arguments) {
   RunOptions options;
-  if (arguments.threads > 0) options.threads = Threads(arguments.threads);
+  if (arguments.threads > 0) {
+    Threads::check_count(arguments.threads, "--threads");
+    options.threads = Threads(arguments.threads);
+  }
   options.chunk_rows = arguments.chunk_rows;
   std::string problem;
   options.costs = find_costs(problem);
@@ -294,9 +317,9 @@ void add_run_command(CLI::App& program, Command& command) {
       "no attainable_ms, except on cuda if the device was measured before");
   run_command
       ->add_option("--threads", arguments->threads,
-                   "Number of worker threads [one for each processor]")
+                   "Number of worker threads, at most 8 for each processor [1 for each]")
       ->type_name("N")
-      ->check(CLI::Range(1, 4096).description(""));
+      ->check(CLI::Range(1, std::numeric_limits<int>::max()).description(""));
   run_command
       ->add_option(
           "--set", arguments->assignments,

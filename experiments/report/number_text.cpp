@@ -6,6 +6,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "framework/base/text.hpp"
+
 namespace maskerade {
 namespace {
 
@@ -49,6 +51,7 @@ std::string wrapped(const std::string& text, std::size_t width, std::size_t inde
   std::string result;
   std::string line;
   for (std::string word; words >> word;) {
+    word = printable(word);
     if (!line.empty() && indent + line.size() + 1 + word.size() > width) {
       result += std::string(indent, ' ') + line + "\n";
       line.clear();

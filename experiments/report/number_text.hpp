@@ -15,8 +15,9 @@ std::string short_number_text(double value);
 // times stays narrow: "12.3", "0.0123", "0.0012".
 std::string milliseconds_text(double value_ms);
 
-// Breaks text at spaces into lines of at most `width` characters, each after `indent` spaces; every
-// line ends with a line break. Words longer than a line stay whole.
+// Breaks text at white space, its line breaks included, into lines of at most `width` characters,
+// each after `indent` spaces; every line ends with a line break. Words are made printable(); those
+// longer than a line stay whole.
 std::string wrapped(const std::string& text, std::size_t width, std::size_t indent);
 
 }  // namespace maskerade

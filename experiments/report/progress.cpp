@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 
+#include <string_view>
+
 #include "experiments/report/number_text.hpp"
+#include "framework/base/standard_streams.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -12,6 +16,12 @@ std::size_t terminal_width(std::FILE* stream) {
   winsize size{};
   if (ioctl(fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
   return size.ws_col;
+}
+
+// The whole characters of a line among its first bytes.
+std::string shortened(const std::string& line, std::size_t most_bytes) {
+  if (line.size() <= most_bytes) return line;
+  return line.substr(0, first_invalid_byte(std::string_view(line).substr(0, most_bytes)));
 }
 
 }  // namespace
@@ -25,7 +35,7 @@ std::string progress_line(std::size_t done, std::size_t total, const CellResult&
     line += fmt::format(", total {} ms, {}x dense", milliseconds_text(result.times->total.median),
                         number_text(result.times->speedup()));
   }
-  return line;
+  return printable(line);
 }
 
 std::string time_left_text(double milliseconds) {
@@ -46,17 +56,14 @@ void Progress::begin(const CellResult& begun) {
     line += fmt::format(", about {} left", time_left_text(left_ms));
   }
   // Rationale: a line that wraps cannot be rewritten.
-  const std::size_t width = terminal_width(stream_);
-  if (line.size() >= width) line.resize(width - 1);
-  fmt::print(stream_, "\r\x1b[K{}", line);
-  std::fflush(stream_);
+  line = shortened(printable(line), terminal_width(stream_) - 1);
+  write_message(stream_, "\r\x1b[K" + line);
 }
 
 void Progress::keep(const CellResult& kept) {
   ++done_;
   if (is_terminal_) return;
-  fmt::print(stream_, "{}, kept from an earlier run\n", progress_line(done_, total_, kept));
-  std::fflush(stream_);
+  write_message(stream_, progress_line(done_, total_, kept) + ", kept from an earlier run\n");
 }
 
 void Progress::finish(const CellResult& finished) {
@@ -64,14 +71,12 @@ void Progress::finish(const CellResult& finished) {
   ++finished_;
   finished_ms_ += stopwatch_.elapsed_ms();
   if (is_terminal_) return;
-  fmt::print(stream_, "{}\n", progress_line(done_, total_, finished));
-  std::fflush(stream_);
+  write_message(stream_, progress_line(done_, total_, finished) + "\n");
 }
 
 void Progress::clear() {
   if (!is_terminal_) return;
-  fmt::print(stream_, "\r\x1b[K");
-  std::fflush(stream_);
+  write_message(stream_, "\r\x1b[K");
 }
 
 }  // namespace maskerade

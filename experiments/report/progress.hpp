@@ -9,8 +9,9 @@
 
 namespace maskerade {
 
-// Tells on a stream which cell runs. On a terminal it is one line that is rewritten, with an
-// estimate of the time left; anywhere else a plain line for each cell that ended.
+// Tells on a stream which cell runs, as far as the stream takes it. On a terminal it is one line
+// that is rewritten, with an estimate of the time left; anywhere else a plain line for each cell
+// that ended.
 class Progress {
  public:
   Progress(std::FILE* stream, bool is_terminal, std::size_t total)

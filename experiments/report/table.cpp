@@ -11,6 +11,7 @@
 #include "experiments/report/heading.hpp"
 #include "experiments/report/number_text.hpp"
 #include "experiments/report/remarks.hpp"
+#include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
@@ -174,15 +175,15 @@ std::string status_text(const Row& row) {
 }
 
 std::string label_of(const CellResult& result) {
-  return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
+  return printable(result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")"));
 }
 
 // The kernel that ran. The names of a device's kernels end in their family, "tiles sm80"; the
 // heading gives the family, so the row does not.
 std::string kernel_of(const CellResult& result) {
   if (has_kernel_mix(result)) return "mixed";
-  if (result.kernel_mix.empty()) return result.kernel;
-  return result.kernel_mix.substr(0, result.kernel_mix.find(' '));
+  if (result.kernel_mix.empty()) return printable(result.kernel);
+  return printable(result.kernel_mix.substr(0, result.kernel_mix.find(' ')));
 }
 
 // The remarks under a row.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include "tests/experiments/results/example_result.hpp"
@@ -39,6 +40,37 @@ TEST(Progress, WritesALineForEachCellWhenPiped) {
   EXPECT_EQ(text,
             "[1/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense\n"
             "[2/2] prefill: topk budget=5% (cuda): unavailable: this build has no CUDA backend\n");
+}
+
+TEST(Progress, KeepsForeignTextsOnTheirLine) {
+  const std::string text = written_by([](std::FILE* file) {
+    Progress progress(file, false, 1);
+    CellResult result = example_result();
+    result.status = CellStatus::kFailed;
+    result.times.reset();
+    result.reason = "the plugin says: \x1b[2J\n[1/1] all: ok\xe9";
+    progress.begin(result);
+    progress.finish(result);
+  });
+  EXPECT_EQ(text,
+            "[1/1] prefill: topk budget=5%: failed: the plugin says: \\x1b[2J\\x0a[1/1] all: "
+            "ok\\xe9\n");
+}
+
+TEST(Progress, GoesOnWhereTheStreamTakesNothing) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  for (const bool is_terminal : {false, true}) {
+    std::FILE* file = std::fopen("/dev/full", "w");
+    ASSERT_NE(file, nullptr);
+    Progress progress(file, is_terminal, 2);
+    progress.begin(example_result());
+    progress.keep(example_result());
+    progress.begin(example_result());
+    progress.finish(example_result());
+    progress.clear();
+    EXPECT_NE(std::ferror(file), 0);
+    std::fclose(file);
+  }
 }
 
 TEST(Progress, TellsACellThatWasKept) {

@@ -39,6 +39,22 @@ CellResult failed_result() {
   return result;
 }
 
+TEST(Table, KeepsForeignTextsOnTheirLines) {
+  CellResult result = failed_result();
+  result.pipeline = "p\x1b[2J\nforged  ok";
+  result.workload = "w\nforged workload";
+  result.facts->source = "tensor \"a\r\xc2\x9b\"";
+  result.reason = "the plugin says:\n  all is well\xe9\x07";
+  const std::string table = format_block(std::vector<CellResult>{result});
+  for (const char* text : {"p\\x1b[2J\\x0aforged", "w forged workload", "\"a \\u009b\"",
+                           "says: all is well\\xe9\\x07"}) {
+    EXPECT_NE(table.find(text), std::string::npos) << text << "\n" << table;
+  }
+  for (const char c : table) {
+    EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20) << table;
+  }
+}
+
 CellResult seeded_result(std::uint64_t seed, double density, double recall) {
   CellResult result = example_result();
   result.pipeline = "sampled";
