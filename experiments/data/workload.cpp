@@ -1,7 +1,6 @@
 #include "experiments/data/workload.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include "experiments/data/query_sample.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/parallel.hpp"
+#include "framework/base/process_limits.hpp"
 
 namespace maskerade {
 
@@ -48,26 +48,28 @@ float choose_scale(const WorkloadSpec& spec, std::optional<float> of_file, std::
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
 }
 
-void check_memory(const WorkloadSpec& spec, const Workload& workload) {
-  const AttentionShape& shape = workload.shape;
+void check_memory(const WorkloadSpec& spec, const AttentionShape& shape, DType dtype) {
   const auto bytes = [](std::int64_t rows, std::int64_t dim, std::size_t element_bytes) {
     return static_cast<std::uint64_t>(rows * dim) * element_bytes;
   };
-  const std::size_t stored = size_of(workload.dtype);
+  const std::size_t stored = size_of(dtype);
   const std::uint64_t needed =
       bytes(shape.rows(), shape.head_dim, stored + sizeof(float)) +
       bytes(shape.batch * shape.kv_heads * shape.key_len, shape.head_dim, 2 * stored);
-  const std::uint64_t memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const ProcessLimits limits = process_limits();
+  const std::uint64_t memory = limits.memory_bytes;
   if (needed <= memory) return;
   constexpr double kGigabyte = 1e9;
   throw ConfigError(
       spec.position,
       fmt::format(
-          "workload \"{}\" has {} bytes of q, k, v and output ({:.1f} GB); this machine has "
-          "a memory of {} ({:.1f} GB)",
-          spec.name, needed, static_cast<double>(needed) / kGigabyte, memory,
-          static_cast<double>(memory) / kGigabyte));
+          "workload \"{}\" has {} bytes of q, k, v and output ({:.1f} GB); {} a memory of {} "
+          "({:.1f} GB)",
+          spec.name, needed, static_cast<double>(needed) / kGigabyte,
+          limits.memory_is_of_control_group ? "the control group of this process (its container) "
+                                              "allows"
+                                            : "this machine has",
+          memory, static_cast<double>(memory) / kGigabyte));
 }
 
 AttentionInputs Workload::inputs() const {

@@ -2,8 +2,9 @@
 
 #include <array>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
@@ -53,11 +54,10 @@ CalibrationFile::CalibrationFile(std::filesystem::path folder) {
 
 std::optional<CostModel> CalibrationFile::load(std::string& problem) const {
   problem.clear();
-  std::error_code ignored;
-  if (path_.empty() || !std::filesystem::exists(path_, ignored)) return std::nullopt;
   try {
-    std::ifstream file(path_);
-    const Json json = Json::parse(file);
+    const std::optional<std::string> text = read_cache_file(path_);
+    if (!text) return std::nullopt;
+    const Json json = Json::parse(*text);
     if (json.at("machine") != machine_name() || json.at("program_version") != program_version()) {
       problem =
           path_.string() + " was written on another machine or by another version of the program";

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "experiments/measure/cache_file.hpp"
@@ -35,11 +36,10 @@ DeviceRoofFile::DeviceRoofFile(std::filesystem::path folder, std::string device)
 
 std::optional<DeviceRoofs> DeviceRoofFile::load(std::string& problem) const {
   problem.clear();
-  std::error_code ignored;
-  if (path_.empty() || !std::filesystem::exists(path_, ignored)) return std::nullopt;
   try {
-    std::ifstream file(path_);
-    const Json json = Json::parse(file);
+    const std::optional<std::string> text = read_cache_file(path_);
+    if (!text) return std::nullopt;
+    const Json json = Json::parse(*text);
     if (json.at("device") != device_ || json.at("program_version") != program_version()) {
       problem =
           path_.string() + " was written for another device or by another version of the program";

@@ -47,10 +47,12 @@ void check_finite(const WorkloadSpec& spec, const Workload& workload) {
 Workload generate_workload(const WorkloadSpec& spec, const GeneratedSource& source) {
   Workload workload = describe(spec, source);
   const std::int64_t first = workload.shape.key_len - workload.shape.query_len;
+  AttentionShape kept = workload.shape;
+  if (spec.queries) kept.query_len = *spec.queries;
+  check_memory(spec, kept, workload.dtype);
   const std::vector<std::int64_t> rows = choose_rows(spec, workload);
   std::vector<std::int64_t> positions = rows;
   for (std::int64_t& position : positions) position += first;
-  check_memory(spec, workload);
   QkvTensors tensors = source.generate({.shape = workload.shape,
                                         .dtype = workload.dtype,
                                         .causal = workload.causal,

@@ -24,8 +24,8 @@ float choose_scale(const WorkloadSpec& spec, std::optional<float> of_file, std::
 // are the last ones, query_positions. Returns the rows that are kept, sorted. Requires check_sizes.
 std::vector<std::int64_t> choose_rows(const WorkloadSpec& spec, Workload& workload);
 
-// Throws ConfigError when q, k, v and an output of the workload's shape are more bytes than the
-// machine's memory. To be called before they are allocated.
-void check_memory(const WorkloadSpec& spec, const Workload& workload);
+// Throws ConfigError when q, k, v and an output of this shape are more bytes than the memory that
+// this process may use. To be called before they, or lists of all queries, are allocated.
+void check_memory(const WorkloadSpec& spec, const AttentionShape& shape, DType dtype);
 
 }  // namespace maskerade

@@ -201,7 +201,7 @@ Workload read_stored_workload(const WorkloadSpec& spec, const StoredSource& sour
   workload.layer = data.layer.value_or(0);
   workload.has_layer = data.layer.has_value();
   check_sizes(with_data(spec, workload), workload.query_positions.empty());
-  check_memory(spec, workload);
+  check_memory(spec, workload.shape, workload.dtype);
   workload.q = read_finite(data.q);
   workload.k = read_finite(data.k);
   workload.v = read_finite(data.v);

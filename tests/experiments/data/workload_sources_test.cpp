@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include "experiments/data/workload.hpp"
 #include "experiments/sources/gaussian.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/process_limits.hpp"
 #include "tests/experiments/data/workload_for_test.hpp"
 #include "tests/framework/tensor_files/npy_for_test.hpp"
 
@@ -378,8 +378,10 @@ TEST(WorkloadSources, GeneratedNumbersAreFinite) {
 }
 
 TEST(WorkloadSources, WhatNoMachineHoldsIsRefusedBeforeItIsMade) {
-  const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                      static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const ProcessLimits limits = process_limits();
+  const std::string memory = limits.memory_is_of_control_group
+                                 ? "the control group of this process (its container) allows"
+                                 : "this machine has";
   const DataFolder folder;
   for (const std::string kind : {"gaussian", "structured"}) {
     WorkloadSpec spec;
@@ -396,9 +398,9 @@ TEST(WorkloadSources, WhatNoMachineHoldsIsRefusedBeforeItIsMade) {
     EXPECT_EQ(
         load_error(folder, spec),
         fmt::format("x.yaml:2:1: workload \"w\" has {} bytes of q, k, v and output (7881299.3 "
-                    "GB); this machine has a memory of {} ({:.1f} GB)",
+                    "GB); {} a memory of {} ({:.1f} GB)",
                     6 * (std::uint64_t{1} << 49) + 4 * (std::uint64_t{1} << 50), memory,
-                    static_cast<double>(memory) / 1e9));
+                    limits.memory_bytes, static_cast<double>(limits.memory_bytes) / 1e9));
     spec.query_len = 65536;
     spec.key_len = 65536;
     EXPECT_EQ(load_error(folder, spec),

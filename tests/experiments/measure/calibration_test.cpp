@@ -1,6 +1,8 @@
 #include "experiments/measure/calibration.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -86,6 +88,36 @@ TEST_F(CalibrationFileTest, SaysWhereItCannotWrite) {
     EXPECT_STREQ(error.what(),
                  "there is no cache folder to save the result in; set HOME or XDG_CACHE_HOME");
   }
+}
+
+TEST_F(CalibrationFileTest, WritesToNothingThatWasPlanted) {
+  const CalibrationFile file(folder_);
+  file.save(example());
+  const std::filesystem::path target = folder_ / "target";
+  std::ofstream(target) << "precious";
+  // At the path itself, and where a draft named by the process would be.
+  std::filesystem::remove(file.path());
+  std::filesystem::create_symlink(target, file.path());
+  for (const std::string& suffix : {std::to_string(getpid()), std::string("tmp")}) {
+    std::filesystem::create_symlink(target, file.path().string() + "." + suffix);
+  }
+  file.save(example());
+  std::ifstream kept(target);
+  EXPECT_EQ((std::string{std::istreambuf_iterator<char>(kept), {}}), "precious");
+  EXPECT_FALSE(std::filesystem::is_symlink(file.path()));
+  EXPECT_TRUE(file.load(problem_).has_value()) << problem_;
+}
+
+TEST_F(CalibrationFileTest, WaitsForNoPipe) {
+  const CalibrationFile file(folder_);
+  file.save(example());
+  std::filesystem::remove(file.path());
+  ASSERT_EQ(mkfifo(file.path().c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo((file.path().string() + "." + std::to_string(getpid())).c_str(), 0600), 0);
+  EXPECT_EQ(file.load(problem_), std::nullopt);
+  EXPECT_EQ(problem_, file.path().string() + " is not a calibration that can be read");
+  file.save(example());
+  EXPECT_TRUE(file.load(problem_).has_value()) << problem_;
 }
 
 // How fast anything is does not matter: more work is never predicted to take less.
