@@ -9,6 +9,7 @@
 
 #include "attention/reference/row_judgement.hpp"
 #include "experiments/measure/required_work.hpp"
+#include "framework/base/saturate.hpp"
 
 namespace maskerade {
 namespace {
@@ -133,13 +134,14 @@ CostFacts cost_of(const std::vector<MaskerReport>& maskers,
                   DType dtype) {
   CostFacts cost;
   for (const MaskerReport& masker : maskers) {
-    cost.keys_scored += masker.keys_scored;
-    cost.select_bytes_read += masker.bytes_read;
-    cost.index_bytes += masker.index_bytes;
+    cost.keys_scored = saturating_sum(cost.keys_scored, masker.keys_scored);
+    cost.select_bytes_read = saturating_sum(cost.select_bytes_read, masker.bytes_read);
+    cost.index_bytes = saturating_sum(cost.index_bytes, masker.index_bytes);
     cost.index_spans_future = cost.index_spans_future || masker.index_spans_future;
   }
   cost.kv_bytes_touched = plan.kv_bytes_touched();
-  cost.total_bytes = cost.select_bytes_read + cost.kv_bytes_touched + row_bytes(shape, dtype);
+  cost.total_bytes =
+      saturating_sum(cost.select_bytes_read, cost.kv_bytes_touched + row_bytes(shape, dtype));
   return cost;
 }
 

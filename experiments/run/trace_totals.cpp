@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "experiments/run/head_densities.hpp"
+#include "framework/base/saturate.hpp"
 
 namespace maskerade {
 namespace {
@@ -149,10 +150,10 @@ CostFacts TraceTotals::costs() const {
   double attainable = 0;
   bool all_attainable = true;
   for (const CostFacts& cost : costs_) {
-    mean.keys_scored += cost.keys_scored;
-    mean.select_bytes_read += cost.select_bytes_read;
-    mean.kv_bytes_touched += cost.kv_bytes_touched;
-    mean.total_bytes += cost.total_bytes;
+    mean.keys_scored = saturating_sum(mean.keys_scored, cost.keys_scored);
+    mean.select_bytes_read = saturating_sum(mean.select_bytes_read, cost.select_bytes_read);
+    mean.kv_bytes_touched = saturating_sum(mean.kv_bytes_touched, cost.kv_bytes_touched);
+    mean.total_bytes = saturating_sum(mean.total_bytes, cost.total_bytes);
     mean.index_spans_future = mean.index_spans_future || cost.index_spans_future;
     all_attainable = all_attainable && cost.attainable_ms.has_value();
     attainable += cost.attainable_ms.value_or(0);

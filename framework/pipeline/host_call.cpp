@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/base/saturate.hpp"
 #include "framework/pipeline/declared.hpp"
 #include "framework/pipeline/detail/host_services.hpp"
 #include "framework/sdk/low_bits.hpp"
@@ -124,6 +125,12 @@ HostCall::BuilderRow HostCall::builder_row(std::int64_t row) const {
           rows_.head_begin + head, rows_.query_begin + query};
 }
 
+void require_counts(std::int64_t keys_scored, std::int64_t bytes_read) {
+  if (keys_scored >= 0 && bytes_read >= 0) return;
+  throw Error(fmt::format("it counts {} keys scored and {} bytes read; a count is not negative",
+                          keys_scored, bytes_read));
+}
+
 void HostCall::require_declared(std::uint32_t flags, const char* service) const {
   require_declared_flags(flags, context_.depends_on, service);
 }
@@ -199,6 +206,12 @@ void HostCall::load_queries(std::int64_t row_begin, std::int64_t row_end) {
 void HostCall::count_keys_read(std::int64_t keys) {
   bytes_read_ +=
       keys * shape().head_dim * static_cast<std::int64_t>(size_of(context_.inputs->k.dtype));
+}
+
+void HostCall::count_work(std::int64_t keys_scored, std::int64_t bytes_read) {
+  require_counts(keys_scored, bytes_read);
+  keys_scored_ = saturating_sum(keys_scored_, keys_scored);
+  bytes_read_ = saturating_sum(bytes_read_, bytes_read);
 }
 
 // Scores keys [begin, end) of a kv head for the rows in queries_: scores[r * stride + key - begin].

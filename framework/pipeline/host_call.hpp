@@ -41,6 +41,9 @@ struct CallRows {
   std::int64_t query_end = 0;    // likewise, or query_len
 };
 
+// Throws Error when a masker counts less than no work.
+void require_counts(std::int64_t keys_scored, std::int64_t bytes_read);
+
 // The host's side of select(): the call that a masker gets, and the services that act on it. One
 // object serves the calls of one thread, one after another, and keeps its memory between them.
 class HostCall {
@@ -60,7 +63,7 @@ class HostCall {
   // active and what the masker added.
   TileRow finish(std::int64_t head, std::int64_t first_query) const;
 
-  // Counted over all calls of this object.
+  // Counted over all calls of this object, at most the largest integer.
   std::int64_t keys_scored() const noexcept { return keys_scored_; }
   std::int64_t bytes_read() const noexcept { return bytes_read_; }
 
@@ -87,6 +90,7 @@ class HostCall {
   void active_bits(std::int64_t row, std::int64_t first_key, std::span<std::uint64_t> words) const;
   void load_queries(std::int64_t row_begin, std::int64_t row_end);
   void count_keys_read(std::int64_t keys);
+  void count_work(std::int64_t keys_scored, std::int64_t bytes_read);
   void score_keys_of(std::int64_t kv_head,
                      int rows,
                      std::int64_t begin,

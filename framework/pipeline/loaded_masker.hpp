@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +45,10 @@ class LoadedMasker {
     if (!refusal_of_call.empty()) fail(what, refusal_of_call);
     const std::string refusal = host_.refusal();
     if (!refusal.empty()) fail(what, refusal);
-    if (status != MASKERADE_OK) fail(what, error[0] == '\0' ? "it gives no reason" : error.data());
+    if (status == MASKERADE_OK) return;
+    // Where a plugin wrote no null character, its text ends with the buffer.
+    const std::string text(error.begin(), std::find(error.begin(), error.end(), '\0'));
+    fail(what, text.empty() ? "it gives no reason" : text);
   }
   [[noreturn]] void fail(const char* what, const std::string& reason) const;
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "framework/base/saturate.hpp"
 #include "framework/mask/tile_row_builder.hpp"
 
 namespace maskerade {
@@ -106,8 +107,8 @@ Mask run_masker(const MaskerInstance& instance,
   });
   for (const auto& host : hosts) {
     if (!host) continue;
-    report.keys_scored += host->keys_scored();
-    report.bytes_read += host->bytes_read();
+    report.keys_scored = saturating_sum(report.keys_scored, host->keys_scored());
+    report.bytes_read = saturating_sum(report.bytes_read, host->bytes_read());
   }
   return Mask::from_tile_rows(visibility, extent, results);
 }

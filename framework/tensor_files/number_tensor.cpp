@@ -6,14 +6,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 #include "framework/tensor/dtype.hpp"
+#include "framework/tensor_files/data_file.hpp"
 #include "framework/tensor_files/npy.hpp"
 #include "framework/tensor_files/safetensors.hpp"
 
@@ -110,9 +112,10 @@ class ValueReader {
 };
 
 Json parse_json(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw DataError(file, "", "the file cannot be opened");
-  Json json = Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  const DataFile data = DataFile::open(file);
+  std::string text(data.size(), '\0');
+  data.read(0, std::as_writable_bytes(std::span(text)));
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) throw DataError(file, "", "the file is not valid JSON");
   if (!json.is_object()) {
     throw DataError(file, "", "the file is not a JSON object of named lists of numbers");

@@ -6,7 +6,9 @@
 #include <array>
 #include <utility>
 
+#include "framework/base/saturate.hpp"
 #include "framework/pipeline/declared.hpp"
+#include "framework/pipeline/host_call.hpp"
 #include "framework/select/cuda/select_jobs.hpp"
 
 namespace maskerade {
@@ -158,9 +160,11 @@ struct DeviceServices {
             },
         .count_work =
             [](const maskerade_cuda_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
-              DeviceCall& host = *static_cast<DeviceCall*>(call->self);
-              host.keys_scored_ += keys_scored;
-              host.bytes_read_ += bytes_read;
+              status_of(call, [&](DeviceCall& host) {
+                require_counts(keys_scored, bytes_read);
+                host.keys_scored_ = saturating_sum(host.keys_scored_, keys_scored);
+                host.bytes_read_ = saturating_sum(host.bytes_read_, bytes_read);
+              });
             },
     };
     return &services;

@@ -115,8 +115,10 @@ const maskerade_services* HostServices::table() {
           },
       .count_work =
           [](const maskerade_call* call, std::int64_t keys_scored, std::int64_t bytes_read) {
-            host_of(call).keys_scored_ += keys_scored;
-            host_of(call).bytes_read_ += bytes_read;
+            guarded(call, [&](HostCall& host) {
+              host.count_work(keys_scored, bytes_read);
+              return true;
+            });
           },
   };
   return &services;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "framework/base/error.hpp"
 #include "framework/mask/set_operations.hpp"
 #include "tests/experiments/rules/expect_rule.hpp"
+#include "tests/framework/pipeline/report_of.hpp"
 #include "tests/framework/pipeline/test_problem.hpp"
 
 namespace maskerade {
@@ -361,6 +364,35 @@ INSTANTIATE_TEST_SUITE_P(
               "MASKERADE_DEPENDS_ACTIVE; add MASKERADE_DEPENDS_ACTIVE to depends_on"},
         Fault{"row", "failed: row 1000000 is outside [0, 130)"}),
     [](const testing::TestParamInfo<Fault>& fault) { return std::string(fault.param.how); });
+
+TEST(Pipeline, ReadsAnErrorTextNoFurtherThanItsBuffer) {
+  for (const std::string how : {"create", "select"}) {
+    const MaskerUse masker = use("unbounded", {{"how", {how}}});
+    try {
+      run({masker}, small_causal());
+      FAIL() << "nothing failed";
+    } catch (const PluginError& error) {
+      EXPECT_TRUE(std::string(error.what()).ends_with(": " + std::string(1024, 'x')))
+          << error.what();
+    }
+  }
+}
+
+TEST(Pipeline, CountsOfWorkStopAtTheLargestNumber) {
+  const Selection selection = run({use("unbounded", {{"how", {"counts"}}})}, small_causal(), {}, 2);
+  constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(report_of(selection, "unbounded").keys_scored, kLargest);
+  EXPECT_EQ(report_of(selection, "unbounded").bytes_read, kLargest);
+  try {
+    run({use("unbounded", {{"how", {"negative"}}})}, small_causal());
+    FAIL() << "nothing failed";
+  } catch (const PluginError& error) {
+    EXPECT_TRUE(std::string(error.what())
+                    .ends_with("failed: it counts 1 keys scored and -8 bytes read; a count is not "
+                               "negative"))
+        << error.what();
+  }
+}
 
 TEST(Pipeline, ScoresOfManyRowsAreThoseOfTheDefinition) {
   for (const std::int64_t query_len : {1, 3, 9, 130}) {
