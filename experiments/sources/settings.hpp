@@ -100,6 +100,10 @@ class Settings {
   const TextPosition& position_of(const std::string& key) const;
   // Whether there is a value, given or by default.
   bool has(const std::string& key) const { return values_.contains(key); }
+  // Whether the file gives the value.
+  bool is_given(const std::string& key) const {
+    return has(key) && entry(key).position.has_value();
+  }
 
   // The value of a key. Throws Error when there is none or its form is another: the source asks for
   // what its keys do not state.

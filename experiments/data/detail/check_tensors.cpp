@@ -74,10 +74,10 @@ void check_layout(const StoredData& data) {
   };
   const TensorView& q = data.q.description;
   for (const StoredTensor* tensor : {&data.k, &data.v}) {
-    if (tensor->description.heads > tensor->description.length) refuse(*tensor, "");
+    if (tensor->description.heads >= 2 * tensor->description.length) refuse(*tensor, "");
   }
   const TensorView& k = data.k.description;
-  if (q.length > 1 && q.heads > q.length && q.heads == k.length && q.length % k.heads == 0) {
+  if (q.length > 1 && q.heads >= 2 * q.length && q.heads == k.length && q.length % k.heads == 0) {
     refuse(data.q, fmt::format(", as many heads as {} has tokens", data.k.short_name()));
   }
 }

@@ -13,9 +13,9 @@ namespace maskerade {
 void check_tensors_fit(const StoredTensor& q, const StoredTensor& k, const StoredTensor& v);
 
 // Throws DataError where the axes of q, k and v look like those of the other layout: where the keys
-// have more heads than tokens, or the query heads are as many as the keys are tokens and the
-// queries as many as heads could be, unless the experiment or the file states the layout; and where
-// the file states another one than they are read by.
+// have twice as many heads as tokens or more, or the query heads are as many as the keys are tokens
+// and the queries as many as heads could be, unless the experiment or the file states the layout;
+// and where the file states another one than they are read by.
 void check_layout(const StoredData& data);
 
 // Where a tensor holds a number that is not finite.

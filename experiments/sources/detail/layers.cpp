@@ -98,18 +98,16 @@ SettingKey layout_key() {
   return {.name = "layout",
           .form = SettingForm::choice({std::string(name_of(TensorLayout::kBhld)),
                                        std::string(name_of(TensorLayout::kBlhd))}),
-          .otherwise = "`bhld`",
-          .meaning =
-              "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`; "
-              "to be stated where the keys would have more heads than tokens",
+          .default_text = std::string(name_of(TensorLayout::kBhld)),
+          .meaning = "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`; "
+                     "to be stated where the keys have twice as many heads as tokens",
           .example = "blhd"};
 }
 
 StatedLayout layout_of(const Settings& settings) {
-  if (!settings.has("layout")) return {};
   return {settings.choice("layout") == name_of(TensorLayout::kBlhd) ? TensorLayout::kBlhd
                                                                     : TensorLayout::kBhld,
-          true};
+          settings.is_given("layout")};
 }
 
 void check_layers_agree(const std::function<StoredQkv()>& first, const StoredQkv& layer) {

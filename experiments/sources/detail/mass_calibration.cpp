@@ -15,20 +15,23 @@ constexpr std::size_t kSink = 0;
 constexpr std::size_t kNear = 1;
 constexpr std::size_t kHitter = 2;
 constexpr std::size_t kGroups = 3;
-using Three = std::array<double, kGroups>;
 
 constexpr int kMostSteps = 64;
 constexpr double kLongestStep = 32;     // nats
 constexpr double kLongestNearStep = 8;  // nats, before the near keys have held too much
-constexpr double kAccepted = 2e-4;      // distance of shares from their aims at which to stop
-constexpr double kSettled = 0.1;        // log-odds from the aim at which near keys are looked at
+constexpr double kAccepted = 1e-3;      // distance of shares from their aims at which to stop
+constexpr double kSettled = 0.3;        // log-odds from the aim at which near keys are looked at
 constexpr double kExact = 1e-3;         // and at which nothing is left to do
 constexpr double kNarrow = 1e-3;        // nats between which the near keys' strength is known
+// Of more keys than this a few are looked at first: of those in no group one run in kThinning.
+constexpr std::size_t kManyKeys = 1024;
+constexpr std::size_t kRunKeys = 16;
+constexpr std::size_t kThinning = 8;
 
 // The mass of a set of keys, and the sums of mass times the slope of each group's logits.
 struct Moments {
   double mass = 0;
-  Three slopes = {};
+  std::array<double, kGroups> slopes = {};
 
   void add(double weight, const QueryLogits& logits, std::size_t key) {
     mass += weight;
@@ -36,6 +39,57 @@ struct Moments {
     slopes[kNear] += weight * double{logits.near[key]};
     slopes[kHitter] += weight * double{logits.hitter[key]};
   }
+};
+
+// Few of the keys that a query sees: those of the groups, and of the others a sample, whose logits
+// are raised so that it weighs as much as they do.
+class ThinnedKeys {
+ public:
+  ThinnedKeys(const QueryLogits& logits, const KeyGroups& groups) {
+    std::size_t hitter = 0;
+    std::size_t others = 0;
+    std::vector<std::size_t> sampled;  // places in content_
+    for (std::size_t k = 0; k < logits.content.size(); ++k) {
+      const auto key = static_cast<std::int64_t>(k);
+      const bool is_hitter = hitter < groups.hitters.size() && groups.hitters[hitter] == key;
+      const bool is_near = key >= groups.near_begin && key < groups.near_end;
+      if (is_hitter) {
+        ++hitter;
+        hitters_.push_back(static_cast<std::int32_t>(content_.size()));
+      }
+      if (!is_hitter && !is_near && key >= groups.sinks) {
+        ++others;
+        if (k / kRunKeys % kThinning != 0) continue;
+        sampled.push_back(content_.size());
+      }
+      if (key == groups.near_begin) near_begin_ = static_cast<std::int64_t>(content_.size());
+      content_.push_back(logits.content[k]);
+      sink_.push_back(logits.sink[k]);
+      near_.push_back(logits.near[k]);
+      hitter_.push_back(logits.hitter[k]);
+    }
+    near_end_ = near_begin_ + groups.near_end - groups.near_begin;
+    sinks_ = groups.sinks;
+    for (const std::size_t place : sampled) {
+      content_[place] += static_cast<float>(
+          std::log(static_cast<double>(others) / static_cast<double>(sampled.size())));
+    }
+  }
+
+  QueryLogits logits() const { return {content_, sink_, near_, hitter_}; }
+  KeyGroups groups() const {
+    return {.sinks = sinks_, .near_begin = near_begin_, .near_end = near_end_, .hitters = hitters_};
+  }
+
+ private:
+  std::vector<float> content_;
+  std::vector<float> sink_;
+  std::vector<float> near_;
+  std::vector<float> hitter_;
+  std::int64_t sinks_ = 0;
+  std::int64_t near_begin_ = 0;
+  std::int64_t near_end_ = 0;
+  std::vector<std::int32_t> hitters_;
 };
 
 // ln(mass / (all - mass)), finite for every share from 0 to 1.
@@ -105,7 +159,20 @@ CalibratedQuery MassCalibration::calibrate(const QueryLogits& logits,
   const Three aims = {aim_of(shares.sink, groups.sinks),
                       aim_of(shares.near, groups.near_end - groups.near_begin),
                       aim_of(shares.hitter, static_cast<std::int64_t>(groups.hitters.size()))};
-  Three strengths = {};
+  Three start = {};
+  if (logits.content.size() > kManyKeys) {
+    const ThinnedKeys few(logits, groups);
+    const PerGroup near_by = search(few.logits(), few.groups(), aims, start).strengths;
+    start = {near_by.sink, near_by.near, near_by.hitter};
+  }
+  return search(logits, groups, aims, start);
+}
+
+CalibratedQuery MassCalibration::search(const QueryLogits& logits,
+                                        const KeyGroups& groups,
+                                        const Three& aims,
+                                        const Three& start) {
+  Three strengths = start;
   double near_lo = 0;  // the near keys hold too little with this strength, or it is 0
   double near_hi = std::numeric_limits<double>::infinity();  // and too much with this
   CalibratedQuery best;
@@ -152,11 +219,13 @@ CalibratedQuery MassCalibration::calibrate(const QueryLogits& logits,
       strengths[g] = std::max(strengths[g] + change(g), 0.0);
     }
     if (!near_moves) continue;
-    const double reach = std::min(near_lo + kLongestNearStep, most_near_);
-    const double next = std::min(strengths[kNear] + change(kNear), reach);
-    const bool is_inside = next > near_lo && next < near_hi;
-    strengths[kNear] =
-        is_inside ? next : (std::isfinite(near_hi) ? (near_lo + near_hi) / 2 : reach);
+    const double next = strengths[kNear] + change(kNear);
+    if (!std::isfinite(near_hi)) {
+      const double reach = std::min(near_lo + kLongestNearStep, most_near_);
+      strengths[kNear] = next > near_lo ? std::min(next, reach) : reach;
+    } else {
+      strengths[kNear] = next > near_lo && next < near_hi ? next : (near_lo + near_hi) / 2;
+    }
   }
   return best;
 }

@@ -53,12 +53,19 @@ class MassCalibration {
                             const PerGroup& aims);
 
  private:
+  using Three = std::array<double, 3>;  // sink, near, hitter
   struct Residual;
 
-  Residual residual_at(const std::array<double, 3>& strengths,
+  // The strengths that are found from `start` on.
+  CalibratedQuery search(const QueryLogits& logits,
+                         const KeyGroups& groups,
+                         const Three& aims,
+                         const Three& start);
+
+  Residual residual_at(const Three& strengths,
                        const QueryLogits& logits,
                        const KeyGroups& groups,
-                       const std::array<double, 3>& aims);
+                       const Three& aims);
 
   double most_near_;
   std::vector<float> logits_;

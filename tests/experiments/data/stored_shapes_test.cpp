@@ -34,7 +34,7 @@ bool is_refused_for_layout(const std::string& text) {
   return text.find("state in the source layout: blhd") != std::string::npos;
 }
 
-TEST(StoredShapes, KeysWithMoreHeadsThanTokensNeedALayout) {
+TEST(StoredShapes, KeysWithTwiceAsManyHeadsAsTokensNeedALayout) {
   EXPECT_EQ(read_as({1, 64, 12, 8}, {1, 64, 12, 8}),
             "x.safetensors: tensor \"k\": read as bhld, the default layout, its shape [1, 64, 12, "
             "8] has 64 heads of 12 tokens; state in the source layout: blhd where the axes are "
@@ -52,6 +52,13 @@ TEST(StoredShapes, ALayoutIsAskedForWhateverTheGroupsAndTheAxes) {
   // q and k lie in different layouts.
   EXPECT_TRUE(is_refused_for_layout(read_as({1, 64, 12, 8}, {1, 4, 64, 8})));
   EXPECT_TRUE(is_refused_for_layout(read_as({1, 12, 64, 8}, {1, 64, 12, 8})));
+}
+
+// Small files are read, and the report notes it, see
+// Table.NotesKeysThatAFileGivesMoreHeadsThanTokens.
+TEST(StoredShapes, AFewMoreHeadsThanTokensAreRead) {
+  EXPECT_EQ(read_as({1, 4, 3, 8}, {1, 4, 3, 8}), "(1, 4, 4, 3, 3, 8)");
+  EXPECT_TRUE(is_refused_for_layout(read_as({1, 6, 3, 8}, {1, 6, 3, 8})));
 }
 
 TEST(StoredShapes, FewQueriesOfManyHeadsAreRead) {
