@@ -60,17 +60,20 @@ class OracleSampling final : public sdk::RowMasker {
     double total = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) sums[i] = total += weights[i];
 
-    std::vector<std::size_t> drawn;
-    for (std::int64_t draw = 0; draw < budget; ++draw) {
+    std::vector<bool> is_drawn(candidates.size());
+    std::size_t left = candidates.size();  // that no draw has taken
+    for (std::int64_t draw = 0; draw < budget && left > 0; ++draw) {
       const double point = row.call().services->uniform(&row.call(), row.number(), 0, draw) * total;
-      const auto place = std::upper_bound(sums.begin(), sums.end(), point) - sums.begin();
-      drawn.push_back(std::min(static_cast<std::size_t>(place), sums.size() - 1));
+      const auto place = static_cast<std::size_t>(
+          std::upper_bound(sums.begin(), sums.end(), point) - sums.begin());
+      const std::size_t taken = std::min(place, sums.size() - 1);
+      if (!is_drawn[taken]) --left;
+      is_drawn[taken] = true;
     }
-    std::sort(drawn.begin(), drawn.end());
-    drawn.erase(std::unique(drawn.begin(), drawn.end()), drawn.end());
     std::vector<std::int32_t> keys;
     std::vector<float> probabilities;
-    for (const std::size_t i : drawn) {
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (!is_drawn[i]) continue;
       const double probability =
           -std::expm1(static_cast<double>(budget) * std::log1p(-weights[i] / total));
       keys.push_back(candidates[i]);

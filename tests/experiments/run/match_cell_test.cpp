@@ -80,19 +80,19 @@ TEST(MatchCell, ReachesErrorRecallAndBytes) {
 TEST(MatchCell, ReachesFullRecallWithPagesAndBlocks) {
   for (const char* pipeline :
        {"[{quest: {page_size: 64}}]", "[oracle_blocks]", "[{sink: 5}, block_mean_topk]"}) {
-    const CellResult result = result_of("{attention_recall: 100%, tolerance: 0.001%}", pipeline);
+    const CellResult result = result_of("{attention_recall: 99.99%, tolerance: 0.02%}", pipeline);
     EXPECT_EQ(result.match->found->status, MatchStatus::kMatched) << pipeline;
     EXPECT_EQ(result.counts->density, 1) << pipeline;
   }
 }
 
-// With replacement, 400 draws of 400 keys of one weight or another reach less than half of them.
+// With replacement, 400 draws of 400 keys that differ in weight reach far fewer.
 TEST(MatchCell, SearchesMoreDrawsThanThereAreKeys) {
-  const CellResult result = result_of("{density: 60%}", "[oracle_sampling]");
+  const CellResult result = result_of("{density: 40%}", "[oracle_sampling]");
   EXPECT_EQ(result.status, CellStatus::kOk) << result.reason;
   EXPECT_EQ(result.match->found->status, MatchStatus::kMatched);
   EXPECT_GT(std::stod(result.match->found->value), 400);
-  EXPECT_NEAR(result.counts->density, 0.6, 0.006);
+  EXPECT_NEAR(result.counts->density, 0.4, 0.004);
 }
 
 TEST(MatchCell, SearchesTimeAndGivesTheNearest) {
