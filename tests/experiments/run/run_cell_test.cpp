@@ -77,7 +77,7 @@ TEST(RunCell, NamesTheSecondUseOfAMaskerApart) {
       run_all(experiment_of(small("  p: [{local: 1}, {sink: 1}, {local: 3}]\n"))).row("p");
   const Names maskers = {"local", "sink", "local#2"};
   EXPECT_EQ(names_of(result.params), maskers);
-  EXPECT_EQ(names_of(value_of(result.params, "local#2")), Names{"window"});
+  EXPECT_EQ(names_of(value_of(result.params, "local#2")), (Names{"window", "side"}));
   EXPECT_EQ(parameter_of(result, "local#2", "window"), "3");
   EXPECT_EQ(names_of(result.times->select_by_masker), maskers);
 }
