@@ -28,7 +28,6 @@
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
-#include "framework/base/process_limits.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/base/text.hpp"
 #include "framework/tensor/cuda/device.hpp"
@@ -146,13 +145,11 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
 // for that.
 std::optional<MachinePeaks> find_peaks(const Threads& threads) {
   try {
-    // Rationale: the system ends a process that goes beyond its control group's limit.
-    const std::uint64_t memory = process_limits().memory_bytes;
-    if (memory / 2 >= static_cast<std::uint64_t>(kReadProbeBytes)) return measure_peaks(threads);
+    return measure_peaks(threads);
   } catch (const std::bad_alloc&) {
+    print_note("not enough memory to measure the read bandwidth: results have no attainable_ms");
+    return std::nullopt;
   }
-  print_note("not enough memory to measure the read bandwidth: results have no attainable_ms");
-  return std::nullopt;
 }
 
 // Returns the roofs of the CUDA device that an earlier run saved. If there are none and `measures`

@@ -1,11 +1,13 @@
 #include "experiments/measure/machine_peaks.hpp"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <vector>
 
 #include "attention/cpu/matrix_arithmetic.hpp"
 #include "experiments/measure/statistics.hpp"
+#include "framework/base/process_limits.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/tensor/aligned_memory.hpp"
 
@@ -121,6 +123,10 @@ double measure_matrix_flops_per_second(const Threads& threads) {
 }
 
 double measure_read_bytes_per_second(const Threads& threads) {
+  // Rationale: the system ends a process that goes beyond the limit of its control group.
+  if (process_limits().memory_bytes / 2 < static_cast<std::uint64_t>(kReadProbeBytes)) {
+    throw std::bad_alloc();
+  }
   const auto words = static_cast<std::size_t>(kReadProbeBytes) / sizeof(std::uint64_t);
   // The kind of memory that tensors use.
   const auto memory = allocate_aligned(words * sizeof(std::uint64_t));

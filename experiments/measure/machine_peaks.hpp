@@ -49,7 +49,7 @@ double measure_flops_per_second(const Threads& threads);
 double measure_matrix_flops_per_second(const Threads& threads);
 
 // Measures reading kReadProbeBytes of memory once: the median of several timings, which take about
-// 0.5 s. Throws std::bad_alloc where there is not so much memory.
+// 0.5 s. Throws std::bad_alloc where that is more than half of the memory that the process may use.
 double measure_read_bytes_per_second(const Threads& threads);
 
 // Measures all three. Throws std::bad_alloc like measure_read_bytes_per_second().

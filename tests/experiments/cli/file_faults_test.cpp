@@ -63,7 +63,7 @@ TEST_F(FileFaults, APipeOrADeviceIsNotWaitedFor) {
   expect_refused("run tiny.yaml --plugin pipe.so", "pipe.so: is not a file");
   expect_refused("run tiny.yaml --plugin /dev/zero", "/dev/zero: is not a file");
   expect_refused(
-      "run tiny.yaml --set 'pipelines.p=[{double_sparsity: {budget: 5, channels: pipe.json}}]'",
+      "run tiny.yaml --set 'pipelines.p=[{double_sparsity: {budget: 5, file: pipe.json}}]'",
       "is not a file that can be read");
   expect_refused(
       "run tiny.yaml --set 'workload={source: {kind: safetensors, file: "

@@ -398,9 +398,10 @@ TEST(WorkloadSources, WhatNoMachineHoldsIsRefusedBeforeItIsMade) {
     EXPECT_EQ(
         load_error(folder, spec),
         fmt::format("x.yaml:2:1: workload \"w\" has {} bytes of q, k, v and output (7881299.3 "
-                    "GB); {} a memory of {} ({:.1f} GB)",
+                    "GB); {} a memory of {} ({:.1f} GB){}",
                     6 * (std::uint64_t{1} << 49) + 4 * (std::uint64_t{1} << 50), memory,
-                    limits.memory_bytes, static_cast<double>(limits.memory_bytes) / 1e9));
+                    limits.memory_bytes, static_cast<double>(limits.memory_bytes) / 1e9,
+                    limits.memory_is_of_control_group ? ", four fifths of it for these" : ""));
     spec.query_len = 65536;
     spec.key_len = 65536;
     EXPECT_EQ(load_error(folder, spec),
