@@ -6,16 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 #include "framework/tensor/dtype.hpp"
-#include "framework/tensor_files/data_file.hpp"
 #include "framework/tensor_files/npy.hpp"
 #include "framework/tensor_files/safetensors.hpp"
 
@@ -112,10 +113,14 @@ class ValueReader {
 };
 
 Json parse_json(const std::string& file) {
-  const DataFile data = DataFile::open(file);
-  std::string text(data.size(), '\0');
-  data.read(0, std::as_writable_bytes(std::span(text)));
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  std::error_code ignored;
+  // Rationale: opening a pipe waits for its writer.
+  if (!std::filesystem::is_regular_file(file, ignored) && std::filesystem::exists(file, ignored)) {
+    throw DataError(file, "", "this is no regular file");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw DataError(file, "", "the file cannot be opened");
+  const Json json = Json::parse(stream, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) throw DataError(file, "", "the file is not valid JSON");
   if (!json.is_object()) {
     throw DataError(file, "", "the file is not a JSON object of named lists of numbers");

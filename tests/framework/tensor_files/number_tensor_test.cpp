@@ -1,6 +1,7 @@
 #include "framework/tensor_files/number_tensor.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <limits>
 
@@ -121,6 +122,8 @@ TEST(NumberTensor, RefusesWhatIsNoTensor) {
   EXPECT_EQ(refusal(folder, "bad.json", "a"), "bad.json: the file is not valid JSON");
   EXPECT_EQ(refusal(folder, "list.json", "a"),
             "list.json: the file is not a JSON object of named lists of numbers");
+  ASSERT_EQ(mkfifo((folder.path() / "pipe.json").c_str(), 0600), 0);
+  EXPECT_EQ(refusal(folder, "pipe.json", "a"), "pipe.json: this is no regular file");
   EXPECT_EQ(refusal(folder, "none.json", "a"), "none.json: the file cannot be opened");
   EXPECT_EQ(refusal(folder, "x.txt", ""),
             "x.txt: its name must end in .safetensors, .npy or .json, which says how to read it");
