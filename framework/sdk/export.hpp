@@ -1,6 +1,7 @@
 // How a class becomes the one exported function of a plugin.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -20,8 +21,9 @@ namespace maskerade::sdk::detail {
 // Writes a text into a caller's buffer, cut if need be.
 inline void write_error(const char* text, char* error, std::size_t error_size) noexcept {
   if (error_size == 0) return;
-  std::strncpy(error, text, error_size - 1);
-  error[error_size - 1] = '\0';
+  const std::size_t length = std::min(std::strlen(text), error_size - 1);
+  std::memcpy(error, text, length);
+  error[length] = '\0';
 }
 
 // Every function that a plugin exports is a call of this: no exception crosses the boundary. Runs
