@@ -1,7 +1,10 @@
 #include "framework/pipeline/masker_instance.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
+#include "framework/base/saturate.hpp"
 #include "framework/pipeline/declared.hpp"
 
 namespace maskerade {
@@ -94,7 +97,8 @@ std::int64_t MaskerInstance::index_bytes() const {
         return index_functions()->try_size_bytes(loaded_->instance(), index, &bytes, error, size);
       });
     }
-    sum += static_cast<std::int64_t>(bytes);
+    constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+    sum = saturating_sum(sum, static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, kMost)));
   }
   return sum;
 }

@@ -387,6 +387,7 @@ TEST(Pipeline, CountsOfWorkStopAtTheLargestNumber) {
   constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
   EXPECT_EQ(report_of(selection, "unbounded").keys_scored, kLargest);
   EXPECT_EQ(report_of(selection, "unbounded").bytes_read, kLargest);
+  EXPECT_EQ(report_of(selection, "unbounded").index_bytes, kLargest);
   try {
     run({use("unbounded", {{"how", {"negative"}}})}, small_causal());
     FAIL() << "nothing failed";
