@@ -64,8 +64,8 @@ constexpr bool accepts_abi(std::uint32_t host_major,
 class Catalog {
  public:
   // Loads one library and adds its masker. Checks, in this order, each with its own error
-  // (PluginError names the file and the remedy): the file is there; it is a shared library; it
-  // exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
+  // (PluginError names the file and the remedy): the file is there; it is a shared library, whole;
+  // it exports the entry; the entry gives a descriptor; ABI major, then minor version; struct size;
   // functions, id and texts present; the parameter table agrees with itself; the extensions
   // that this program knows, if any, are whole; the id is not taken. Loading the same file again
   // does nothing.
