@@ -93,12 +93,12 @@ Violations check_nothing_is_kept(const Selector& select,
                                  const SelectionRequest& other);
 
 // What a masker does not declare (depends_on: MASKERADE_DEPENDS_*) has no influence. It breaks the
-// rule when it asks for it and is refused, which fails the selection. Else, of what is not declared: with other numbers in query, key or value and with another seed, the mask is the
-// same; where all heads, or all batch entries, read the same numbers, they get the same mask (not
-// asked of a masker that declares the seed: random numbers differ by head and batch entry);
-// from a previous mask it gives the union of that mask and what it selects from nothing. Shape
-// cannot be changed alone and is not asked. request.previous must be nullptr; throws Error
-// otherwise.
+// rule when it asks for it and is refused, which fails the selection. Else, of what is not
+// declared: with other numbers in query, key or value and with another seed, the mask is the same;
+// where all heads, or all batch entries, read the same numbers, they get the same mask (not asked
+// of a masker that declares the seed: random numbers differ by head and batch entry); from a
+// previous mask it gives the union of that mask and what it selects from nothing. Shape cannot be
+// changed alone and is not asked. request.previous must be nullptr; throws Error otherwise.
 Violations check_undeclared_inputs_do_not_matter(const Selector& select,
                                                  const SelectionRequest& request,
                                                  std::uint32_t depends_on);

@@ -193,8 +193,7 @@ class FromFile final : public sdk::RowMasker {
     const bool for_all = static_cast<std::int64_t>(ptr.size()) == shape_.query_len + 1;
     const auto number = static_cast<std::size_t>(
         for_all ? row.query()
-                : (row.batch() * shape_.query_heads + row.head()) * shape_.query_len +
-                      row.query());
+                : (row.batch() * shape_.query_heads + row.head()) * shape_.query_len + row.query());
     const auto begin = static_cast<std::size_t>(ptr[number]);
     const auto count = static_cast<std::size_t>(ptr[number + 1]) - begin;
     const auto indices = indices_->integers().subspan(begin, count);
