@@ -1,0 +1,12 @@
+# Fails when a test of the build folder BUILD is named by the bytes or the address of its parameter.
+cmake_minimum_required(VERSION 3.25)
+file(GLOB_RECURSE lists ${BUILD}/tests/*_tests.cmake)
+if(NOT lists)
+  message(FATAL_ERROR "${BUILD} has no list of discovered tests; run ctest there")
+endif()
+foreach(list IN LISTS lists)
+  file(STRINGS ${list} names REGEX "GetParam\\(\\) = .*(-byte object|0x[0-9a-f]+)")
+  foreach(name IN LISTS names)
+    message(SEND_ERROR "${list}: a parameter without a text; give its type a PrintTo():\n${name}")
+  endforeach()
+endforeach()
