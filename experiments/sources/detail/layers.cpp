@@ -99,8 +99,9 @@ SettingKey layout_key() {
           .form = SettingForm::choice({std::string(name_of(TensorLayout::kBhld)),
                                        std::string(name_of(TensorLayout::kBlhd))}),
           .default_text = std::string(name_of(TensorLayout::kBhld)),
-          .meaning = "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`; "
-                     "to be stated where the keys have twice as many heads as tokens",
+          .meaning =
+              "order of the axes: `bhld`, or `blhd` for `[batch, length, heads, head_dim]`; "
+              "to be stated where the keys have twice as many heads as tokens",
           .example = "blhd"};
 }
 

@@ -490,7 +490,7 @@ typedef struct maskerade_index_extension {
  * keys from a multiple of 64 on; a tile row is up to 64 queries of a head, from a multiple of 64
  * on. */
 typedef struct maskerade_cuda_bounds {
-  int64_t tiles_per_tile_row; /* tiles that get a key with probability 1 in some row */
+  int64_t tiles_per_tile_row; /* tiles that get their first key with probability 1 */
   int64_t keys_per_row;       /* keys with probability 1 */
   int64_t sampled_per_row;    /* keys with probability below 1; 0 unless it samples */
 } maskerade_cuda_bounds;
