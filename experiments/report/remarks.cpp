@@ -11,7 +11,9 @@ namespace maskerade {
 namespace {
 
 constexpr double kNotableClockDrop = 0.05;  // share by which a clock fell
-constexpr double kNotableLoad = 0.1;        // of total_ms: the time of making the maskers
+// From when on the time of making the maskers is told: a share of total_ms, and milliseconds.
+constexpr double kNotableLoad = 0.1;
+constexpr double kLeastNotableLoadMs = 1;
 constexpr const char* kSearchedNothing = "match searched nothing: overrides select for every head";
 
 std::string target_text(const MatchFacts& match) {
@@ -130,12 +132,10 @@ std::vector<std::string> timing_remarks_of(const CellResult& result) {
   if (is_dense_reference && !result.dense_kernel_reason.empty()) {
     remarks.push_back("by our own kernel, not cuDNN's: " + result.dense_kernel_reason);
   }
-  if (result.times &&
-      result.times->load_ms.value_or(0) > kNotableLoad * result.times->total.median) {
-    remarks.push_back(
-        fmt::format("its maskers were loaded from their files in {} ms, once: in no "
-                    "total",
-                    milliseconds_text(*result.times->load_ms)));
+  if (result.times && result.times->load_ms.value_or(0) >= kLeastNotableLoadMs &&
+      *result.times->load_ms > kNotableLoad * result.times->total.median) {
+    remarks.push_back(fmt::format("loading its maskers took {} ms, once; it is in no total",
+                                  milliseconds_text(*result.times->load_ms)));
   }
   if (!result.device_timing) return remarks;
   const DeviceTiming& timing = *result.device_timing;
