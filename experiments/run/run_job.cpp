@@ -57,7 +57,8 @@ class JobRun {
     describe_dense(reference.steps.front().dense);
     if (job_.is_dense_reference) return run_dense_trace_cell(context, result_);
     // What is searched, and what a guarantee is checked on, is the last step.
-    const auto& [inputs, dense] = reference.steps.back();
+    const AttentionInputs& inputs = reference.steps.back().inputs;
+    const DenseReference& dense = reference.steps.back().dense;
     const CellContext last{backend, dtype, dense, check_, measure_, options_};
     backend.show(inputs);
     const ResearchAttention measured = match(last, [&](const LoadedPipeline& loaded) {
