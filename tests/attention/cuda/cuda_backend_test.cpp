@@ -31,14 +31,7 @@ constexpr CudaFamily kFamilies[] = {CudaFamily::kSm80, CudaFamily::kSm90};
 
 // The largest error of a row that the kernels' arithmetic allows (design: base allowance).
 double tolerance_of(const AttentionShape& shape, DType dtype) {
-  switch (cuda_arithmetic(dtype, shape.head_dim)) {
-    case DType::kFloat16:
-      return 2e-3;
-    case DType::kBFloat16:
-      return 1e-2;
-    default:
-      return 1e-5;
-  }
+  return base_allowance(cuda_arithmetic(dtype, shape.head_dim));
 }
 
 AttentionOutput fetch(Backend& device, const KernelPlan& planned) {

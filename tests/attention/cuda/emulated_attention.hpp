@@ -94,8 +94,7 @@ inline AttentionOutput attend_rows(const AttentionInputs& inputs,
 
 // The largest error of a row that the kernel's arithmetic allows (design: base allowance).
 inline double tolerance_of(DType dtype, Family family) {
-  if (family == Family::kPlain) return 1e-5;
-  return dtype == DType::kFloat16 ? 2e-3 : 1e-2;
+  return base_allowance(family == Family::kPlain ? DType::kFloat32 : dtype);
 }
 
 // Expects out of every row to be within tolerance of the oracle, and lse within 1e-4.
