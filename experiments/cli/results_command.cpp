@@ -75,7 +75,7 @@ int show_results(const ResultsArguments& arguments) {
   const CellFilter filter = filter_of(arguments.conditions);
   const ResultReader reader(arguments.path);
   std::vector<ProtectedFile> protected_files;
-  for (const std::filesystem::path& file : database_files(reader.file())) {
+  for (const std::filesystem::path& file : database_files(reader.files().front())) {
     protected_files.push_back({file, "is read by this command and would be replaced"});
   }
   check_exports(arguments.exports, protected_files);

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/run_outputs.hpp"
+#include "experiments/cli/stop_signals.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
 #include "experiments/measure/cache_file.hpp"
@@ -25,8 +25,11 @@
 #include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
 #include "experiments/report/table.hpp"
+#include "experiments/run/describe_run.hpp"
+#include "experiments/run/job_choice.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/runner.hpp"
+#include "experiments/worker/worker_host.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/base/text.hpp"
@@ -44,17 +47,9 @@ struct RunArguments {
   std::int64_t chunk_rows = 1024;
   std::vector<std::string> assignments;  // of --set: KEY=VALUE
   std::vector<std::string> plugins;      // of --plugin: files
+  JobChoice choice;
+  std::string shard;  // of --shard, not read yet
 };
-
-volatile sig_atomic_t interrupted = 0;
-
-// The first Ctrl-C lets the cell in flight finish; the second ends the program.
-void finish_on_interrupt() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-}
 
 std::vector<Assignment> assignments_of(const std::vector<std::string>& texts) {
   std::vector<Assignment> assignments;
@@ -110,14 +105,17 @@ void note_idle_overrides(const Experiment& experiment) {
 
 // Does --dry-run: loads every workload and prints it and its cells. Throws ConfigError, DataError
 // or ShapeError where a cell cannot run. Returns the exit code.
-int print_cells(const Experiment& experiment, const RunOptions& options) {
+int print_cells(const Experiment& experiment,
+                const std::vector<Job>& jobs,
+                const RunOptions& options) {
   std::optional<std::size_t> workload;
   Workload loaded;
-  const std::vector<Job> jobs = make_jobs(experiment);
+  WorkloadDescription description;
   for (const Job& job : jobs) {
     if (workload != job.cell.workload) {
       workload = job.cell.workload;
       loaded = load_workload(experiment.workloads[*workload]);
+      description = describe_workload(loaded);
       const bool is_trace = loaded.decode_steps > 0;
       fmt::print("{}: {}{} {}, {}, {}\n", printable(experiment.workloads[*workload].label),
                  (is_trace ? loaded.prompt_shape() : loaded.shape).to_string(),
@@ -126,7 +124,7 @@ int print_cells(const Experiment& experiment, const RunOptions& options) {
                  printable(loaded.source));
     }
     // Throws where the job's pipeline does not fit the loaded data.
-    const Pipeline routed = pipeline_of(experiment, job, &loaded);
+    const Pipeline routed = pipeline_of(experiment, job, &description);
     const CellResult described = describe_job(experiment, job, options);
     fmt::print("  {:>4}  {:<40} {:<5} {:<6}{}\n", described.cell, printable(described.pipeline),
                described.device, described.kernel,
@@ -182,16 +180,35 @@ std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measure
   return roofs;
 }
 
+// What a worker needs to run cells of the experiment as this process would.
+WorkerSetup worker_setup(const Experiment& experiment,
+                         const Catalog& catalog,
+                         const RunOptions& options) {
+  WorkerSetup setup{.file = experiment.file.string(),
+                    .text = experiment.text,
+                    .assignments = experiment.assignments,
+                    .libraries = {},
+                    .threads = options.threads.count(),
+                    .chunk_rows = options.chunk_rows};
+  for (const LibraryCopy& copy : catalog.copies()) {
+    setup.libraries.push_back({copy.library.string(), copy.sha256, copy.descriptor});
+  }
+  return setup;
+}
+
 // Runs the experiment: prints tables and progress, and writes the outputs. wants_peaks: measures
 // the peaks of the machine, and of the device if they are not known yet. Returns the exit code.
 int run_cells(const Experiment& experiment,
+              const Catalog& catalog,
+              const std::vector<Job>& jobs,
+              bool sees_all,
               RunOptions options,
               const OutputPaths& paths,
               bool wants_peaks) {
-  RunOutputs outputs(paths, files_read_by(experiment));
+  RunOutputs outputs(paths, files_read_by(experiment), describe_run(experiment, options));
   if (wants_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, wants_peaks);
-  Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
+  Progress progress(stderr, isatty(STDERR_FILENO) != 0, jobs.size());
   std::vector<CellResult> block;  // finished cells of one workload and check, not printed yet
   std::pair<std::size_t, std::size_t> block_of;  // their workload and check
   KernelComparison comparison;
@@ -210,7 +227,8 @@ int run_cells(const Experiment& experiment,
     } catch (const std::system_error&) {
     }
   };
-  finish_on_interrupt();
+  stop_on_signals();
+  options.is_stopped = is_stop_requested;
   const Stopwatch stopwatch;
   RunListener listener;
   listener.on_begin = [&](const Job& job, const CellResult& begun) {
@@ -219,25 +237,37 @@ int run_cells(const Experiment& experiment,
     block_of = next;
     progress.begin(begun);
   };
-  listener.on_finish = [&](const Job&, const CellResult& finished) {
+  // Rationale: tables show no heads and steps, and there may be many thousand in a cell.
+  const auto show_later = [&](const CellResult& result) {
+    CellResult shown = result;
+    shown.heads = {};
+    shown.steps = {};
+    block.push_back(std::move(shown));
+  };
+  listener.on_finish = [&](const Job&, CellResult& finished) {
     outputs.write(finished);
     progress.finish(finished);
-    block.push_back(finished);
+    show_later(finished);
   };
-  listener.is_stopped = [] { return interrupted != 0; };
   if (outputs.store()) {
-    listener.find_finished = [&](const std::string& key) {
-      return outputs.store()->find_finished(key);
+    listener.claim = [&](const Job&, const CellResult& described) {
+      return outputs.claim(described);
     };
   }
   listener.on_keep = [&](const Job&, const CellResult& kept) {
     outputs.keep(kept);
     progress.keep(kept);
-    block.push_back(kept);
+    show_later(kept);
   };
+  listener.on_taken = [&](const Job&, const CellResult&) { progress.skip(); };
+  listener.on_abandon = [&](const Job&, const CellResult& begun) { outputs.abandon(begun); };
+  const RunHosts hosts{
+      .local = make_local_host(experiment, options),
+      .worker = make_worker_host(experiment, worker_setup(experiment, catalog, options),
+                                 options.is_stopped)};
   RunOutcome outcome;
   try {
-    outcome = run_experiment(experiment, options, listener);
+    outcome = run_jobs(experiment, jobs, options, hosts, listener);
   } catch (...) {
     print_finished();
     throw;
@@ -247,7 +277,7 @@ int run_cells(const Experiment& experiment,
   fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
              format_counts({outcome.ok, outcome.failed, outcome.unavailable}),
              stopwatch.elapsed_ms() / 1000);
-  const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
+  const std::int64_t others = outcome.was_stopped || !sees_all ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
         "results in {}{}{}\n", printable(outputs.store()->file().string()),
@@ -286,8 +316,16 @@ int run(const RunArguments& arguments) {
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
-  if (arguments.dry_run) return print_cells(experiment, options);
-  return run_cells(experiment, options, arguments.outputs, !arguments.no_peaks);
+  JobChoice choice = arguments.choice;
+  OutputPaths outputs = arguments.outputs;
+  if (!arguments.shard.empty()) {
+    choice.shard = parse_shard(arguments.shard);
+    outputs.shard = choice.shard;
+  }
+  const std::vector<Job> jobs = choose_jobs(experiment, make_jobs(experiment), choice);
+  if (arguments.dry_run) return print_cells(experiment, jobs, options);
+  const bool sees_all = choice.pipelines.empty() && choice.cells.empty();
+  return run_cells(experiment, catalog, jobs, sees_all, options, outputs, !arguments.no_peaks);
 }
 
 }  // namespace
@@ -304,7 +342,28 @@ void add_run_command(CLI::App& program, Command& command) {
       ->check(path_is_not_empty());
   run_command->add_flag(
       "--resume", arguments->outputs.resumes,
-      "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest");
+      "Keep the cells, ok or failed, that --out holds from an earlier run, and run the rest; "
+      "several processes that do so at once share the cells");
+  run_command->add_flag("--retry-failed", arguments->outputs.retries_failed,
+                        "Like --resume, but run again the cells that failed");
+  run_command
+      ->add_option("--only", arguments->choice.pipelines,
+                   "Run only pipelines of this name, in which * stands for any text, and the dense "
+                   "references beside them; may be repeated")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false)
+      ->take_all();
+  run_command
+      ->add_option("--cell", arguments->choice.cells,
+                   "Run only the cell of this number (--dry-run lists them); may be repeated")
+      ->type_name("N")
+      ->allow_extra_args(false)
+      ->take_all();
+  run_command
+      ->add_option("--shard", arguments->shard,
+                   "Run only part I of N equal parts of the cells, from 1, and keep them in "
+                   "DIR/results.I.sqlite: for jobs on several machines")
+      ->type_name("I/N");
   add_export_options(*run_command, arguments->outputs.exports);
   run_command->add_flag("--dry-run", arguments->dry_run,
                         "Check the experiment and its data, and list the cells; measure nothing");

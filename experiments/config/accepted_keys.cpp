@@ -22,7 +22,7 @@ std::vector<AcceptedNames> collect_keys() {
   std::vector<AcceptedNames> all = {
       {"experiment",
        {"name", "seeds", "workload", "workloads", "let", "pipelines", "overrides", "match",
-        "devices", "kernels", "check", "measure"}},
+        "devices", "kernels", "check", "measure", "isolate"}},
       {"workload",
        {"source", "batch", "query_heads", "kv_heads", "query_len", "key_len", "head_dim", "dtype",
         "causal", "scale", "queries", "query_seed", "decode"}},
@@ -33,7 +33,7 @@ std::vector<AcceptedNames> collect_keys() {
       {"preset", {"summary", "reference", "maskers", "only", "overrides"}},
       {"seeds", {"mask"}},
       {"check", {"oracle_rows", "tolerance", "coverage_seeds", "coverage_rows"}},
-      {"measure", {"target", "budget", "cache", "graph"}},
+      {"measure", {"target", "budget", "cache", "graph", "cell_timeout", "cell_memory"}},
       {"match",
        {"density", "rel_l2_error", "attention_recall", "total_bytes", "total_ms", "parameter",
         "tolerance"}},
@@ -53,6 +53,7 @@ std::vector<AcceptedNames> collect_choices() {
       {"kernels", kernel_names()},
       {"only", {"prefill", "decode"}},
       {"cache", {"cold", "warm"}},
+      {"isolate", {"auto", "true", "false"}},
       {"of", {"visible", "keys"}},
   };
   for (const SourceKind& kind : source_kinds()) {

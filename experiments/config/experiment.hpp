@@ -122,6 +122,19 @@ struct MeasureSpec {
   // else the cache is flushed before each repetition.
   bool is_warm = false;
   bool uses_graph = false;  // for cells on cuda: attend is replayed from a CUDA graph
+  // What a cell in a process of its own may take before that process is ended, see Isolation: time
+  // from its beginning, and growth of resident memory beyond what its workload takes. Absent: no
+  // bound on memory.
+  double cell_timeout_ms = 600'000;
+  std::optional<std::int64_t> cell_memory_bytes = {};
+};
+
+// Which cells run in a worker, a process of its own, so that a masker that crashes, hangs, exits or
+// takes all memory costs one cell and not the run.
+enum class Isolation {
+  kAuto,   // those with a masker that is not built in
+  kAll,
+  kNone,
 };
 
 // One point of the product of the sweeps in `check` and `measure`.
@@ -142,6 +155,11 @@ struct Experiment {
   std::vector<std::string> kernels;  // names in the table of kernels
   std::vector<std::uint64_t> mask_seeds;
   std::vector<CellRules> checks;  // one, unless `check` or `measure` is swept
+  Isolation isolation = Isolation::kAuto;
+  // The experiment as it was read, by which another process reads the same one: the text of the
+  // file, and what was assigned to its values.
+  std::string text;
+  std::vector<Assignment> assignments;
 };
 
 // One point of the grid. workload, pipeline and check are indices into the experiment's lists
@@ -163,6 +181,13 @@ Experiment read_experiment(const std::filesystem::path& file,
                            const std::vector<Assignment>& assignments,
                            const Catalog& catalog,
                            const PresetTable& presets = {});
+
+// The same with the file's text given. Paths in it are relative to the file's folder.
+Experiment parse_experiment(const std::string& text,
+                            const std::filesystem::path& file,
+                            const std::vector<Assignment>& assignments,
+                            const Catalog& catalog,
+                            const PresetTable& presets = {});
 
 // Throws ConfigError where the workloads and pipelines alone make more than kMaxCells cells, or
 // more pairs than can be looked at one by one. To be called before a loop over the pairs.

@@ -180,6 +180,12 @@ MeasureSpec read_measure(const YamlNode& node) {
   if (const YamlEntry* graph = node.find("graph")) {
     spec.uses_graph = read_bool(graph->value, "measure.graph");
   }
+  if (const YamlEntry* timeout = node.find("cell_timeout")) {
+    spec.cell_timeout_ms = read_duration_ms(timeout->value, "measure.cell_timeout");
+  }
+  if (const YamlEntry* memory = node.find("cell_memory")) {
+    spec.cell_memory_bytes = read_memory_bytes(memory->value, "measure.cell_memory");
+  }
   return spec;
 }
 
@@ -226,13 +232,41 @@ std::vector<CellRules> read_checks(const YamlNode& root) {
   return checks;
 }
 
+Isolation read_isolation(const YamlNode& root) {
+  const YamlEntry* entry = root.find("isolate");
+  if (entry == nullptr) return Isolation::kAuto;
+  const std::string name = read_choice(entry->value, "isolate", accepted_choices("isolate"));
+  const Isolation isolation = name == "auto"   ? Isolation::kAuto
+                              : name == "true" ? Isolation::kAll
+                                               : Isolation::kNone;
+  const YamlEntry* measure = root.find("measure");
+  if (isolation != Isolation::kNone || measure == nullptr) return isolation;
+  for (const char* key : {"cell_timeout", "cell_memory"}) {
+    if (const YamlEntry* limit = measure->value.find(key)) {
+      throw ConfigError(limit->key_position,
+                        fmt::format("measure.{} bounds cells in processes of their own, and "
+                                    "isolate: false gives them none; leave one of the two out",
+                                    key));
+    }
+  }
+  return isolation;
+}
+
 }  // namespace
 
 Experiment read_experiment(const std::filesystem::path& file,
                            const std::vector<Assignment>& assignments,
                            const Catalog& catalog,
                            const PresetTable& presets) {
-  YamlNode root = read_yaml_file(file);
+  return parse_experiment(read_yaml_text(file), file, assignments, catalog, presets);
+}
+
+Experiment parse_experiment(const std::string& text,
+                            const std::filesystem::path& file,
+                            const std::vector<Assignment>& assignments,
+                            const Catalog& catalog,
+                            const PresetTable& presets) {
+  YamlNode root = parse_yaml(text, file.string());
   if (root.is_empty()) {
     throw ConfigError(
         {file.string(), 0, 0}, "the file is empty; an experiment begins, for example:",
@@ -243,6 +277,8 @@ Experiment read_experiment(const std::filesystem::path& file,
 
   Experiment experiment;
   experiment.file = file;
+  experiment.text = text;
+  experiment.assignments = assignments;
   experiment.name = read_text(require_section(root, "name", kNameExample).value, "name");
   experiment.mask_seeds = read_mask_seeds(root);
   const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
@@ -276,6 +312,7 @@ Experiment read_experiment(const std::filesystem::path& file,
                            ? std::vector<std::string>{"auto"}
                            : read_names(*kernels, "kernel", accepted_choices("kernels"));
   experiment.checks = read_checks(root);
+  experiment.isolation = read_isolation(root);
   return experiment;
 }
 

@@ -168,4 +168,22 @@ double read_duration_ms(const YamlNode& node, const std::string& what) {
   return *value;
 }
 
+std::int64_t read_memory_bytes(const YamlNode& node, const std::string& what) {
+  std::optional<double> bytes;
+  if (node.is_scalar()) {
+    bytes = parse_with_suffix(node.text, "GB");
+    if (bytes) {
+      *bytes *= 1e9;
+    } else {
+      bytes = parse_with_suffix(node.text, "MB");
+      if (bytes) *bytes *= 1e6;
+    }
+  }
+  constexpr double kMostBytes = 1e18;
+  if (!bytes || !(*bytes >= 1) || *bytes > kMostBytes) {
+    refuse(node, what, "it must be an amount of memory with its unit, written 4GB or 500MB");
+  }
+  return static_cast<std::int64_t>(*bytes);
+}
+
 }  // namespace maskerade

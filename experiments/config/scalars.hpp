@@ -42,6 +42,8 @@ std::optional<std::vector<std::int64_t>> read_numbers_or_all(const YamlNode& nod
 double read_share(const YamlNode& node, const std::string& what);
 // A time in milliseconds, written 2s or 500ms.
 double read_duration_ms(const YamlNode& node, const std::string& what);
+// An amount of memory in bytes, written 4GB or 500MB: 10^9 and 10^6 bytes each.
+std::int64_t read_memory_bytes(const YamlNode& node, const std::string& what);
 
 // Whether a text is a plain decimal number, see parse_decimal.
 bool is_number(const std::string& text) noexcept;

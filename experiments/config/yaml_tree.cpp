@@ -342,7 +342,7 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
   return builder.take_root();
 }
 
-YamlNode read_yaml_file(const std::filesystem::path& file) {
+std::string read_yaml_text(const std::filesystem::path& file) {
   if (file.empty()) {
     throw ConfigError({}, "the name of the experiment file is empty; name a YAML file");
   }
@@ -363,11 +363,15 @@ YamlNode read_yaml_file(const std::filesystem::path& file) {
                                             size, kMaxFileBytes));
   }
   std::ifstream stream(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
   if (!stream.is_open() || stream.bad()) {
     throw ConfigError(position, "the file cannot be read; check its permissions");
   }
-  return parse_yaml(text, file.string());
+  return text;
+}
+
+YamlNode read_yaml_file(const std::filesystem::path& file) {
+  return parse_yaml(read_yaml_text(file), file.string());
 }
 
 void require_keys(const YamlNode& node,

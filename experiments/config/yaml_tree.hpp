@@ -53,8 +53,11 @@ struct YamlEntry {
 // 100,000 values.
 YamlNode parse_yaml(const std::string& text, const std::string& file);
 
-// Reads a file with parse_yaml(). Throws ConfigError also when the file cannot be read, is not a
-// regular file or is larger than 64 MB.
+// The text of a file. Throws ConfigError when the file cannot be read, is not a regular file or is
+// larger than 64 MB.
+std::string read_yaml_text(const std::filesystem::path& file);
+
+// Reads that text with parse_yaml().
 YamlNode read_yaml_file(const std::filesystem::path& file);
 
 // Throws ConfigError unless `node` is a mapping whose keys are all in `allowed`. `what` names the

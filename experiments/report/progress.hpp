@@ -23,6 +23,8 @@ class Progress {
   void finish(const CellResult& finished);
   // The cell that began was found among the results of an earlier run.
   void keep(const CellResult& kept);
+  // The cell that began is left to another process.
+  void skip() { ++done_; }
   // Removes a terminal's line, so that other output can take its place.
   void clear();
 

@@ -221,6 +221,9 @@ struct CellResult {
   std::vector<HeadResult> heads;      // [batch, query_heads]; empty when not measured
   std::vector<StepResult> steps;      // of a decode trace; empty when not measured
   std::optional<MachinePeaks> peaks;  // of the machine with this many threads, in the same run
+  std::optional<std::int64_t> run;    // that measured it, see RunRecord; absent: in no database
+  std::optional<double> cell_ms;      // wall time of the whole cell, checks included
+  bool was_isolated = false;          // whether it ran in a process of its own
   std::string machine;
   std::string program_version;
   NamedTexts plugins;  // masker id and SHA-256 of its library, in order of first use

@@ -9,13 +9,14 @@
 
 #include "experiments/results/cell_result.hpp"
 #include "experiments/results/column.hpp"
+#include "experiments/results/run_record.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
 
-// The version of the three lists below. A change of a name, a type or a role needs the next one;
+// The version of the five lists below. A change of a name, a type or a role needs the next one;
 // files of another version are refused.
-inline constexpr std::int64_t kResultsFormat = 4;
+inline constexpr std::int64_t kResultsFormat = 5;
 
 // A row of the table heads.
 struct HeadRow {
@@ -34,6 +35,9 @@ struct StepRow {
 const std::vector<Column<CellResult>>& cell_columns();
 const std::vector<Column<HeadRow>>& head_columns();
 const std::vector<Column<StepRow>>& step_columns();
+// Those of the tables runs and started.
+const std::vector<Column<RunRecord>>& run_columns();
+const std::vector<Column<StartedCell>>& started_columns();
 
 // The fields of the JSON and the CSV exports: cell_columns() without the key.
 std::span<const Column<CellResult>> exported_columns();

@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "experiments/results/columns.hpp"
 #include "experiments/results/detail/cell_query.hpp"
 #include "experiments/results/detail/results_file.hpp"
+#include "experiments/results/detail/run_locks.hpp"
 #include "experiments/results/detail/sqlite.hpp"
+#include "experiments/results/detail/table_sql.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 
@@ -20,22 +24,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using detail::CellParts;
 using detail::CellQuery;
 using detail::Database;
 using detail::DatabaseFile;
 using detail::FileAccess;
+using detail::Statement;
 using detail::Transaction;
 using detail::TransactionKind;
 
-fs::path file_at(const fs::path& path) {
+std::vector<fs::path> files_at(const fs::path& path) {
   std::error_code ignored;
-  fs::path file = fs::is_directory(path, ignored) ? path / detail::kResultsFileName : path;
-  if (!fs::exists(file, ignored)) {
-    throw ConfigError({.file = file.string()},
+  const bool is_folder = fs::is_directory(path, ignored);
+  std::vector<fs::path> files = {path};
+  if (is_folder) files = detail::results_files_in(path);
+  if (is_folder && files.empty()) files = {path / detail::results_file_name()};
+  if (!fs::exists(files.front(), ignored)) {
+    throw ConfigError({.file = files.front().string()},
                       "is not there; name the folder that a run was given with --out, or its "
                       "results.sqlite");
   }
-  return file;
+  return files;
 }
 
 // Rationale: the file may be a link; SQLite keeps its own files beside what it leads to.
@@ -99,35 +108,75 @@ const Column<CellResult>& column_of(const ColumnCondition& condition) {
 
 }  // namespace
 
-struct ResultReader::State {
-  explicit State(const DatabaseFile& file) : opened(state_of(file.path)), database(file) {}
+namespace {
+
+// One of the files that are read.
+class ReadFile {
+ public:
+  explicit ReadFile(const DatabaseFile& file) : opened_(state_of(file.path)), database_(file) {}
+
+  const Database& database() const noexcept { return database_; }
 
   // Gives what `read` gives of one state of the file.
   template <typename Read>
   auto read_at_once(Read&& read) {
     auto result = [&] {
-      const Transaction transaction(database, TransactionKind::kRead);
+      const Transaction transaction(database_, TransactionKind::kRead);
       return read();
     }();
-    if (database.access() == FileAccess::kImmutable && state_of(database.file()) != opened) {
-      throw ConfigError({.file = database.file().string()},
+    if (database_.access() == FileAccess::kImmutable && state_of(database_.file()) != opened_) {
+      throw ConfigError({.file = database_.file().string()},
                         "was written to while it was read; read it again");
     }
     return result;
   }
 
-  FileState opened;
-  Database database;
+ private:
+  FileState opened_;
+  Database database_;
 };
 
-ResultReader::ResultReader(const fs::path& path) {
-  DatabaseFile file{file_at(path), FileAccess::kRead};
-  if (!has_side_file(file.path) && !can_write_beside(file.path)) {
-    file.access = FileAccess::kImmutable;
+// Every row of a table, in the order of its key.
+template <typename Record>
+std::vector<Record> records_of(const Database& database,
+                               const char* table,
+                               const std::vector<Column<Record>>& columns) {
+  Statement select = database.prepare(detail::select_statement(table, columns) + " ORDER BY rowid");
+  std::vector<Record> records;
+  while (select.step()) records.push_back(record_of(columns, detail::row_values(select, columns)));
+  return records;
+}
+
+}  // namespace
+
+struct ResultReader::State {
+  // Gives, for each file in turn, what `read` gives of it.
+  template <typename Read>
+  void for_each_file(Read&& read) {
+    for (const std::unique_ptr<ReadFile>& file : files) {
+      file->read_at_once([&] {
+        read(file->database());
+        return true;
+      });
+    }
   }
-  detail::check_signature(file);
-  state_ = std::make_unique<State>(file);
-  if (!state_->read_at_once([&] { return detail::check_is_of_results(state_->database); })) {
+
+  std::vector<std::unique_ptr<ReadFile>> files;
+  std::vector<fs::path> paths;
+};
+
+ResultReader::ResultReader(const fs::path& path) : state_(std::make_unique<State>()) {
+  state_->paths = files_at(path);
+  for (const fs::path& of_shard : state_->paths) {
+    DatabaseFile file{of_shard, FileAccess::kRead};
+    if (!has_side_file(file.path) && !can_write_beside(file.path)) {
+      file.access = FileAccess::kImmutable;
+    }
+    detail::check_signature(file);
+    ReadFile& opened = *state_->files.emplace_back(std::make_unique<ReadFile>(file));
+    if (opened.read_at_once([&] { return detail::check_is_of_results(opened.database()); })) {
+      continue;
+    }
     throw ConfigError({.file = file.path.string()},
                       "holds no results yet; wait until its run has begun");
   }
@@ -136,11 +185,14 @@ ResultReader::~ResultReader() = default;
 ResultReader::ResultReader(ResultReader&&) noexcept = default;
 ResultReader& ResultReader::operator=(ResultReader&&) noexcept = default;
 
-const fs::path& ResultReader::file() const noexcept { return state_->database.file(); }
+const std::vector<fs::path>& ResultReader::files() const noexcept { return state_->paths; }
 
 std::int64_t ResultReader::cell_count() const {
-  return state_->read_at_once(
-      [&] { return state_->database.integer("SELECT count(*) FROM cells"); });
+  std::int64_t count = 0;
+  state_->for_each_file([&](const Database& database) {
+    count += database.integer("SELECT count(*) FROM cells");
+  });
+  return count;
 }
 
 std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
@@ -154,22 +206,60 @@ std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
     }
     return true;
   };
-  return state_->read_at_once([&] {
-    std::vector<CellResult> cells;
-    CellQuery query(state_->database, "ORDER BY cell IS NULL, cell, rowid");
+  std::vector<CellResult> cells;
+  std::map<std::string, std::size_t> experiments;  // their places, by name
+  state_->for_each_file([&](const Database& database) {
+    Statement names =
+        database.prepare("SELECT experiment FROM cells GROUP BY experiment ORDER BY min(rowid)");
+    while (names.step()) experiments.emplace(names.text(0), experiments.size());
+    CellQuery query(database, "ORDER BY cell IS NULL, cell, rowid",
+                    filter.with_parts ? CellParts::kAll : CellParts::kNone);
     while (std::optional<CellResult> cell = query.next(is_wanted)) {
       cells.push_back(std::move(*cell));
     }
-    return cells;
   });
+  const auto place = [&](const CellResult& cell) {
+    const bool has_none = cell.cell == CellResult::kNoNumber;
+    return std::tuple(has_none, experiments.at(cell.experiment), cell.cell);
+  };
+  std::stable_sort(
+      cells.begin(), cells.end(),
+      [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
+  return cells;
 }
 
 std::optional<CellResult> ResultReader::find(const std::string& key) const {
-  return state_->read_at_once([&] {
-    CellQuery query(state_->database, "WHERE key = ?");
+  std::optional<CellResult> found;
+  state_->for_each_file([&](const Database& database) {
+    if (found) return;
+    CellQuery query(database, "WHERE key = ?", CellParts::kAll);
     query.bind(1, key);
-    return query.next();
+    found = query.next();
   });
+  return found;
+}
+
+std::vector<StartedCell> ResultReader::started() const {
+  std::vector<StartedCell> started;
+  state_->for_each_file([&](const Database& database) {
+    const detail::RunLocks locks(target_of(database.file()), detail::RunLocks::Use::kAsk);
+    for (StartedCell& cell :
+         records_of(database, detail::kStartedTable, started_columns())) {
+      cell.is_running = locks.is_held(cell.run);
+      started.push_back(std::move(cell));
+    }
+  });
+  return started;
+}
+
+std::vector<RunRecord> ResultReader::runs() const {
+  std::vector<RunRecord> runs;
+  state_->for_each_file([&](const Database& database) {
+    for (RunRecord& run : records_of(database, detail::kRunsTable, run_columns())) {
+      runs.push_back(std::move(run));
+    }
+  });
+  return runs;
 }
 
 }  // namespace maskerade

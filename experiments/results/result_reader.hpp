@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/results/cell_result.hpp"
+#include "experiments/results/run_record.hpp"
 
 namespace maskerade {
 
@@ -21,10 +22,13 @@ struct ColumnCondition {
 // Which cells are read: those of which every condition holds.
 struct CellFilter {
   std::vector<ColumnCondition> conditions = {};
+  // Whether their heads and steps are read, too. Rationale: a cell may have many thousand.
+  bool with_parts = true;
 };
 
-// Reads the results of an output folder, FOLDER/results.sqlite, and changes nothing in them. A run
-// may write them meanwhile: each call reads one state, whole cells only, and a later call sees what
+// Reads the results of an output folder, FOLDER/results.sqlite and those of its shards,
+// FOLDER/results.N.sqlite, as though they were one, and changes nothing in them. Runs may write
+// them meanwhile: each call reads one state of a file, whole cells only, and a later call sees what
 // was written since. What a killed run left is read, too.
 //
 // Rationale: SQLite reads a file in write-ahead mode with the help of two files beside it, -wal and
@@ -33,23 +37,28 @@ struct CellFilter {
 // a call fails when it finds afterwards that the file was written to.
 class ResultReader {
  public:
-  // The folder or the file. Throws ConfigError, which says what would be right, when there is no
-  // such file, or it cannot be read, is not a database, holds no results yet, or is of another
+  // The folder, or one file. Throws ConfigError, which says what would be right, when there is no
+  // such file, or one cannot be read, is not a database, holds no results yet, or is of another
   // program or format.
   explicit ResultReader(const std::filesystem::path& path);
   ~ResultReader();
   ResultReader(ResultReader&&) noexcept;
   ResultReader& operator=(ResultReader&&) noexcept;
 
-  const std::filesystem::path& file() const noexcept;
+  // Those that are read, at least one.
+  const std::vector<std::filesystem::path>& files() const noexcept;
   std::int64_t cell_count() const;
 
-  // The cells with their heads and steps, by their numbers; then those without a number, by when
-  // they were written. Throws ConfigError when a condition names no column, or a cell cannot be
-  // read.
+  // The cells: experiments in the order in which they came into the first file, the cells of each
+  // by their numbers; then those without a number, by when they were written. Throws ConfigError
+  // when a condition names no column, or a cell cannot be read.
   std::vector<CellResult> cells(const CellFilter& filter = {}) const;
   // The cell of that key. Throws as cells().
   std::optional<CellResult> find(const std::string& key) const;
+  // The cells that have begun and not ended, in that order. Throws as cells().
+  std::vector<StartedCell> started() const;
+  // The runs of each file, in the order in which they began. Throws as cells().
+  std::vector<RunRecord> runs() const;
 
  private:
   struct State;

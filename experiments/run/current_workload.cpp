@@ -3,6 +3,7 @@
 #include <exception>
 #include <new>
 
+#include "experiments/data/fingerprint.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade {
@@ -11,6 +12,8 @@ std::optional<std::string> failure_of(const std::function<void()>& body) {
   try {
     body();
     return std::nullopt;
+  } catch (const RunStopped&) {
+    throw;
   } catch (const std::bad_alloc&) {
     return "out of memory";
   } catch (const std::exception& error) {
@@ -20,23 +23,37 @@ std::optional<std::string> failure_of(const std::function<void()>& body) {
   }
 }
 
-void CurrentWorkload::load(const Cell& cell, std::vector<std::string>& bad_inputs) {
-  if (loaded_ == cell.workload) return;
+const OpenedWorkload& CurrentWorkload::load(const Cell& cell) {
+  if (loaded_ == cell.workload) return opened_;
+  forget();
   loaded_ = cell.workload;
-  devices_.clear();
-  workload_.reset();
   const WorkloadSpec& spec = experiment_.workloads[cell.workload];
-  load_failure_ = failure_of([&] {
+  const std::optional<std::string> failure = failure_of([&] {
     try {
       workload_ = std::make_unique<Workload>(load_workload(spec));
-    } catch (const ConfigError& error) {
-      bad_inputs.push_back(error.what());
+    } catch (const ConfigError&) {
+      opened_.is_bad_input = true;
       throw;
-    } catch (const DataError& error) {
-      bad_inputs.push_back(error.what());
+    } catch (const DataError&) {
+      opened_.is_bad_input = true;
       throw;
     }
   });
+  opened_.failure = failure.value_or("");
+  if (workload_ != nullptr) opened_.description = describe_workload(*workload_);
+  return opened_;
+}
+
+void CurrentWorkload::forget_if_changed() {
+  if (workload_ == nullptr) return;
+  if (data_fingerprint(workload_->inputs(), options_.threads) != workload_->fingerprint) forget();
+}
+
+void CurrentWorkload::forget() {
+  loaded_.reset();
+  devices_.clear();
+  workload_.reset();
+  opened_ = {};
 }
 
 CurrentWorkload::OnDevice& CurrentWorkload::on_device(const std::string& device) {

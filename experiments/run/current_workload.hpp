@@ -11,13 +11,15 @@
 #include "attention/backend_table.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/data/workload.hpp"
+#include "experiments/run/cell_host.hpp"
 #include "experiments/run/decode_trace.hpp"
 #include "experiments/run/dense_reference.hpp"
 #include "experiments/run/run_cell.hpp"
 
 namespace maskerade {
 
-// Runs body; an exception becomes its text. Nothing that a cell does may end the run.
+// Runs body; an exception becomes its text, but RunStopped is thrown on. Nothing that a cell does
+// may end the run.
 std::optional<std::string> failure_of(const std::function<void()>& body);
 
 // The data of consecutive jobs: loaded when the workload changes. Each device that the jobs ask for
@@ -27,18 +29,15 @@ class CurrentWorkload {
   CurrentWorkload(const Experiment& experiment, const RunOptions& options)
       : experiment_(experiment), options_(options) {}
 
-  // Makes the job's workload the current one. A failure is remembered, see load_failure. What could
-  // not be read is added to bad_inputs.
-  void load(const Cell& cell, std::vector<std::string>& bad_inputs);
+  // Makes the job's workload the current one.
+  const OpenedWorkload& load(const Cell& cell);
+  // Forgets the data when something has written to it, so that the next load() makes it anew.
+  void forget_if_changed();
 
-  const std::optional<std::string>& load_failure() const noexcept { return load_failure_; }
-  // Requires no load_failure.
+  // Requires a workload that was loaded.
   const Workload& workload() const noexcept { return *workload_; }
 
-  // Of the workload's data. Requires no load_failure.
-  const std::string& fingerprint() const noexcept { return workload_->fingerprint; }
-
-  // The rest requires no load_failure, and throws what opening a backend and attending throw.
+  // The rest requires that, too, and throws what opening a backend and attending throw.
 
   // The device's backend, showing the workload's inputs or, of a decode trace, some of its steps.
   Backend& backend(const std::string& device);
@@ -53,6 +52,7 @@ class CurrentWorkload {
     std::unique_ptr<DenseReference> reference;
     std::unique_ptr<TraceReference> trace;
   };
+  void forget();
   OnDevice& on_device(const std::string& device);
   // The same, with references of other checks forgotten.
   OnDevice& on_device(const std::string& device, std::size_t check);
@@ -60,7 +60,7 @@ class CurrentWorkload {
   const Experiment& experiment_;
   const RunOptions& options_;
   std::optional<std::size_t> loaded_;
-  std::optional<std::string> load_failure_;
+  OpenedWorkload opened_;
   std::unique_ptr<Workload> workload_;
   std::map<std::string, OnDevice> devices_;  // by name; after the data that they hold
 };

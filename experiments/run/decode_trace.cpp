@@ -56,6 +56,7 @@ std::unique_ptr<PreparedSelection> prepare_repeatedly(const TraceContext& contex
   };
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
   while (!rule.is_done(elapsed.elapsed_ms())) {
+    check_stopped(context.options);
     const double ms = run();
     rule.add(ms, ms);
   }

@@ -37,6 +37,7 @@ double total_ms(const CellContext& context,
   StoppingRule rule(kProbeTarget, kProbeBudget * context.measure.budget_ms);
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
   while (!rule.is_done(probe.elapsed_ms())) {
+    check_stopped(context.options);
     const double ms = run();
     rule.add(ms, ms);
   }
@@ -90,6 +91,7 @@ ResearchAttention match_cell(const CellContext& context,
   const Stopwatch stopwatch;
   std::exception_ptr refusal;
   const auto probe = [&](std::int64_t step) -> std::optional<double> {
+    check_stopped(context.options);
     const ResearchAttention probed = attention_at(step);
     std::optional<LoadedPipeline> loaded;
     std::unique_ptr<PreparedSelection> prepared;

@@ -139,6 +139,7 @@ RepetitionResult repeat_interleaved(const CellContext& context,
   ClockWatch watch(context);
   StageSamples& samples = repetitions.result().samples;
   while (!rule.is_done(elapsed.elapsed_ms())) {
+    check_stopped(context.options);
     repetitions.run_once(samples.total.size() % 2 == 1, samples);
     rule.add(samples.total.back(), samples.dense.back());
   }
@@ -176,6 +177,7 @@ std::vector<double> repeat_dense(const CellContext& context,
   for (int i = 0; i < StoppingRule::kWarmUps; ++i) run();
   ClockWatch watch(context);
   while (!rule.is_done(elapsed.elapsed_ms())) {
+    check_stopped(context.options);
     const StageTime time = run();
     rule.add(time.ms, time.ms);
     if (time.launch_ms) launch_ms.push_back(*time.launch_ms);

@@ -48,18 +48,17 @@ std::string ranges_text(const std::vector<std::int64_t>& numbers) {
 
 }  // namespace
 
-Pipeline routed_pipeline(const PipelineSpec& spec, const Workload& workload) {
-  const std::optional<std::int64_t> layer =
-      workload.has_layer ? std::optional(workload.layer) : std::nullopt;
+Pipeline routed_pipeline(const PipelineSpec& spec, const WorkloadDescription& workload) {
+  const std::int64_t query_heads = workload.facts.shape.query_heads;
   std::vector<const RouteRule*> rules;
   for (const RouteRule& rule : spec.overrides) {
-    if (!rule.is_for_layer(layer)) continue;
-    check_heads(rule, workload.shape.query_heads, workload.source);
+    if (!rule.is_for_layer(workload.layer)) continue;
+    check_heads(rule, query_heads, workload.facts.source);
     rules.push_back(&rule);
   }
   std::vector<HeadRoute> routes;
   std::int64_t routed = 0;
-  for (std::int64_t head = 0; head < workload.shape.query_heads; ++head) {
+  for (std::int64_t head = 0; head < query_heads; ++head) {
     const RouteRule* rule = rule_of(rules, head);
     if (rule == nullptr) continue;
     ++routed;
@@ -72,11 +71,13 @@ Pipeline routed_pipeline(const PipelineSpec& spec, const Workload& workload) {
     }
     route->heads.push_back(head);
   }
-  const bool has_own = routed < workload.shape.query_heads;
+  const bool has_own = routed < query_heads;
   return Pipeline(has_own ? spec.maskers : std::vector<MaskerUse>{}, std::move(routes));
 }
 
-Pipeline pipeline_of(const Experiment& experiment, const Job& job, const Workload* workload) {
+Pipeline pipeline_of(const Experiment& experiment,
+                     const Job& job,
+                     const WorkloadDescription* workload) {
   if (job.is_dense_reference) return Pipeline({});
   const PipelineSpec& spec = experiment.pipelines[job.cell.pipeline];
   return workload == nullptr ? Pipeline(spec.maskers) : routed_pipeline(spec, *workload);

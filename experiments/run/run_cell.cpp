@@ -35,6 +35,10 @@ MaskCounts count_whole_problem(const Mask& mask, const AttentionShape& shape) {
       mask, (shape.batch / mask.extent().batch) * (shape.query_heads / mask.extent().heads));
 }
 
+void check_stopped(const RunOptions& options) {
+  if (options.is_stopped()) throw RunStopped();
+}
+
 void run_cell(const CellContext& context,
               const ResearchAttention& attention,
               std::uint64_t mask_seed,

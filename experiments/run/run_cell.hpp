@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -23,7 +24,17 @@ struct RunOptions {
   CostModel costs = CostModel::defaults();  // by which the cpu backend chooses kernels
   std::optional<MachinePeaks> peaks = {};   // of `threads`; without them nothing is attainable
   std::optional<DeviceRoofs> roofs = {};    // of the CUDA device; the same
+  // Asked before each job and each repetition: whether the run should stop. The cell in flight is
+  // given up.
+  std::function<bool()> is_stopped = [] { return false; };
 };
+
+// Thrown, and caught by the runner, when a run is stopped while a cell is in flight. Rationale: it
+// is no std::exception, because what a cell throws becomes the cell's failure.
+struct RunStopped {};
+
+// Throws RunStopped when the run should stop.
+void check_stopped(const RunOptions& options);
 
 // What a cell is measured on and against: the inputs that a backend shows, and their dense
 // reference on it.

@@ -45,6 +45,7 @@ class JobRun {
     cover(measured.pipeline(), context.inputs(),
           [&](const Pipeline& pipeline, const AttentionInputs& inputs,
               const PipelineOptions& options) {
+            check_stopped(options_);
             return pipeline.prepare(inputs, options, options_.threads);
           });
   }
@@ -71,6 +72,7 @@ class JobRun {
     run_trace_cell(context, measured, job_.cell.mask_seed, result_);
     cover(measured.pipeline(), inputs,
           [&](const Pipeline& pipeline, const AttentionInputs& on, const PipelineOptions& options) {
+            check_stopped(options_);
             PreparedPipeline prepared =
                 pipeline.prepare(reference.prompt, options, options_.threads);
             prepared.append(on, options_.threads);
@@ -131,7 +133,6 @@ void run_job(const Experiment& experiment,
              const RunOptions& options,
              CurrentWorkload& current,
              CellResult& result) {
-  if (current.load_failure()) return fail(result, *current.load_failure());
   JobRun run(experiment, job, pipeline, options, current, result);
   const std::optional<std::string> failure = failure_of([&] {
     try {

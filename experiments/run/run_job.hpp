@@ -7,9 +7,9 @@
 namespace maskerade {
 
 // Runs one job on its device: searches the parameter of a match, measures a cell or a decode trace,
-// and checks a stated guarantee. `current` holds the job's workload; `pipeline` is the job's, with
-// its routes. Fills the result. What throws makes it failed, or unavailable where the device cannot
-// do it, with the error's text.
+// and checks a stated guarantee. `current` holds the job's workload, loaded; `pipeline` is the
+// job's, with its routes. Fills the result. What throws makes it failed, or unavailable where the
+// device cannot do it, with the error's text; but RunStopped is thrown on.
 void run_job(const Experiment& experiment,
              const Job& job,
              const Pipeline& pipeline,

@@ -36,8 +36,9 @@ std::vector<Record> read_parts(Statement& select,
 
 }  // namespace
 
-CellQuery::CellQuery(const Database& database, const std::string& rest)
+CellQuery::CellQuery(const Database& database, const std::string& rest, CellParts parts)
     : file_{database.file(), database.access()},
+      parts_(parts),
       cells_(database.prepare(select_statement(kCellsTable, cell_columns()) + " " + rest)),
       heads_(database.prepare(select_parts(kHeadsTable, head_columns()))),
       steps_(database.prepare(select_parts(kStepsTable, step_columns()))) {}
@@ -48,6 +49,7 @@ std::optional<CellResult> CellQuery::next(const std::function<bool(const CellRes
     try {
       CellResult cell = record_of(cell_columns(), values);
       if (accepts && !accepts(cell)) continue;
+      if (parts_ == CellParts::kNone) return cell;
       for (HeadRow& row : read_parts(heads_, head_columns(), cell.key)) {
         cell.heads.push_back(std::move(row.head));
       }

@@ -9,12 +9,16 @@
 
 namespace maskerade::detail {
 
-// Reads cells with their heads and steps: the one way from the tables back to a CellResult. Where
+// Whether cells are read with their heads and steps. Rationale: there may be many thousand heads of
+// a cell, which a table of cells does not show.
+enum class CellParts { kAll, kNone };
+
+// Reads cells: the one way from the tables back to a CellResult. Where
 // others write meanwhile, a Transaction around it makes all of it one state.
 class CellQuery {
  public:
   // rest: what follows "SELECT ... FROM cells": a WHERE, an ORDER BY.
-  CellQuery(const Database& database, const std::string& rest);
+  CellQuery(const Database& database, const std::string& rest, CellParts parts);
 
   // Parameters of `rest` count from 1.
   void bind(int parameter, const ColumnValue& value) { cells_.bind(parameter, value); }
@@ -26,6 +30,7 @@ class CellQuery {
 
  private:
   DatabaseFile file_;
+  CellParts parts_;
   Statement cells_;
   Statement heads_;
   Statement steps_;

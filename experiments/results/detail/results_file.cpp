@@ -1,6 +1,8 @@
 #include "experiments/results/detail/results_file.hpp"
 
+#include <charconv>
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -33,6 +35,29 @@ void check_columns(const Database& database,
 }
 
 }  // namespace
+
+std::string results_file_name(std::optional<std::int64_t> shard) {
+  return shard ? "results." + std::to_string(*shard) + ".sqlite" : "results.sqlite";
+}
+
+std::vector<std::filesystem::path> results_files_in(const std::filesystem::path& folder) {
+  std::map<std::int64_t, std::filesystem::path> files;  // by shard; 0 has none
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / results_file_name(), ignored)) {
+    files[0] = folder / results_file_name();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t shard = 0;
+    const std::string_view prefix = "results.";
+    if (!name.starts_with(prefix)) continue;
+    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), shard);
+    if (shard > 0 && name == results_file_name(shard)) files[shard] = entry.path();
+  }
+  std::vector<std::filesystem::path> paths;
+  for (const auto& [shard, path] : files) paths.push_back(path);
+  return paths;
+}
 
 std::filesystem::path side_file(const std::filesystem::path& database, const char* suffix) {
   std::filesystem::path file = database;
@@ -87,6 +112,8 @@ bool check_is_of_results(const Database& database) {
   check_columns(database, kCellsTable, cell_columns());
   check_columns(database, kHeadsTable, head_columns());
   check_columns(database, kStepsTable, step_columns());
+  check_columns(database, kRunsTable, run_columns());
+  check_columns(database, kStartedTable, started_columns());
   return true;
 }
 
@@ -95,6 +122,12 @@ void make_tables(Database& database) {
   database.run(create_statement(kCellsTable, cell_columns()));
   database.run(create_statement(kHeadsTable, head_columns()));
   database.run(create_statement(kStepsTable, step_columns()));
+  database.run(create_statement(kRunsTable, run_columns()));
+  database.run(create_statement(kStartedTable, started_columns()));
+  // Rationale: every cell that is written looks for failures of its names that had no data.
+  database.run(
+      "CREATE INDEX cells_without_data ON cells (experiment, workload, pipeline) WHERE dtype IS "
+      "NULL");
   database.run("PRAGMA application_id = " + std::to_string(kApplicationId));
   database.run("PRAGMA user_version = " + std::to_string(kResultsFormat));
   transaction.commit();

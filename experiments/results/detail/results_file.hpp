@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "experiments/results/detail/sqlite.hpp"
@@ -8,12 +11,17 @@
 // What makes a database one of results.
 namespace maskerade::detail {
 
-inline constexpr const char* kResultsFileName = "results.sqlite";
+// The database of a folder: "results.sqlite", or "results.3.sqlite" of shard 3.
+std::string results_file_name(std::optional<std::int64_t> shard = {});
+// Those of the folder that are there, that without a shard first, then by shard.
+std::vector<std::filesystem::path> results_files_in(const std::filesystem::path& folder);
 
 // The names of the tables.
 inline constexpr const char* kCellsTable = "cells";
 inline constexpr const char* kHeadsTable = "heads";
 inline constexpr const char* kStepsTable = "steps";
+inline constexpr const char* kRunsTable = "runs";
+inline constexpr const char* kStartedTable = "started";
 
 // The file that SQLite keeps beside a database for what is not in it yet: "-wal" in write-ahead
 // mode, "-journal" in another.
@@ -27,7 +35,7 @@ void check_signature(const DatabaseFile& file);
 // another format, or lacks a column.
 bool check_is_of_results(const Database& database);
 
-// Makes the tables in a database that has none.
+// Makes the tables, and the index that writing a cell needs, in a database that has none.
 void make_tables(Database& database);
 
 }  // namespace maskerade::detail

@@ -3,9 +3,12 @@
 #include <sqlite3.h>
 
 #include <charconv>
+#include <chrono>
 #include <limits>
 #include <string_view>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include "framework/base/error.hpp"
 
@@ -13,6 +16,8 @@ namespace maskerade::detail {
 namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
+constexpr std::chrono::milliseconds kTimeBetweenTries(10);
+constexpr int kTriesOfLongWait = 200;
 
 [[noreturn]] void fail_reading(int status, const std::string& detail, const DatabaseFile& file) {
   const TextPosition position{.file = file.path.string()};
@@ -212,6 +217,18 @@ Database::Database(const DatabaseFile& file)
   if (status != SQLITE_OK) fail(database, status, file);
   sqlite3_extended_result_codes(database, 1);
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
+}
+
+void Database::wait_for_others(std::function<void()> on_wait) {
+  on_wait_ = std::make_unique<std::function<void()>>(std::move(on_wait));
+  sqlite3_busy_handler(
+      database_.get(),
+      [](void* told, int tries) {
+        if (tries == kTriesOfLongWait) (*static_cast<std::function<void()>*>(told))();
+        std::this_thread::sleep_for(kTimeBetweenTries);
+        return 1;
+      },
+      on_wait_.get());
 }
 
 bool Database::is_read_only() const { return sqlite3_db_readonly(database_.get(), "main") == 1; }

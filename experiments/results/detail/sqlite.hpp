@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -67,12 +68,16 @@ class Database {
   FileAccess access() const noexcept { return file_->access; }
   // Whether the file refuses writing although kWrite was asked for.
   bool is_read_only() const;
+  // Waits for as long as another program holds the file, in place of an error after ten seconds.
+  // on_wait is called once in each wait that becomes long.
+  void wait_for_others(std::function<void()> on_wait);
   void run(const std::string& sql);
   std::int64_t integer(const std::string& sql) const;
   Statement prepare(const std::string& sql) const;
 
  private:
-  std::unique_ptr<const DatabaseFile> file_;  // outlives a move
+  std::unique_ptr<const DatabaseFile> file_;        // outlives a move
+  std::unique_ptr<std::function<void()>> on_wait_;  // the same
   std::unique_ptr<sqlite3, int (*)(sqlite3*)> database_;
 };
 

@@ -1,0 +1,53 @@
+#include "experiments/run/describe_run.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <map>
+
+#include "experiments/measure/machine.hpp"
+
+namespace maskerade {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+// The maskers of an experiment, by id.
+std::map<std::string, const MaskerType*> maskers_of(const Experiment& experiment) {
+  std::map<std::string, const MaskerType*> maskers;
+  const auto add = [&](const std::vector<MaskerUse>& uses) {
+    for (const MaskerUse& use : uses) maskers[use.type->id()] = use.type.get();
+  };
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    add(pipeline.maskers);
+    for (const RouteRule& rule : pipeline.overrides) add(rule.maskers);
+  }
+  return maskers;
+}
+
+}  // namespace
+
+RunRecord describe_run(const Experiment& experiment, const RunOptions& options) {
+  RunRecord run;
+  run.experiment = experiment.name;
+  run.file = experiment.file.string();
+  run.yaml = experiment.text;
+  for (const Assignment& assignment : experiment.assignments) {
+    run.assignments.emplace_back(assignment.key, assignment.value);
+  }
+  run.started_at = utc_now();
+  run.host = host_name();
+  run.process = getpid();
+  run.machine = machine_name();
+  run.threads = options.threads.count();
+  run.program_version = program_version();
+  for (const auto& [id, type] : maskers_of(experiment)) {
+    run.plugin_files.emplace_back(id, type->library().string());
+  }
+  return run;
+}
+
+}  // namespace maskerade

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiments/config/assignments.hpp"
+#include "experiments/results/cell_result.hpp"
+#include "experiments/run/cell_host.hpp"
+
+// What the program and its workers say to each other: first the setup and its answer, then requests
+// and answers in turn. Each message is the bytes of a struct; reading throws Error on others.
+namespace maskerade {
+
+// A library that a worker loads, so that it runs the very bytes that the program has loaded: from a
+// descriptor which it inherits, whatever the file holds by now, or, where that is -1, from the
+// file, which must still have that hash.
+struct InheritedLibrary {
+  std::string path;
+  std::string sha256;
+  int descriptor = -1;
+};
+
+// All that a worker needs to make the experiment and the options of the program that starts it.
+struct WorkerSetup {
+  std::string file;  // the experiment's
+  std::string text;  // what the file held
+  std::vector<Assignment> assignments;
+  std::vector<InheritedLibrary> libraries;  // of all maskers at hand
+  int threads = 1;
+  std::int64_t chunk_rows = 0;
+  int call_record = -1;  // descriptor of the memory in which calls of maskers are noted
+};
+std::string message_of(const WorkerSetup& setup);
+WorkerSetup setup_of(const std::string& message);
+
+// The answer: "" when the worker is ready, else why it cannot be.
+struct WorkerReady {
+  std::string failure;
+};
+std::string message_of(const WorkerReady& ready);
+WorkerReady ready_of(const std::string& message);
+
+// A request. Without a result: opens the workload of a job and makes its dense reference; the
+// answer is an OpenedWorkload. With a described result: runs the job; the answer is its result.
+struct WorkerRequest {
+  std::size_t job = 0;  // its number among all jobs of the experiment
+  std::optional<CellResult> described;
+};
+std::string message_of(const WorkerRequest& request);
+WorkerRequest request_of(const std::string& message);
+
+std::string message_of(const OpenedWorkload& opened);
+OpenedWorkload opened_of(const std::string& message);
+
+}  // namespace maskerade
