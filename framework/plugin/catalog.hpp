@@ -34,8 +34,6 @@ class MaskerType {
   // In this program's layout, whatever minor version the library was built for.
   const maskerade_masker_descriptor& descriptor() const noexcept { return descriptor_; }
   const std::filesystem::path& library() const noexcept { return library_; }
-  std::string sha256() const { return ""; }
-  bool is_built_in() const { return library_.parent_path().filename() == "plugins"; }
   bool depends_on(std::uint32_t flags) const noexcept {
     return (descriptor_.depends_on & flags) != 0;
   }
@@ -62,12 +60,6 @@ constexpr bool accepts_abi(std::uint32_t host_major,
   return plugin_major == host_major && plugin_minor <= host_minor;
 }
 
-struct LibraryCopy {
-  std::filesystem::path library;
-  std::string sha256;
-  int descriptor = -1;
-};
-
 // The maskers at hand, by id.
 class Catalog {
  public:
@@ -87,12 +79,6 @@ class Catalog {
   // All maskers, by id.
   const std::vector<std::shared_ptr<const MaskerType>>& types() const noexcept { return types_; }
   std::vector<std::string> ids() const;
-  const MaskerType& load(const std::filesystem::path& library, int) { return load(library); }
-  std::vector<LibraryCopy> copies() const {
-    std::vector<LibraryCopy> all;
-    for (const auto& type : types_) all.push_back({type->library(), "", -1});
-    return all;
-  }
   // What an error says after an id that is none: name_hint() among `known` names, then the folders
   // that search() was given, if any, and how to add a library.
   std::string hint_for(std::string_view id, const std::vector<std::string>& known) const;

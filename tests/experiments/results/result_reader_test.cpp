@@ -124,7 +124,7 @@ TEST_F(Reader, GivesCellsWithTheirHeadsAndSteps) {
   }
   const ResultReader reader(folder_);
   EXPECT_EQ(reader.cell_count(), 3);
-  EXPECT_EQ(reader.file(), file());
+  EXPECT_EQ(reader.files(), std::vector<fs::path>{file()});
   for (const CellResult* written : {&full, &trace, &empty}) {
     SCOPED_TRACE(written->key);
     const std::optional<CellResult> read = reader.find(written->key);
@@ -421,14 +421,14 @@ TEST_F(Reader, RefusesAnotherFormat) {
   query("PRAGMA user_version = 3");
   expect_refused(file().string() +
                  ": holds results in format 3; this version of the program reads and writes format "
-                 "4; read it with the version that wrote it, or run the experiment again");
+                 "5; read it with the version that wrote it, or run the experiment again");
 }
 
 TEST_F(Reader, RefusesATableWithoutAColumn) {
   { const ResultStore store(folder_); }
   query("ALTER TABLE cells DROP COLUMN peak_bytes");
   expect_refused(file().string() +
-                 ": its table cells has no column peak_bytes, which results in format 4 have; name "
+                 ": its table cells has no column peak_bytes, which results in format 5 have; name "
                  "the folder that a run was given with --out, or its results.sqlite");
 }
 

@@ -42,12 +42,12 @@ NamedTexts keys_of(const std::string& yaml,
   NamedTexts all;
   for (const Job& job : make_jobs(experiment)) {
     const Workload workload = load_workload(experiment.workloads[job.cell.workload]);
+    const WorkloadDescription description = describe_workload(workload);
     CellResult result = describe_job(experiment, job, options);
-    result.facts = WorkloadFacts{workload.shape, workload.dtype, workload.causal, workload.source,
-                                 workload.layer};
+    result.facts = description.facts;
     if (change) change(result);
     all.emplace_back(result.pipeline,
-                     keys.next_key(job, pipeline_of(experiment, job, &workload), result,
+                     keys.next_key(job, pipeline_of(experiment, job, &description), result,
                                    data_fingerprint(workload.inputs(), options.threads)));
   }
   return all;

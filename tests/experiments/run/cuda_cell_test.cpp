@@ -28,7 +28,7 @@ constexpr const char* kSmall =
 
 TEST(CudaCell, EveryCellIsRunAndChecked) {
   ASSERT_TRUE(kIsSet);
-  const RunRecord ran = run_all(experiment_of(kSmall));
+  const FinishedRun ran = run_all(experiment_of(kSmall));
   EXPECT_EQ(ran.outcome.ok, 14U);
   for (const CellResult& result : ran.results) {
     SCOPED_TRACE(result.workload + " " + result.pipeline + " " + result.kernel);
@@ -66,7 +66,7 @@ TEST(CudaCell, EveryCellIsRunAndChecked) {
 TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
   Experiment experiment = experiment_of(kSmall);
   only_rules_of(experiment).check.tolerance = 1e-5;
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.failed, 7U);
   const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   EXPECT_TRUE(dense.reason.starts_with("the dense sm90 kernel differs from the float64"))
@@ -77,7 +77,7 @@ TEST(CudaCell, AStatedToleranceHoldsForTheDevice) {
 TEST(CudaCell, AHeadDimThatNoKernelTakesIsUnavailable) {
   Experiment experiment = experiment_of(kSmall);
   workload_of(experiment, "prefill").head_dim = 257;
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.unavailable, 7U);
   const CellResult& streaming = ran.row("streaming", {.workload = "prefill", .kernel = "auto"});
   EXPECT_EQ(streaming.reason, "head_dim is 257; the CUDA kernels take at most 256");
@@ -87,7 +87,7 @@ TEST(CudaCell, TheDevicesNumbersAreTheCpus) {
   Experiment experiment = experiment_of(kSmall);
   experiment.devices = {"cpu", "cuda"};
   experiment.kernels = {"tiles"};
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   for (const char* pipeline : {"dense", "streaming", "everything"}) {
     const CellResult& cpu = ran.row(pipeline, {.workload = "prefill", .device = "cpu"});
     const CellResult& cuda = ran.row(pipeline, {.workload = "prefill", .device = "cuda"});
@@ -112,9 +112,9 @@ TEST(CudaCell, SaysWhereItsMaskersRan) {
       "  mixed: [{sink: 4}, {dilated_window: 5}, {oracle_topk: 10%}]\n"
       "  routed: {maskers: [{sink: 4}], overrides: [{heads: [1], use: dense}]}\n"
       "measure: {budget: 1ms}\n");
-  const RunRecord cpu = run_all(experiment);
+  const FinishedRun cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const RunRecord cuda = run_all(experiment);
+  const FinishedRun cuda = run_all(experiment);
   const std::pair<const char*, const char*> expected[] = {
       {"device", "cuda"},
       {"indexed", "cuda"},
@@ -134,7 +134,7 @@ TEST(CudaCell, SaysWhereItsMaskersRan) {
 }
 
 TEST(CudaCell, AMaskerThatAddsMoreThanItStatedFailsItsCell) {
-  const RunRecord ran =
+  const FinishedRun ran =
       run_all(experiment_of("name: understated\n"
                             "workload: {source: {kind: gaussian}, query_heads: 1, query_len: 70, "
                             "key_len: 300, head_dim: 64, "
@@ -158,9 +158,9 @@ TEST(CudaCell, StatedGuaranteesAreCheckedToo) {
       "pipelines: {p: [{adaptive_sampling: {epsilon: 20%, delta: 20%}}]}\n"
       "check: {coverage_seeds: 5, coverage_rows: 4}\n"
       "measure: {budget: 1ms}\n");
-  const RunRecord cpu = run_all(experiment);
+  const FinishedRun cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const RunRecord cuda = run_all(experiment);
+  const FinishedRun cuda = run_all(experiment);
   const CellResult& here = cpu.row("p", {.device = "cpu"});
   const CellResult& there = cuda.row("p", {.device = "cuda"});
   ASSERT_TRUE(here.coverage) << here.reason;
@@ -185,9 +185,9 @@ TEST(CudaCell, TracesMatchesAndRoutesRunOnTheDevice) {
       "  matched: {maskers: [oracle_topk], match: {density: 50%}}\n"
       "  routed: {maskers: [{oracle_topk: 20%}], overrides: [{heads: [1], use: dense}]}\n"
       "measure: {budget: 1ms}\n");
-  const RunRecord cpu = run_all(experiment);
+  const FinishedRun cpu = run_all(experiment);
   experiment.devices = {"cuda"};
-  const RunRecord cuda = run_all(experiment);
+  const FinishedRun cuda = run_all(experiment);
   ASSERT_EQ(cuda.cells(), cpu.cells());
   EXPECT_EQ(cuda.outcome.ok, 12U);
   for (const CellResult& there : cuda.results) {
@@ -214,7 +214,7 @@ TEST(CudaCell, AKernelThatCannotServeAMaskIsUnavailable) {
   Experiment experiment = experiment_of(kSmall);
   experiment.kernels = {"cudnn"};
   experiment.devices = {"cpu", "cuda"};
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   const auto row = [&](const char* pipeline, const char* device) -> const CellResult& {
     return ran.row(pipeline, {.workload = "prefill", .device = device});
   };

@@ -36,7 +36,7 @@ constexpr const char* kMethods =
     "  socket: [{local: 3}, {socket: {budget: 9, tables: 5}}]\n";
 
 TEST(DecodeTrace, IsOneCellWithARowAStep) {
-  const RunRecord ran = run_all(experiment_of(trace(kMethods)));
+  const FinishedRun ran = run_all(experiment_of(trace(kMethods)));
   ASSERT_EQ(ran.results.size(), 5U);
   EXPECT_EQ(ran.outcome.ok, 5U);
   for (const CellResult& result : ran.results) {
@@ -83,8 +83,8 @@ TEST(DecodeTrace, AStepIsThePlainCellOfItsKeys) {
       "measure: {target: 50%, budget: 1ms}\n"
       "pipelines:\n" +
       std::string(kMethods);
-  const RunRecord steps = run_all(experiment_of(trace(kMethods)));
-  const RunRecord cells = run_all(experiment_of(plain));
+  const FinishedRun steps = run_all(experiment_of(trace(kMethods)));
+  const FinishedRun cells = run_all(experiment_of(plain));
   for (const CellResult& cell : cells.results) {
     const StepResult& step = step_of(steps.row(cell.pipeline), cell.facts->shape.key_len - 126);
     const std::string which = cell.pipeline + " " + std::to_string(step.key_len);
@@ -109,8 +109,8 @@ TEST(DecodeTrace, PutsItsStepsTogetherAsTheRowsOfOneProblem) {
   const std::string decode = "key_len: 125, head_dim: 16,\n           decode: {steps: 6}";
   whole.replace(whole.find(decode), decode.size(),
                 "query_len: 6, causal: true, key_len: 131, head_dim: 16");
-  const RunRecord steps = run_all(experiment_of(trace(methods, "gaussian")));
-  const RunRecord rows = run_all(experiment_of(whole));
+  const FinishedRun steps = run_all(experiment_of(trace(methods, "gaussian")));
+  const FinishedRun rows = run_all(experiment_of(whole));
   for (const char* pipeline : {"dense", "p", "oracle", "drawn"}) {
     const CellResult& together = steps.row(pipeline);
     const CellResult& one = rows.row(pipeline);
@@ -223,8 +223,8 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
 
 TEST(DecodeTrace, GivesTheSameForAnyNumberOfThreads) {
   const Experiment experiment = experiment_of(trace(kMethods));
-  const RunRecord one = run_all(experiment, {.threads = Threads(1)});
-  const RunRecord two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
+  const FinishedRun one = run_all(experiment, {.threads = Threads(1)});
+  const FinishedRun two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
   for (const CellResult& result : one.results) {
     const CellResult& other = two.row(result.pipeline);
     EXPECT_EQ(other.fidelity->rel_l2_error, result.fidelity->rel_l2_error) << result.pipeline;
@@ -240,11 +240,11 @@ TEST(DecodeTrace, GivesTheSameForAnyNumberOfThreads) {
 }
 
 TEST(DecodeTrace, SamplesTheOraclesRowsOverAllSteps) {
-  const RunRecord ran =
+  const FinishedRun ran =
       run_all(experiment_of(trace("  p: [{sink: 2}]\n", "structured", "{oracle_rows: 5}")));
   EXPECT_EQ(ran.row("p").oracle->rows, 5);
   EXPECT_EQ(ran.row("dense").oracle->rows, 5);
-  const RunRecord none =
+  const FinishedRun none =
       run_all(experiment_of(trace("  p: [{sink: 2}]\n", "structured", "{oracle_rows: 0}")));
   EXPECT_FALSE(none.row("p").oracle.has_value());
   EXPECT_EQ(none.row("p").status, CellStatus::kOk);
@@ -268,7 +268,7 @@ TEST(DecodeTrace, FailsWhenAMaskerWritesToTheInputs) {
 }
 
 TEST(DecodeTrace, FailsWithTheReasonOfAnIndexThatDoesNotGrow) {
-  const RunRecord ran = run_all(
+  const FinishedRun ran = run_all(
       experiment_of(trace("  p: [{stubborn_index: {most: 128, least: 1}}]\n  q: [{sink: 2}]\n")));
   const CellResult& result = ran.row("p");
   EXPECT_EQ(result.status, CellStatus::kFailed);
@@ -280,7 +280,7 @@ TEST(DecodeTrace, FailsWithTheReasonOfAnIndexThatDoesNotGrow) {
 }
 
 TEST(DecodeTrace, IsMatchedAtItsLastStep) {
-  const RunRecord ran = run_all(
+  const FinishedRun ran = run_all(
       experiment_of(trace("  p: {maskers: [{sink: 2}, oracle_topk], match: {density: 20%}}\n"
                           "  socket: {maskers: [{socket: {budget: 5, tables: 5}}],\n"
                           "           match: {density: 20%}}\n")));
@@ -311,7 +311,7 @@ TEST(DecodeTrace, IsNotMatchedByTime) {
 }
 
 TEST(DecodeTrace, ChecksStatedGuaranteesAtItsLastStep) {
-  const RunRecord ran = run_all(
+  const FinishedRun ran = run_all(
       experiment_of(trace("  p: [{adaptive_sampling: {epsilon: 10%, delta: 10%, base: 20}}]\n",
                           "structured", "{coverage_seeds: 4, coverage_rows: 100}")));
   const CellResult& result = ran.row("p");

@@ -38,7 +38,7 @@ RunOptions options_with_roofs() {
 
 TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
   ASSERT_TRUE(kIsSet);
-  const RunRecord ran = run_all(experiment_of(kYaml));
+  const FinishedRun ran = run_all(experiment_of(kYaml));
   EXPECT_EQ(ran.outcome.ok, 6U);
   for (const CellResult& result : ran.results) {
     SCOPED_TRACE(result.workload + " " + result.pipeline);
@@ -69,7 +69,7 @@ TEST(DeviceMeasure, CudnnIsTheDenseReferenceOfWhatItTakes) {
 TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsOwnCell) {
   Experiment experiment = experiment_of(kYaml);
   only_rules_of(experiment).check.tolerance = 1e-5;
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   EXPECT_EQ(dense.status, CellStatus::kFailed);
   EXPECT_TRUE(dense.reason.starts_with("the dense cuDNN 9.19.0 kernel differs from the float64"))
@@ -78,7 +78,7 @@ TEST(DeviceMeasure, AToleranceThatCudnnMissesFailsItsOwnCell) {
 
 TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
   Experiment experiment = experiment_of(kYaml);
-  const RunRecord cold = run_all(experiment);
+  const FinishedRun cold = run_all(experiment);
   const std::optional<DeviceTiming>& timing =
       cold.row("streaming", {.workload = "prefill"}).device_timing;
   ASSERT_TRUE(timing && timing->before && timing->after);
@@ -89,7 +89,7 @@ TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
   EXPECT_EQ(timing->after->temperature_celsius - timing->before->temperature_celsius, 1);
   EXPECT_EQ(timing->after->throttle_reasons, "power cap");
   only_rules_of(experiment).measure.is_warm = true;
-  const RunRecord warm = run_all(experiment);
+  const FinishedRun warm = run_all(experiment);
   EXPECT_EQ(warm.outcome.ok, 6U);
   EXPECT_EQ(warm.row("streaming", {.workload = "prefill"}).device_timing->cache, "warm");
 }
@@ -97,9 +97,9 @@ TEST(DeviceMeasure, SaysTheCacheAndTheClocks) {
 TEST(DeviceMeasure, AReplayedGraphGivesTheSameResultAndTheCostOfLaunching) {
   Experiment experiment = experiment_of(kYaml);
   only_rules_of(experiment).measure.uses_graph = true;
-  const RunRecord graph = run_all(experiment);
+  const FinishedRun graph = run_all(experiment);
   only_rules_of(experiment).measure.uses_graph = false;
-  const RunRecord each = run_all(experiment);
+  const FinishedRun each = run_all(experiment);
   EXPECT_EQ(graph.outcome.ok, 6U);
   for (const CellResult& replayed : graph.results) {
     SCOPED_TRACE(name_of_row(replayed));
@@ -113,7 +113,7 @@ TEST(DeviceMeasure, AReplayedGraphGivesTheSameResultAndTheCostOfLaunching) {
 }
 
 TEST(DeviceMeasure, RatesAreSharesOfTheDevicesRoofs) {
-  const RunRecord ran = run_all(experiment_of(kYaml), options_with_roofs());
+  const FinishedRun ran = run_all(experiment_of(kYaml), options_with_roofs());
   const CellResult& result = ran.row("streaming", {.workload = "prefill"});
   ASSERT_TRUE(result.peaks && result.percent_of_attainable());
   EXPECT_EQ(result.peaks->flops_per_second, 8e14);
@@ -128,7 +128,7 @@ TEST(DeviceMeasure, RatesAreSharesOfTheDevicesRoofs) {
   EXPECT_DOUBLE_EQ(*result.percent_of_bandwidth(), 100 * bytes / seconds / 4e12);
   // Plain kernels have no matrix units, and without roofs nothing is a share of them.
   EXPECT_FALSE(ran.row("streaming", {.workload = "refused"}).peaks);
-  const RunRecord without_roofs = run_all(experiment_of(kYaml));
+  const FinishedRun without_roofs = run_all(experiment_of(kYaml));
   EXPECT_FALSE(without_roofs.row("streaming", {.workload = "prefill"}).peaks);
 }
 

@@ -24,10 +24,13 @@ Experiment routed(const std::string& pipelines) {
       pipelines + "measure: {target: 50%, budget: 5ms}\n");
 }
 
-Workload of_layer(const Experiment& experiment, std::int64_t layer) {
-  Workload workload = load_workload(workload_of(experiment, "workload"));
+WorkloadDescription without_layer(const Experiment& experiment) {
+  return describe_workload(load_workload(workload_of(experiment, "workload")));
+}
+
+WorkloadDescription of_layer(const Experiment& experiment, std::int64_t layer) {
+  WorkloadDescription workload = without_layer(experiment);
   workload.layer = layer;
-  workload.has_layer = true;
   return workload;
 }
 
@@ -50,7 +53,7 @@ TEST(RoutedPipeline, GivesAHeadTheFirstOverrideThatHoldsForIt) {
   EXPECT_TRUE(second.maskers().empty()) << "no head is left for them";
   const Pipeline other = routed_pipeline(spec, of_layer(experiment, 7));
   EXPECT_EQ(route_texts(other), (NamedTexts{{"dense", "0-2"}}));
-  const Pipeline none = routed_pipeline(spec, load_workload(workload_of(experiment, "workload")));
+  const Pipeline none = routed_pipeline(spec, without_layer(experiment));
   EXPECT_EQ(route_texts(none), (NamedTexts{{"dense", "0-2"}})) << "data that states no layer";
 }
 
@@ -63,8 +66,8 @@ TEST(RoutedPipeline, NamesTheMaskersOfRoutesByTheRoute) {
 
 TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
   const Experiment experiment = routed(kRules);
-  Workload workload = of_layer(experiment, 0);
-  workload.shape.query_heads = 4;
+  WorkloadDescription workload = of_layer(experiment, 0);
+  workload.facts.shape.query_heads = 4;
   try {
     routed_pipeline(pipeline_of(experiment, "p"), workload);
     FAIL() << "accepted";
@@ -78,7 +81,7 @@ TEST(RoutedPipeline, RefusesAHeadThatTheDataDoNotHave) {
 }
 
 TEST(RoutedPipeline, RunsAndRecordsTheRouteOfEachHead) {
-  const RunRecord ran = run_all(
+  const FinishedRun ran = run_all(
       routed("  topk: [{oracle_topk: 4}]\n"
              "  p: {maskers: [{oracle_topk: 4}],\n"
              "      overrides: [{heads: [3, 5], use: streaming}, {heads: [4], use: dense}]}\n"));

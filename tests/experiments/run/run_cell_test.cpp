@@ -27,7 +27,7 @@ std::string small(const std::string& pipelines, const std::string& check = "{ora
 }
 
 TEST(RunCell, MeasuresChecksAndCounts) {
-  const RunRecord ran =
+  const FinishedRun ran =
       run_all(experiment_of(small("  all: [{sink: 100%}]\n  last: [{local: 2}]\n")));
   const CellResult& all = ran.row("all");
   EXPECT_EQ(all.status, CellStatus::kOk) << all.reason;
@@ -67,7 +67,7 @@ TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
 }
 
 TEST(RunCell, LoadsMaskersOnceAndInNoTotal) {
-  const RunRecord ran = run_all(experiment_of(small("  p: [{sink: 1}]\n")));
+  const FinishedRun ran = run_all(experiment_of(small("  p: [{sink: 1}]\n")));
   EXPECT_GT(ran.row("p").times->load_ms, 0);
   EXPECT_FALSE(ran.row("dense").times->load_ms);
 }
@@ -104,7 +104,7 @@ TEST(RunCell, TellsSampledEntriesApart) {
 
 // Logits of more than 30: with a fixed tolerance every cell would fail.
 TEST(RunCell, PassesOnDataThatAmplifiesRounding) {
-  const RunRecord ran = run_all(experiment_of(
+  const FinishedRun ran = run_all(experiment_of(
       "name: large\n"
       "workload: {source: {kind: structured, contrast: 10}, query_heads: 4, kv_heads: 2,\n"
       "           query_len: 128, key_len: 1024, head_dim: 128, dtype: bfloat16, causal: true}\n"
@@ -227,7 +227,7 @@ TEST(RunCell, HasNoIntervalsOfOneRepetition) {
   std::string experiment = small("  p: [{sink: 1}]\n");
   const std::string budget = "budget: 20ms";
   experiment.replace(experiment.find(budget), budget.size(), "budget: 0.000001ms");
-  const RunRecord ran = run_all(experiment_of(experiment));
+  const FinishedRun ran = run_all(experiment_of(experiment));
   for (const char* pipeline : {"dense", "p"}) {
     const CellResult& result = ran.row(pipeline);
     EXPECT_EQ(result.times->repetitions, 1);

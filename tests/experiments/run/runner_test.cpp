@@ -62,7 +62,7 @@ TEST(Jobs, RunTheReferenceOfAWorkloadThatNoPipelineIsFor) {
 }
 
 TEST(Runner, RecordsAFailedCellAndGoesOn) {
-  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
+  const FinishedRun ran = run_all(experiment_of(kTwoWorkloads));
   EXPECT_EQ(ran.results.size(), 12U);
   EXPECT_EQ(ran.outcome.failed, 4U);
   EXPECT_EQ(ran.outcome.ok, 8U);
@@ -81,7 +81,7 @@ TEST(Runner, RecordsAFailedCellAndGoesOn) {
 }
 
 TEST(Runner, DescribesTheWorkload) {
-  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
+  const FinishedRun ran = run_all(experiment_of(kTwoWorkloads));
   const CellResult& dense = ran.row("dense", {.workload = "prefill"});
   EXPECT_EQ(dense.experiment, "two");
   EXPECT_EQ(dense.facts->shape.key_len, 8);
@@ -102,7 +102,7 @@ TEST(Runner, MarksCudaCellsUnavailable) {
   if (cuda_device().is_available) GTEST_SKIP() << "there is a device";
   Experiment experiment = experiment_of(kTwoWorkloads);
   experiment.devices = {"cuda"};
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   EXPECT_EQ(ran.outcome.unavailable, ran.results.size());
   EXPECT_EQ(ran.outcome.failed, 0U);
   const CellResult& result = ran.row("streaming", {.workload = "prefill", .device = "cuda"});
@@ -127,7 +127,7 @@ class UnreadableSource final : public StoredSource {
 TEST(Runner, FailsTheCellsOfAWorkloadThatCannotBeLoadedAndGoesOn) {
   Experiment experiment = experiment_of(kTwoWorkloads);
   workload_of(experiment, "prefill").source = std::make_shared<const UnreadableSource>();
-  const RunRecord ran = run_all(experiment);
+  const FinishedRun ran = run_all(experiment);
   ASSERT_EQ(ran.outcome.bad_inputs.size(), 1U);
   const std::string& bad_input = ran.outcome.bad_inputs.front();
   EXPECT_NE(bad_input.find("/nowhere/qkv.safetensors"), std::string::npos);
@@ -143,13 +143,46 @@ TEST(Runner, FailsTheCellsOfAWorkloadThatCannotBeLoadedAndGoesOn) {
 TEST(Runner, StopsBetweenCells) {
   const Experiment experiment = experiment_of(kTwoWorkloads);
   int finished = 0;
-  const RunOutcome outcome =
-      run_experiment(experiment, {.threads = Threads(1)},
-                     {.on_begin = {},
-                      .on_finish = [&](const Job&, const CellResult&) { ++finished; },
-                      .is_stopped = [&] { return finished == 2; }});
+  const RunOutcome outcome = run_experiment(
+      experiment, {.threads = Threads(1), .is_stopped = [&] { return finished == 2; }},
+      {.on_finish = [&](const Job&, CellResult&) { ++finished; }});
   EXPECT_EQ(finished, 2);
   EXPECT_TRUE(outcome.was_stopped);
+}
+
+TEST(Runner, GivesUpTheCellInFlightWhenItIsStopped) {
+  const Experiment experiment = experiment_of(kTwoWorkloads);
+  // The run is stopped while the third cell is repeated.
+  int begun = 0;
+  std::vector<std::string> abandoned;
+  int finished = 0;
+  RunListener listener;
+  listener.on_begin = [&](const Job&, const CellResult&) { ++begun; };
+  listener.on_finish = [&](const Job&, CellResult&) { ++finished; };
+  listener.on_abandon = [&](const Job&, const CellResult& result) {
+    abandoned.push_back(result.pipeline);
+  };
+  int asked = 0;
+  const RunOutcome outcome = run_experiment(
+      experiment,
+      {.threads = Threads(1), .is_stopped = [&] { return begun == 2 && ++asked > 3; }}, listener);
+  EXPECT_TRUE(outcome.was_stopped);
+  EXPECT_EQ(finished, 1);
+  EXPECT_EQ(abandoned, Names{"streaming"});
+}
+
+TEST(Runner, LeavesWhatAnotherProcessIsAt) {
+  const Experiment experiment = experiment_of(kTwoWorkloads);
+  RunListener listener;
+  std::vector<std::int64_t> taken;
+  listener.claim = [](const Job& job, const CellResult&) -> JobClaim {
+    return {.is_taken = job.cell.number < 10};
+  };
+  listener.on_taken = [&](const Job&, const CellResult& result) { taken.push_back(result.cell); };
+  const RunOutcome outcome = run_experiment(experiment, {.threads = Threads(1)}, listener);
+  EXPECT_EQ(outcome.taken, 10U);
+  EXPECT_EQ(taken.size(), 10U);
+  EXPECT_EQ(outcome.ok + outcome.failed, 2U);
 }
 
 TEST(Runner, RunsNoCellThatIsFinished) {
@@ -158,7 +191,7 @@ TEST(Runner, RunsNoCellThatIsFinished) {
   std::vector<std::int64_t> ran;
   std::vector<std::int64_t> kept;
   RunListener listener;
-  listener.on_finish = [&](const Job&, const CellResult& result) {
+  listener.on_finish = [&](const Job&, CellResult& result) {
     ran.push_back(result.cell);
     if (result.cell % 2 == 0) store.emplace(result.key, result);
   };
@@ -166,12 +199,12 @@ TEST(Runner, RunsNoCellThatIsFinished) {
     kept.push_back(result.cell);
     EXPECT_EQ(result.cell, static_cast<std::int64_t>(job.cell.number));
   };
-  listener.find_finished = [&](const std::string& key) -> std::optional<CellResult> {
-    const auto found = store.find(key);
-    if (found == store.end()) return std::nullopt;
+  listener.claim = [&](const Job&, const CellResult& described) -> JobClaim {
+    const auto found = store.find(described.key);
+    if (found == store.end()) return {.run = 7};
     CellResult result = found->second;
     result.cell = 999;  // of an earlier grid
-    return result;
+    return {.finished = result};
   };
   const RunOutcome first = run_experiment(experiment, {.threads = Threads(1)}, listener);
   EXPECT_EQ(first.kept, 0U);
@@ -186,7 +219,7 @@ TEST(Runner, RunsNoCellThatIsFinished) {
 }
 
 TEST(Runner, RecordsHeadsBytesAndLibraries) {
-  const RunRecord ran = run_all(experiment_of(kTwoWorkloads));
+  const FinishedRun ran = run_all(experiment_of(kTwoWorkloads));
   const CellResult& result = ran.row("streaming", {.workload = "prefill"});
   EXPECT_TRUE(result.key.empty());  // nobody asked for keys
   EXPECT_EQ(names_of(result.plugins), (Names{"sink", "local"}));
@@ -211,8 +244,8 @@ TEST(Runner, RecordsHeadsBytesAndLibraries) {
 
 TEST(Runner, SeedsAndChunksGiveTheSameResultsOnAnyThreadCount) {
   const Experiment experiment = experiment_of(kTwoWorkloads);
-  const RunRecord one = run_all(experiment, {.threads = Threads(1), .chunk_rows = 1024});
-  const RunRecord two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
+  const FinishedRun one = run_all(experiment, {.threads = Threads(1), .chunk_rows = 1024});
+  const FinishedRun two = run_all(experiment, {.threads = Threads(2), .chunk_rows = 1});
   ASSERT_EQ(one.cells(), two.cells());
   for (const CellResult& result : one.results) {
     if (!result.counts) continue;

@@ -54,7 +54,7 @@ inline std::string name_of_row(const CellResult& row) {
 }
 
 // How a run went, and its rows in the order in which they were finished.
-struct RunRecord {
+struct FinishedRun {
   RunOutcome outcome;
   std::vector<CellResult> results;
 
@@ -87,14 +87,12 @@ struct RunRecord {
   }
 };
 
-inline RunRecord run_all(const Experiment& experiment,
+inline FinishedRun run_all(const Experiment& experiment,
                          RunOptions options = {.threads = Threads(2)}) {
-  RunRecord record;
+  FinishedRun record;
   record.outcome = run_experiment(
       experiment, options,
-      {.on_begin = {},
-       .on_finish = [&](const Job&, const CellResult& result) { record.results.push_back(result); },
-       .is_stopped = {}});
+      {.on_finish = [&](const Job&, CellResult& result) { record.results.push_back(result); }});
   return record;
 }
 
