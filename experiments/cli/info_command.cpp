@@ -6,6 +6,7 @@
 
 #include "attention/cuda/cudnn_library.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/measure/build_facts.hpp"
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/device_clocks.hpp"
 #include "experiments/measure/device_roof_file.hpp"
@@ -51,8 +52,17 @@ void print_cuda(const CudaDevice& cuda) {
             : "not measured yet; \"maskerade calibrate\" or a run on cuda measures them");
 }
 
+void print_build(const BuildFacts& build) {
+  fmt::print("commit      {}{}\n", build.commit,
+             build.tree_state == "clean"     ? ""
+             : build.tree_state == "changed" ? ", with changes"
+                                             : "; whether there were changes is unknown");
+  fmt::print("built with  {}, {}: {}\n", build.compiler, build.build_type, build.flags);
+}
+
 int info() {
   fmt::print("version     {}\n", program_version());
+  print_build(build_facts());
   fmt::print("machine     {}\n", machine_name());
   const ProcessLimits limits = process_limits();
   fmt::print("threads     {}\n", limits.processors);

@@ -60,6 +60,8 @@ std::string describe(const MaskerType& masker) {
   }
   text += fmt::format("  depends on  {}\n", dependencies_of(masker));
   text += fmt::format("  library     {}\n", printable(masker.library().string()));
+  text += fmt::format("  build       {}{}\n", printable(masker.build()),
+                      masker.is_built_in() ? ", built in" : "");
   if (descriptor.parameter_count == 0) return text + "  takes no parameters\n";
   const bool has_index = masker.extension<maskerade_index_extension>() != nullptr;
   std::vector<std::array<std::string, 5>> rows = {

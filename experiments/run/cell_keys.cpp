@@ -36,7 +36,6 @@ CellKeys::CellKeys(const Experiment& experiment) : experiment_(experiment) {
   };
   const auto hash_files = [&](const std::vector<MaskerUse>& maskers) {
     for (const MaskerUse& use : maskers) {
-      hash(use.type->library().string());
       for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
         for (const std::string& file : files_named_by(use, i)) hash(file);
       }
@@ -53,7 +52,7 @@ NamedTexts CellKeys::plugins_of(const Pipeline& pipeline) const {
   std::set<std::string> seen;
   for_each_masker(pipeline, [&](const MaskerUse& use) {
     if (!seen.insert(use.type->id()).second) return;
-    plugins.emplace_back(use.type->id(), hashes_.at(use.type->library().string()));
+    plugins.emplace_back(use.type->id(), use.type->sha256());
   });
   return plugins;
 }
@@ -73,9 +72,8 @@ std::string CellKeys::next_key(const Job& job,
         for (const std::string& file : files_named_by(use, i)) hashes.push_back(hashes_.at(file));
         parameters[name] = hashes.empty() ? Json(value) : hashes;
       }
-      maskers.push_back({{"id", use.type->id()},
-                         {"library", hashes_.at(use.type->library().string())},
-                         {"parameters", parameters}});
+      maskers.push_back(
+          {{"id", use.type->id()}, {"library", use.type->sha256()}, {"parameters", parameters}});
     }
     return maskers;
   };

@@ -94,6 +94,12 @@ class Threads::Pool {
     return true;
   }
 
+  std::vector<std::thread::native_handle_type> handles() {
+    std::vector<std::thread::native_handle_type> handles;
+    for (std::jthread& worker : workers_) handles.push_back(worker.native_handle());
+    return handles;
+  }
+
  private:
   // What a worker's thread runs, until the pool is destroyed: sleep, help with a loop, sleep.
   void serve(const std::stop_token& stop, int worker) {
@@ -155,6 +161,10 @@ void Threads::check_count(int count, const std::string& option) {
                             std::to_string(process_limits().processors) +
                             " processors for this process, give at most " + std::to_string(most()) +
                             " threads");
+}
+
+std::vector<std::thread::native_handle_type> Threads::worker_handles() const {
+  return pool_ == nullptr ? std::vector<std::thread::native_handle_type>() : pool_->handles();
 }
 
 void Threads::for_each(std::int64_t items, const Body& body) const {

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace maskerade {
 
@@ -27,6 +29,8 @@ class Threads {
   static void check_count(int count, const std::string& option);
 
   int count() const noexcept { return count_; }
+  // The pool's threads, worker 1 first; the calling thread, worker 0, is none of them.
+  std::vector<std::thread::native_handle_type> worker_handles() const;
 
   // Calls body(item, worker) once for every item in [0, items), in no particular order, and returns
   // when all calls are done. `worker`, in [0, count()), is the number of the thread that makes the

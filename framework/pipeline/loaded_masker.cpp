@@ -2,12 +2,24 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
 #include <utility>
 
 #include "framework/base/error.hpp"
+#include "framework/base/text.hpp"
 #include "framework/pipeline/declared.hpp"
 
 namespace maskerade {
+
+std::string ErrorText::text() const {
+  const char* const end = bytes_.data() + kBytes;
+  return storable(std::string_view(bytes_.data(), std::find(bytes_.data(), end, '\0')));
+}
+
+std::string ErrorText::overrun() {
+  return fmt::format("it wrote behind the {} bytes of its text buffer; cut the text to error_size",
+                     kBytes);
+}
 
 LoadedMasker::LoadedMasker(MaskerUse use,
                            const AttentionInputs& inputs,
@@ -19,6 +31,15 @@ LoadedMasker::LoadedMasker(MaskerUse use,
                            .layer = inputs.layer,
                            .depends_on = readable_by(use_.type->descriptor())}) {
   constexpr const char* kWhat = "cannot be created";
+  if (!type().load_effect().empty()) {
+    fail(kWhat, fmt::format("loading its library changed the floating-point environment (after it "
+                            "the thread {}); link it without -ffast-math, which adds code that "
+                            "does this, even if you compile it with -ffast-math",
+                            type().load_effect()));
+  }
+  if (const std::string misconduct = type().misconduct(); !misconduct.empty()) {
+    fail(kWhat, "of an earlier instance, " + misconduct);
+  }
   const maskerade_masker_descriptor& descriptor = use_.type->descriptor();
   maskerade_create_info info{};
   info.struct_size = sizeof(info);
@@ -41,12 +62,16 @@ LoadedMasker::LoadedMasker(MaskerUse use,
                               grain_.query_block, grain_.heads));
     }
   } catch (...) {
-    if (is_made) descriptor.destroy(masker_);
+    if (is_made) destroy();
     throw;
   }
 }
 
-LoadedMasker::~LoadedMasker() { use_.type->descriptor().destroy(masker_); }
+LoadedMasker::~LoadedMasker() { destroy(); }
+
+void LoadedMasker::destroy() noexcept {
+  release("destroy()", [&] { type().descriptor().destroy(masker_); });
+}
 
 void LoadedMasker::fail(const char* what, const std::string& reason) const {
   throw PluginError(use_.type->library().string(),

@@ -34,9 +34,10 @@ void MaskerInstance::for_each_index(const AttentionInputs& inputs,
 
 MaskerInstance::~MaskerInstance() {
   for (const void* index : indexes_) {
-    if (index != nullptr) {
-      index_functions()->destroy(const_cast<void*>(loaded_->instance()), const_cast<void*>(index));
-    }
+    if (index == nullptr) continue;
+    loaded_->release("destroy() of its index", [&] {
+      index_functions()->destroy(loaded_->instance(), const_cast<void*>(index));
+    });
   }
 }
 
@@ -90,10 +91,12 @@ std::int64_t MaskerInstance::index_bytes() const {
   for (const void* index : indexes_) {
     if (index == nullptr) continue;
     std::size_t bytes = 0;
+    constexpr const char* kWhat = "cannot tell the size of its index";
     if (index_functions()->try_size_bytes == nullptr) {
-      bytes = index_functions()->size_bytes(loaded_->instance(), index);
+      loaded_->run_infallible(
+          kWhat, [&] { bytes = index_functions()->size_bytes(loaded_->instance(), index); });
     } else {
-      loaded_->run("cannot tell the size of its index", [&](char* error, std::size_t size) {
+      loaded_->run(kWhat, [&](char* error, std::size_t size) {
         return index_functions()->try_size_bytes(loaded_->instance(), index, &bytes, error, size);
       });
     }
@@ -127,10 +130,12 @@ std::optional<maskerade_cuda_bounds> MaskerInstance::device_bounds(
   if (device == nullptr) return std::nullopt;
   maskerade_cuda_bounds bounds{};
   std::int32_t is_on_device = 0;
+  constexpr const char* kWhat = "cannot state its bounds on the device";
   if (device->try_bounds == nullptr) {
-    is_on_device = device->bounds(loaded_->instance(), &call, &bounds);
+    loaded_->run_infallible(
+        kWhat, [&] { is_on_device = device->bounds(loaded_->instance(), &call, &bounds); });
   } else {
-    loaded_->run("cannot state its bounds on the device", [&](char* error, std::size_t size) {
+    loaded_->run(kWhat, [&](char* error, std::size_t size) {
       return device->try_bounds(loaded_->instance(), &call, &bounds, &is_on_device, error, size);
     });
   }
@@ -153,10 +158,12 @@ std::span<const std::byte> MaskerInstance::index_data(const void* index) const {
   if (device->index_data == nullptr || index == nullptr) return {};
   const void* data = nullptr;
   std::size_t bytes = 0;
+  constexpr const char* kWhat = "cannot hand its index to the device";
   if (device->try_index_data == nullptr) {
-    data = device->index_data(loaded_->instance(), index, &bytes);
+    loaded_->run_infallible(kWhat,
+                            [&] { data = device->index_data(loaded_->instance(), index, &bytes); });
   } else {
-    loaded_->run("cannot hand its index to the device", [&](char* error, std::size_t size) {
+    loaded_->run(kWhat, [&](char* error, std::size_t size) {
       return device->try_index_data(loaded_->instance(), index, &data, &bytes, error, size);
     });
   }

@@ -1,11 +1,8 @@
-#define BOOST_DLL_USE_STD_FS
 #include "framework/plugin/catalog.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/dll/shared_library.hpp>
 #include <cctype>
 #include <cstring>
 #include <optional>
@@ -18,6 +15,7 @@
 #include "framework/plugin/library_file.hpp"
 #include "framework/plugin/own_layout.hpp"
 #include "framework/plugin/parameters.hpp"
+#include "framework/plugin/plugin_call.hpp"
 
 namespace maskerade {
 namespace {
@@ -51,40 +49,25 @@ class Check {
             "there is no such file; give the path of a masker library (*.so)");
     require(std::filesystem::is_regular_file(library_, ignored),
             "is not a file; give the path of a masker library (*.so)");
-    require(is_library(library_),
-            "is not a shared library; build it with maskerade_add_masker(), or as a shared library "
-            "for this machine");
-    const std::uint64_t bytes = std::filesystem::file_size(library_, ignored);
-    const std::optional<std::uint64_t> needed = library_bytes(library_);
-    require(!needed || *needed <= bytes,
-            fmt::format("is cut short: it has {} bytes, its headers name {}; copy it again when "
-                        "nothing writes it, or build it again",
-                        bytes, needed.value_or(0)));
   }
 
-  const maskerade_masker_descriptor* entry() const {
-    // Never unloaded: code of the library may run until the process ends.
-    const auto mode = static_cast<boost::dll::load_mode::type>(
-        boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local | RTLD_NODELETE);
-    boost::dll::shared_library loaded;
-    std::string reason;
-    try {
-      loaded.load(library_, mode);
-    } catch (const std::exception& error) {
-      reason = error.what();
-    } catch (...) {
-      reason = "its initialization threw an exception of unknown type";
-    }
-    require(loaded.is_loaded(),
-            "cannot be loaded; check that it was built for this machine and that the libraries it "
-            "needs are installed (ldd shows them). The loader says: " +
-                reason);
-    require(loaded.has(MASKERADE_ENTRY_SYMBOL),
+  void bytes(const std::string& read) const {
+    require(is_library(read),
+            "is not a shared library; build it with maskerade_add_masker(), or as a shared library "
+            "for this machine");
+    const std::optional<std::uint64_t> needed = library_bytes(read);
+    require(!needed || *needed <= read.size(),
+            fmt::format("is cut short: it has {} bytes, its headers name {}; copy it again when "
+                        "nothing writes it, or build it again",
+                        read.size(), needed.value_or(0)));
+  }
+
+  const maskerade_masker_descriptor* entry(const LoadedLibrary& loaded) const {
+    require(loaded.entry != nullptr,
             "does not export " MASKERADE_ENTRY_SYMBOL
             "; add MASKERADE_EXPORT_MASKER(YourMasker), or define that function in C");
-    const auto& function = loaded.get<const maskerade_masker_descriptor*()>(MASKERADE_ENTRY_SYMBOL);
-    const maskerade_masker_descriptor* const descriptor =
-        called(MASKERADE_ENTRY_SYMBOL, [&] { return function(); });
+    const maskerade_masker_descriptor* descriptor = nullptr;
+    call(MASKERADE_ENTRY_SYMBOL, loaded, [&] { descriptor = loaded.entry(); });
     require(descriptor != nullptr,
             MASKERADE_ENTRY_SYMBOL " gave NULL; it must return the masker's descriptor");
     return descriptor;
@@ -164,35 +147,27 @@ class Check {
   }
 
   // The extensions that this program knows, each whole.
-  Extensions extensions(const maskerade_masker_descriptor& masker) const {
-    return called("its get_extension", [&] {
+  Extensions extensions(const maskerade_masker_descriptor& masker,
+                        const LoadedLibrary& loaded) const {
+    std::optional<Extensions> extensions;
+    std::string defect;
+    call("its get_extension", loaded, [&] {
       try {
-        return Extensions(masker);
+        extensions.emplace(masker);
       } catch (const Error& error) {
-        throw PluginError(library_.string(), error.what());
+        defect = error.what();
       }
     });
+    require(extensions.has_value(), defect);
+    return *extensions;
   }
 
  private:
-  // What `call`, which calls the library's function `name`, gives. An exception of the library
-  // becomes a PluginError.
-  template <typename Call>
-  auto called(const char* name, const Call& call) const -> decltype(call()) {
-    try {
-      return call();
-    } catch (const PluginError&) {
-      throw;
-    } catch (const std::exception& error) {
-      refuse_exception(name, fmt::format("an exception ({})", error.what()));
-    } catch (...) {
-      refuse_exception(name, "an exception of unknown type");
-    }
-  }
-  [[noreturn]] void refuse_exception(const char* name, const std::string& what) const {
-    throw PluginError(
-        library_.string(),
-        fmt::format("{} threw {}; a function of a plugin must not throw", name, what));
+  // Calls `function`, which calls the library's function of that name.
+  template <typename Function>
+  void call(const std::string& name, const LoadedLibrary& loaded, Function&& function) const {
+    const std::string misconduct = misconduct_of(loaded.number, function);
+    require(misconduct.empty(), name + " " + misconduct);
   }
 
   // `stated`: the flags of a guarantee in the rows before this one.
@@ -250,22 +225,72 @@ class Check {
 
 }  // namespace
 
+std::string MaskerType::build() const {
+  const auto* const build = extension<maskerade_build_extension>();
+  if (build == nullptr) return "unknown";
+  std::string text = build->compiler;
+  const auto add = [&](const std::string& said) { text += ", " + said; };
+  add((build->flags & MASKERADE_BUILD_OPTIMISED) != 0 ? "optimised" : "not optimised");
+  if ((build->flags & MASKERADE_BUILD_NDEBUG) != 0) add("NDEBUG");
+  if ((build->flags & MASKERADE_BUILD_FAST_MATH) != 0) add("-ffast-math");
+  if ((build->flags & MASKERADE_BUILD_ADDRESS_SANITIZER) != 0) add("address sanitizer");
+  return text;
+}
+
+bool MaskerType::is_built_in() const noexcept {
+  const auto* const build = extension<maskerade_build_extension>();
+  return build != nullptr && (build->flags & MASKERADE_BUILD_BUILT_IN) != 0;
+}
+
+void MaskerType::remember_misconduct(const std::string& text) const {
+  const std::lock_guard lock(mutex_);
+  if (misconduct_.empty()) misconduct_ = text;
+}
+
+std::string MaskerType::misconduct() const {
+  const std::lock_guard lock(mutex_);
+  return misconduct_;
+}
+
 const MaskerType& Catalog::load(const std::filesystem::path& library) {
   const Check check(library);
   check.file();
+  std::string bytes = read_library(library);
+  check.bytes(bytes);
   std::error_code status;
   const std::filesystem::path path = std::filesystem::canonical(library, status);
   check.require(!status, "its path cannot be resolved: " + status.message());
+  if (const MaskerType* known = loaded_from(path)) return *known;
+  return add({.named = library, .path = path, .bytes = std::move(bytes)});
+}
+
+const MaskerType& Catalog::load(const std::filesystem::path& library, int descriptor) {
+  std::string bytes = read_library(library, descriptor);
+  Check(library).bytes(bytes);
+  if (const MaskerType* known = loaded_from(library)) return *known;
+  return add(
+      {.named = library, .path = library, .bytes = std::move(bytes), .descriptor = descriptor});
+}
+
+const MaskerType* Catalog::loaded_from(const std::filesystem::path& path) const noexcept {
   for (const auto& type : types_) {
-    if (type->library() == path) return *type;
+    if (type->library() == path) return type.get();
   }
-  const maskerade_masker_descriptor* descriptor = check.entry();
+  return nullptr;
+}
+
+const MaskerType& Catalog::add(const LibraryToLoad& library) {
+  const Check check(library.named);
+  const LoadedLibrary loaded = load_library(library);
+  const maskerade_masker_descriptor* descriptor = check.entry(loaded);
   check.descriptor(*descriptor);
   auto own = in_own_layout<maskerade_masker_descriptor>(descriptor, descriptor->struct_size);
   std::vector<maskerade_parameter> rows = check.rows(*descriptor);
   own.parameters = rows.data();
   check.parameters(own);
-  auto type = std::make_shared<const MaskerType>(own, std::move(rows), check.extensions(own), path);
+  auto type = std::make_shared<const MaskerType>(own, std::move(rows),
+                                                 check.extensions(own, loaded), loaded);
+  CallRecord::name(loaded.number, type->id());
   if (const auto other = find(type->id())) {
     check.require(false,
                   fmt::format("its id \"{}\" is taken by {}; rename one, or load only one of them",
@@ -275,6 +300,14 @@ const MaskerType& Catalog::load(const std::filesystem::path& library) {
       std::lower_bound(types_.begin(), types_.end(), type,
                        [](const auto& a, const auto& b) { return a->id() < b->id(); });
   return **types_.insert(place, std::move(type));
+}
+
+std::vector<LibraryCopy> Catalog::copies() const {
+  std::vector<LibraryCopy> copies;
+  for (const auto& type : types_) {
+    copies.push_back({type->library(), type->sha256(), type->copy_descriptor()});
+  }
+  return copies;
 }
 
 void Catalog::load_folder(const std::filesystem::path& folder, bool required) {

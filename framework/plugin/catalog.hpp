@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "framework/plugin/extensions.hpp"
+#include "framework/plugin/loaded_library.hpp"
 #include "framework/sdk/masker_abi.h"
 
 namespace maskerade {
@@ -20,7 +22,7 @@ class MaskerType {
   MaskerType(const maskerade_masker_descriptor& descriptor,
              std::vector<maskerade_parameter> rows,
              const Extensions& extensions,
-             std::filesystem::path library)
+             LoadedLibrary library)
       : descriptor_(descriptor),
         rows_(std::move(rows)),
         extensions_(extensions),
@@ -33,7 +35,16 @@ class MaskerType {
   std::string id() const { return descriptor_.id; }
   // In this program's layout, whatever minor version the library was built for.
   const maskerade_masker_descriptor& descriptor() const noexcept { return descriptor_; }
-  const std::filesystem::path& library() const noexcept { return library_; }
+  const std::filesystem::path& library() const noexcept { return library_.path; }
+  // Of the library's bytes that were loaded, as 64 hexadecimal digits.
+  const std::string& sha256() const noexcept { return library_.sha256; }
+  // What loading the library changed in the floating-point environment of its thread, in words;
+  // "" nothing. It was put back at once, but no masker of the type can be created.
+  const std::string& load_effect() const noexcept { return library_.load_effect; }
+  // The copy in memory that was loaded (see LoadedLibrary); -1: the file itself was.
+  int copy_descriptor() const noexcept { return library_.copy; }
+  // The library's number in the record of calls.
+  std::uint8_t call_number() const noexcept { return library_.number; }
   bool depends_on(std::uint32_t flags) const noexcept {
     return (descriptor_.depends_on & flags) != 0;
   }
@@ -43,12 +54,32 @@ class MaskerType {
   const Struct* extension() const noexcept {
     return extensions_.get<Struct>();
   }
+  // How the library says that it was built: "gcc 12.2.0, optimised, NDEBUG"; "unknown".
+  std::string build() const;
+  // Whether it was built as a part of this project.
+  bool is_built_in() const noexcept;
+
+  // What a function of the library did that it may not, where nobody could be told: it destroys.
+  // Kept so that no further masker of the type is created. The first is kept. [any thread]
+  void remember_misconduct(const std::string& text) const;
+  std::string misconduct() const;  // "" none
 
  private:
   maskerade_masker_descriptor descriptor_;
   std::vector<maskerade_parameter> rows_;
   Extensions extensions_;
-  std::filesystem::path library_;
+  LoadedLibrary library_;
+  mutable std::mutex mutex_;
+  mutable std::string misconduct_;
+};
+
+// A library as a catalog loaded it, for a process that shall load the same.
+struct LibraryCopy {
+  std::filesystem::path library;  // the path that it was loaded under
+  std::string sha256;
+  // Open for its bytes; programs that this process executes get it only where they are given it.
+  // -1: the library was loaded from its path, and what is there must still have that hash.
+  int descriptor = -1;
 };
 
 // Whether a host of one ABI version takes a plugin of another: the plugin must have the host's
@@ -69,7 +100,12 @@ class Catalog {
   // functions, id and texts present; the parameter table agrees with itself; the extensions
   // that this program knows, if any, are whole; the id is not taken. Loading the same file again
   // does nothing.
+  // What is loaded are the bytes that were read and hashed (see load_library()).
   const MaskerType& load(const std::filesystem::path& library);
+  // The same from a copy of its bytes that an inherited descriptor is open for (see copies()),
+  // under the path that the library had; whatever is at that path now does not matter. The
+  // descriptor must stay open until the process ends.
+  const MaskerType& load(const std::filesystem::path& library, int descriptor);
   // Loads every *.so of a folder, in the order of their names. A folder that does not exist is an
   // error when it is required, and else holds nothing.
   void load_folder(const std::filesystem::path& folder, bool required);
@@ -79,6 +115,8 @@ class Catalog {
   // All maskers, by id.
   const std::vector<std::shared_ptr<const MaskerType>>& types() const noexcept { return types_; }
   std::vector<std::string> ids() const;
+  // The libraries, in the order of their maskers' ids.
+  std::vector<LibraryCopy> copies() const;
   // What an error says after an id that is none: name_hint() among `known` names, then the folders
   // that search() was given, if any, and how to add a library.
   std::string hint_for(std::string_view id, const std::vector<std::string>& known) const;
@@ -86,6 +124,9 @@ class Catalog {
   std::shared_ptr<const MaskerType> find(std::string_view id) const noexcept;
 
  private:
+  const MaskerType& add(const LibraryToLoad& library);
+  const MaskerType* loaded_from(const std::filesystem::path& path) const noexcept;
+
   std::vector<std::shared_ptr<const MaskerType>> types_;
   std::vector<std::filesystem::path> searched_;  // folders, also those that are not there
 };

@@ -64,6 +64,11 @@ std::string cuda_defect(const maskerade_masker_descriptor& masker,
   return "";
 }
 
+std::string build_defect(const maskerade_masker_descriptor&,
+                         const maskerade_build_extension& build) {
+  return build.compiler == nullptr ? "compiler of its build extension is NULL; give a text" : "";
+}
+
 Extensions::Extensions(const maskerade_masker_descriptor& masker) {
   if (masker.get_extension == nullptr) return;
   std::apply(

@@ -25,13 +25,18 @@ std::string index_defect(const maskerade_masker_descriptor& masker,
 std::string cuda_defect(const maskerade_masker_descriptor& masker,
                         const maskerade_cuda_extension& cuda);
 
+std::string build_defect(const maskerade_masker_descriptor& masker,
+                         const maskerade_build_extension& build);
+
 // All extensions that this program knows: a new one is a row here, and its check. Plugins are asked
 // for these names and for no others, so that they may have extensions that nobody here knows.
 inline constexpr std::tuple kKnownExtensions = {
     KnownExtension<maskerade_index_extension>{MASKERADE_EXTENSION_INDEX, "index",
                                               "maskerade_index_extension", 48, index_defect},
     KnownExtension<maskerade_cuda_extension>{MASKERADE_EXTENSION_CUDA, "cuda",
-                                             "maskerade_cuda_extension", 32, cuda_defect}};
+                                             "maskerade_cuda_extension", 32, cuda_defect},
+    KnownExtension<maskerade_build_extension>{MASKERADE_EXTENSION_BUILD, "build",
+                                              "maskerade_build_extension", 16, build_defect}};
 
 // The known extensions of one plugin, in this program's layout whatever minor version the plugin
 // was built for: functions that it lacks are null. A value; what it points to is the plugin's.

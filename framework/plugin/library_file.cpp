@@ -3,10 +3,8 @@
 #include <elf.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
-#include <fstream>
 #include <string_view>
 
 #include "framework/base/saturate.hpp"
@@ -16,12 +14,9 @@ namespace {
 
 // Reads a header as it lies in the file; false when the file ends before it does.
 template <typename Header>
-bool read(std::ifstream& stream, std::uint64_t begin, Header& header) {
-  std::array<char, sizeof(Header)> bytes{};
-  stream.clear();
-  stream.seekg(static_cast<std::streamoff>(begin));
-  if (!stream.read(bytes.data(), bytes.size())) return false;
-  std::memcpy(&header, bytes.data(), sizeof(Header));
+bool read(std::string_view file, std::uint64_t begin, Header& header) {
+  if (begin > file.size() || file.size() - begin < sizeof(Header)) return false;
+  std::memcpy(&header, file.data() + begin, sizeof(Header));
   return true;
 }
 
@@ -33,16 +28,13 @@ bool is_of_this_machine(const Elf64_Ehdr& header) {
 
 }  // namespace
 
-bool is_library(const std::filesystem::path& file) {
-  std::array<char, SELFMAG> magic{};
-  std::ifstream(file, std::ios::binary).read(magic.data(), magic.size());
-  return std::string_view(magic.data(), magic.size()) == std::string_view(ELFMAG, SELFMAG);
+bool is_library(std::string_view file) {
+  return file.starts_with(std::string_view(ELFMAG, SELFMAG));
 }
 
-std::optional<std::uint64_t> library_bytes(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
+std::optional<std::uint64_t> library_bytes(std::string_view file) {
   Elf64_Ehdr header{};
-  if (!read(stream, 0, header) || !is_of_this_machine(header)) return std::nullopt;
+  if (!read(file, 0, header) || !is_of_this_machine(header)) return std::nullopt;
   std::uint64_t end = sizeof(header);
   const auto add = [&](std::uint64_t begin, std::uint64_t bytes) {
     end = std::max(end, saturating_sum(begin, bytes));
@@ -52,7 +44,7 @@ std::optional<std::uint64_t> library_bytes(const std::filesystem::path& file) {
   for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr segment{};
     const std::uint64_t begin = saturating_sum(header.e_phoff, i * header.e_phentsize);
-    if (!read(stream, begin, segment)) return end;  // the table is not whole
+    if (!read(file, begin, segment)) return end;  // the table is not whole
     add(segment.p_offset, segment.p_filesz);
   }
   return end;

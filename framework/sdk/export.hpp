@@ -173,8 +173,11 @@ const maskerade_cuda_extension* cuda_extension() {
 template <typename Type>
 class StaticDescriptor {
  public:
-  // NULL when describe() throws; the loader reports it.
-  static const maskerade_masker_descriptor* descriptor() noexcept {
+  // NULL when describe() throws; the loader reports it. build: how the library was built, static;
+  // nullptr: unknown.
+  static const maskerade_masker_descriptor* descriptor(
+      const maskerade_build_extension* build = nullptr) noexcept {
+    build_ = build;
     return guarded_or<const maskerade_masker_descriptor*>(nullptr, [] {
       static const StaticDescriptor only;
       return &only.descriptor_;
@@ -220,7 +223,7 @@ class StaticDescriptor {
                              std::size_t error_size) {
     return guarded(error, error_size, [&] { static_cast<const Type*>(masker)->select(*call); });
   }
-  static const void* get_extension([[maybe_unused]] const char* name) {
+  static const void* get_extension(const char* name) {
     return guarded_or<const void*>(nullptr, [&]() -> const void* {
       if constexpr (HasIndex<Type>) {
         if (std::string_view(name) == MASKERADE_EXTENSION_INDEX) return index_extension<Type>();
@@ -228,9 +231,12 @@ class StaticDescriptor {
       if constexpr (SelectsOnDevice<Type>) {
         if (std::string_view(name) == MASKERADE_EXTENSION_CUDA) return cuda_extension<Type>();
       }
+      if (std::string_view(name) == MASKERADE_EXTENSION_BUILD) return build_;
       return nullptr;
     });
   }
+
+  static inline const maskerade_build_extension* build_ = nullptr;
 
   Description description_;
   std::vector<maskerade_parameter> rows_;
@@ -242,5 +248,6 @@ class StaticDescriptor {
 // Exports a masker class: the one symbol of a plugin. Once per library, at namespace scope.
 #define MASKERADE_EXPORT_MASKER(Type)                                                       \
   extern "C" MASKERADE_EXPORT const maskerade_masker_descriptor* maskerade_masker_entry() { \
-    return maskerade::sdk::detail::StaticDescriptor<Type>::descriptor();                    \
+    static const maskerade_build_extension kBuild = MASKERADE_THIS_BUILD;                   \
+    return maskerade::sdk::detail::StaticDescriptor<Type>::descriptor(&kBuild);             \
   }

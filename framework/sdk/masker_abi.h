@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define MASKERADE_ABI_MAJOR 1u
-#define MASKERADE_ABI_MINOR 2u
+#define MASKERADE_ABI_MINOR 3u
 
 /* The name of the exported function, as a string. */
 #define MASKERADE_ENTRY_SYMBOL "maskerade_masker_entry"
@@ -670,6 +670,76 @@ typedef struct maskerade_cuda_extension {
                             char* error,
                             size_t error_size);
 } maskerade_cuda_extension;
+
+/* How a library was built (since 1.3), for the host to report. Fetched as
+ * MASKERADE_EXTENSION_BUILD. MASKERADE_EXPORT_MASKER of the C++ SDK gives it; a plugin in C gives
+ *   static const maskerade_build_extension kBuild = MASKERADE_THIS_BUILD; */
+#define MASKERADE_EXTENSION_BUILD "maskerade.build/1"
+
+enum {
+  MASKERADE_BUILD_OPTIMISED = 1u << 0,
+  MASKERADE_BUILD_NDEBUG = 1u << 1, /* assert() does nothing */
+  MASKERADE_BUILD_FAST_MATH = 1u << 2,
+  MASKERADE_BUILD_ADDRESS_SANITIZER = 1u << 3,
+  MASKERADE_BUILD_BUILT_IN = 1u << 4 /* as a part of the host's own project */
+};
+
+typedef struct maskerade_build_extension {
+  uint32_t struct_size;
+  uint32_t flags;       /* MASKERADE_BUILD_* */
+  const char* compiler; /* its name and version: "gcc 12.2.0" */
+} maskerade_build_extension;
+
+/* What the compiler says of the source that includes this. */
+#define MASKERADE_TEXT_OF(value) #value
+#define MASKERADE_VERSION_TEXT(major, minor, patch) \
+  MASKERADE_TEXT_OF(major) "." MASKERADE_TEXT_OF(minor) "." MASKERADE_TEXT_OF(patch)
+#if defined(__clang__)
+#define MASKERADE_COMPILER \
+  "clang " MASKERADE_VERSION_TEXT(__clang_major__, __clang_minor__, __clang_patchlevel__)
+#elif defined(__GNUC__)
+#define MASKERADE_COMPILER \
+  "gcc " MASKERADE_VERSION_TEXT(__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__)
+#else
+#define MASKERADE_COMPILER "another compiler"
+#endif
+#if defined(__OPTIMIZE__)
+#define MASKERADE_IS_OPTIMISED MASKERADE_BUILD_OPTIMISED
+#else
+#define MASKERADE_IS_OPTIMISED 0u
+#endif
+#if defined(NDEBUG)
+#define MASKERADE_IS_NDEBUG MASKERADE_BUILD_NDEBUG
+#else
+#define MASKERADE_IS_NDEBUG 0u
+#endif
+#if defined(__FAST_MATH__)
+#define MASKERADE_IS_FAST_MATH MASKERADE_BUILD_FAST_MATH
+#else
+#define MASKERADE_IS_FAST_MATH 0u
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MASKERADE_IS_ADDRESS_SANITIZER MASKERADE_BUILD_ADDRESS_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define MASKERADE_IS_ADDRESS_SANITIZER MASKERADE_BUILD_ADDRESS_SANITIZER
+#endif
+#if !defined(MASKERADE_IS_ADDRESS_SANITIZER)
+#define MASKERADE_IS_ADDRESS_SANITIZER 0u
+#endif
+#if defined(MASKERADE_BUILT_IN)
+#define MASKERADE_IS_BUILT_IN MASKERADE_BUILD_BUILT_IN
+#else
+#define MASKERADE_IS_BUILT_IN 0u
+#endif
+#define MASKERADE_THIS_BUILD                                                    \
+  {                                                                             \
+    sizeof(maskerade_build_extension),                                          \
+        MASKERADE_IS_OPTIMISED | MASKERADE_IS_NDEBUG | MASKERADE_IS_FAST_MATH | \
+            MASKERADE_IS_ADDRESS_SANITIZER | MASKERADE_IS_BUILT_IN,             \
+        MASKERADE_COMPILER                                                      \
+  }
 
 /* ---- The descriptor
  * ------------------------------------------------------------------------------ */

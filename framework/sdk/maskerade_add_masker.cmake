@@ -3,6 +3,9 @@
 # Maskerade, exports one symbol, and lies in MASKERADE_PLUGIN_OUTPUT_DIRECTORY, when that is set.
 # CUDA: its device path, compiled where the language CUDA is enabled; the other sources then see
 # MASKERADE_WITH_CUDA.
+# It is optimised, and without assertions, unless the project says otherwise: by a build type, or by
+# a -O of its own in the flags of its languages. With MASKERADE_MASKERS_ARE_BUILT_IN it says that it is
+# a part of Maskerade's own project.
 function(maskerade_add_masker name)
   cmake_parse_arguments(arg "" "" "SOURCES;CUDA" ${ARGN})
   if(NOT arg_SOURCES)
@@ -17,6 +20,14 @@ function(maskerade_add_masker name)
     # CMake 3.25 knows no C++20 of nvcc 13. Sums round as on the CPU.
     target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-fmad=false>")
     set_target_properties(${target} PROPERTIES CUDA_VISIBILITY_PRESET hidden)
+  endif()
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES AND NOT MSVC
+     AND NOT "${CMAKE_C_FLAGS} ${CMAKE_CXX_FLAGS} ${CMAKE_CUDA_FLAGS}" MATCHES "(^| )-O")
+    target_compile_options(${target} PRIVATE -O3)
+    target_compile_definitions(${target} PRIVATE NDEBUG)
+  endif()
+  if(MASKERADE_MASKERS_ARE_BUILT_IN)
+    target_compile_definitions(${target} PRIVATE MASKERADE_BUILT_IN)
   endif()
   if(TARGET maskerade_options)
     target_link_libraries(${target} PRIVATE maskerade_options)

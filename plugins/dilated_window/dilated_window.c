@@ -5,6 +5,7 @@
  * masker_abi.h states the rules beside each declaration that is used here. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "framework/sdk/masker_abi.h"
 
@@ -89,6 +90,14 @@ static int32_t select_keys(const void* masker,
   return MASKERADE_OK;
 }
 
+/* ---- What the host may ask for by name: here, how this library was built ---- */
+
+static const maskerade_build_extension kBuild = MASKERADE_THIS_BUILD;
+
+static const void* get_extension(const char* name) {
+  return strcmp(name, MASKERADE_EXTENSION_BUILD) == 0 ? &kBuild : NULL;
+}
+
 /* ---- The one exported symbol ---- */
 
 static const maskerade_masker_descriptor kDescriptor = {
@@ -104,7 +113,8 @@ static const maskerade_masker_descriptor kDescriptor = {
     .parameter_count = kParameterCount,
     .create = create,
     .select = select_keys,
-    .destroy = destroy};
+    .destroy = destroy,
+    .get_extension = get_extension};
 
 MASKERADE_EXPORT const maskerade_masker_descriptor* maskerade_masker_entry(void);
 const maskerade_masker_descriptor* maskerade_masker_entry(void) { return &kDescriptor; }

@@ -19,7 +19,7 @@ MaskerUse planted(const std::vector<GivenParameter>& arguments = {}) {
       descriptor,
       std::vector<maskerade_parameter>(descriptor.parameters,
                                        descriptor.parameters + descriptor.parameter_count),
-      Extensions(descriptor), "planted.so");
+      Extensions(descriptor), LoadedLibrary{.path = "planted.so"});
   return {type, std::make_shared<const Arguments>(bind_arguments(type->descriptor(), arguments))};
 }
 

@@ -36,7 +36,7 @@ MaskerUse declaring(std::uint32_t depends_on,
       descriptor,
       std::vector<maskerade_parameter>(descriptor.parameters,
                                        descriptor.parameters + descriptor.parameter_count),
-      Extensions(descriptor), "planted.so");
+      Extensions(descriptor), LoadedLibrary{.path = "planted.so"});
   return {type, std::make_shared<const Arguments>(bind_arguments(type->descriptor(), arguments))};
 }
 

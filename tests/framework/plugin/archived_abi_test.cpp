@@ -31,7 +31,8 @@ struct AbiVersion {
     *stream << version.name();
   }
 };
-constexpr std::array kArchived = {AbiVersion{1, 0}, AbiVersion{1, 1}, AbiVersion{1, 2}};
+constexpr std::array kArchived = {AbiVersion{1, 0}, AbiVersion{1, 1}, AbiVersion{1, 2},
+                                  AbiVersion{1, 3}};
 
 TestProblem prefill() { return {{2, 4, 2, 70, 150, 8}, Visibility::causal(70, 150)}; }
 TestProblem decode() { return {{2, 4, 2, 1, 150, 8}, Visibility::causal(1, 150)}; }
@@ -98,6 +99,7 @@ TEST_P(ArchivedAbi, PluginsKeepTheExtensionsOfTheirVersion) {
   EXPECT_NE(pages("2").type->extension<maskerade_index_extension>(), nullptr);
   EXPECT_EQ(pages("2").type->extension<maskerade_cuda_extension>() != nullptr,
             GetParam().minor >= 1);
+  EXPECT_EQ(pages("2").type->build() == "unknown", GetParam().minor < 3);
 }
 
 TEST_P(ArchivedAbi, RowsSelectWhatSinkAndLocalSelect) {

@@ -135,10 +135,19 @@ static const maskerade_cuda_extension kCuda = {.struct_size = sizeof(maskerade_c
                                                .select = select_on_device};
 #endif
 
+/* ---- What ABI 1.3 added: how the library was built ---- */
+
+#if MASKERADE_ABI_MINOR >= 3
+static const maskerade_build_extension kBuild = MASKERADE_THIS_BUILD;
+#endif
+
 static const void* get_extension(const char* name) {
   if (strcmp(name, MASKERADE_EXTENSION_INDEX) == 0) return &kIndex;
 #if MASKERADE_ABI_MINOR >= 1
   if (strcmp(name, MASKERADE_EXTENSION_CUDA) == 0) return &kCuda;
+#endif
+#if MASKERADE_ABI_MINOR >= 3
+  if (strcmp(name, MASKERADE_EXTENSION_BUILD) == 0) return &kBuild;
 #endif
   return NULL;
 }

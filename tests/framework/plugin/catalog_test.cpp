@@ -67,6 +67,26 @@ TEST(Catalog, IgnoresExtensionsOfOtherNames) {
   EXPECT_EQ(type.extension<maskerade_cuda_extension>(), nullptr);
 }
 
+TEST(Catalog, SaysHowALibraryWasBuilt) {
+  Catalog catalog;
+  const MaskerType& plain = catalog.load(variant("built_plainly"));
+  EXPECT_TRUE(plain.build().starts_with("gcc ") || plain.build().starts_with("clang "))
+      << plain.build();
+  EXPECT_NE(plain.build().find(", not optimised"), std::string::npos) << plain.build();
+  EXPECT_EQ(plain.build().find("NDEBUG"), std::string::npos) << plain.build();
+  EXPECT_FALSE(plain.is_built_in());
+  const MaskerType& own = catalog.load(variant("built_in"));
+  EXPECT_NE(own.build().find(", optimised, NDEBUG"), std::string::npos) << own.build();
+  EXPECT_TRUE(own.is_built_in());
+  const MaskerType& fast = catalog.load(variant("built_with_fast_math"));
+  EXPECT_NE(fast.build().find(", optimised, NDEBUG, -ffast-math"), std::string::npos)
+      << fast.build();
+  EXPECT_FALSE(fast.is_built_in());
+  const MaskerType& silent = catalog.load(variant("good"));
+  EXPECT_EQ(silent.build(), "unknown");
+  EXPECT_FALSE(silent.is_built_in());
+}
+
 TEST(Catalog, LoadingTheSameFileAgainDoesNothing) {
   Catalog catalog;
   catalog.load(variant("good"));
@@ -183,10 +203,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"null_entry",
                 "maskerade_masker_entry gave NULL; it must return the masker's descriptor"},
         Refusal{"other_major",
-                "was built for ABI 8.2, this program has 1.2; rebuild it with this program's "
+                "was built for ABI 8.3, this program has 1.3; rebuild it with this program's "
                 "headers"},
         Refusal{"other_minor",
-                "was built for ABI 1.9, this program has 1.2; rebuild it with this program's "
+                "was built for ABI 1.10, this program has 1.3; rebuild it with this program's "
                 "headers"},
         Refusal{"other_size",
                 "its descriptor says struct_size 24, ABI 1.0 has 96; set it to "
@@ -233,6 +253,7 @@ INSTANTIATE_TEST_SUITE_P(
             "keys"},
         Refusal{"half_index", "a function of its index extension is NULL; all five are needed"},
         Refusal{"half_cuda", "bounds or select of its cuda extension is NULL; both are needed"},
+        Refusal{"nameless_build", "compiler of its build extension is NULL; give a text"},
         Refusal{"short_cuda",
                 "its cuda extension says struct_size 8, not "
                 "sizeof(maskerade_cuda_extension), 32"}),

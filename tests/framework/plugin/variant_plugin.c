@@ -52,6 +52,17 @@ static const void* half_index(const char* name) {
   return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 ? &kHalfIndex : NULL;
 }
 
+static const maskerade_build_extension kNamelessBuild = {.struct_size =
+                                                             sizeof(maskerade_build_extension)};
+static const maskerade_build_extension kThisBuild = MASKERADE_THIS_BUILD;
+
+static const void* nameless_build(const char* name) {
+  return strcmp(name, MASKERADE_EXTENSION_BUILD) == 0 ? &kNamelessBuild : NULL;
+}
+static const void* this_build(const char* name) {
+  return strcmp(name, MASKERADE_EXTENSION_BUILD) == 0 ? &kThisBuild : NULL;
+}
+
 static const maskerade_cuda_extension kHalfCuda = {.struct_size = sizeof(maskerade_cuda_extension)};
 static const maskerade_cuda_extension kShortCuda = {.struct_size = 8};
 
@@ -65,7 +76,9 @@ static const void* short_cuda(const char* name) {
 /* Nothing that can be read, under whatever name the host does not know. */
 static const void* unknown_extension(const char* name) {
   static const char kNothing;
-  return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 || strcmp(name, MASKERADE_EXTENSION_CUDA) == 0
+  return strcmp(name, MASKERADE_EXTENSION_INDEX) == 0 ||
+                 strcmp(name, MASKERADE_EXTENSION_CUDA) == 0 ||
+                 strcmp(name, MASKERADE_EXTENSION_BUILD) == 0
              ? NULL
              : &kNothing;
 }
@@ -143,6 +156,10 @@ const maskerade_masker_descriptor* maskerade_masker_entry(void)
   if (is("half_index") || is("index_without_key")) masker.get_extension = half_index;
   if (is("half_index")) masker.depends_on |= MASKERADE_DEPENDS_KEY;
   if (is("half_cuda")) masker.get_extension = half_cuda;
+  if (is("nameless_build")) masker.get_extension = nameless_build;
+  if (is("built_plainly") || is("built_in") || is("built_with_fast_math")) {
+    masker.get_extension = this_build;
+  }
   if (is("short_cuda")) masker.get_extension = short_cuda;
   if (is("unknown_extension")) masker.get_extension = unknown_extension;
   if (is("same_id")) masker.id = "good";

@@ -23,7 +23,7 @@ foreach(package IN ITEMS Threads Eigen3 fmt Boost nlohmann_json PkgConfig yaml-c
 endforeach()
 
 # Builds SOURCE as a masker my_band in a project of LANGUAGE alone, and loads it with the installed
-# program in two ways.
+# program in two ways. The project names no build type: the masker is optimised all the same.
 function(build_and_load language source)
   get_filename_component(extension ${source} EXT)
   file(READ ${source} text)
@@ -42,6 +42,18 @@ function(build_and_load language source)
   run(COMMAND ${CMAKE_COMMAND} -E env MASKERADE_PLUGIN_PATH=${copy}/build ${program} list my_band
       OUTPUT_VARIABLE found)
   expect("${copy}/build/my_band.so" "${found}")
+  expect(", optimised, NDEBUG\n" "${found}")
+endfunction()
+
+# Configures the project of the C masker with further OPTIONS and expects how it says it was built.
+function(build_says says)
+  set(copy ${FOLDER}/C)
+  run(COMMAND ${CMAKE_COMMAND} -S ${copy} -B ${copy}/other -G ${GENERATOR} --fresh
+      -D CMAKE_PREFIX_PATH=${prefix} -D LANGUAGE=C -D MASKER_SOURCE=my_band.c
+      -D CMAKE_C_COMPILER=${C_COMPILER} ${ARGN} OUTPUT_QUIET)
+  run(COMMAND ${CMAKE_COMMAND} --build ${copy}/other OUTPUT_QUIET)
+  run(COMMAND ${program} list my_band --plugin ${copy}/other/my_band.so OUTPUT_VARIABLE named)
+  expect("${says}\n" "${named}")
 endfunction()
 
 file(REMOVE_RECURSE ${FOLDER})
@@ -57,6 +69,11 @@ expect("arXiv:2309.17453" "${preset}")
 
 build_and_load(CXX ${SOURCE}/plugins/template/my_masker.cpp)
 build_and_load(C ${SOURCE}/plugins/dilated_window/dilated_window.c)
+
+# A project that says how to build is obeyed.
+build_says(", not optimised" -D CMAKE_BUILD_TYPE=Debug)
+build_says(", not optimised" -D CMAKE_C_FLAGS=-O0)
+build_says(", optimised" -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_C_FLAGS_RELWITHDEBINFO=-O2)
 
 # An experiment uses the plugin.
 file(WRITE ${FOLDER}/band.yaml
