@@ -26,6 +26,7 @@
 #include "experiments/report/progress.hpp"
 #include "experiments/report/table.hpp"
 #include "experiments/run/routed_pipeline.hpp"
+#include "experiments/run/run_peaks.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/stopwatch.hpp"
@@ -219,10 +220,13 @@ int run_cells(const Experiment& experiment,
     block_of = next;
     progress.begin(begun);
   };
-  listener.on_finish = [&](const Job&, const CellResult& finished) {
+  RunPeaks peaks(options.peaks, options.threads);
+  listener.on_finish = [&](const Job&, const CellResult& measured) {
+    CellResult finished = measured;
+    peaks.apply(finished);
     outputs.write(finished);
     progress.finish(finished);
-    block.push_back(finished);
+    block.push_back(std::move(finished));
   };
   listener.is_stopped = [] { return interrupted != 0; };
   if (outputs.store()) {

@@ -11,9 +11,6 @@ namespace maskerade {
 // Whether the row blocks of the cell ran different kernels.
 bool has_kernel_mix(const CellResult& result);
 
-// Whether a parameter was searched and no two of its values have the target between them.
-bool is_unreachable(const CellResult& result);
-
 // What a reader must know of a result besides its numbers, as texts without line breaks: what a
 // search found, why the cell failed or is unavailable, whether a guarantee holds, what is unusual
 // about its mask and its timing.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/report/heading.hpp"
+#include "experiments/report/match_text.hpp"
 #include "experiments/report/number_text.hpp"
 #include "experiments/report/remarks.hpp"
 #include "framework/base/text.hpp"

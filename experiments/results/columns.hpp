@@ -15,7 +15,7 @@ namespace maskerade {
 
 // The version of the three lists below. A change of a name, a type or a role needs the next one;
 // files of another version are refused.
-inline constexpr std::int64_t kResultsFormat = 4;
+inline constexpr std::int64_t kResultsFormat = 5;
 
 // A row of the table heads.
 struct HeadRow {

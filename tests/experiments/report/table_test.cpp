@@ -69,7 +69,7 @@ CellResult cuda_result() {
   result.device = "cuda";
   result.selection_device = "cpu, uploaded";
   result.kernel_mix = "tiles sm80";
-  result.cost->attainable_ms.reset();
+  result.peaks.reset();
   result.tolerance = 0.01;
   return result;
 }
@@ -150,6 +150,7 @@ TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
   CellResult nearest = matched_result();
   nearest.coverage.reset();
   nearest.match->found->status = MatchStatus::kNearest;
+  nearest.match->found->reached = 0.106;
   CellResult unreachable = nearest;
   unreachable.match->found->status = MatchStatus::kUnreachable;
   unreachable.match->found->greatest = 0.0512;
@@ -158,20 +159,18 @@ TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
       format_block(std::vector<CellResult>{matched_result(), nearest, unreachable});
   for (const char* part :
        {"690  ok\n"
-        "      density 0.1 reached: 0.100 at oracle_topk.budget 103; 9 probes in 12.5 ms, not "
-        "counted\n"
+        "      matched: density 10.0 % at oracle_topk.budget 103 (9 probes in 12.5 ms, not "
+        "counted)\n"
         "      its denominator is off by more than 10.0% in 6.25% [5.75%, 6.75%] of 64 rows x 1000 "
         "seeds, stated: 5.00% at most; worst row 12.5%\n"
         "      [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
         "690  ok\n"
-        "      density 0.1 was not met; the nearest probe is 0.100 at oracle_topk.budget 103; 9 "
-        "probes "
-        "in 12.5 ms, not counted\n",
+        "      not matched: 10.6 % instead of 10 % (density, nearest at oracle_topk.budget 103; 9 "
+        "probes in 12.5 ms, not counted)\n",
         "690  unreachable\n"
-        "      density 0.1 is unreachable, between 0.0200 and 0.0512; the nearest probe is 0.0512 "
-        "at "
+        "      unreachable: 5.12 % instead of 10 % (density, between 2.00 % and 5.12 %, nearest at "
         "oracle_topk.budget 103; 9 probes in 12.5 ms,\n"
-        "      not counted\n"}) {
+        "      not counted)\n"}) {
     EXPECT_NE(table.find(part), std::string::npos) << part << table;
   }
 }
@@ -187,8 +186,8 @@ TEST(Table, SaysWhatTheSearchesOfSeveralSeedsFound) {
   second.match->found->search_ms = 20;
   second.coverage.reset();
   const std::string table = format_block(std::vector<CellResult>{first, second});
-  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds: oracle_topk.budget 103, 99; 20 "
-                       "probes in 32.5 ms, not counted\n"),
+  EXPECT_NE(table.find("density 10 % matched with 1 of 2 seeds: oracle_topk.budget 103, 99 (20 "
+                       "probes in 32.5 ms, not counted)\n"),
             std::string::npos)
       << table;
 }
@@ -204,8 +203,8 @@ TEST(Table, SeveralSeedsAreUnreachableWhenOneIs) {
   second.match->found->greatest = 0.0512;
   const std::string table = format_block(std::vector<CellResult>{first, second});
   EXPECT_NE(table.find("690  unreachable\n    +- over 2 seeds"), std::string::npos) << table;
-  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds, unreachable with seed 1 (between "
-                       "0.0200 and 0.0512): oracle_topk.budget 103, 2048;"),
+  EXPECT_NE(table.find("density 10 % matched with 1 of 2 seeds, unreachable with seed 1 (between "
+                       "2.00 % and 5.12 %): oracle_topk.budget 103, 2048 ("),
             std::string::npos)
       << table;
 }
