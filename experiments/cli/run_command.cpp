@@ -22,9 +22,10 @@
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine_peaks.hpp"
-#include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
-#include "experiments/report/table.hpp"
+#include "experiments/report/resume_notes.hpp"
+#include "experiments/report/run_report.hpp"
+#include "experiments/report/terminal.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/run_peaks.hpp"
 #include "experiments/run/runner.hpp"
@@ -41,6 +42,8 @@ struct RunArguments {
   OutputPaths outputs;
   bool dry_run = false;   // list the cells, measure nothing
   bool no_peaks = false;  // do not measure the machine's peaks
+  bool quiet = false;     // print what follows the tables alone
+  bool strict = false;    // noisy cells are errors
   int threads = 0;        // 0: all processors
   std::int64_t chunk_rows = 1024;
   std::vector<std::string> assignments;  // of --set: KEY=VALUE
@@ -183,25 +186,38 @@ std::optional<DeviceRoofs> find_roofs(const Experiment& experiment, bool measure
   return roofs;
 }
 
-// Runs the experiment: prints tables and progress, and writes the outputs. wants_peaks: measures
-// the peaks of the machine, and of the device if they are not known yet. Returns the exit code.
-int run_cells(const Experiment& experiment,
-              RunOptions options,
-              const OutputPaths& paths,
-              bool wants_peaks) {
-  RunOutputs outputs(paths, files_read_by(experiment));
+// The command that runs one cell of this run alone, up to the cell's number.
+std::string cell_command(const RunArguments& arguments) {
+  std::vector<std::string> words = {"maskerade", "run", arguments.file};
+  for (const std::string& assignment : arguments.assignments) {
+    words.insert(words.end(), {"--set", assignment});
+  }
+  for (const std::string& plugin : arguments.plugins) {
+    words.insert(words.end(), {"--plugin", plugin});
+  }
+  words.emplace_back("--cell");
+  return command_text(words);
+}
+
+// Runs the experiment: prints tables and progress, and writes the outputs. Measures the peaks of
+// the machine, and of the device if they are not known yet, unless told not to. Returns the exit
+// code.
+int run_cells(const Experiment& experiment, RunOptions options, const RunArguments& arguments) {
+  const bool wants_peaks = !arguments.no_peaks;
+  RunOutputs outputs(arguments.outputs, files_read_by(experiment));
   if (wants_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, wants_peaks);
-  Progress progress(stderr, isatty(STDERR_FILENO) != 0, make_jobs(experiment).size());
+  const std::size_t cells = make_jobs(experiment).size();
+  Progress progress(stderr, isatty(STDERR_FILENO) != 0, cells);
   std::vector<CellResult> block;  // finished cells of one workload and check, not printed yet
   std::pair<std::size_t, std::size_t> block_of;  // their workload and check
-  KernelComparison comparison;
+  RunReport report(terminal_style(stdout));
   const auto print_block = [&] {
     if (block.empty()) return;
     progress.clear();
     const std::vector<CellResult> printed = std::exchange(block, {});
-    fmt::print("{}\n", format_block(printed));
-    comparison.add(printed);
+    if (arguments.quiet) return report.add(printed);
+    fmt::print("{}", report.block(printed));
     std::fflush(stdout);
   };
   // What is left to print when the run ends by an exception, which is the one to tell about.
@@ -218,14 +234,14 @@ int run_cells(const Experiment& experiment,
     const std::pair next(job.cell.workload, job.cell.check);
     if (block_of != next) print_block();
     block_of = next;
-    progress.begin(begun);
+    if (!arguments.quiet) progress.begin(begun);
   };
   RunPeaks peaks(options.peaks, options.threads);
   listener.on_finish = [&](const Job&, const CellResult& measured) {
     CellResult finished = measured;
     peaks.apply(finished);
     outputs.write(finished);
-    progress.finish(finished);
+    if (!arguments.quiet) progress.finish(finished);
     block.push_back(std::move(finished));
   };
   listener.is_stopped = [] { return interrupted != 0; };
@@ -236,7 +252,7 @@ int run_cells(const Experiment& experiment,
   }
   listener.on_keep = [&](const Job&, const CellResult& kept) {
     outputs.keep(kept);
-    progress.keep(kept);
+    if (!arguments.quiet) progress.keep(kept);
     block.push_back(kept);
   };
   RunOutcome outcome;
@@ -248,9 +264,11 @@ int run_cells(const Experiment& experiment,
   }
   print_block();
   progress.clear();
-  fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
-             format_counts({outcome.ok, outcome.failed, outcome.unavailable}),
-             stopwatch.elapsed_ms() / 1000);
+  fmt::print("{}{}", arguments.quiet ? "" : report.legend(),
+             report.end({.not_run = cells - report.counts().cells(),
+                         .seconds = stopwatch.elapsed_ms() / 1000,
+                         .is_strict = arguments.strict,
+                         .command = cell_command(arguments)}));
   const std::int64_t others = outcome.was_stopped ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
@@ -262,12 +280,12 @@ int run_cells(const Experiment& experiment,
   }
   for (const std::string& problem : outcome.bad_inputs) print_error(on_one_line(problem));
   if (outcome.was_stopped) {
-    print_error(std::string("interrupted; the cells that were finished are kept") +
-                (outputs.store() ? "; --resume runs the rest" : ""));
+    print_note(interrupted_text(report.counts().cells(), cells, outputs.store().has_value()));
     return kExitInterrupted;
   }
   if (!outcome.bad_inputs.empty()) return kExitBadInput;
-  return outcome.failed > 0 ? kExitFailed : kExitOk;
+  const bool is_too_noisy = arguments.strict && report.counts().noisy() > 0;
+  return report.counts().of(CellOutcome::kFailed) > 0 || is_too_noisy ? kExitFailed : kExitOk;
 }
 
 int run(const RunArguments& arguments) {
@@ -291,7 +309,7 @@ int run(const RunArguments& arguments) {
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
   if (arguments.dry_run) return print_cells(experiment, options);
-  return run_cells(experiment, options, arguments.outputs, !arguments.no_peaks);
+  return run_cells(experiment, options, arguments);
 }
 
 }  // namespace
@@ -316,6 +334,12 @@ void add_run_command(CLI::App& program, Command& command) {
       "--no-peaks", arguments->no_peaks,
       "Do not measure the machine's peak arithmetic and bandwidth first: cells have "
       "no attainable_ms, except on cuda if the device was measured before");
+  run_command->add_flag(
+      "--quiet", arguments->quiet,
+      "Print no tables and no progress: only the last lines, failures and errors");
+  run_command->add_flag("--strict", arguments->strict,
+                        "A cell whose times are not known as well as measure.target asks is an "
+                        "error (exit code 1)");
   run_command
       ->add_option("--threads", arguments->threads,
                    "Number of worker threads, at most 8 for each processor [1 for each]")

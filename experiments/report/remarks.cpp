@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-#include <utility>
+#include <algorithm>
 
 #include "experiments/report/match_text.hpp"
 #include "experiments/report/number_text.hpp"
@@ -128,51 +127,54 @@ bool has_kernel_mix(const CellResult& result) {
   return result.kernel_mix.find(',') != std::string::npos;
 }
 
-std::vector<std::string> remarks_of(const CellResult& result) {
-  std::vector<std::string> remarks;
+std::vector<TextCell> remarks_of(const CellResult& result) {
+  std::vector<TextCell> remarks;
+  const auto add = [&](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) remarks.push_back({text, Tone::kSecondary});
+  };
   if (result.match && result.match->found) {
     const std::string text = match_text(*result.match);
-    if (text != result.reason) remarks.push_back(text);  // it fails the cell where it is the reason
+    // It fails the cell where it is the reason.
+    if (text != result.reason) {
+      remarks.push_back({text, missed_match(result) ? Tone::kWarning : Tone::kSecondary});
+    }
   } else if (result.match && result.status == CellStatus::kOk) {
-    remarks.emplace_back(kSearchedNothing);
+    add({kSearchedNothing});
   }
   if (!result.reason.empty()) {
-    remarks.push_back(std::string(name_of(result.status)) + ": " + result.reason);
+    remarks.push_back({std::string(name_of(result.status)) + ": " + result.reason,
+                       result.status == CellStatus::kFailed ? Tone::kError : Tone::kSecondary});
   }
-  if (result.coverage) remarks.push_back(coverage_text(*result.coverage));
-  std::vector<std::string> of_mask = mask_remarks_of(result);
-  std::move(of_mask.begin(), of_mask.end(), std::back_inserter(remarks));
-  std::vector<std::string> of_oracle = oracle_remarks_of(result);
-  std::move(of_oracle.begin(), of_oracle.end(), std::back_inserter(remarks));
-  std::vector<std::string> of_timing = timing_remarks_of(result);
-  std::move(of_timing.begin(), of_timing.end(), std::back_inserter(remarks));
+  if (result.coverage) add({coverage_text(*result.coverage)});
+  add(mask_remarks_of(result));
+  add(oracle_remarks_of(result));
+  add(timing_remarks_of(result));
   return remarks;
 }
 
-std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds) {
-  std::vector<std::string> remarks;
-  if (seeds.front()->match) remarks.push_back(merged_match_text(seeds));
-  const auto from_seed = [](const CellResult& result, const std::string& remark) {
-    return fmt::format("from seed {}: {}", *result.mask_seed, remark);
+std::vector<TextCell> remarks_of(std::span<const CellResult* const> seeds) {
+  std::vector<TextCell> remarks;
+  if (seeds.front()->match) {
+    const bool is_missed = std::any_of(
+        seeds.begin(), seeds.end(), [](const CellResult* result) { return missed_match(*result); });
+    remarks.push_back({merged_match_text(seeds), is_missed ? Tone::kWarning : Tone::kSecondary});
+  }
+  const auto add = [&](const CellResult& result, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      remarks.push_back(
+          {fmt::format("from seed {}: {}", *result.mask_seed, text), Tone::kSecondary});
+    }
   };
   for (const CellResult* result : seeds) {
-    if (result->coverage) remarks.push_back(from_seed(*result, coverage_text(*result->coverage)));
+    if (result->coverage) add(*result, {coverage_text(*result->coverage)});
   }
   for (const CellResult* result : seeds) {
     const std::vector<std::string> of_mask = mask_remarks_of(*result);
-    for (const std::string& remark : of_mask) remarks.push_back(from_seed(*result, remark));
+    add(*result, of_mask);
     if (!of_mask.empty()) break;
   }
-  for (const CellResult* result : seeds) {
-    for (const std::string& remark : oracle_remarks_of(*result)) {
-      remarks.push_back(from_seed(*result, remark));
-    }
-  }
-  for (const CellResult* result : seeds) {
-    for (const std::string& remark : timing_remarks_of(*result)) {
-      remarks.push_back(from_seed(*result, remark));
-    }
-  }
+  for (const CellResult* result : seeds) add(*result, oracle_remarks_of(*result));
+  for (const CellResult* result : seeds) add(*result, timing_remarks_of(*result));
   return remarks;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "experiments/results/columns.hpp"
 #include "experiments/results/detail/column_list.hpp"
+#include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
@@ -484,6 +486,20 @@ std::vector<Column<Result>> make_columns() {
 const std::vector<Column<CellResult>>& cell_columns() {
   static const std::vector<Column<CellResult>> kColumns = make_columns();
   return kColumns;
+}
+
+const Column<CellResult>& cell_column(const std::string& name) {
+  const std::vector<Column<CellResult>>& columns = cell_columns();
+  const auto found =
+      std::find_if(columns.begin(), columns.end(),
+                   [&](const Column<CellResult>& column) { return column.name == name; });
+  if (found != columns.end()) return *found;
+  std::vector<std::string> names;
+  for (const Column<CellResult>& column : columns) names.push_back(column.name);
+  const std::string nearest = nearest_name(name, names);
+  throw ConfigError({}, "results have no column \"" + name + "\"; " +
+                            (nearest.empty() ? "maskerade results --describe-columns lists them"
+                                             : "did you mean \"" + nearest + "\"?"));
 }
 
 std::span<const Column<CellResult>> exported_columns() {

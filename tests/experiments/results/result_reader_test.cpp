@@ -243,7 +243,7 @@ TEST_F(Reader, GivesTheCellsOfWhichConditionsHold) {
   EXPECT_EQ(config_error_of([&] {
               reader.cells({{{"colour", "red"}}});
             }),
-            "results have no column \"colour\"; maskerade results --columns lists them");
+            "results have no column \"colour\"; maskerade results --describe-columns lists them");
 }
 
 TEST_F(Reader, SeesWhatWasCommittedWhileAnotherWrites) {
@@ -428,7 +428,7 @@ TEST_F(Reader, RefusesATableWithoutAColumn) {
   { const ResultStore store(folder_); }
   query("ALTER TABLE cells DROP COLUMN peak_bytes");
   expect_refused(file().string() +
-                 ": its table cells has no column peak_bytes, which results in format 4 have; name "
+                 ": its table cells has no column peak_bytes, which results in format 5 have; name "
                  "the folder that a run was given with --out, or its results.sqlite");
 }
 

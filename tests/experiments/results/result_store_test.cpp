@@ -215,7 +215,7 @@ TEST_F(Store, RefusesADatabaseThatLacksAColumn) {
   { const ResultStore store(folder_); }
   query("ALTER TABLE steps DROP COLUMN plan_ms");
   expect_refused(file().string() +
-                 ": its table steps has no column plan_ms, which results in format 4 have; name "
+                 ": its table steps has no column plan_ms, which results in format 5 have; name "
                  "another folder with --out, or move the file away");
 }
 
