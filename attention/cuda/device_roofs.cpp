@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
 #include "attention/cuda/detail/matrix_product.hpp"
 #include "attention/cuda/detail/roofs.hpp"
-#include "framework/base/quantile.hpp"
 #include "framework/tensor/cuda/device.hpp"
 #include "framework/tensor/cuda/device_buffer.hpp"
 #include "framework/tensor/cuda/stream.hpp"
@@ -24,20 +24,21 @@ constexpr std::int64_t kMatrixSize = 8192;  // rows of the matrices: three fill 
 constexpr int kRegisterRounds = 4096;       // rounds of products in registers of one launch
 constexpr int kRegisterBlocksOfMultiprocessor = 4;
 
-// The median time of what body() enqueues on the stream, in seconds, by events.
+// The least time of what body() enqueues on the stream, in seconds, by events. Rationale: a roof is
+// what the device can do.
 template <typename Body>
-double median_seconds(cudaStream_t stream, const Body& body) {
+double least_seconds(cudaStream_t stream, const Body& body) {
   CudaEvent begin;
   CudaEvent end;
-  std::vector<double> seconds;
+  double least = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kWarmUps + kTimings; ++i) {
     begin.record(stream);
     body();
     end.record(stream);
     const double ms = end.ms_since(begin);
-    if (i >= kWarmUps) seconds.push_back(ms / 1000);
+    if (i >= kWarmUps) least = std::min(least, ms / 1000);
   }
-  return quantile_in_place(seconds, 0.5);
+  return least;
 }
 
 // Bytes per second read and written by a copy within device memory.
@@ -46,7 +47,7 @@ double measure_copy(cudaStream_t stream) {
   const DeviceBuffer<std::byte> from(bytes, stream);
   const DeviceBuffer<std::byte> to(bytes, stream);
   cuda::fill_random({reinterpret_cast<std::uint16_t*>(from.data())}, bytes / 2, stream);
-  return 2.0 * static_cast<double>(bytes) / median_seconds(stream, [&] {
+  return 2.0 * static_cast<double>(bytes) / least_seconds(stream, [&] {
            check_cuda(cudaMemcpyAsync(to.data(), from.data(), from.bytes(),
                                       cudaMemcpyDeviceToDevice, stream),
                       "cudaMemcpyAsync on the device");
@@ -64,7 +65,7 @@ double measure_l2(cudaStream_t stream, std::int64_t share_of_l2) {
   const DeviceBuffer<std::uint64_t> odd(1, stream);
   const cuda::ReadRing body{ring.data(), static_cast<std::uint32_t>(pieces), odd.data()};
   return static_cast<double>(pieces * kPiece * kRingRounds) /
-         median_seconds(stream, [&] { cuda::read_ring(body, threads * kRingRounds, stream); });
+         least_seconds(stream, [&] { cuda::read_ring(body, threads * kRingRounds, stream); });
 }
 
 // Sets the matrix roof: the fastest of cuBLASLt's algorithms, or products in registers where there
@@ -79,7 +80,7 @@ void measure_matrix(cudaStream_t stream, DeviceRoofs& roofs) {
     const DeviceBuffer<float> sink(1, stream);
     const int blocks = kRegisterBlocksOfMultiprocessor * cuda_device().multiprocessors;
     double flops = 0;
-    const double seconds = median_seconds(stream, [&] {
+    const double seconds = least_seconds(stream, [&] {
       flops = cuda::multiply_registers(sink.data(), blocks, kRegisterRounds, stream);
     });
     roofs.matrix_flops_per_second = flops / seconds;
@@ -95,7 +96,7 @@ void measure_matrix(cudaStream_t stream, DeviceRoofs& roofs) {
   constexpr double kFlops = 2.0 * kMatrixSize * kMatrixSize * kMatrixSize;
   for (int algorithm = 0; algorithm < product->algorithms(); ++algorithm) {
     try {
-      const double seconds = median_seconds(
+      const double seconds = least_seconds(
           stream, [&] { product->multiply(algorithm, a.data(), b.data(), c.data()); });
       roofs.matrix_flops_per_second = std::max(roofs.matrix_flops_per_second, kFlops / seconds);
     } catch (const CudaError&) {

@@ -13,7 +13,7 @@ struct DeviceRoofs {
   std::string matrix_source;            // how they were multiplied: "cuBLASLt", or "mma.sync"
 };
 
-// Measures the roofs of the device of cuda_device(), each as the median of several timings; takes
+// Measures the roofs of the device of cuda_device(), each as the best of several timings; takes
 // about a second and 0.4 GB of its memory. Throws CudaError, and Error where there is no device.
 DeviceRoofs measure_device_roofs();
 

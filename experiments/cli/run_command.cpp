@@ -22,12 +22,14 @@
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/device_roof_file.hpp"
 #include "experiments/measure/machine_peaks.hpp"
-#include "experiments/report/kernel_comparison.hpp"
 #include "experiments/report/progress.hpp"
-#include "experiments/report/table.hpp"
+#include "experiments/report/resume_notes.hpp"
+#include "experiments/report/run_report.hpp"
+#include "experiments/report/terminal.hpp"
 #include "experiments/run/describe_run.hpp"
 #include "experiments/run/job_choice.hpp"
 #include "experiments/run/routed_pipeline.hpp"
+#include "experiments/run/run_peaks.hpp"
 #include "experiments/run/runner.hpp"
 #include "experiments/worker/worker_host.hpp"
 #include "framework/base/error.hpp"
@@ -43,6 +45,8 @@ struct RunArguments {
   OutputPaths outputs;
   bool dry_run = false;   // list the cells, measure nothing
   bool no_peaks = false;  // do not measure the machine's peaks
+  bool quiet = false;     // print what follows the tables alone
+  bool strict = false;    // noisy cells are errors
   int threads = 0;        // 0: all processors
   std::int64_t chunk_rows = 1024;
   std::vector<std::string> assignments;  // of --set: KEY=VALUE
@@ -196,28 +200,43 @@ WorkerSetup worker_setup(const Experiment& experiment,
   return setup;
 }
 
-// Runs the experiment: prints tables and progress, and writes the outputs. wants_peaks: measures
-// the peaks of the machine, and of the device if they are not known yet. Returns the exit code.
+// The command that runs one cell of this run alone, up to the cell's number.
+std::string cell_command(const RunArguments& arguments) {
+  std::vector<std::string> words = {"maskerade", "run", arguments.file};
+  for (const std::string& assignment : arguments.assignments) {
+    words.insert(words.end(), {"--set", assignment});
+  }
+  for (const std::string& plugin : arguments.plugins) {
+    words.insert(words.end(), {"--plugin", plugin});
+  }
+  words.emplace_back("--cell");
+  return command_text(words);
+}
+
+// Runs jobs of the experiment: prints tables and progress, and writes the outputs. Measures the
+// peaks of the machine, and of the device if they are not known yet, unless told not to. sees_all:
+// whether these are all jobs whose results the outputs are to have. Returns the exit code.
 int run_cells(const Experiment& experiment,
               const Catalog& catalog,
               const std::vector<Job>& jobs,
               bool sees_all,
               RunOptions options,
-              const OutputPaths& paths,
-              bool wants_peaks) {
-  RunOutputs outputs(paths, files_read_by(experiment), describe_run(experiment, options));
+              const RunArguments& arguments) {
+  const bool wants_peaks = !arguments.no_peaks;
+  RunOutputs outputs(arguments.outputs, files_read_by(experiment),
+                     describe_run(experiment, options));
   if (wants_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, wants_peaks);
   Progress progress(stderr, isatty(STDERR_FILENO) != 0, jobs.size());
   std::vector<CellResult> block;  // finished cells of one workload and check, not printed yet
   std::pair<std::size_t, std::size_t> block_of;  // their workload and check
-  KernelComparison comparison;
+  RunReport report(terminal_style(stdout));
   const auto print_block = [&] {
     if (block.empty()) return;
     progress.clear();
     const std::vector<CellResult> printed = std::exchange(block, {});
-    fmt::print("{}\n", format_block(printed));
-    comparison.add(printed);
+    if (arguments.quiet) return report.add(printed);
+    fmt::print("{}", report.block(printed));
     std::fflush(stdout);
   };
   // What is left to print when the run ends by an exception, which is the one to tell about.
@@ -235,7 +254,7 @@ int run_cells(const Experiment& experiment,
     const std::pair next(job.cell.workload, job.cell.check);
     if (block_of != next) print_block();
     block_of = next;
-    progress.begin(begun);
+    if (!arguments.quiet) progress.begin(begun);
   };
   // Rationale: tables show no heads and steps, and there may be many thousand in a cell.
   const auto show_later = [&](const CellResult& result) {
@@ -244,9 +263,11 @@ int run_cells(const Experiment& experiment,
     shown.steps = {};
     block.push_back(std::move(shown));
   };
+  RunPeaks peaks(options.peaks, options.threads);
   listener.on_finish = [&](const Job&, CellResult& finished) {
+    peaks.apply(finished);
     outputs.write(finished);
-    progress.finish(finished);
+    if (!arguments.quiet) progress.finish(finished);
     show_later(finished);
   };
   if (outputs.store()) {
@@ -256,7 +277,7 @@ int run_cells(const Experiment& experiment,
   }
   listener.on_keep = [&](const Job&, const CellResult& kept) {
     outputs.keep(kept);
-    progress.keep(kept);
+    if (!arguments.quiet) progress.keep(kept);
     show_later(kept);
   };
   listener.on_taken = [&](const Job&, const CellResult&) { progress.skip(); };
@@ -274,9 +295,11 @@ int run_cells(const Experiment& experiment,
   }
   print_block();
   progress.clear();
-  fmt::print("{}{}{} in {:.1f} s\n", comparison.text(), format_legend(),
-             format_counts({outcome.ok, outcome.failed, outcome.unavailable}),
-             stopwatch.elapsed_ms() / 1000);
+  fmt::print("{}{}", arguments.quiet ? "" : report.legend(),
+             report.end({.not_run = jobs.size() - report.counts().cells(),
+                         .seconds = stopwatch.elapsed_ms() / 1000,
+                         .is_strict = arguments.strict,
+                         .command = cell_command(arguments)}));
   const std::int64_t others = outcome.was_stopped || !sees_all ? 0 : outputs.finish();
   if (outputs.store()) {
     fmt::print(
@@ -288,12 +311,12 @@ int run_cells(const Experiment& experiment,
   }
   for (const std::string& problem : outcome.bad_inputs) print_error(on_one_line(problem));
   if (outcome.was_stopped) {
-    print_error(std::string("interrupted; the cells that were finished are kept") +
-                (outputs.store() ? "; --resume runs the rest" : ""));
+    print_note(interrupted_text(report.counts().cells(), jobs.size(), outputs.store().has_value()));
     return kExitInterrupted;
   }
   if (!outcome.bad_inputs.empty()) return kExitBadInput;
-  return outcome.failed > 0 ? kExitFailed : kExitOk;
+  const bool is_too_noisy = arguments.strict && report.counts().noisy() > 0;
+  return report.counts().of(CellOutcome::kFailed) > 0 || is_too_noisy ? kExitFailed : kExitOk;
 }
 
 int run(const RunArguments& arguments) {
@@ -316,16 +339,15 @@ int run(const RunArguments& arguments) {
   check_pipelines(experiment);
   note_idle_pipelines(experiment);
   note_idle_overrides(experiment);
-  JobChoice choice = arguments.choice;
-  OutputPaths outputs = arguments.outputs;
-  if (!arguments.shard.empty()) {
-    choice.shard = parse_shard(arguments.shard);
-    outputs.shard = choice.shard;
+  RunArguments chosen = arguments;
+  if (!chosen.shard.empty()) {
+    chosen.choice.shard = parse_shard(chosen.shard);
+    chosen.outputs.shard = chosen.choice.shard;
   }
-  const std::vector<Job> jobs = choose_jobs(experiment, make_jobs(experiment), choice);
-  if (arguments.dry_run) return print_cells(experiment, jobs, options);
-  const bool sees_all = choice.pipelines.empty() && choice.cells.empty();
-  return run_cells(experiment, catalog, jobs, sees_all, options, outputs, !arguments.no_peaks);
+  const std::vector<Job> jobs = choose_jobs(experiment, make_jobs(experiment), chosen.choice);
+  if (chosen.dry_run) return print_cells(experiment, jobs, options);
+  const bool sees_all = chosen.choice.pipelines.empty() && chosen.choice.cells.empty();
+  return run_cells(experiment, catalog, jobs, sees_all, options, chosen);
 }
 
 }  // namespace
@@ -371,6 +393,12 @@ void add_run_command(CLI::App& program, Command& command) {
       "--no-peaks", arguments->no_peaks,
       "Do not measure the machine's peak arithmetic and bandwidth first: cells have "
       "no attainable_ms, except on cuda if the device was measured before");
+  run_command->add_flag(
+      "--quiet", arguments->quiet,
+      "Print no tables and no progress: only the last lines, failures and errors");
+  run_command->add_flag("--strict", arguments->strict,
+                        "A cell whose times are not known as well as measure.target asks is an "
+                        "error (exit code 1)");
   run_command
       ->add_option("--threads", arguments->threads,
                    "Number of worker threads, at most 8 for each processor [1 for each]")

@@ -36,7 +36,7 @@ std::vector<AcceptedNames> collect_keys() {
       {"measure", {"target", "budget", "cache", "graph", "cell_timeout", "cell_memory"}},
       {"match",
        {"density", "rel_l2_error", "attention_recall", "total_bytes", "total_ms", "parameter",
-        "tolerance"}},
+        "tolerance", "on_miss"}},
   };
   for (const SourceKind& kind : source_kinds()) {
     AcceptedNames& keys = all.emplace_back(AcceptedNames{"source " + kind.name, {}});
@@ -55,6 +55,7 @@ std::vector<AcceptedNames> collect_choices() {
       {"cache", {"cold", "warm"}},
       {"isolate", {"auto", "true", "false"}},
       {"of", {"visible", "keys"}},
+      {"on_miss", {"keep", "fail"}},
   };
   for (const SourceKind& kind : source_kinds()) {
     all.front().names.push_back(kind.name);

@@ -58,6 +58,10 @@ MatchRequest read_match(const YamlNode& node) {
   if (const YamlEntry* tolerance = node.find("tolerance")) {
     request.spec.tolerance = read_share(tolerance->value, "match.tolerance");
   }
+  if (const YamlEntry* on_miss = node.find("on_miss")) {
+    request.spec.on_miss =
+        *parse_miss_rule(read_choice(on_miss->value, "match.on_miss", accepted_choices("on_miss")));
+  }
   if (const YamlEntry* parameter = node.find("parameter")) {
     request.parameter = read_text(parameter->value, "match.parameter");
     request.position = parameter->value.position;

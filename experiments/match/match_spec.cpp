@@ -30,4 +30,15 @@ std::optional<MatchQuantity> parse_match_quantity(std::string_view name) noexcep
   return std::nullopt;
 }
 
+std::string_view name_of(MissRule rule) noexcept {
+  return rule == MissRule::kFail ? "fail" : "keep";
+}
+
+std::optional<MissRule> parse_miss_rule(std::string_view name) noexcept {
+  for (const MissRule rule : {MissRule::kKeep, MissRule::kFail}) {
+    if (name_of(rule) == name) return rule;
+  }
+  return std::nullopt;
+}
+
 }  // namespace maskerade

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "attention/cpu/matrix_arithmetic.hpp"
-#include "experiments/measure/statistics.hpp"
 #include "framework/base/process_limits.hpp"
 #include "framework/base/stopwatch.hpp"
 #include "framework/tensor/aligned_memory.hpp"
@@ -76,25 +75,26 @@ constexpr std::int64_t kRoundsPerItem = 200'000;
 constexpr std::int64_t kArithmeticItemsPerThread = 8;
 constexpr std::int64_t kBytesPerItem = std::int64_t{2} << 20;
 
-// The median rate, in units of `work` per second, of kTimings runs of `body`, after an untimed run.
-// `work` is what one run does.
+// The best rate, in units of `work` per second, of kTimings runs of `body`, after an untimed run.
+// `work` is what one run does. Rationale: a peak is what the machine can do; whatever else it did
+// meanwhile only makes a run slower.
 template <typename Body>
-double median_rate(double work, Body&& body) {
+double best_rate(double work, Body&& body) {
   body();
-  std::vector<double> rates;
+  double best = 0;
   for (int i = 0; i < kTimings; ++i) {
     const Stopwatch stopwatch;
     body();
-    rates.push_back(work / (stopwatch.elapsed_ms() / 1000));
+    best = std::max(best, work / (stopwatch.elapsed_ms() / 1000));
   }
-  return summarize(rates).median;
+  return best;
 }
 
 std::int64_t arithmetic_items(const Threads& threads) {
   return kArithmeticItemsPerThread * threads.count();
 }
 
-// The median flops per second of a loop over arithmetic_items() items. run_item(item) does one item
+// The best flops per second of a loop over arithmetic_items() items. run_item(item) does one item
 // and returns its flops.
 template <typename Item>
 double rate_of_items(const Threads& threads, const Item& run_item) {
@@ -106,7 +106,7 @@ double rate_of_items(const Threads& threads, const Item& run_item) {
     });
   };
   body();
-  return median_rate(std::accumulate(flops.begin(), flops.end(), 0.0), body);
+  return best_rate(std::accumulate(flops.begin(), flops.end(), 0.0), body);
 }
 
 }  // namespace
@@ -139,7 +139,7 @@ double measure_read_bytes_per_second(const Threads& threads) {
     std::fill_n(buffer + item * words_per_item, words_per_item, static_cast<std::uint64_t>(item));
   });
   std::vector<std::uint64_t> sums(static_cast<std::size_t>(items));
-  return median_rate(static_cast<double>(kReadProbeBytes), [&] {
+  return best_rate(static_cast<double>(kReadProbeBytes), [&] {
     threads.for_each(items, [&](std::int64_t item, int) {
       sums[static_cast<std::size_t>(item)] =
           HWY_DYNAMIC_DISPATCH(sum_words)(buffer + item * words_per_item, words_per_item);
@@ -159,6 +159,14 @@ MachinePeaks peaks_for(const MachinePeaks& peaks, DType dtype, std::int64_t head
   usable.flops_source =
       usable.flops_per_second > peaks.flops_per_second ? "matrix tiles" : "vectors";
   return usable;
+}
+
+MachinePeaks larger_of(const MachinePeaks& a, const MachinePeaks& b) {
+  MachinePeaks larger = a;
+  larger.flops_per_second = std::max(a.flops_per_second, b.flops_per_second);
+  larger.read_bytes_per_second = std::max(a.read_bytes_per_second, b.read_bytes_per_second);
+  larger.matrix_flops_per_second = std::max(a.matrix_flops_per_second, b.matrix_flops_per_second);
+  return larger;
 }
 
 double MachinePeaks::flops_with(double matrix_products) const noexcept {

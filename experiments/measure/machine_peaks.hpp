@@ -41,16 +41,19 @@ MachinePeaks peaks_for(const MachinePeaks& peaks, DType dtype, std::int64_t head
 inline constexpr std::int64_t kReadProbeBytes = std::int64_t{512} << 20;
 
 // Measures float32 multiply-adds in registers, in the widest vectors that the kernels use, on all
-// of `threads`: the median of several timings, which take about 0.1 s.
+// of `threads`: the best of several timings, which take about 0.1 s.
 double measure_flops_per_second(const Threads& threads);
 
 // Measures bfloat16 products of tiles in registers of the CPU's matrix unit, in the same way. 0:
 // none is in use.
 double measure_matrix_flops_per_second(const Threads& threads);
 
-// Measures reading kReadProbeBytes of memory once: the median of several timings, which take about
+// Measures reading kReadProbeBytes of memory once: the best of several timings, which take about
 // 0.5 s. Throws std::bad_alloc where that is more than half of the memory that the process may use.
 double measure_read_bytes_per_second(const Threads& threads);
+
+// The larger of each rate of the CPU.
+MachinePeaks larger_of(const MachinePeaks& a, const MachinePeaks& b);
 
 // Measures all three. Throws std::bad_alloc like measure_read_bytes_per_second().
 MachinePeaks measure_peaks(const Threads& threads);

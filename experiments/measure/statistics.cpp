@@ -68,6 +68,20 @@ double quantile(std::span<const double> samples, double q) {
   return quantile_in_place(sorted, q);
 }
 
+Spread mean_and_deviation(std::span<const double> values) {
+  if (values.empty()) throw Error("statistics of no values");
+  const auto count = static_cast<double>(values.size());
+  Spread spread;
+  for (const double value : values) spread.mean += value / count;
+  if (values.size() == 1) return spread;
+  double squares = 0;
+  for (const double value : values) squares += (value - spread.mean) * (value - spread.mean);
+  const double deviation = std::sqrt(squares / (count - 1));
+  // Rationale: equal numbers must not show the rounding of their mean.
+  if (!(deviation <= 1e-12 * std::abs(spread.mean))) spread.deviation = deviation;
+  return spread;
+}
+
 double binomial_lower_bound(std::int64_t successes, std::int64_t trials, double confidence) {
   return boost::math::binomial::find_lower_bound_on_p(
       static_cast<double>(trials), static_cast<double>(successes), 1 - confidence);

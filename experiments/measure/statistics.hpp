@@ -39,6 +39,14 @@ std::int64_t median_interval_rank(std::int64_t n);
 // Hyndman and Fan). NaN if a sample is. Throws Error when there are no samples.
 double quantile(std::span<const double> samples, double q);
 
+// The mean of values and their standard deviation (of a sample: over one less than their number).
+struct Spread {
+  double mean = 0;
+  double deviation = 0;  // 0 for one value, and for equal ones
+};
+// Throws Error when there are no values.
+Spread mean_and_deviation(std::span<const double> values);
+
 // One-sided bounds of a probability after `successes` in `trials`, by Clopper and Pearson. The true
 // probability lies beyond the bound with probability at most 1 - confidence.
 double binomial_lower_bound(std::int64_t successes, std::int64_t trials, double confidence);

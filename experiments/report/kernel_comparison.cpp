@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "experiments/report/number_text.hpp"
-#include "experiments/report/table.hpp"
 
 namespace maskerade {
 namespace {
@@ -45,12 +44,12 @@ void KernelComparison::add(std::span<const CellResult> results) {
   }
 }
 
-std::string KernelComparison::text() const {
+std::string KernelComparison::text(std::size_t width) const {
   if (cells_ == 0) return "";
   return wrapped(fmt::format("auto took at worst {:.2f} x the best kernel named by hand, plan and "
                              "attend, in {} cell{} ({})",
                              worst_, cells_, cells_ == 1 ? "" : "s", where_),
-                 kTableWidth, 0);
+                 width, 0);
 }
 
 }  // namespace maskerade

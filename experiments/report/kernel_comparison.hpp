@@ -20,10 +20,10 @@ class KernelComparison {
   // The largest quotient of the time of `auto` over that of the best named kernel; 0 without cells.
   double worst() const noexcept { return worst_; }
 
-  // A text that ends with a line break: "auto took at worst 1.04 x the best kernel named by hand,
-  // plan and attend, in 24 cells (prefill, topk budget=2%: tiles 82%, dense 18% against rows)". ""
-  // without cells.
-  std::string text() const;
+  // A text in lines of at most `width` characters that ends with a line break: "auto took at
+  // worst 1.04 x the best kernel named by hand, plan and attend, in 24 cells (prefill, topk
+  // budget=2%: tiles 82%, dense 18% against rows)". "" without cells.
+  std::string text(std::size_t width) const;
 
  private:
   std::size_t cells_ = 0;

@@ -52,7 +52,7 @@ std::string wrapped(const std::string& text, std::size_t width, std::size_t inde
   std::string line;
   for (std::string word; words >> word;) {
     word = printable(word);
-    if (!line.empty() && indent + line.size() + 1 + word.size() > width) {
+    if (!line.empty() && indent + character_count(line) + 1 + character_count(word) > width) {
       result += std::string(indent, ' ') + line + "\n";
       line.clear();
     }

@@ -1,22 +1,17 @@
 #include "experiments/report/progress.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 
 #include <string_view>
 
 #include "experiments/report/number_text.hpp"
+#include "experiments/report/outcome.hpp"
+#include "experiments/report/terminal.hpp"
 #include "framework/base/standard_streams.hpp"
 #include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
-
-std::size_t terminal_width(std::FILE* stream) {
-  winsize size{};
-  if (ioctl(fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
 
 // The whole characters of a line among its first bytes.
 std::string shortened(const std::string& line, std::size_t most_bytes) {
@@ -29,7 +24,7 @@ std::string shortened(const std::string& line, std::size_t most_bytes) {
 std::string progress_line(std::size_t done, std::size_t total, const CellResult& result) {
   std::string line = fmt::format("[{}/{}] {}: {}", done, total, result.workload, result.pipeline);
   if (result.device != "cpu") line += fmt::format(" ({})", result.device);
-  line += fmt::format(": {}", name_of(result.status));
+  line += ": " + outcome_text(result);
   if (!result.reason.empty()) line += ": " + result.reason;
   if (result.times) {
     line += fmt::format(", total {} ms, {}x dense", milliseconds_text(result.times->total.median),

@@ -38,7 +38,8 @@ class Progress {
   Stopwatch stopwatch_;       // of the cell in flight
 };
 
-// "[3/12] prefill: topk budget=5%: ok, total 1.23 ms, 3.40x dense"
+// "[3/12] prefill: topk budget=5%: ok, total 1.23 ms, 3.40x dense"; outcome_text() says how it
+// ended
 std::string progress_line(std::size_t done, std::size_t total, const CellResult& result);
 
 // A time as a rough text: "8 s", "3 min", "2.5 h".

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-#include <utility>
+#include <algorithm>
 
+#include "experiments/report/match_text.hpp"
 #include "experiments/report/number_text.hpp"
 
 namespace maskerade {
@@ -16,41 +16,8 @@ constexpr double kNotableLoad = 0.1;
 constexpr double kLeastNotableLoadMs = 1;
 constexpr const char* kSearchedNothing = "match searched nothing: overrides select for every head";
 
-std::string target_text(const MatchFacts& match) {
-  return fmt::format("{} {}", name_of(match.quantity), short_number_text(match.target));
-}
-
-std::string effort_text(std::int64_t probes, double search_ms) {
-  return fmt::format("{} probes in {} ms, not counted", probes, milliseconds_text(search_ms));
-}
-
-std::string range_text(const MatchOutcome& found) {
-  return fmt::format("between {} and {}", number_text(found.least), number_text(found.greatest));
-}
-
-// One sentence on the search for the value of a parameter that gives a quantity its target: the
-// target, what was reached and at which value, and what the search took. "density 0.1 reached:
-// 0.1001 at oracle_topk.budget 328; 7 probes in 12 ms, not counted".
-std::string match_text(const MatchFacts& match) {
-  const MatchOutcome& found = *match.found;
-  std::string text = target_text(match);
-  switch (found.status) {
-    case MatchStatus::kMatched:
-      text += " reached:";
-      break;
-    case MatchStatus::kNearest:
-      text += " was not met; the nearest probe is";
-      break;
-    case MatchStatus::kUnreachable:
-      text += fmt::format(" is unreachable, {}; the nearest probe is", range_text(found));
-      break;
-  }
-  return text + fmt::format(" {} at {} {}; {}", number_text(found.reached), match.parameter,
-                            found.value, effort_text(found.probes, found.search_ms));
-}
-
-// "density 0.1 reached with 1 of 2 seeds, unreachable with seed 1 (between 0.02 and 0.05):
-// oracle_topk.budget 328, 16384; ..."
+// "density 10 % matched with 1 of 2 seeds, unreachable with seed 1 (between 2.00 % and 5.12 %):
+// oracle_topk.budget 328, 16384 (18 probes in 25.0 ms, not counted)"
 std::string merged_match_text(std::span<const CellResult* const> seeds) {
   const MatchFacts& match = *seeds.front()->match;
   std::size_t searched = 0;
@@ -67,16 +34,16 @@ std::string merged_match_text(std::span<const CellResult* const> seeds) {
     if (found.status == MatchStatus::kUnreachable) {
       unreachable +=
           fmt::format("{} seed {} ({})", unreachable.empty() ? ", unreachable with" : ",",
-                      *result->mask_seed, range_text(found));
+                      *result->mask_seed, range_text(*result->match));
     }
     probes += found.probes;
     search_ms += found.search_ms;
     values += (values.empty() ? "" : ", ") + found.value;
   }
   if (searched == 0) return kSearchedNothing;
-  return fmt::format("{} reached with {} of {} seeds{}: {} {}; {}", target_text(match), reached,
-                     seeds.size(), unreachable, match.parameter, values,
-                     effort_text(probes, search_ms));
+  return fmt::format("{} {} matched with {} of {} seeds{}: {} {} ({})", name_of(match.quantity),
+                     target_text(match), reached, seeds.size(), unreachable, match.parameter,
+                     values, effort_text(probes, search_ms));
 }
 
 // "its denominator is off by more than 10.0% in 5.00% [4.00%, 6.00%] of ..."
@@ -160,55 +127,54 @@ bool has_kernel_mix(const CellResult& result) {
   return result.kernel_mix.find(',') != std::string::npos;
 }
 
-bool is_unreachable(const CellResult& result) {
-  return result.match && result.match->found &&
-         result.match->found->status == MatchStatus::kUnreachable;
-}
-
-std::vector<std::string> remarks_of(const CellResult& result) {
-  std::vector<std::string> remarks;
+std::vector<TextCell> remarks_of(const CellResult& result) {
+  std::vector<TextCell> remarks;
+  const auto add = [&](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) remarks.push_back({text, Tone::kSecondary});
+  };
   if (result.match && result.match->found) {
-    remarks.push_back(match_text(*result.match));
+    const std::string text = match_text(*result.match);
+    // It fails the cell where it is the reason.
+    if (text != result.reason) {
+      remarks.push_back({text, missed_match(result) ? Tone::kWarning : Tone::kSecondary});
+    }
   } else if (result.match && result.status == CellStatus::kOk) {
-    remarks.emplace_back(kSearchedNothing);
+    add({kSearchedNothing});
   }
   if (!result.reason.empty()) {
-    remarks.push_back(std::string(name_of(result.status)) + ": " + result.reason);
+    remarks.push_back({std::string(name_of(result.status)) + ": " + result.reason,
+                       result.status == CellStatus::kFailed ? Tone::kError : Tone::kSecondary});
   }
-  if (result.coverage) remarks.push_back(coverage_text(*result.coverage));
-  std::vector<std::string> of_mask = mask_remarks_of(result);
-  std::move(of_mask.begin(), of_mask.end(), std::back_inserter(remarks));
-  std::vector<std::string> of_oracle = oracle_remarks_of(result);
-  std::move(of_oracle.begin(), of_oracle.end(), std::back_inserter(remarks));
-  std::vector<std::string> of_timing = timing_remarks_of(result);
-  std::move(of_timing.begin(), of_timing.end(), std::back_inserter(remarks));
+  if (result.coverage) add({coverage_text(*result.coverage)});
+  add(mask_remarks_of(result));
+  add(oracle_remarks_of(result));
+  add(timing_remarks_of(result));
   return remarks;
 }
 
-std::vector<std::string> remarks_of(std::span<const CellResult* const> seeds) {
-  std::vector<std::string> remarks;
-  if (seeds.front()->match) remarks.push_back(merged_match_text(seeds));
-  const auto from_seed = [](const CellResult& result, const std::string& remark) {
-    return fmt::format("from seed {}: {}", *result.mask_seed, remark);
+std::vector<TextCell> remarks_of(std::span<const CellResult* const> seeds) {
+  std::vector<TextCell> remarks;
+  if (seeds.front()->match) {
+    const bool is_missed = std::any_of(
+        seeds.begin(), seeds.end(), [](const CellResult* result) { return missed_match(*result); });
+    remarks.push_back({merged_match_text(seeds), is_missed ? Tone::kWarning : Tone::kSecondary});
+  }
+  const auto add = [&](const CellResult& result, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      remarks.push_back(
+          {fmt::format("from seed {}: {}", *result.mask_seed, text), Tone::kSecondary});
+    }
   };
   for (const CellResult* result : seeds) {
-    if (result->coverage) remarks.push_back(from_seed(*result, coverage_text(*result->coverage)));
+    if (result->coverage) add(*result, {coverage_text(*result->coverage)});
   }
   for (const CellResult* result : seeds) {
     const std::vector<std::string> of_mask = mask_remarks_of(*result);
-    for (const std::string& remark : of_mask) remarks.push_back(from_seed(*result, remark));
+    add(*result, of_mask);
     if (!of_mask.empty()) break;
   }
-  for (const CellResult* result : seeds) {
-    for (const std::string& remark : oracle_remarks_of(*result)) {
-      remarks.push_back(from_seed(*result, remark));
-    }
-  }
-  for (const CellResult* result : seeds) {
-    for (const std::string& remark : timing_remarks_of(*result)) {
-      remarks.push_back(from_seed(*result, remark));
-    }
-  }
+  for (const CellResult* result : seeds) add(*result, oracle_remarks_of(*result));
+  for (const CellResult* result : seeds) add(*result, timing_remarks_of(*result));
   return remarks;
 }
 

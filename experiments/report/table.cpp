@@ -6,22 +6,28 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "experiments/report/heading.hpp"
 #include "experiments/report/number_text.hpp"
+#include "experiments/report/outcome.hpp"
 #include "experiments/report/remarks.hpp"
+#include "experiments/report/ruler.hpp"
 #include "framework/base/text.hpp"
 
 namespace maskerade {
 namespace {
 
-// The columns of the table after the label.
-enum TableColumn : std::size_t {
+// The columns of the table, in their order.
+enum ColumnId : std::size_t {
+  kPipeline,
   kKernel,
   kDensity,
   kRecall,
+  kSampled,
   kError,
+  kWorstHead,
   kOracle,
   kPrepare,
   kAppend,
@@ -29,86 +35,124 @@ enum TableColumn : std::size_t {
   kPlan,
   kAttend,
   kTotal,
+  kHalfWidth,
+  kRepetitions,
   kDense,
   kSpeedup,
-  kAttainable,
+  kRoofline,
   kBreakEven,
+  kMoved,
   kStatus,
   kColumns
 };
 
-struct ColumnFormat {
-  const char* name;
-  const char* unit;
-  std::size_t width;
-  std::size_t gap;  // spaces before it
-  bool is_left_aligned;
-};
-constexpr std::array<ColumnFormat, kColumns> kFormats = {{{"kernel", "", 6, 2, true},
-                                                          {"density", "share", 7, 1, false},
-                                                          {"recall", "share", 7, 1, false},
-                                                          {"rel L2", "error", 7, 2, false},
-                                                          {"oracle", "error", 7, 1, false},
-                                                          {"prepare", "ms/step", 7, 2, false},
-                                                          {"append", "ms", 6, 1, false},
-                                                          {"select", "ms", 6, 2, false},
-                                                          {"plan", "ms", 6, 1, false},
-                                                          {"attend", "ms", 6, 1, false},
-                                                          {"total", "ms", 6, 1, false},
-                                                          {"dense", "ms", 6, 2, false},
-                                                          {"speedup", "x", 7, 1, false},
-                                                          {"of roof", "%", 7, 2, false},
-                                                          {"even at", "density", 7, 1, false},
-                                                          {"status", "", 6, 2, true}}};
-constexpr std::size_t kIndent = 2;
+// Shares of the total from which on preparing is shown.
+constexpr double kNotablePrepare = 0.005;
+constexpr const char* kAbsent = "-";
 
-// Whether a block of results shows a column. Decode traces have two more stages; to make room for
-// them, the columns on how near attend comes to its bounds are left out.
-bool is_shown(std::size_t column, bool is_trace) {
-  if (column == kPrepare || column == kAppend) return is_trace;
-  if (column == kAttainable || column == kBreakEven) return !is_trace;
-  return true;
-}
-
-using Texts = std::array<std::string, kColumns>;
-
-std::string padded(const std::string& text, std::size_t width, bool is_left_aligned) {
-  return is_left_aligned ? fmt::format("{:<{}}", text, width) : fmt::format("{:>{}}", text, width);
-}
-
-// What decides how wide the lines of a block are.
-struct Layout {
-  std::size_t label_width;
-  bool is_trace;
-};
-
-// One line: a label in the first column, then the texts. A label too long for its column stands on
-// a line of its own.
-std::string line_of(const std::string& label, const Layout& layout, const Texts& texts) {
-  const std::size_t label_width = layout.label_width;
-  std::string line = std::string(kIndent, ' ');
-  if (label.size() > label_width) {
-    line += label + "\n" + std::string(kIndent + label_width, ' ');
-  } else {
-    line += padded(label, label_width, true);
+std::array<TextColumn, kColumns> make_columns(bool is_trace) {
+  constexpr int kStages = 5;  // what the total is the sum of, all of it or nothing
+  std::array<TextColumn, kColumns> columns;
+  columns[kPipeline] = {.name = "pipeline", .head = "pipeline", .is_left_aligned = true};
+  columns[kKernel] = {
+      .name = "kernel", .head = "kernel", .is_left_aligned = true, .gap = 2, .rank = 2};
+  columns[kDensity] = {.name = "density",
+                       .head = "density",
+                       .subhead = "share",
+                       .legend = "density: active / visible entries"};
+  columns[kRecall] = {.name = "recall (certain keys)",
+                      .head = "recall",
+                      .subhead = "certain",
+                      .rank = 6,
+                      .legend =
+                          "recall (certain keys): dense softmax mass on the keys selected "
+                          "for certain, mean over rows"};
+  columns[kSampled] = {.name = "recall (sampled keys)",
+                       .head = "recall",
+                       .subhead = "sampled",
+                       .rank = 7,
+                       .legend = "recall (sampled keys): dense softmax mass on the sampled keys"};
+  columns[kError] = {.name = "rel L2 error",
+                     .head = "rel L2",
+                     .subhead = "error",
+                     .gap = 2,
+                     .least_width = 6,
+                     .legend = "rel L2: error of the output against dense"};
+  columns[kWorstHead] = {.name = "rel L2 error of the worst head",
+                         .head = "worst",
+                         .subhead = "head",
+                         .least_width = 6,
+                         .rank = 11,
+                         .legend = "worst head: rel L2 of the head where it is largest"};
+  columns[kOracle] = {.name = "oracle error",
+                      .head = "oracle",
+                      .subhead = "error",
+                      .least_width = 7,
+                      .rank = 10,
+                      .legend =
+                          "oracle: worst row error of the kernel against float64 over the "
+                          "same keys"};
+  const auto stage = [&](const char* name) {
+    return TextColumn{.name = std::string(name) + " (ms)",
+                      .head = name,
+                      .subhead = "ms",
+                      .least_width = 6,
+                      .rank = kStages};
+  };
+  columns[kPrepare] = stage("prepare");
+  columns[kPrepare].legend = "prepare: what is made once for the keys, as indexes are";
+  if (is_trace) {
+    columns[kPrepare].name = "prepare (ms/step)";
+    columns[kPrepare].subhead = "ms/step";
   }
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    if (!is_shown(i, layout.is_trace)) continue;
-    line += std::string(kFormats[i].gap, ' ') +
-            padded(texts[i], kFormats[i].width, kFormats[i].is_left_aligned);
-  }
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  return line + "\n";
-}
-
-// The width that labels may have where the longest status has `status_size` characters.
-std::size_t room_for_labels(bool is_trace, std::size_t status_size) {
-  std::size_t room = kTableWidth - kIndent;
-  room -= std::max(status_size, kFormats[kStatus].width) - kFormats[kStatus].width;
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    if (is_shown(i, is_trace)) room -= kFormats[i].gap + kFormats[i].width;
-  }
-  return room;
+  columns[kPrepare].gap = 2;
+  columns[kAppend] = stage("append");
+  columns[kSelect] = stage("select");
+  columns[kSelect].gap = 2;
+  columns[kPlan] = stage("plan");
+  columns[kAttend] = stage("attend");
+  columns[kTotal] = stage("total");
+  columns[kTotal].rank = 0;
+  columns[kTotal].legend =
+      is_trace ? "times: of a trace means over its steps; its total: see the heading"
+               : "times: medians; total = prepare + select + plan + attend";
+  columns[kHalfWidth] = {.name = "± (%)",
+                         .head = "±",
+                         .subhead = "%",
+                         .least_width = 3,
+                         .legend = "±: half of the 95 % interval of total, in percent of it"};
+  columns[kRepetitions] = {
+      .name = "n", .head = "n", .least_width = 3, .rank = 3, .legend = "n: repetitions"};
+  columns[kDense] = stage("dense");
+  columns[kDense].gap = 2;
+  columns[kDense].rank = 4;
+  columns[kDense].legend = "dense: in the same loop, its plan not counted";
+  columns[kSpeedup] = {
+      .name = "speedup", .head = "speedup", .subhead = "x", .legend = "speedup: dense / total"};
+  columns[kRoofline] = {.name = "% of roofline",
+                        .head = "% of",
+                        .subhead = "roofline",
+                        .gap = 2,
+                        .rank = 8,
+                        .legend =
+                            "% of roofline (attend only): the least time that the measured "
+                            "peaks allow for this mask / attend"};
+  columns[kBreakEven] = {.name = "break-even density",
+                         .head = "break-even",
+                         .subhead = "density",
+                         .rank = 9,
+                         .legend =
+                             "break-even density: where attend would take as long as dense, "
+                             "were its time proportional to density"};
+  columns[kMoved] = {.name = "moved (MB)",
+                     .head = "moved",
+                     .subhead = "MB",
+                     .least_width = 6,
+                     .rank = 12,
+                     .legend = "moved: what selecting and attending read and write, as it ran"};
+  columns[kStatus] = {
+      .name = "status", .head = "status", .is_left_aligned = true, .gap = 2, .least_width = 5};
+  return columns;
 }
 
 // The numbers of a result, by column; absent where nothing was measured.
@@ -119,7 +163,9 @@ Numbers numbers_of(const CellResult& result) {
   if (result.counts) numbers[kDensity] = result.counts->density;
   if (result.fidelity) {
     numbers[kRecall] = result.fidelity->attention_recall;
+    numbers[kSampled] = result.fidelity->sampled_share;
     numbers[kError] = result.fidelity->rel_l2_error;
+    numbers[kWorstHead] = result.fidelity->rel_l2_error_max_head;
   }
   if (result.oracle) numbers[kOracle] = result.oracle->error;
   if (result.times) {
@@ -133,18 +179,39 @@ Numbers numbers_of(const CellResult& result) {
     if (times.plan) numbers[kPlan] = times.plan->median;
     numbers[kAttend] = times.attend.median;
     numbers[kTotal] = times.total.median;
+    numbers[kRepetitions] = static_cast<double>(times.repetitions);
     numbers[kDense] = times.dense.median;
     numbers[kSpeedup] = times.speedup();
   }
-  numbers[kAttainable] = result.percent_of_attainable();
+  if (const std::optional<double> half_width = result.total_relative_half_width()) {
+    numbers[kHalfWidth] = 100 * *half_width;
+  }
+  if (result.cost) numbers[kMoved] = static_cast<double>(result.cost->total_bytes) / 1e6;
+  numbers[kRoofline] = result.percent_of_attainable();
   numbers[kBreakEven] = result.break_even_density();
   return numbers;
 }
 
 std::string text_of(std::size_t column, double value) {
-  if (column >= kPrepare && column <= kDense) return milliseconds_text(value);
-  return number_text(value);
+  switch (column) {
+    case kPrepare:
+    case kAppend:
+    case kSelect:
+    case kPlan:
+    case kAttend:
+    case kTotal:
+    case kDense:
+      return milliseconds_text(value);
+    case kHalfWidth:
+      return fmt::format("{:.{}f}", value, value < 9.95 ? 1 : 0);
+    case kRepetitions:
+      return fmt::format("{:.0f}", value);
+    default:
+      return number_text(value);
+  }
 }
+
+using Texts = std::array<std::string, kColumns>;
 
 Texts texts_of(const Numbers& numbers, const std::string& absent) {
   Texts texts;
@@ -157,55 +224,41 @@ Texts texts_of(const Numbers& numbers, const std::string& absent) {
 // A row of the table: one result, or the successful results of several seeds.
 struct Row {
   std::vector<const CellResult*> results;
+
+  const CellResult& first() const { return *results.front(); }
 };
 
-std::string status_text(const Row& row) {
-  switch (row.results.front()->status) {
-    case CellStatus::kOk:
-      return std::any_of(row.results.begin(), row.results.end(),
-                         [](const CellResult* result) { return is_unreachable(*result); })
-                 ? "unreachable"
-                 : "ok";
-    case CellStatus::kFailed:
-      return "FAILED";
-    case CellStatus::kUnavailable:
-      return "n/a";
+// The worst of the row's outcomes, with what is noisy about any of them.
+std::string status_of(const Row& row) {
+  CellOutcome worst = CellOutcome::kOk;
+  bool any_noisy = false;
+  for (const CellResult* result : row.results) {
+    worst = std::max(worst, outcome_of(*result));
+    any_noisy = any_noisy || is_noisy(*result);
   }
-  return "";
+  std::string text(name_of(worst));
+  if (worst == CellOutcome::kFailed) text = "FAILED";
+  if (worst == CellOutcome::kUnavailable) text = "n/a";
+  if (!any_noisy) return text;
+  return worst == CellOutcome::kOk ? "noisy" : text + ", noisy";
+}
+
+Tone tone_of(const std::string& status) {
+  if (status == "FAILED") return Tone::kError;
+  if (status == "n/a") return Tone::kSecondary;
+  return status == "ok" ? Tone::kPlain : Tone::kWarning;
 }
 
 std::string label_of(const CellResult& result) {
-  return printable(result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")"));
+  return result.pipeline + (result.device == "cpu" ? "" : " (" + result.device + ")");
 }
 
 // The kernel that ran. The names of a device's kernels end in their family, "tiles sm80"; the
 // heading gives the family, so the row does not.
 std::string kernel_of(const CellResult& result) {
   if (has_kernel_mix(result)) return "mixed";
-  if (result.kernel_mix.empty()) return printable(result.kernel);
-  return printable(result.kernel_mix.substr(0, result.kernel_mix.find(' ')));
-}
-
-// The remarks under a row.
-std::string lines_of(const std::vector<std::string>& remarks) {
-  std::string text;
-  for (const std::string& remark : remarks) text += wrapped(remark, kTableWidth, kIndent + 4);
-  return text;
-}
-
-// The lines above the rows.
-std::string format_heading(std::span<const CellResult> results, const Layout& layout) {
-  std::string text;
-  for (const std::string& line : heading_of(results)) {
-    text += wrapped(line, kTableWidth, text.empty() ? 0 : kIndent);
-  }
-  Texts names;
-  Texts units;
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    names[i] = kFormats[i].name;
-    units[i] = kFormats[i].unit;
-  }
-  return text + line_of("pipeline", layout, names) + line_of("", layout, units);
+  if (result.kernel_mix.empty()) return result.kernel;
+  return result.kernel_mix.substr(0, result.kernel_mix.find(' '));
 }
 
 bool differ_in_seed_only(const CellResult& a, const CellResult& b) {
@@ -217,8 +270,8 @@ std::vector<Row> rows_of(std::span<const CellResult> results) {
   std::vector<Row> rows;
   for (const CellResult& result : results) {
     const auto same = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
-      return result.status == CellStatus::kOk && row.results.front()->status == CellStatus::kOk &&
-             differ_in_seed_only(*row.results.front(), result);
+      return result.status == CellStatus::kOk && row.first().status == CellStatus::kOk &&
+             differ_in_seed_only(row.first(), result);
     });
     if (same == rows.end()) {
       rows.push_back({{&result}});
@@ -235,112 +288,171 @@ bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> resul
                      [&](const CellResult& other) { return differ_in_seed_only(result, other); });
 }
 
-std::string format_merged(const Row& row, const Layout& layout) {
-  const double count = static_cast<double>(row.results.size());
-  Numbers mean;
-  Numbers spread;
-  for (std::size_t column = kDensity; column < kStatus; ++column) {
-    double sum = 0;
-    double largest = 0;
-    bool all = true;
-    for (const CellResult* result : row.results) {
-      const std::optional<double> value = numbers_of(*result)[column];
-      all = all && value.has_value();
-      sum += value.value_or(0);
-      largest = std::max(largest, value.value_or(0));
-    }
-    if (!all) continue;
-    if (column == kOracle) {
-      mean[column] = largest;
-      continue;
-    }
-    mean[column] = sum / count;
-    double squares = 0;
-    for (const CellResult* result : row.results) {
-      const double difference = *numbers_of(*result)[column] - *mean[column];
-      squares += difference * difference;
-    }
-    const double deviation = std::sqrt(squares / (count - 1));
-    // Rationale: equal numbers must not show the rounding of their mean.
-    spread[column] = deviation > 1e-12 * std::abs(*mean[column]) ? deviation : 0.0;
+// What a row of several seeds says of a column, and how much the seeds differ in it.
+struct Merged {
+  std::optional<double> value = {};
+  std::optional<double> deviation = {};
+};
+
+Merged merge(const Row& row, std::size_t column) {
+  std::vector<double> values;
+  for (const CellResult* result : row.results) {
+    const std::optional<double> value = numbers_of(*result)[column];
+    if (!value) return {};
+    values.push_back(*value);
   }
-  const CellResult& first = *row.results.front();
-  Texts texts = texts_of(mean, "-");
-  texts[kKernel] = kernel_of(first);
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  if (column == kOracle || column == kHalfWidth) return {.value = *greatest};
+  if (column == kRepetitions) return {.value = *least};
+  const auto [mean, deviation] = mean_and_deviation(values);
+  return {.value = mean, .deviation = deviation};
+}
+
+std::vector<TextCell> cells_of(const std::string& label, const Texts& texts, Tone tone) {
+  std::vector<TextCell> cells = {{label, tone}};
+  for (std::size_t i = kKernel; i < kColumns; ++i) cells.push_back({texts[i], tone});
+  return cells;
+}
+
+// The line of a row, with its status and its tones.
+TextRow line_of(const Row& row, const std::string& label, const Numbers& numbers) {
+  Texts texts = texts_of(numbers, kAbsent);
+  texts[kKernel] = kernel_of(row.first());
   for (const CellResult* result : row.results) {
     if (kernel_of(*result) != texts[kKernel]) texts[kKernel] = "mixed";
   }
-  texts[kStatus] = status_text(row);
-  return line_of(label_of(first), layout, texts) +
-         line_of(fmt::format("  +- over {} seeds", row.results.size()), layout,
-                 texts_of(spread, "")) +
-         lines_of(remarks_of(row.results));
+  texts[kStatus] = status_of(row);
+  TextRow line{cells_of(label, texts, Tone::kPlain)};
+  line.cells[kStatus].tone = tone_of(texts[kStatus]);
+  if (std::any_of(row.results.begin(), row.results.end(),
+                  [](const CellResult* result) { return is_noisy(*result); })) {
+    line.cells[kHalfWidth].tone = Tone::kWarning;
+  }
+  return line;
 }
 
-std::string format_single(const Row& row, const std::string& label, const Layout& layout) {
-  const CellResult& result = *row.results.front();
-  Texts texts = texts_of(numbers_of(result), "-");
-  texts[kKernel] = kernel_of(result);
-  texts[kStatus] = status_text(row);
-  return line_of(label, layout, texts) + lines_of(remarks_of(result));
+void add_row(const Row& row, const std::string& label, TextTable& table) {
+  if (row.results.size() == 1) {
+    table.rows.push_back(line_of(row, label, numbers_of(row.first())));
+    table.rows.back().remarks = remarks_of(row.first());
+    return;
+  }
+  Numbers values;
+  Numbers deviations;
+  for (std::size_t column = kDensity; column < kStatus; ++column) {
+    const Merged merged = merge(row, column);
+    values[column] = merged.value;
+    deviations[column] = merged.deviation;
+  }
+  table.rows.push_back(line_of(row, label, values));
+  const std::string name = fmt::format("  ± standard deviation over {} seeds", row.results.size());
+  table.rows.push_back({cells_of(name, texts_of(deviations, ""), Tone::kSecondary)});
+  table.rows.back().remarks = remarks_of(row.results);
+}
+
+bool is_shown(std::size_t column, std::span<const CellResult> results) {
+  const bool is_trace = results.front().decode_steps.has_value();
+  const auto any = [&](const auto& holds) {
+    return std::any_of(results.begin(), results.end(), holds);
+  };
+  switch (column) {
+    case kAppend:
+      return is_trace;
+    case kPrepare:
+      return is_trace || any([](const CellResult& result) {
+               return result.times && result.times->prepare &&
+                      result.times->prepare->median >= kNotablePrepare * result.times->total.median;
+             });
+    case kSampled:
+      return any([](const CellResult& result) {
+        return result.counts && result.counts->sampled_entries > 0;
+      });
+    case kRoofline:
+      return any([](const CellResult& result) { return result.attainable_ms().has_value(); });
+    default:
+      return true;
+  }
+}
+
+// Leaves out the columns in which no row has anything to show.
+void drop_columns(std::span<const CellResult> results, TextTable& table) {
+  for (std::size_t i = kColumns; i-- > 0;) {
+    if (is_shown(i, results)) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    table.columns.erase(table.columns.begin() + at);
+    for (TextRow& row : table.rows) row.cells.erase(row.cells.begin() + at);
+  }
+}
+
+// Says the reason of a failure once where rows that failed one after the other have the same.
+void shorten_reasons(TextTable& table) {
+  std::string last;
+  for (TextRow& row : table.rows) {
+    for (TextCell& remark : row.remarks) {
+      if (remark.tone != Tone::kError) continue;
+      if (remark.text == last) {
+        remark.text = "failed: as above";
+      } else {
+        last = remark.text;
+      }
+    }
+  }
+}
+
+// What the words in the column of statuses mean.
+std::vector<std::string> legend_of(const std::vector<Row>& rows) {
+  struct Word {
+    const char* text;
+    const char* meaning;
+  };
+  constexpr std::array<Word, 5> kWords = {
+      {{"noisy", "noisy: total or dense is not known as well as measure.target asks"},
+       {"not matched",
+        "not matched: no value of the parameter is near enough to the target of "
+        "match; measured at the nearest"},
+       {"unreachable",
+        "unreachable: all values of the parameter lie on one side of the target; "
+        "measured at the nearest"},
+       {"FAILED", "FAILED: a check did not hold or the cell ended with an error"},
+       {"n/a", "n/a: cannot run here"}}};
+  std::vector<std::string> legend;
+  for (const Word& word : kWords) {
+    if (std::any_of(rows.begin(), rows.end(), [&](const Row& row) {
+          return status_of(row).find(word.text) != std::string::npos;
+        })) {
+      legend.emplace_back(word.meaning);
+    }
+  }
+  if (std::any_of(rows.begin(), rows.end(),
+                  [](const Row& row) { return row.results.size() > 1; })) {
+    legend.emplace_back("of seeds: means; oracle, ± and n are the worst");
+  }
+  return legend;
 }
 
 }  // namespace
 
-std::string format_block(std::span<const CellResult> results) {
-  if (results.empty()) return "";
+TextTable table_of(std::span<const CellResult> results) {
   const std::vector<Row> rows = rows_of(results);
-  std::vector<std::string> labels;
-  std::size_t longest = std::string_view("  +- over 3 seeds").size();
-  const bool is_trace = results.front().decode_steps.has_value();
-  std::size_t status_size = 0;
+  const std::array<TextColumn, kColumns> columns =
+      make_columns(results.front().decode_steps.has_value());
+  TextTable table{.title = results.front().workload,
+                  .heading = heading_of(results),
+                  .columns = {columns.begin(), columns.end()},
+                  .rows = {},
+                  .legend = legend_of(rows)};
   for (const Row& row : rows) {
-    const CellResult& first = *row.results.front();
-    status_size = std::max(status_size, status_text(row).size());
-    labels.push_back(label_of(first));
-    if (row.results.size() == 1 && is_one_of_seeds(first, results)) {
-      labels.back() += fmt::format(" seed {}", *first.mask_seed);
+    std::string label = label_of(row.first());
+    if (row.results.size() == 1 && is_one_of_seeds(row.first(), results)) {
+      label += fmt::format(" seed {}", *row.first().mask_seed);
     }
-    longest = std::max(longest, labels.back().size());
+    add_row(row, label, table);
   }
-  const Layout layout{std::min(longest, room_for_labels(is_trace, status_size)), is_trace};
-  std::string text = format_heading(results, layout);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    text += rows[i].results.size() > 1 ? format_merged(rows[i], layout)
-                                       : format_single(rows[i], labels[i], layout);
-  }
-  return text;
-}
-
-std::string format_legend() {
-  return R"(density: active / visible entries; recall: dense softmax mass on the keys selected for certain, mean over rows
-rel L2: error of the output against dense; oracle: worst row error of the kernel against float64 over the same keys
-times: medians (of a decode trace: means over its steps); total = prepare + select + plan + attend (of a trace: see its heading)
-dense: runs in the same loop, its plan not counted; speedup: dense / total
-FAILED: a check did not hold or the cell ended with an error; n/a: cannot run here
-unreachable: no value of the parameter gives what match asks for; measured at the nearest
-of roof: the least time that the measured peaks allow for this mask / attend
-even at: the density at which attend would take as long as dense, were its time proportional to density
-)";
-}
-
-void StatusCounts::add(CellStatus status) {
-  switch (status) {
-    case CellStatus::kOk:
-      ++ok;
-      return;
-    case CellStatus::kFailed:
-      ++failed;
-      return;
-    case CellStatus::kUnavailable:
-      ++unavailable;
-      return;
-  }
-}
-
-std::string format_counts(const StatusCounts& counts) {
-  return fmt::format("{} ok, {} failed, {} unavailable", counts.ok, counts.failed,
-                     counts.unavailable);
+  shorten_reasons(table);
+  drop_columns(results, table);
+  const std::string note = note_on_ruler(results);
+  if (!note.empty()) table.notes.push_back({note, Tone::kWarning});
+  return table;
 }
 
 }  // namespace maskerade

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "experiments/results/columns.hpp"
 #include "experiments/results/detail/column_list.hpp"
+#include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
@@ -114,6 +116,10 @@ void add_match(List& list) {
       match, &Match::tolerance);
   list.add({"match_parameter", "", "The parameter that was searched: `MASKER.PARAMETER`."}, match,
            &Match::parameter);
+  list.add({"match_on_miss", "",
+            "What becomes of a cell whose search missed the target: `keep` measures it, `fail` "
+            "makes it `failed` besides."},
+           match, &Match::on_miss);
   list.add({"match_value", "",
             "The value that was found, with which the cell ran; null where nothing was searched."},
            match, &Match::found, &Outcome::value);
@@ -175,9 +181,17 @@ void add_cost(List& list) {
   list.add({"total_bytes", "bytes",
             "`select_bytes_read` + `kv_bytes_touched` + the bytes of q, out and lse."},
            cost, &CostFacts::total_bytes);
-  list.add({"attainable_ms", "ms",
-            "The least time of attending over this mask that the measured peaks allow."},
-           cost, &CostFacts::attainable_ms);
+  list.add({"required_flops", "flop",
+            "The least arithmetic of attending over this mask: 4 · head_dim for an active entry."},
+           cost, &CostFacts::required_flops);
+  list.add({"required_bytes", "bytes",
+            "The least memory traffic of attending over this mask: K and V of the keys that a kv "
+            "group attends to, q, out and lse, each once."},
+           cost, &CostFacts::required_bytes);
+  list.add_derived({"attainable_ms", "ms",
+                    "The least time of attending over this mask that the measured peaks allow: the "
+                    "longer of `required_flops` and `required_bytes` at them."},
+                   [](const Result& result) { return result.attainable_ms(); });
   list.add_derived({"percent_of_attainable", "%", "`attainable_ms` over `attend_ms`."},
                    [](const Result& result) { return result.percent_of_attainable(); });
   list.add_derived({"attend_flops_per_second", "flop/s",
@@ -304,6 +318,22 @@ void add_timing(List& list) {
            &Result::measure_target);
   list.add({"measure_budget_ms", "ms", "The time after which repeating ends in any case."},
            &Result::measure_budget_ms);
+  list.add_derived({"total_relative_half_width", "share",
+                    "Half the width of the 95% interval of `total_ms`, over `total_ms`; null below "
+                    "six repetitions."},
+                   [](const Result& result) { return result.total_relative_half_width(); });
+  list.add_derived({"timing", "",
+                    "`ok`, or `noisy`: the half-width of `total_ms` or `dense_ms` is above "
+                    "`measure_target`, or there is no interval."},
+                   [](const Result& result) { return result.timing(); });
+  list.add({"load_average", "",
+            "The system's load average of a minute when the cell ended: processes that ran or "
+            "waited to, this one included."},
+           &Result::load, &LoadFacts::average);
+  list.add({"other_load", "processors",
+            "How many processors were busy with other processes while the cell was repeated; null "
+            "where the system does not tell, and below 250 ms."},
+           &Result::load, &LoadFacts::other);
 }
 
 void add_fidelity(List& list) {
@@ -461,6 +491,20 @@ std::vector<Column<Result>> make_columns() {
 const std::vector<Column<CellResult>>& cell_columns() {
   static const std::vector<Column<CellResult>> kColumns = make_columns();
   return kColumns;
+}
+
+const Column<CellResult>& cell_column(const std::string& name) {
+  const std::vector<Column<CellResult>>& columns = cell_columns();
+  const auto found =
+      std::find_if(columns.begin(), columns.end(),
+                   [&](const Column<CellResult>& column) { return column.name == name; });
+  if (found != columns.end()) return *found;
+  std::vector<std::string> names;
+  for (const Column<CellResult>& column : columns) names.push_back(column.name);
+  const std::string nearest = nearest_name(name, names);
+  throw ConfigError({}, "results have no column \"" + name + "\"; " +
+                            (nearest.empty() ? "maskerade results --describe-columns lists them"
+                                             : "did you mean \"" + nearest + "\"?"));
 }
 
 std::span<const Column<CellResult>> exported_columns() {

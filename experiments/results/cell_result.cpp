@@ -1,6 +1,9 @@
 #include "experiments/results/cell_result.hpp"
 
 #include <algorithm>
+#include <cmath>
+
+#include "experiments/measure/required_work.hpp"
 
 namespace maskerade {
 namespace {
@@ -29,9 +32,26 @@ std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+std::string_view name_of(TimingQuality quality) noexcept {
+  return quality == TimingQuality::kOk ? "ok" : "noisy";
+}
+
 double DeviceTiming::clock_drop() const {
   if (!before || !after || before->sm_mhz <= 0) return 0;
   return std::max(0.0, 1 - after->sm_mhz / before->sm_mhz);
+}
+
+std::optional<double> CellResult::total_relative_half_width() const {
+  if (!times || !std::isfinite(times->total.relative_half_width())) return std::nullopt;
+  return times->total.relative_half_width();
+}
+
+std::optional<TimingQuality> CellResult::timing() const {
+  if (!times) return std::nullopt;
+  // A comparison with NaN does not hold either.
+  const bool is_known = times->total.relative_half_width() <= measure_target &&
+                        times->dense.relative_half_width() <= measure_target;
+  return is_known ? TimingQuality::kOk : TimingQuality::kNoisy;
 }
 
 std::optional<double> CellResult::attend_flops_per_second() const {
@@ -65,9 +85,24 @@ std::optional<double> CellResult::percent_of_l2_roof() const {
   return 100 * *rate / (kTileFlopsPerByte * *peaks->l2_bytes_per_second);
 }
 
+std::optional<double> CellResult::attainable_ms() const {
+  if (!cost || !peaks) return std::nullopt;
+  return RequiredWork{.flops = cost->required_flops, .bytes = cost->required_bytes}.attainable_ms(
+      *peaks);
+}
+
 std::optional<double> CellResult::percent_of_attainable() const {
-  if (!times || !cost || !cost->attainable_ms) return std::nullopt;
-  return 100 * *cost->attainable_ms / times->attend.median;
+  const std::optional<double> least_ms = attainable_ms();
+  if (!times || !least_ms) return std::nullopt;
+  return 100 * *least_ms / times->attend.median;
+}
+
+bool CellResult::contradicts_peaks() const {
+  if (!times || !times->attend.hi || !cost || !peaks) return false;
+  const double seconds = *times->attend.hi / 1000;
+  const bool may_be_cached = cost->required_bytes < static_cast<double>(kReadProbeBytes);
+  return cost->required_flops > peaks->flops_per_second * seconds ||
+         (!may_be_cached && cost->required_bytes > peaks->read_bytes_per_second * seconds);
 }
 
 std::optional<double> CellResult::break_even_density() const {

@@ -12,6 +12,7 @@
 #include "experiments/measure/coverage.hpp"
 #include "experiments/measure/device_clocks.hpp"
 #include "experiments/measure/fidelity.hpp"
+#include "experiments/measure/machine_load.hpp"
 #include "experiments/measure/machine_peaks.hpp"
 #include "experiments/measure/statistics.hpp"
 #include "framework/mask/mask.hpp"
@@ -28,6 +29,10 @@ enum class CellStatus {
 std::string_view name_of(CellStatus status) noexcept;  // "ok", "failed", "unavailable"
 std::optional<CellStatus> parse_cell_status(std::string_view name) noexcept;
 
+// How well the times of a cell are known.
+enum class TimingQuality { kOk, kNoisy };
+std::string_view name_of(TimingQuality quality) noexcept;  // "ok", "noisy"
+
 // The problem that a cell solved.
 struct WorkloadFacts {
   AttentionShape shape;
@@ -39,7 +44,7 @@ struct WorkloadFacts {
 };
 
 // What selecting and attending read. In a decode trace each number is the mean over its steps,
-// rounded down, but index_bytes, which is that of the last step.
+// rounded down, but index_bytes, which is that of the last step, and the required work.
 struct CostFacts {
   std::int64_t keys_scored = 0;  // by selecting, over all rows
   std::int64_t select_bytes_read = 0;
@@ -49,9 +54,10 @@ struct CostFacts {
   // select_bytes_read + kv_bytes_touched + the bytes of q, out and lse, once each: what one
   // selection and one attention move. An index counts where selecting reads it.
   std::int64_t total_bytes = 0;
-  // The least time that the machine's peaks allow for attending over this mask, see RequiredWork.
-  // Absent where the peaks were not measured.
-  std::optional<double> attainable_ms = {};
+  // The least work of attending over this mask, see RequiredWork. In a decode trace means over the
+  // steps that are not rounded.
+  double required_flops = 0;
+  double required_bytes = 0;
 };
 
 // The times of the stages, in milliseconds. A cell that is the dense reference has attend alone. In
@@ -125,6 +131,7 @@ struct MatchFacts {
   double target = 0;
   double tolerance = 0;   // relative to the target
   std::string parameter;  // "oracle_topk.budget"
+  MissRule on_miss = MissRule::kKeep;
   // Absent where overrides select for every head, or the search ended with an error.
   std::optional<MatchOutcome> found;
 };
@@ -196,6 +203,7 @@ struct CellResult {
   int threads = 1;
   double measure_target = 0;  // relative half-width of the median's interval to stop at
   double measure_budget_ms = 0;
+  LoadFacts load = {};          // of the machine, over the cell's repetitions
   std::int64_t chunk_rows = 0;  // query rows selected at once
   // Each masker that ran, with its resolved parameters, in the pipeline's order. A masker is named
   // by its id, with #2, #3, ... where it comes again; on a route by "ROUTE/id".
@@ -228,6 +236,12 @@ struct CellResult {
   std::string program_version;
   NamedTexts plugins;  // masker id and SHA-256 of its library, in order of first use
 
+  // Half the width of the 95 % interval of total_ms, over its median. Absent where there is none.
+  std::optional<double> total_relative_half_width() const;
+  // Whether the medians of total_ms and dense_ms are known as precisely as measure_target asks:
+  // kNoisy where one is not, or has no interval. Absent where nothing was timed.
+  std::optional<TimingQuality> timing() const;
+
   // The rates of attending: 4 * head_dim flops for each active entry, which a decode trace does not
   // have, and the bytes of K and V that it reads. Absent where it was not timed.
   std::optional<double> attend_flops_per_second() const;
@@ -240,8 +254,16 @@ struct CellResult {
   // queries do: each reads K and V once, and makes 64 flops of a byte of 16-bit K and V. Absent for
   // the kernel `rows`, which has no tiles.
   std::optional<double> percent_of_l2_roof() const;
+  // The least time that the peaks allow for attending over this mask, see RequiredWork. Absent
+  // where the mask was not measured or no peaks are known.
+  std::optional<double> attainable_ms() const;
   // 100 * attainable_ms / attend_ms.
   std::optional<double> percent_of_attainable() const;
+  // Whether attending was faster than its peaks allow, by more than its own interval: also at the
+  // interval's upper end the least arithmetic of the mask exceeds peak arithmetic, or its least
+  // traffic peak bandwidth. Traffic counts from kReadProbeBytes on: caches may serve what is less.
+  // Never without an interval or peaks.
+  bool contradicts_peaks() const;
   // The density at which attending would take as long as the dense reference if its time were
   // proportional to density: density * dense_ms / attend_ms. Above 1 it never would.
   std::optional<double> break_even_density() const;

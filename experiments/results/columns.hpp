@@ -39,6 +39,9 @@ const std::vector<Column<StepRow>>& step_columns();
 const std::vector<Column<RunRecord>>& run_columns();
 const std::vector<Column<StartedCell>>& started_columns();
 
+// The column of cells of that name. Throws ConfigError, with the nearest name, where there is none.
+const Column<CellResult>& cell_column(const std::string& name);
+
 // The fields of the JSON and the CSV exports: cell_columns() without the key.
 std::span<const Column<CellResult>> exported_columns();
 

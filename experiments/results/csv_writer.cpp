@@ -7,8 +7,6 @@
 namespace maskerade {
 namespace {
 
-constexpr std::string_view kLineEnd = "\r\n";
-
 // Rationale: a spreadsheet takes a field that begins with one of these for a formula, whoever wrote
 // the text (OWASP, CSV injection).
 std::string without_formula(const std::string& text) {
@@ -17,24 +15,28 @@ std::string without_formula(const std::string& text) {
   return is_formula ? "'" + text : text;
 }
 
-std::string field_of(const std::string& text) {
+std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
+  std::string field = "\"";
   for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
+    if (c == '"') field += '"';
+    field += c;
   }
-  return quoted + "\"";
+  return field + "\"";
 }
 
 }  // namespace
+
+std::string csv_field(const std::string& text, bool is_text) {
+  return quoted(is_text ? without_formula(text) : text);
+}
 
 std::string csv_header() {
   std::string line;
   for (const Column<CellResult>& column : exported_columns()) {
     line += (line.empty() ? "" : ",") + column.name;
   }
-  return line.append(kLineEnd);
+  return line.append(kCsvLineEnd);
 }
 
 std::string to_csv_line(const CellResult& result) {
@@ -43,10 +45,9 @@ std::string to_csv_line(const CellResult& result) {
   for (const Column<CellResult>& column : exported_columns()) {
     if (!is_first) line += ',';
     is_first = false;
-    const std::string text = text_of(column.get(result));
-    line += field_of(column.type == ColumnType::kText ? without_formula(text) : text);
+    line += csv_field(text_of(column.get(result)), column.type == ColumnType::kText);
   }
-  return line.append(kLineEnd);
+  return line.append(kCsvLineEnd);
 }
 
 CsvWriter::CsvWriter(const std::filesystem::path& file) : file_(file) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "experiments/results/cell_result.hpp"
 #include "experiments/results/record_file.hpp"
@@ -13,6 +14,9 @@ namespace maskerade {
 // text_of() gives, JSON its text. A field is empty where nothing was measured; numbers may be NaN,
 // inf and -inf. A text that begins with =, +, -, @, a tab or a line break has an apostrophe before
 // it.
+inline constexpr std::string_view kCsvLineEnd = "\r\n";
+// A field of that table. is_text: whether it may hold what a spreadsheet would take for a formula.
+std::string csv_field(const std::string& text, bool is_text);
 std::string csv_header();
 std::string to_csv_line(const CellResult& result);
 

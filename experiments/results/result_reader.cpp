@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <charconv>
 #include <map>
 #include <system_error>
@@ -17,7 +16,6 @@
 #include "experiments/results/detail/sqlite.hpp"
 #include "experiments/results/detail/table_sql.hpp"
 #include "framework/base/error.hpp"
-#include "framework/base/nearest_name.hpp"
 
 namespace maskerade {
 namespace {
@@ -90,20 +88,6 @@ bool holds(const ColumnCondition& condition,
   const char* const end = condition.value.data() + condition.value.size();
   const auto parsed = std::from_chars(condition.value.data(), end, wanted);
   return parsed.ec == std::errc() && parsed.ptr == end && wanted == *number;
-}
-
-const Column<CellResult>& column_of(const ColumnCondition& condition) {
-  const std::vector<Column<CellResult>>& columns = cell_columns();
-  const auto found = std::find_if(
-      columns.begin(), columns.end(),
-      [&](const Column<CellResult>& column) { return column.name == condition.column; });
-  if (found != columns.end()) return *found;
-  std::vector<std::string> names;
-  for (const Column<CellResult>& column : columns) names.push_back(column.name);
-  const std::string nearest = nearest_name(condition.column, names);
-  throw ConfigError({}, "results have no column \"" + condition.column + "\"; " +
-                            (nearest.empty() ? "maskerade results --columns lists them"
-                                             : "did you mean \"" + nearest + "\"?"));
 }
 
 }  // namespace
@@ -198,7 +182,7 @@ std::int64_t ResultReader::cell_count() const {
 std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
   std::vector<const Column<CellResult>*> columns;
   for (const ColumnCondition& condition : filter.conditions) {
-    columns.push_back(&column_of(condition));
+    columns.push_back(&cell_column(condition.column));
   }
   const auto is_wanted = [&](const CellResult& cell) {
     for (std::size_t i = 0; i < columns.size(); ++i) {

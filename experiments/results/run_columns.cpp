@@ -25,8 +25,8 @@ std::vector<Column<RunRecord>> make_run_columns() {
            &RunRecord::load_average);
   list.add({"program_version", "", "The program's version and the first digits of its SHA-256."},
            &RunRecord::program_version);
-  list.add_optional_text({"commit", "", "The commit of the program's source; null: unknown."},
-                         &RunRecord::commit);
+  list.add({"commit", "", "The commit of the program's source, or `unknown`."},
+           &RunRecord::commit);
   list.add({"tree_state", "",
             "Whether that source was as committed: `clean`, `changed` or `unknown`."},
            &RunRecord::tree_state);

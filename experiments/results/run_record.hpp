@@ -23,7 +23,7 @@ struct RunRecord {
   int threads = 1;
   std::optional<double> load_average = {};  // over one minute, when the run began
   std::string program_version;
-  std::string commit;      // of the program's source; "" unknown
+  std::string commit;      // of the program's source; "unknown"
   std::string tree_state;  // of that source: "clean", "changed" or "unknown"
   std::string compiler;
   std::string compiler_flags;

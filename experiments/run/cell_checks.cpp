@@ -30,14 +30,13 @@ void check_reference(const CellContext& context, CellResult& result) {
   facts.dense_quotient = std::max(facts.dense_quotient, reference.oracle.quotient);
 }
 
-// The least time that any kernel needs for the mask; absent where the result has no peaks.
-std::optional<double> attainable_ms(const CellContext& context,
-                                    const Mask& mask,
-                                    const CellResult& result) {
-  if (!result.peaks) return std::nullopt;
+// Adds the least work with which any kernel can attend over the mask.
+void add_required_work(const CellContext& context, const Mask& mask, CostFacts& cost) {
   const AttentionShape& shape = context.inputs().shape;
   const std::int64_t active = count_whole_problem(mask, shape).active_entries;
-  return required_work(mask, shape, context.dtype, active).attainable_ms(*result.peaks);
+  const RequiredWork work = required_work(mask, shape, context.dtype, active);
+  cost.required_flops = work.flops;
+  cost.required_bytes = work.bytes;
 }
 
 }  // namespace
@@ -145,18 +144,16 @@ CostFacts cost_of(const std::vector<MaskerReport>& maskers,
   return cost;
 }
 
-CostFacts cost_of(const CellContext& context,
-                  const RepetitionResult& repetitions,
-                  const CellResult& result) {
+CostFacts cost_of(const CellContext& context, const RepetitionResult& repetitions) {
   CostFacts cost = cost_of(repetitions.selected->maskers(), *repetitions.planned.plan,
                            context.inputs().shape, context.dtype);
-  cost.attainable_ms = attainable_ms(context, repetitions.selected->on_host(), result);
+  add_required_work(context, repetitions.selected->on_host(), cost);
   return cost;
 }
 
-CostFacts cost_of_dense(const CellContext& context, const CellResult& result) {
+CostFacts cost_of_dense(const CellContext& context) {
   CostFacts cost = cost_of({}, *context.dense.planned.plan, context.inputs().shape, context.dtype);
-  cost.attainable_ms = attainable_ms(context, context.dense.mask(), result);
+  add_required_work(context, context.dense.mask(), cost);
   return cost;
 }
 

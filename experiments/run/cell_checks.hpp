@@ -52,15 +52,13 @@ void check_selections(const RepetitionResult& repetitions, CellResult& result);
 // Makes the result failed when its fidelity is NaN.
 void check_fidelity(CellResult& result);
 
-// What maskers and attending read. attainable_ms is absent.
+// What maskers and attending read, without the required work.
 CostFacts cost_of(const std::vector<MaskerReport>& maskers,
                   const Plan& plan,
                   const AttentionShape& shape,
                   DType dtype);
-// The same for the last of some repetitions; attainable_ms is present when the result has peaks.
-CostFacts cost_of(const CellContext& context,
-                  const RepetitionResult& repetitions,
-                  const CellResult& result);
-CostFacts cost_of_dense(const CellContext& context, const CellResult& result);
+// The same for the last of some repetitions, with the required work.
+CostFacts cost_of(const CellContext& context, const RepetitionResult& repetitions);
+CostFacts cost_of_dense(const CellContext& context);
 
 }  // namespace maskerade

@@ -99,7 +99,8 @@ std::string CellKeys::next_key(const Job& job,
     json["match"] = {{"quantity", name_of(described.match->quantity)},
                      {"target", described.match->target},
                      {"tolerance", described.match->tolerance},
-                     {"parameter", described.match->parameter}};
+                     {"parameter", described.match->parameter},
+                     {"on_miss", name_of(described.match->on_miss)}};
   }
   json["device"] = described.device;
   json["kernel"] = described.kernel;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "experiments/measure/machine_load.hpp"
 #include "experiments/measure/peak_memory.hpp"
 #include "experiments/measure/stopping_rule.hpp"
 #include "experiments/run/cell_checks.hpp"
@@ -116,6 +117,7 @@ void run_trace_cell(const TraceContext& context,
   const Threads& threads = context.options.threads;
   const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
   const PeakMemory peak;
+  const MachineLoad load;
   const Stopwatch elapsed;
   TraceTotals totals(reference.shape);
   TraceTiming timing;
@@ -149,12 +151,13 @@ void run_trace_cell(const TraceContext& context,
                       .plan = *repetitions.planned.plan,
                       .sparse = sparse,
                       .masses = row_masses(inputs, mask, threads),
-                      .cost = cost_of(step, repetitions, result),
+                      .cost = cost_of(step, repetitions),
                       .times = summarize_step(repetitions.samples, result)});
     check_selections(repetitions, result);
     check_kernel(step, mask, repetitions, place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
+  result.load = load.finish();
   result.device_timing = timing.whole();
   totals.write(prepare, result);
   result.times->load_ms = load_ms;
@@ -166,6 +169,7 @@ void run_trace_cell(const TraceContext& context,
 void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
   const TraceReference& reference = context.reference;
   const PeakMemory peak;
+  const MachineLoad load;
   const Stopwatch elapsed;
   TraceTotals totals(reference.shape);
   TraceTiming timing;
@@ -184,7 +188,7 @@ void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
                       .plan = *dense.planned.plan,
                       .sparse = output,
                       .masses = dense.masses,
-                      .cost = cost_of_dense(step, result),
+                      .cost = cost_of_dense(step),
                       .times = {.attend = summary,
                                 .total = summary,
                                 .dense = summary,
@@ -192,6 +196,7 @@ void run_dense_trace_cell(const TraceContext& context, CellResult& result) {
     check_dense_kernel(step, place_of(i), result);
   }
   result.peak_bytes = peak.bytes();
+  result.load = load.finish();
   result.device_timing = timing.whole();
   totals.write(std::nullopt, result);
   check_decidable(result);

@@ -48,6 +48,7 @@ CellResult describe_job(const Experiment& experiment, const Job& job, const RunO
                               .target = pipeline.match->target,
                               .tolerance = pipeline.match->tolerance,
                               .parameter = pipeline.match->name,
+                              .on_miss = pipeline.match->on_miss,
                               .found = {}};
   }
   return result;

@@ -5,7 +5,9 @@
 #include <array>
 #include <map>
 
+#include "experiments/measure/build_facts.hpp"
 #include "experiments/measure/machine.hpp"
+#include "experiments/measure/machine_load.hpp"
 
 namespace maskerade {
 namespace {
@@ -43,9 +45,17 @@ RunRecord describe_run(const Experiment& experiment, const RunOptions& options) 
   run.process = getpid();
   run.machine = machine_name();
   run.threads = options.threads.count();
+  run.load_average = load_average();
   run.program_version = program_version();
+  const BuildFacts& built = build_facts();
+  run.commit = built.commit;
+  run.tree_state = built.tree_state;
+  run.compiler = built.compiler;
+  run.compiler_flags = built.flags;
   for (const auto& [id, type] : maskers_of(experiment)) {
     run.plugin_files.emplace_back(id, type->library().string());
+    run.plugin_hashes.emplace_back(id, type->sha256());
+    run.plugin_builds.emplace_back(id, type->build());
   }
   return run;
 }

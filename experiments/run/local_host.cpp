@@ -1,7 +1,9 @@
+#include "experiments/run/cell_checks.hpp"
 #include "experiments/run/cell_host.hpp"
 #include "experiments/run/current_workload.hpp"
 #include "experiments/run/routed_pipeline.hpp"
 #include "experiments/run/run_job.hpp"
+#include "framework/base/thread_affinity.hpp"
 
 namespace maskerade {
 namespace {
@@ -26,7 +28,11 @@ class LocalHost final : public CellHost {
 
   void run(const Job& job, CellResult& result) override {
     const Pipeline pipeline = pipeline_of(experiment_, job, &*open(job).description);
+    const ThreadAffinity affinity(options_.threads);
     run_job(experiment_, job, pipeline, options_, current_, result);
+    if (const std::string moved = affinity.restore(); !moved.empty()) {
+      fail(result, "a masker bound threads of the program to processors: " + moved);
+    }
     // Rationale: what a masker did to the data must not reach the next cell.
     if (result.status == CellStatus::kFailed) current_.forget_if_changed();
   }

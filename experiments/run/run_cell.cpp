@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/measure/fidelity.hpp"
+#include "experiments/measure/machine_load.hpp"
 #include "experiments/measure/peak_memory.hpp"
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/head_densities.hpp"
@@ -47,6 +48,7 @@ void run_cell(const CellContext& context,
   const Threads& threads = context.options.threads;
   const PipelineOptions options{.seed = mask_seed, .chunk_rows = context.options.chunk_rows};
   const PeakMemory peak;
+  const MachineLoad load;
   const Stopwatch loading;
   const LoadedPipeline loaded = attention.load(context.backend, options);
   const double load_ms = loading.elapsed_ms();
@@ -58,13 +60,14 @@ void run_cell(const CellContext& context,
                              .undo = [&] { prepared.reset(); }};
   RepetitionResult repetitions = repeat_interleaved(context, attention, step, 1);
   result.peak_bytes = peak.bytes();
+  result.load = load.finish();
   const Mask& mask = repetitions.selected->on_host();
   const AttentionOutput& sparse = repetitions.output;
   result.selection_device = repetitions.selection_device;
   result.device_timing = repetitions.device_timing;
   result.kernel_mix = repetitions.planned.plan->kernel_mix();
   result.counts = count_whole_problem(mask, inputs.shape);
-  result.cost = cost_of(context, repetitions, result);
+  result.cost = cost_of(context, repetitions);
   result.times = summarize_stages(repetitions.samples, result);
   result.times->load_ms = load_ms;
   result.fidelity =
@@ -80,15 +83,17 @@ void run_cell(const CellContext& context,
 
 void run_dense_cell(const CellContext& context, CellResult& result) {
   const PeakMemory peak;
+  const MachineLoad load;
   const DenseReference& dense = context.dense;
   const AttentionShape& shape = context.inputs().shape;
   const Summary summary = summarize(repeat_dense(context, 1, result.device_timing));
   result.peak_bytes = peak.bytes();
+  result.load = load.finish();
   AttentionOutput output;
   dense.attend(context.backend, output);
   result.kernel_mix = dense.planned.plan->kernel_mix();
   result.counts = count_whole_problem(dense.mask(), shape);
-  result.cost = cost_of_dense(context, result);
+  result.cost = cost_of_dense(context);
   result.times = StageTimes{
       .attend = summary, .total = summary, .dense = summary, .repetitions = summary.repetitions};
   result.fidelity =

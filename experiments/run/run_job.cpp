@@ -4,6 +4,7 @@
 #include <string>
 
 #include "attention/backend_table.hpp"
+#include "experiments/report/match_text.hpp"
 #include "experiments/run/cell_checks.hpp"
 #include "experiments/run/coverage_check.hpp"
 #include "experiments/run/decode_trace.hpp"
@@ -144,7 +145,10 @@ void run_job(const Experiment& experiment,
       make_unavailable(result, error.what());
     }
   });
-  if (failure) fail(result, *failure);
+  if (failure) return fail(result, *failure);
+  if (missed_match(result) && result.match->on_miss == MissRule::kFail) {
+    fail(result, match_text(*result.match));
+  }
 }
 
 }  // namespace maskerade

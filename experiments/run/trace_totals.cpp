@@ -147,16 +147,15 @@ StageTimes TraceTotals::times(const std::optional<Summary>& prepare) const {
 
 CostFacts TraceTotals::costs() const {
   CostFacts mean;
-  double attainable = 0;
-  bool all_attainable = true;
+  const auto steps = static_cast<double>(costs_.size());
   for (const CostFacts& cost : costs_) {
     mean.keys_scored = saturating_sum(mean.keys_scored, cost.keys_scored);
     mean.select_bytes_read = saturating_sum(mean.select_bytes_read, cost.select_bytes_read);
     mean.kv_bytes_touched = saturating_sum(mean.kv_bytes_touched, cost.kv_bytes_touched);
     mean.total_bytes = saturating_sum(mean.total_bytes, cost.total_bytes);
     mean.index_spans_future = mean.index_spans_future || cost.index_spans_future;
-    all_attainable = all_attainable && cost.attainable_ms.has_value();
-    attainable += cost.attainable_ms.value_or(0);
+    mean.required_flops += cost.required_flops / steps;
+    mean.required_bytes += cost.required_bytes / steps;
   }
   const auto count = static_cast<std::int64_t>(costs_.size());
   for (std::int64_t* sum :
@@ -164,7 +163,6 @@ CostFacts TraceTotals::costs() const {
     *sum /= count;
   }
   mean.index_bytes = costs_.back().index_bytes;
-  if (all_attainable) mean.attainable_ms = attainable / static_cast<double>(count);
   return mean;
 }
 

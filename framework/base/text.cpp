@@ -1,5 +1,6 @@
 #include "framework/base/text.hpp"
 
+#include <algorithm>
 #include <boost/locale/utf.hpp>
 #include <cstdint>
 
@@ -46,6 +47,12 @@ void append_code(std::uint32_t code, std::string& target) {
 }
 
 }  // namespace
+
+std::size_t character_count(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U;
+  }));
+}
 
 std::size_t first_invalid_byte(std::string_view text) {
   std::size_t at = 0;

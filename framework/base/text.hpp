@@ -11,6 +11,10 @@ namespace maskerade {
 // The first byte of a text that is not part of valid UTF-8; the text's size when there is none.
 std::size_t first_invalid_byte(std::string_view text);
 
+// The characters of a text in UTF-8, each of which a terminal shows in one column: the bytes but
+// those that continue a character.
+std::size_t character_count(std::string_view text);
+
 // The text as every reader of UTF-8 takes it, for what is stored: U+FFFD takes the place of each
 // byte that is not part of valid UTF-8, and of each null character.
 std::string storable(std::string_view text);

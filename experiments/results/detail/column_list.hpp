@@ -103,6 +103,9 @@ inline std::optional<MatchQuantity> parse_enum(std::string_view name, MatchQuant
 inline std::optional<MatchStatus> parse_enum(std::string_view name, MatchStatus) {
   return parse_match_status(name);
 }
+inline std::optional<MissRule> parse_enum(std::string_view name, MissRule) {
+  return parse_miss_rule(name);
+}
 template <typename Enum>
 requires std::is_enum_v<Enum>
 void assign(Enum& member, const ColumnValue& value) {

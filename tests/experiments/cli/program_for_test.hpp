@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -23,6 +24,11 @@ struct ProgramResult {
   std::string out;
   std::string err;
 };
+
+// What a run prints, without how many cells are noisy, which depends on the machine.
+inline std::string without_noise(const std::string& out) {
+  return std::regex_replace(out, std::regex(" \\([0-9]+ noisy\\)"), "");
+}
 
 // Runs the program in a temporary folder of its own, with a cache folder in it.
 class Program : public testing::Test {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,10 +19,12 @@ TEST_F(Program, RunsAnExperimentAndWritesTableAndJson) {
   const ProgramResult finished = run("run tiny.yaml --json results.jsonl --threads 2");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   for (const char* text : {"streaming", "topk budget=5%", "topk budget=100%", "density", "speedup",
-                           "4 ok, 0 failed, 0 unavailable"}) {
-    EXPECT_NE(finished.out.find(text), std::string::npos) << text << "\n" << finished.out;
+                           "\n4 cells: 4 ok, 0 failed, 0 not matched, 0 unreachable, 0 "
+                           "unavailable, 0 not run in "}) {
+    EXPECT_NE(without_noise(finished.out).find(text), std::string::npos) << text << "\n"
+                                                                         << finished.out;
   }
-  EXPECT_NE(finished.err.find("[4/4] workload: topk budget=100%: ok"), std::string::npos)
+  EXPECT_NE(finished.err.find("[4/4] workload: topk budget=100%: "), std::string::npos)
       << finished.err;
   const std::vector<nlohmann::json> cells = json_lines("results.jsonl");
   ASSERT_EQ(cells.size(), 4U);
@@ -52,8 +55,65 @@ TEST_F(Program, ExitsWith1WhenACellFailsAndRunsTheRest) {
   const ProgramResult finished = run("run tiny.yaml --json results.jsonl --set workload.scale=1e8");
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_NE(finished.out.find("FAILED"), std::string::npos);
-  EXPECT_NE(finished.out.find("0 ok, 4 failed"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.out.find("4 cells: 0 ok, 4 failed"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.out.find("\n4 failed, by cause:\n  4 (cells 0-3): no row can be judged"),
+            std::string::npos)
+      << finished.out;
+  EXPECT_NE(
+      finished.out.find("\n      maskerade run tiny.yaml --set workload.scale=1e8 --cell 0\n"),
+      std::string::npos)
+      << finished.out;
   EXPECT_EQ(json_lines("results.jsonl").size(), 4U);
+}
+
+TEST_F(Program, CountsNoisyCellsAsErrorsWhenStrict) {
+  write("tiny.yaml", kTiny);
+  const std::string noisy = "run tiny.yaml --set measure.target=0.000001% ";
+  EXPECT_EQ(run(noisy).exit_code, 0);
+  const ProgramResult strict = run(noisy + "--strict --json results.jsonl");
+  EXPECT_EQ(strict.exit_code, 1);
+  EXPECT_NE(strict.out.find("; 4 noisy cells are an error (--strict)\n"), std::string::npos)
+      << strict.out;
+  EXPECT_EQ(cell_of("results.jsonl", "streaming").at("timing"), "noisy");
+  const ProgramResult lenient =
+      run("run tiny.yaml --set measure.target=99% --set measure.budget=500ms --strict");
+  const bool is_noisy = lenient.out.find("(--strict)") != std::string::npos;
+  EXPECT_EQ(lenient.exit_code, is_noisy ? 1 : 0) << lenient.out;
+}
+
+TEST_F(Program, PrintsTheLastLinesAloneWhenQuiet) {
+  write("tiny.yaml", kTiny);
+  const ProgramResult finished = run("run tiny.yaml --quiet");
+  EXPECT_TRUE(finished.out.starts_with("4 cells: 4 ok")) << finished.out;
+  EXPECT_EQ(std::count(finished.out.begin(), finished.out.end(), '\n'), 1) << finished.out;
+  EXPECT_EQ(finished.err, "");
+  const ProgramResult failed = run("run tiny.yaml --quiet --set workload.scale=1e8");
+  EXPECT_TRUE(failed.out.starts_with("4 cells: 0 ok, 4 failed")) << failed.out;
+  EXPECT_NE(failed.out.find("no row can be judged"), std::string::npos);
+}
+
+TEST_F(Program, MakesAMissedTargetAFailureWhenTold) {
+  write("jump.yaml", R"(name: jump
+workload: {source: {kind: gaussian, seed: 1}, query_heads: 1, kv_heads: 1, query_len: 1,
+           key_len: 4, head_dim: 8, causal: false}
+pipelines: {p: [sink]}
+match: {density: 60%}
+measure: {target: 20%, budget: 20ms}
+)");
+  const ProgramResult kept = run("run jump.yaml --json kept.jsonl");
+  EXPECT_EQ(kept.exit_code, 0) << kept.out << kept.err;
+  EXPECT_NE(without_noise(kept.out).find("2 cells: 1 ok, 0 failed, 1 not matched"),
+            std::string::npos)
+      << kept.out;
+  EXPECT_EQ(cell_of("kept.jsonl", "p").at("match_status"), "nearest");
+  EXPECT_EQ(cell_of("kept.jsonl", "p").at("match_on_miss"), "keep");
+  const ProgramResult failed = run("run jump.yaml --set match.on_miss=fail --json failed.jsonl");
+  EXPECT_EQ(failed.exit_code, 1);
+  const std::string reason = cell_of("failed.jsonl", "p").at("reason");
+  EXPECT_TRUE(reason.starts_with(
+      "not matched: 50.0 % instead of 60 % (density, nearest at sink.tokens 2; "))
+      << reason;
+  EXPECT_EQ(cell_of("failed.jsonl", "p").at("density"), 0.5) << "it was measured";
 }
 
 TEST_F(Program, ExitsWith0WhenCellsAreUnavailable) {
@@ -62,7 +122,9 @@ TEST_F(Program, ExitsWith0WhenCellsAreUnavailable) {
       run("run tiny.yaml --set 'devices=[cuda]'", "CUDA_VISIBLE_DEVICES=");
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_NE(finished.out.find("unavailable: th"), std::string::npos);
-  EXPECT_NE(finished.out.find("0 ok, 0 failed, 4 unavailable"), std::string::npos);
+  EXPECT_NE(
+      finished.out.find("4 cells: 0 ok, 0 failed, 0 not matched, 0 unreachable, 4 unavailable"),
+      std::string::npos);
 }
 
 TEST_F(Program, DryRunListsTheCellsAndMeasuresNothing) {
@@ -323,8 +385,16 @@ TEST_F(Program, ShowsFinishedCellsWhenInterrupted) {
   EXPECT_LT(json_lines("results.jsonl").size(), kLongCells);
   EXPECT_NE(read("out.txt").find("dense"), std::string::npos);
   EXPECT_NE(read("out.txt").find("0 failed"), std::string::npos);
-  EXPECT_NE(read("err.txt").find("interrupted; the cells that were finished are kept"),
-            std::string::npos);
+  const std::size_t done = json_lines("results.jsonl").size();
+  EXPECT_NE(
+      read("out.txt").find(std::to_string(kLongCells) + " cells: " + std::to_string(done) + " ok"),
+      std::string::npos)
+      << read("out.txt");
+  EXPECT_NE(read("err.txt").find("maskerade: note: interrupted: " + std::to_string(done) + " of " +
+                                 std::to_string(kLongCells) +
+                                 " done; with --out a run can be continued\n"),
+            std::string::npos)
+      << read("err.txt");
 }
 
 }  // namespace

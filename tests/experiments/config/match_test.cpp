@@ -80,6 +80,17 @@ TEST(Match, SweptTargetsGiveEveryPipelineOnceForEach) {
                    "a rate=6% density=10%: window_all.window density 0.1"}));
 }
 
+TEST(Match, KeepsACellThatMissesUnlessItIsToFail) {
+  const ExperimentFolder folder;
+  const auto rule_of = [&](const std::string& match) {
+    const Experiment experiment = folder.read(with(match + "pipelines: {p: [window_all]}\n"));
+    return pipeline_of(experiment, "p").match->on_miss;
+  };
+  EXPECT_EQ(rule_of("match: {density: 10%}\n"), MissRule::kKeep);
+  EXPECT_EQ(rule_of("match: {density: 10%, on_miss: keep}\n"), MissRule::kKeep);
+  EXPECT_EQ(rule_of("match: {density: 10%, on_miss: fail}\n"), MissRule::kFail);
+}
+
 TEST(Match, OfOnePipelineAlone) {
   EXPECT_EQ(matches_of("pipelines:\n"
                        "  a: [window_all]\n"
@@ -113,6 +124,8 @@ TEST(Match, ErrorsSayWhatWouldBeRight) {
        "x.yaml:3:23: match names density and total_ms; give it one of them"},
       {"match: {densty: 10%}\n" + lost,
        "x.yaml:3:9: unknown key \"densty\" in match; did you mean \"density\"?"},
+      {"match: {density: 10%, on_miss: stop}\n" + lost,
+       "x.yaml:3:32: unknown match.on_miss \"stop\"; known: keep, fail"},
       {"match: {density: 10}\n" + lost,
        "x.yaml:3:18: match.density is 10; it must be a share between 0 and 1, written 2% or 0.02"},
       {"match: {total_ms: 3ms}\n" + lost,

@@ -17,6 +17,15 @@ TEST(MachinePeaks, AreTheLargerOfVectorsAndTilesByTheirProducts) {
   EXPECT_EQ(peaks.flops_with(10), 200);
 }
 
+TEST(MachinePeaks, OfTwoMeasurementsAreTheLargerOfEachRate) {
+  const MachinePeaks larger = larger_of(
+      {.flops_per_second = 200, .read_bytes_per_second = 1, .matrix_flops_per_second = 1500},
+      {.flops_per_second = 100, .read_bytes_per_second = 2, .matrix_flops_per_second = 1600});
+  EXPECT_EQ(larger.flops_per_second, 200);
+  EXPECT_EQ(larger.read_bytes_per_second, 2);
+  EXPECT_EQ(larger.matrix_flops_per_second, 1600);
+}
+
 // How large they are is the machine's affair.
 TEST(MachinePeaks, ArePositiveNumbers) {
   const MachinePeaks peaks = measure_peaks(Threads(2));

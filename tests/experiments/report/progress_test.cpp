@@ -38,7 +38,7 @@ TEST(Progress, WritesALineForEachCellWhenPiped) {
     progress.clear();
   });
   EXPECT_EQ(text,
-            "[1/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense\n"
+            "[1/2] prefill: topk budget=5%: noisy, total 25.0 ms, 4.00x dense\n"
             "[2/2] prefill: topk budget=5% (cuda): unavailable: this build has no CUDA backend\n");
 }
 
@@ -81,10 +81,11 @@ TEST(Progress, TellsACellThatWasKept) {
     progress.begin(example_result());
     progress.finish(example_result());
   });
-  EXPECT_EQ(text,
-            "[1/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense, kept from an earlier "
-            "run\n"
-            "[2/2] prefill: topk budget=5%: ok, total 25.0 ms, 4.00x dense\n");
+  EXPECT_EQ(
+      text,
+      "[1/2] prefill: topk budget=5%: noisy, total 25.0 ms, 4.00x dense, kept from an earlier "
+      "run\n"
+      "[2/2] prefill: topk budget=5%: noisy, total 25.0 ms, 4.00x dense\n");
 }
 
 TEST(Progress, EstimatesTheTimeLeftFromCellsThatWereRun) {

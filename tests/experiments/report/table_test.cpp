@@ -2,31 +2,57 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "framework/base/text.hpp"
 #include "tests/experiments/results/example_result.hpp"
 
 namespace maskerade {
 namespace {
 
-CellResult dense_result() {
+// The example, whose times are known as well as it asks.
+CellResult timed_result() {
   CellResult result = example_result();
+  result.measure_target = 0.5;
+  return result;
+}
+
+CellResult found_result() {
+  CellResult result = matched_result();
+  result.measure_target = 0.5;
+  return result;
+}
+
+std::string format_block(const std::vector<CellResult>& results, std::size_t width = kTableWidth) {
+  return to_terminal(table_of(results), {.width = width});
+}
+
+// What the words and columns of the table mean, in lines.
+std::string legend_of(const std::vector<CellResult>& results, std::size_t width = kTableWidth) {
+  return packed(legend_within(table_of(results), width), width);
+}
+
+CellResult dense_result() {
+  CellResult result = timed_result();
   result.pipeline = "dense";
   result.kernel = "dense";
   result.kernel_mix = "dense";
   result.mask_seed.reset();
   result.params.clear();
   result.counts->density = 1;
-  result.times =
-      StageTimes{.attend = summary_of(100), .total = summary_of(100), .dense = summary_of(100)};
+  result.times = StageTimes{.attend = summary_of(100),
+                            .total = summary_of(100),
+                            .dense = summary_of(100),
+                            .repetitions = 7};
   result.fidelity = Fidelity{.attention_recall = 1};
   return result;
 }
 
 CellResult failed_result() {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.pipeline = "broken";
   result.status = CellStatus::kFailed;
   result.reason = "plugins/pq_cache.so: no codebook for this layer";
@@ -56,7 +82,7 @@ TEST(Table, KeepsForeignTextsOnTheirLines) {
 }
 
 CellResult seeded_result(std::uint64_t seed, double density, double recall) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.pipeline = "sampled";
   result.mask_seed = seed;
   result.counts->density = density;
@@ -65,13 +91,28 @@ CellResult seeded_result(std::uint64_t seed, double density, double recall) {
 }
 
 CellResult cuda_result() {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.device = "cuda";
   result.selection_device = "cpu, uploaded";
   result.kernel_mix = "tiles sm80";
-  result.cost->attainable_ms.reset();
+  result.peaks.reset();
   result.tolerance = 0.01;
   return result;
+}
+
+// The cell of a row, by its name, in a column, by its name.
+TextCell cell_of(const TextTable& table, const std::string& row, const std::string& column) {
+  const auto at = std::find_if(table.columns.begin(), table.columns.end(),
+                               [&](const TextColumn& of) { return of.name == column; });
+  const auto line = std::find_if(table.rows.begin(), table.rows.end(),
+                                 [&](const TextRow& of) { return of.cells.front().text == row; });
+  if (at == table.columns.end() || line == table.rows.end()) return {"no such cell"};
+  return line->cells[static_cast<std::size_t>(at - table.columns.begin())];
+}
+
+bool has_column(const TextTable& table, const std::string& column) {
+  return std::any_of(table.columns.begin(), table.columns.end(),
+                     [&](const TextColumn& of) { return of.name == column; });
 }
 
 testing::AssertionResult has_heading(const std::string& part,
@@ -86,7 +127,8 @@ testing::AssertionResult has_heading(const std::string& part,
 std::size_t longest_line(const std::string& text) {
   std::istringstream lines(text);
   std::size_t longest = 0;
-  for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+  for (std::string line; std::getline(lines, line);)
+    longest = std::max(longest, character_count(line));
   return longest;
 }
 
@@ -96,34 +138,35 @@ TEST(Table, ShowsResultsReasonsAndSeeds) {
   cuda.device = "cuda";
   cuda.status = CellStatus::kUnavailable;
   cuda.reason = "this build has no CUDA backend";
-  CellResult empty = example_result();
+  CellResult empty = timed_result();
   empty.pipeline = "empty";
   empty.counts->empty_rows = 12;
   empty.kernel_mix = "tiles 82%, dense 18%";
   EXPECT_EQ(
-      format_block(std::vector<CellResult>{dense_result(), example_result(), failed_result(), cuda,
+      format_block(std::vector<CellResult>{dense_result(), timed_result(), failed_result(), cuda,
                                            empty, seeded_result(0, 0.1, 0.8),
                                            seeded_result(1, 0.2, 0.9), seeded_result(2, 0.3, 0.7)}),
       R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
   gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
-  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  of roof even at  status
-                                  share   share    error   error      ms     ms     ms     ms      ms       x        % density
-  dense                  dense     1.00    1.00        0 1.25e-6       -      -    100    100     100    1.00     3.62    1.00  ok
-  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
-  broken                 auto         -       -        -       -       -      -      -      -       -       -        -       -  FAILED
+  pipeline               kernel density  recall  recall  rel L2  prepare  select   plan attend  total   ±   n   dense speedup  status
+                                  share certain sampled   error       ms      ms     ms     ms     ms   %          ms       x
+  dense                  dense     1.00    1.00       0       0        -       -      -    100    100  50   7     100    1.00  ok
+  topk budget=5%         tiles    0.100   0.875  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+  broken                 auto         -       -       -       -        -       -      -      -      -   -   -       -       -  FAILED
       failed: plugins/pq_cache.so: no codebook for this layer
-  topk budget=5% (cuda)  auto         -       -        -       -       -      -      -      -       -       -        -       -  n/a
+  topk budget=5% (cuda)  auto         -       -       -       -        -       -      -      -      -   -   -       -       -  n/a
       unavailable: this build has no CUDA backend
-  empty                  mixed    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
+  empty                  mixed    0.100   0.875  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
       kernels by row blocks: tiles 82%, dense 18%
       12 rows attend to nothing: their output is 0
-  sampled                tiles    0.200   0.800   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0    1.38  ok
-    +- over 3 seeds               0.100   0.100        0               0      0      0      0       0       0        0   0.690
+  sampled                tiles    0.200   0.800  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+    ± standard deviation over 3 seeds
+                                  0.100   0.100       0       0        0       0      0      0      0               0       0
 )");
 }
 
 TEST(Table, ShowsTheStagesOfADecodeTrace) {
-  std::vector<CellResult> results = {dense_result(), example_result(), failed_result(),
+  std::vector<CellResult> results = {dense_result(), timed_result(), failed_result(),
                                      seeded_result(0, 0.1, 0.8), seeded_result(1, 0.2, 0.9)};
   for (CellResult& result : results) {
     result.decode_steps = 50;
@@ -135,49 +178,49 @@ TEST(Table, ShowsTheStagesOfADecodeTrace) {
       R"(prefill: batch 1, heads 8 (kv 2), queries 1, keys 2048 and 50 decode steps, head_dim 64, bfloat16, causal
   gaussian seed 1; 2 threads; oracle on 256 of 400 rows, tolerance 1e-5
   total = prepare ms/step (1/50 of preparing the first keys) + append (of the step's key to the indexes) + select + plan + attend
-  pipeline           kernel density  recall   rel L2  oracle  prepare append  select   plan attend  total   dense speedup  status
-                              share   share    error   error  ms/step     ms      ms     ms     ms     ms      ms       x
-  dense              dense     1.00    1.00        0 1.25e-6        -      -       -      -    100    100     100    1.00  ok
-  topk budget=5%     tiles    0.100   0.875   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
-  broken             auto         -       -        -       -        -      -       -      -      -      -       -       -  FAILED
+  pipeline        kernel density  recall  recall  rel L2  prepare append  select   plan attend  total   ±   n   dense speedup  status
+                           share certain sampled   error  ms/step     ms      ms     ms     ms     ms   %          ms       x
+  dense           dense     1.00    1.00       0       0        -      -       -      -    100    100  50   7     100    1.00  ok
+  topk budget=5%  tiles    0.100   0.875  0.0625  0.0321   0.0100  0.250    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+  broken          auto         -       -       -       -        -      -       -      -      -      -   -   -       -       -  FAILED
       failed: plugins/pq_cache.so: no codebook for this layer
-  sampled            tiles    0.150   0.850   0.0321 1.25e-6   0.0100  0.250    10.0 0.0125   14.5   25.0     100    4.00  ok
-    +- over 2 seeds          0.0707  0.0707        0                0      0       0      0      0      0       0       0
+  sampled         tiles    0.150   0.850  0.0625  0.0321   0.0100  0.250    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+    ± standard deviation over 2 seeds
+                          0.0707  0.0707       0       0        0      0       0      0      0      0               0       0
 )");
 }
 
 TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
-  CellResult nearest = matched_result();
+  CellResult nearest = found_result();
   nearest.coverage.reset();
   nearest.match->found->status = MatchStatus::kNearest;
+  nearest.match->found->reached = 0.106;
   CellResult unreachable = nearest;
   unreachable.match->found->status = MatchStatus::kUnreachable;
   unreachable.match->found->greatest = 0.0512;
   unreachable.match->found->reached = 0.0512;
   const std::string table =
-      format_block(std::vector<CellResult>{matched_result(), nearest, unreachable});
+      format_block(std::vector<CellResult>{found_result(), nearest, unreachable});
   for (const char* part :
-       {"690  ok\n"
-        "      density 0.1 reached: 0.100 at oracle_topk.budget 103; 9 probes in 12.5 ms, not "
-        "counted\n"
+       {" ok\n"
+        "      matched: density 10.0 % at oracle_topk.budget 103 (9 probes in 12.5 ms, not "
+        "counted)\n"
         "      its denominator is off by more than 10.0% in 6.25% [5.75%, 6.75%] of 64 rows x 1000 "
         "seeds, stated: 5.00% at most; worst row 12.5%\n"
         "      [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
-        "690  ok\n"
-        "      density 0.1 was not met; the nearest probe is 0.100 at oracle_topk.budget 103; 9 "
-        "probes "
-        "in 12.5 ms, not counted\n",
-        "690  unreachable\n"
-        "      density 0.1 is unreachable, between 0.0200 and 0.0512; the nearest probe is 0.0512 "
-        "at "
+        "  not matched\n"
+        "      not matched: 10.6 % instead of 10 % (density, nearest at oracle_topk.budget 103; 9 "
+        "probes in 12.5 ms, not counted)\n",
+        "  unreachable\n"
+        "      unreachable: 5.12 % instead of 10 % (density, between 2.00 % and 5.12 %, nearest at "
         "oracle_topk.budget 103; 9 probes in 12.5 ms,\n"
-        "      not counted\n"}) {
+        "      not counted)\n"}) {
     EXPECT_NE(table.find(part), std::string::npos) << part << table;
   }
 }
 
 TEST(Table, SaysWhatTheSearchesOfSeveralSeedsFound) {
-  CellResult first = matched_result();
+  CellResult first = found_result();
   first.mask_seed = 0;
   CellResult second = first;
   second.mask_seed = 1;
@@ -187,14 +230,14 @@ TEST(Table, SaysWhatTheSearchesOfSeveralSeedsFound) {
   second.match->found->search_ms = 20;
   second.coverage.reset();
   const std::string table = format_block(std::vector<CellResult>{first, second});
-  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds: oracle_topk.budget 103, 99; 20 "
-                       "probes in 32.5 ms, not counted\n"),
+  EXPECT_NE(table.find("density 10 % matched with 1 of 2 seeds: oracle_topk.budget 103, 99 (20 "
+                       "probes in 32.5 ms, not counted)\n"),
             std::string::npos)
       << table;
 }
 
 TEST(Table, SeveralSeedsAreUnreachableWhenOneIs) {
-  CellResult first = matched_result();
+  CellResult first = found_result();
   first.mask_seed = 0;
   first.coverage.reset();
   CellResult second = first;
@@ -203,9 +246,10 @@ TEST(Table, SeveralSeedsAreUnreachableWhenOneIs) {
   second.match->found->status = MatchStatus::kUnreachable;
   second.match->found->greatest = 0.0512;
   const std::string table = format_block(std::vector<CellResult>{first, second});
-  EXPECT_NE(table.find("690  unreachable\n    +- over 2 seeds"), std::string::npos) << table;
-  EXPECT_NE(table.find("density 0.1 reached with 1 of 2 seeds, unreachable with seed 1 (between "
-                       "0.0200 and 0.0512): oracle_topk.budget 103, 2048;"),
+  EXPECT_NE(table.find("  unreachable\n    ± standard deviation over 2 seeds"), std::string::npos)
+      << table;
+  EXPECT_NE(table.find("density 10 % matched with 1 of 2 seeds, unreachable with seed 1 (between "
+                       "2.00 % and 5.12 %): oracle_topk.budget 103, 2048 ("),
             std::string::npos)
       << table;
 }
@@ -228,7 +272,7 @@ TEST(Table, SaysOnceWhatIsOddAboutTheMasksOfSeveralSeeds) {
 }
 
 TEST(Table, SaysThatASearchHadNothingToSearch) {
-  CellResult result = matched_result();
+  CellResult result = found_result();
   result.coverage.reset();
   result.match->found.reset();
   const char* const remark = "      match searched nothing: overrides select for every head\n";
@@ -248,7 +292,7 @@ TEST(Table, ShowsFailedSeedsApart) {
   failed.mask_seed = 1;
   const std::string table = format_block(
       std::vector<CellResult>{seeded_result(0, 0.1, 0.8), failed, seeded_result(2, 0.3, 0.7)});
-  EXPECT_NE(table.find("+- over 2 seeds"), std::string::npos) << table;
+  EXPECT_NE(table.find("± standard deviation over 2 seeds"), std::string::npos) << table;
   EXPECT_NE(table.find("sampled seed 1"), std::string::npos) << table;
 }
 
@@ -259,11 +303,11 @@ TEST(Table, NamesTheSeedOfTheOnlySuccessfulOne) {
   const std::string table =
       format_block(std::vector<CellResult>{seeded_result(0, 0.1, 0.8), failed});
   EXPECT_NE(table.find("sampled seed 0"), std::string::npos) << table;
-  EXPECT_EQ(table.find("+-"), std::string::npos) << table;
+  EXPECT_EQ(table.find("± standard"), std::string::npos) << table;
 }
 
 TEST(Table, SaysWhatLoadingTookWhereThatIsMuch) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   EXPECT_EQ(format_block(std::vector<CellResult>{result}).find("loading"), std::string::npos);
   result.times->load_ms = 26.9;
   const std::string table = format_block(std::vector<CellResult>{result});
@@ -273,7 +317,7 @@ TEST(Table, SaysWhatLoadingTookWhereThatIsMuch) {
 }
 
 TEST(Table, SaysWhatTheOracleLeavesOpenAndHoldsAgainstTheReference) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.oracle->undecidable_rows = 3;
   result.oracle->condition = 2e6;
   result.oracle->dense_error = 5e-4;
@@ -292,7 +336,7 @@ TEST(Table, SaysWhatTheOracleLeavesOpenAndHoldsAgainstTheReference) {
 }
 
 TEST(Table, NotesKeysThatAFileGivesMoreHeadsThanTokens) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.file = "data/captured.safetensors";
   const std::string note = "the file is read as";
   EXPECT_EQ(format_block(std::vector<CellResult>{result}).find(note), std::string::npos);
@@ -306,7 +350,7 @@ TEST(Table, NotesKeysThatAFileGivesMoreHeadsThanTokens) {
 }
 
 TEST(Table, SaysThatTheToleranceIsLoosened) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.tolerance = 0.01;
   result.tolerance_is_loosened = true;
   const std::string table = format_block(std::vector<CellResult>{result});
@@ -319,14 +363,14 @@ TEST(Table, ShowsTheKernelsAndTheToleranceOfADevice) {
   dense.pipeline = "dense";
   dense.kernel_mix = "dense sm80";
   EXPECT_EQ(
-      format_block(std::vector<CellResult>{example_result(), dense, cuda}),
+      format_block(std::vector<CellResult>{timed_result(), dense, cuda}),
       R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
   gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5 (cpu), 0.01 (cuda); cuda kernels sm80
-  pipeline               kernel density  recall   rel L2  oracle  select   plan attend  total   dense speedup  of roof even at  status
-                                  share   share    error   error      ms     ms     ms     ms      ms       x        % density
-  topk budget=5%         tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00     25.0   0.690  ok
-  dense (cuda)           dense    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00        -   0.690  ok
-  topk budget=5% (cuda)  tiles    0.100   0.875   0.0321 1.25e-6    10.0 0.0125   14.5   25.0     100    4.00        -   0.690  ok
+  pipeline               kernel density  recall  recall  rel L2  prepare  select   plan attend  total   ±   n   dense speedup  status
+                                  share certain sampled   error       ms      ms     ms     ms     ms   %          ms       x
+  topk budget=5%         tiles    0.100   0.875  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+  dense (cuda)           dense    0.100   0.875  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
+  topk budget=5% (cuda)  tiles    0.100   0.875  0.0625  0.0321    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00  ok
 )");
 }
 
@@ -360,7 +404,7 @@ TEST(Table, SaysHowACellOnADeviceWasTimed) {
 }
 
 TEST(Table, SaysOnWhichDeviceTheToleranceIsLoosened) {
-  CellResult cpu = example_result();
+  CellResult cpu = timed_result();
   cpu.tolerance = 0.01;
   cpu.tolerance_is_loosened = true;
   CellResult not_compared = failed_result();
@@ -372,11 +416,11 @@ TEST(Table, SaysOnWhichDeviceTheToleranceIsLoosened) {
   EXPECT_TRUE(has_heading("tolerance 0.01 (LOOSENED by the experiment);", {cpu, cuda}));
   cuda = cuda_result();
   cuda.tolerance = 1e-5;
-  EXPECT_TRUE(has_heading("tolerance 1e-5;", {example_result(), cuda}));
+  EXPECT_TRUE(has_heading("tolerance 1e-5;", {timed_result(), cuda}));
 }
 
 TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
-  CellResult result = example_result();
+  CellResult result = timed_result();
   result.pipeline = "a pipeline with a label that is much longer than its column can be, budget=5%";
   result.reason =
       "one reason that goes on and on and on, far beyond what fits on a single line of "
@@ -388,7 +432,7 @@ TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
   result.fidelity->rel_l2_error = 12345.678;
   result.times->attend = summary_of(99999.9);
   result.times->select = summary_of(0.00123);
-  CellResult unreachable = matched_result();
+  CellResult unreachable = found_result();
   unreachable.pipeline = "twenty-three characters";
   unreachable.match->found->status = MatchStatus::kUnreachable;
   const std::string table =
@@ -396,28 +440,127 @@ TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
   EXPECT_LE(longest_line(table), kTableWidth) << table;
 }
 
-TEST(Table, OfNothingIsEmpty) { EXPECT_EQ(format_block({}), ""); }
+TEST(Table, FitsANarrowTerminalWithTheColumnsThatMatter) {
+  EXPECT_EQ(format_block({dense_result(), timed_result(), failed_result()}, 80),
+            R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64,
+bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
+  pipeline        kernel density  rel L2  total   ±   n   dense speedup  status
+                           share   error     ms   %          ms       x
+  dense           dense     1.00       0    100  50   7     100    1.00  ok
+  topk budget=5%  tiles    0.100  0.0321   25.0  50   7     100    4.00  ok
+  broken          auto         -       -      -   -   -       -       -  FAILED
+      failed: plugins/pq_cache.so: no codebook for this layer
+)");
+}
 
-TEST(Legend, ExplainsTheColumnsInFewLines) {
-  EXPECT_LE(longest_line(format_legend()), kTableWidth);
-  for (const char* column : {"density", "recall", "rel L2", "oracle", "total", "dense", "speedup",
-                             "of roof", "even at"}) {
-    EXPECT_NE(format_legend().find(column), std::string::npos) << column;
+TEST(Table, ShowsMoreOnAWideTerminalAndWholeLabels) {
+  CellResult result = timed_result();
+  result.pipeline = "a pipeline with sink, local and topk budget=5%";
+  EXPECT_EQ(
+      format_block({result}, 200),
+      R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64, bfloat16, causal
+  gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
+  pipeline                                       kernel density  recall  recall  rel L2  worst  oracle  prepare  select   plan attend  total   ±   n   dense speedup      % of break-even  moved  status
+                                                          share certain sampled   error   head   error       ms      ms     ms     ms     ms   %          ms       x  roofline    density     MB
+  a pipeline with sink, local and topk budget=5% tiles    0.100   0.875  0.0625  0.0321 0.0500 1.25e-6    0.500    10.0 0.0125   14.5   25.0  50   7     100    4.00      25.0      0.690  0.256  ok
+)");
+}
+
+TEST(Table, MarksWhatIsNoisyAndWhatIsNotMatched) {
+  CellResult noisy = timed_result();
+  noisy.measure_target = 0.02;
+  CellResult once = timed_result();
+  once.pipeline = "once";
+  once.times->total = once.times->dense = Summary{.median = 25, .min = 25, .repetitions = 1};
+  once.times->repetitions = 1;
+  CellResult nearest = found_result();
+  nearest.pipeline = "nearest";
+  nearest.coverage.reset();
+  nearest.measure_target = 0.02;
+  nearest.match->found->status = MatchStatus::kNearest;
+  const TextTable table = table_of(std::vector<CellResult>{noisy, once, nearest});
+  EXPECT_EQ(cell_of(table, noisy.pipeline, "status").text, "noisy");
+  EXPECT_EQ(cell_of(table, noisy.pipeline, "status").tone, Tone::kWarning);
+  EXPECT_EQ(cell_of(table, noisy.pipeline, "± (%)").tone, Tone::kWarning);
+  EXPECT_EQ(cell_of(table, "once", "± (%)").text, "-") << "one repetition has no interval";
+  EXPECT_EQ(cell_of(table, "once", "n").text, "1");
+  EXPECT_EQ(cell_of(table, "once", "status").text, "noisy");
+  EXPECT_EQ(cell_of(table, "nearest", "status").text, "not matched, noisy");
+}
+
+TEST(Table, SaysTheReasonOfNeighboursOnce) {
+  CellResult other = failed_result();
+  other.reason = "another";
+  const TextTable table = table_of(std::vector<CellResult>{failed_result(), failed_result(), other,
+                                                           failed_result(), timed_result()});
+  std::vector<std::string> reasons;
+  for (const TextRow& row : table.rows) {
+    for (const TextCell& remark : row.remarks) reasons.push_back(remark.text);
   }
+  const std::string reason = "failed: " + failed_result().reason;
+  EXPECT_EQ(reasons,
+            (std::vector<std::string>{reason, "failed: as above", "failed: another", reason}));
+}
+
+TEST(Table, ShowsPreparingWhereItIsNotNothing) {
+  CellResult quick = timed_result();
+  quick.times->prepare = summary_of(0.004 * quick.times->total.median);
+  EXPECT_FALSE(
+      has_column(table_of(std::vector<CellResult>{quick, dense_result()}), "prepare (ms)"));
+  CellResult slow = timed_result();
+  slow.times->prepare = summary_of(0.006 * slow.times->total.median);
+  EXPECT_TRUE(has_column(table_of(std::vector<CellResult>{quick, slow}), "prepare (ms)"));
+}
+
+TEST(Table, ShowsTheMassOnSampledKeysWhereAPipelineSamples) {
+  CellResult certain = timed_result();
+  certain.counts->sampled_entries = 0;
+  EXPECT_FALSE(has_column(table_of(std::vector<CellResult>{certain}), "recall (sampled keys)"));
+  const TextTable table = table_of(std::vector<CellResult>{certain, timed_result()});
+  EXPECT_TRUE(has_column(table, "recall (sampled keys)"));
+  EXPECT_TRUE(has_column(table, "recall (certain keys)"));
+}
+
+TEST(Table, HasOneNoteUnderTheBlockOnADoubtfulRuler) {
+  CellResult slower = timed_result();
+  slower.cell = 7;
+  slower.times->dense = summary_of(120);
+  const TextTable table = table_of(std::vector<CellResult>{timed_result(), dense_result(), slower});
+  ASSERT_EQ(table.notes.size(), 1U);
+  EXPECT_EQ(table.notes.front().text,
+            "doubtful times: the dense reference drifts between 100 and 120 ms (cell 7): compare "
+            "cells by speedup, not by their times");
+}
+
+TEST(Legend, ExplainsTheColumnsThatAreThereInFewLines) {
+  const std::string legend = legend_of({timed_result()}, 200);
+  EXPECT_LE(longest_line(legend), 200U);
+  for (const char* column :
+       {"density:", "recall (certain keys):", "rel L2:", "oracle:", "total = ", "±:", "n:",
+        "dense:", "speedup:", "% of roofline (attend only):", "break-even density:"}) {
+    EXPECT_NE(legend.find(column), std::string::npos) << column;
+  }
+}
+
+TEST(Legend, ExplainsNothingThatIsNotThere) {
+  CellResult result = timed_result();
+  result.counts->sampled_entries = 0;
+  result.peaks.reset();
+  const std::string narrow = legend_of({result}, 80);
+  for (const char* column : {"sampled", "roofline", "prepare:", "noisy", "FAILED", "n/a",
+                             "not matched", "unreachable", "seeds", "break-even", "oracle"}) {
+    EXPECT_EQ(narrow.find(column), std::string::npos) << column;
+  }
+  const std::string failed = legend_of({failed_result()});
+  EXPECT_NE(failed.find("FAILED: "), std::string::npos);
+  EXPECT_EQ(failed.find("noisy"), std::string::npos);
 }
 
 TEST(Legend, SaysThatTheTotalOfADecodeTraceIsAnother) {
-  EXPECT_NE(format_legend().find("total = prepare + select + plan + attend (of a trace: see its "
-                                 "heading)\n"),
-            std::string::npos);
-}
-
-TEST(StatusCounts, EndTheReport) {
-  StatusCounts counts = {.ok = 5, .failed = 0, .unavailable = 1};
-  for (const CellStatus status : {CellStatus::kOk, CellStatus::kFailed, CellStatus::kUnavailable}) {
-    counts.add(status);
-  }
-  EXPECT_EQ(format_counts(counts), "6 ok, 1 failed, 2 unavailable");
+  CellResult trace = timed_result();
+  trace.decode_steps = 50;
+  EXPECT_NE(legend_of({trace}).find("its total: see the heading"), std::string::npos);
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ TEST(ColumnsMarkdown, IsWhatTheReadmeSays) {
     SCOPED_TRACE(table.heading);
     const std::vector<std::string> documented = documented_lines(std::string(table.heading));
     for (std::size_t i = 0; i < std::min(table.lines.size(), documented.size()); ++i) {
-      EXPECT_EQ(documented[i], table.lines[i]) << "maskerade results --columns prints the table";
+      EXPECT_EQ(documented[i], table.lines[i])
+          << "maskerade results --describe-columns prints the table";
     }
     EXPECT_EQ(documented.size(), table.lines.size());
   }

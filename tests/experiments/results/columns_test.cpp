@@ -50,7 +50,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
   for (const Column<CellResult>& column : exported_columns()) names += column.name + " ";
   // Another list of names needs another kResultsFormat here.
-  EXPECT_EQ(kResultsFormat, 4);
+  EXPECT_EQ(kResultsFormat, 5);
   EXPECT_EQ(cell_columns().front().name, "key");
   EXPECT_EQ(
       names,
@@ -60,12 +60,13 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "query_heads kv_heads query_len key_len head_dim causal source file layer seed "
       "source_params queries query_seed decode_steps scale mask_seed "
       "threads chunk_rows params routes match_quantity match_target match_tolerance "
-      "match_parameter "
+      "match_parameter match_on_miss "
       "match_value match_reached match_least match_greatest match_probes match_search_ms "
       "match_status density density_p5 density_p95 visible_entries "
       "active_entries sampled_entries tiles_full tiles_partial tiles_empty empty_rows "
       "keys_scored select_bytes_read index_bytes index_spans_future kv_bytes_touched "
-      "total_bytes attainable_ms percent_of_attainable attend_flops_per_second "
+      "total_bytes required_flops required_bytes attainable_ms percent_of_attainable "
+      "attend_flops_per_second "
       "percent_of_peak_flops percent_of_l2_roof attend_bytes_per_second percent_of_bandwidth "
       "load_ms prepare_ms prepare_ms_lo prepare_ms_hi "
       "prepare_ms_min append_ms append_ms_lo append_ms_hi append_ms_min select_ms "
@@ -75,7 +76,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "dense_kernel dense_kernel_reason cache launch_ms sm_mhz_before memory_mhz_before "
       "temperature_celsius_before throttle_reasons_before sm_mhz_after memory_mhz_after "
       "temperature_celsius_after throttle_reasons_after speedup break_even_density repetitions "
-      "measure_target measure_budget_ms "
+      "measure_target measure_budget_ms total_relative_half_width timing load_average other_load "
       "rel_l2_error "
       "rel_l2_error_median_head "
       "rel_l2_error_p95_head rel_l2_error_max_head attention_recall sampled_share lse_error "

@@ -59,7 +59,8 @@ inline CellResult example_result() {
                           .index_spans_future = false,
                           .kv_bytes_touched = 128000,
                           .total_bytes = 256000,
-                          .attainable_ms = 3.625};
+                          .required_flops = 7.25e8,
+                          .required_bytes = 1e6};
   result.times = StageTimes{.load_ms = 0.25,
                             .prepare = summary_of(0.5),
                             .select = summary_of(10),
@@ -88,6 +89,7 @@ inline CellResult example_result() {
                               .dense_quotient = 0.05};
   result.tolerance = 1e-5;
   result.peak_bytes = 4096;
+  result.load = {.average = 1.25, .other = 0.125};
   result.peaks = MachinePeaks{.flops_per_second = 2e11, .read_bytes_per_second = 2.5e10};
   result.machine = "some processor, AVX2";
   result.program_version = "0.1.0";

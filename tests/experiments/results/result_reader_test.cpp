@@ -243,7 +243,7 @@ TEST_F(Reader, GivesTheCellsOfWhichConditionsHold) {
   EXPECT_EQ(config_error_of([&] {
               reader.cells({{{"colour", "red"}}});
             }),
-            "results have no column \"colour\"; maskerade results --columns lists them");
+            "results have no column \"colour\"; maskerade results --describe-columns lists them");
 }
 
 TEST_F(Reader, SeesWhatWasCommittedWhileAnotherWrites) {

@@ -190,7 +190,8 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
                 .masses = dense.masses,
                 .cost = {.keys_scored = 10 + number,
                          .index_bytes = 100 * number,
-                         .attainable_ms = 1 + step},
+                         .required_flops = 1 + step,
+                         .required_bytes = 2 * step},
                 .times = {.append = summary(10 + step),
                           .select = number == 0 ? without_interval(20) : summary(20),
                           .select_by_masker = {{"sink", step}},
@@ -218,7 +219,8 @@ TEST(TraceTotals, AreMeansOverTheSteps) {
   EXPECT_EQ(times.repetitions, 18);
   EXPECT_EQ(result.cost->keys_scored, 12);  // 12.5
   EXPECT_EQ(result.cost->index_bytes, 500);
-  EXPECT_DOUBLE_EQ(*result.cost->attainable_ms, 3.5);
+  EXPECT_DOUBLE_EQ(result.cost->required_flops, 3.5);
+  EXPECT_DOUBLE_EQ(result.cost->required_bytes, 5);
 }
 
 TEST(DecodeTrace, GivesTheSameForAnyNumberOfThreads) {
