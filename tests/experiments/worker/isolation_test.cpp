@@ -93,7 +93,7 @@ TEST_F(Isolation, CostsTheCellAloneThatEndsItsProcess) {
 TEST_F(Isolation, GivesTheSameResultsAsThisProcess) {
   const std::string experiment = R"(name: same
 workload: {source: {kind: structured, seed: 3}, query_heads: 4, kv_heads: 2, query_len: 16,
-           key_len: 96, head_dim: 8, dtype: bfloat16, causal: true}
+           key_len: 96, head_dim: 16, dtype: bfloat16, causal: true}
 seeds: {mask: [1, 2]}
 pipelines:
   topk: [{sink: 2}, {oracle_topk: {budget: {sweep: [5%, 20%]}}}]
