@@ -421,7 +421,7 @@ TEST_F(Reader, RefusesAnotherFormat) {
   query("PRAGMA user_version = 3");
   expect_refused(file().string() +
                  ": holds results in format 3; this version of the program reads and writes format "
-                 "4; read it with the version that wrote it, or run the experiment again");
+                 "5; read it with the version that wrote it, or run the experiment again");
 }
 
 TEST_F(Reader, RefusesATableWithoutAColumn) {

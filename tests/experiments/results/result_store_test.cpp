@@ -208,7 +208,7 @@ TEST_F(Store, RefusesADatabaseOfAnotherFormat) {
   query("PRAGMA user_version = 7");
   expect_refused(file().string() +
                  ": holds results in format 7; this version of the program reads and writes format "
-                 "4; name another folder with --out, or move the file away");
+                 "5; name another folder with --out, or move the file away");
 }
 
 TEST_F(Store, RefusesADatabaseThatLacksAColumn) {
