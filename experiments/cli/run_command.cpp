@@ -209,6 +209,9 @@ std::string cell_command(const RunArguments& arguments) {
   for (const std::string& plugin : arguments.plugins) {
     words.insert(words.end(), {"--plugin", plugin});
   }
+  if (arguments.threads > 0) {
+    words.insert(words.end(), {"--threads", std::to_string(arguments.threads)});
+  }
   words.emplace_back("--cell");
   return command_text(words);
 }
@@ -227,7 +230,8 @@ int run_cells(const Experiment& experiment,
                      describe_run(experiment, options));
   if (wants_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, wants_peaks);
-  Progress progress(stderr, isatty(STDERR_FILENO) != 0, jobs.size());
+  const bool has_line = isatty(STDERR_FILENO) != 0 && !arguments.quiet;
+  Progress progress(stderr, has_line, jobs.size());
   std::vector<CellResult> block;  // finished cells of one workload and check, not printed yet
   std::pair<std::size_t, std::size_t> block_of;  // their workload and check
   RunReport report(terminal_style(stdout));

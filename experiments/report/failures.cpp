@@ -91,9 +91,9 @@ std::string Failures::text(const std::string& command, const TerminalStyle& styl
   std::string text =
       toned(fmt::format("{} failed, by cause:", failed_), Tone::kError, style.has_colors) + "\n";
   for (const Group* group : groups) {
-    text += wrapped(fmt::format("{} ({}): {}", group->cells.size(), cell_numbers_text(group->cells),
-                                group->reason),
-                    style.width, 2);
+    text += wrapped_hanging(fmt::format("{} ({}): {}", group->cells.size(),
+                                        cell_numbers_text(group->cells), group->reason),
+                            style.width, 2);
     const std::int64_t first = group->cells.front();
     if (command.empty() || first == CellResult::kNoNumber) continue;
     // In one piece whatever the width: it is to be copied.

@@ -62,4 +62,10 @@ std::string wrapped(const std::string& text, std::size_t width, std::size_t inde
   return result;
 }
 
+std::string wrapped_hanging(const std::string& text, std::size_t width, std::size_t indent) {
+  constexpr std::size_t kHang = 2;
+  const std::string lines = wrapped(text, width, indent + kHang);
+  return lines.empty() ? lines : lines.substr(kHang);
+}
+
 }  // namespace maskerade

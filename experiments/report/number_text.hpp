@@ -20,4 +20,8 @@ std::string milliseconds_text(double value_ms);
 // longer than a line stay whole.
 std::string wrapped(const std::string& text, std::size_t width, std::size_t indent);
 
+// The same with two spaces more before every line but the first, for a text that others of its kind
+// follow.
+std::string wrapped_hanging(const std::string& text, std::size_t width, std::size_t indent);
+
 }  // namespace maskerade

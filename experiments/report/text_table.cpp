@@ -83,7 +83,7 @@ class TerminalTable {
 
  private:
   std::string in_lines(const TextCell& sentence, std::size_t indent) const {
-    const std::string lines = wrapped(sentence.text, style_.width, indent);
+    const std::string lines = wrapped_hanging(sentence.text, style_.width, indent);
     if (!style_.has_colors || sentence.tone == Tone::kPlain) return lines;
     // Each line by itself, so that a pager that cuts between two keeps the tone.
     std::string text;

@@ -101,7 +101,8 @@ TextRow row_of(const Method& method, bool shows_kernels) {
   std::string name = method.name;
   if (method.first().device != "cpu") name += " (" + method.first().device + ")";
   if (shows_kernels) name += ", " + method.first().kernel;
-  TextRow row{{{name}}};
+  TextRow row;
+  row.cells.push_back({name});
   OutcomeCounts counts;
   for (const CellResult* cell : method.cells) counts.add(*cell);
   const std::size_t lost = counts.of(CellOutcome::kFailed) + counts.of(CellOutcome::kUnavailable);

@@ -141,5 +141,19 @@ TEST(BinomialBounds, AreTheTextbookOnes) {
   EXPECT_NEAR(binomial_upper_bound(5, 10, 0.975), 0.8129, 5e-5);
 }
 
+TEST(MeanAndDeviation, AreThoseOfASample) {
+  const Spread spread = mean_and_deviation(std::vector<double>{1, 2, 3, 4});
+  EXPECT_DOUBLE_EQ(spread.mean, 2.5);
+  EXPECT_DOUBLE_EQ(spread.deviation, std::sqrt(5.0 / 3));
+}
+
+TEST(MeanAndDeviation, OfEqualValuesHaveNoneOfTheirRounding) {
+  const Spread spread = mean_and_deviation(std::vector<double>{0.1, 0.1, 0.1});
+  EXPECT_DOUBLE_EQ(spread.mean, 0.1);
+  EXPECT_EQ(spread.deviation, 0);
+  EXPECT_EQ(mean_and_deviation(std::vector<double>{7}).deviation, 0);
+  EXPECT_THROW(mean_and_deviation({}), Error);
+}
+
 }  // namespace
 }  // namespace maskerade

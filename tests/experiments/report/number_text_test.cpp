@@ -59,5 +59,12 @@ TEST(Wrapped, BreaksAtSpacesAndKeepsLongWords) {
   EXPECT_EQ(wrapped("", 80, 1), "");
 }
 
+TEST(WrappedHanging, SetsTheFirstLineOff) {
+  EXPECT_EQ(wrapped_hanging("one two three four", 12, 2), "  one two\n    three\n    four\n");
+  EXPECT_EQ(wrapped_hanging("", 12, 2), "");
+}
+
+TEST(Wrapped, CountsCharactersAndNotBytes) { EXPECT_EQ(wrapped("ää öö üü", 8, 0), "ää öö üü\n"); }
+
 }  // namespace
 }  // namespace maskerade

@@ -206,15 +206,15 @@ TEST(Table, SaysWhatASearchFoundAndWhetherAGuaranteeHolds) {
         "      matched: density 10.0 % at oracle_topk.budget 103 (9 probes in 12.5 ms, not "
         "counted)\n"
         "      its denominator is off by more than 10.0% in 6.25% [5.75%, 6.75%] of 64 rows x 1000 "
-        "seeds, stated: 5.00% at most; worst row 12.5%\n"
-        "      [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
+        "seeds, stated: 5.00% at most; worst row\n"
+        "        12.5% [8.75%, 17.5%], 3 of the rows contradict: contradicted\n",
         "  not matched\n"
         "      not matched: 10.6 % instead of 10 % (density, nearest at oracle_topk.budget 103; 9 "
         "probes in 12.5 ms, not counted)\n",
         "  unreachable\n"
         "      unreachable: 5.12 % instead of 10 % (density, between 2.00 % and 5.12 %, nearest at "
         "oracle_topk.budget 103; 9 probes in 12.5 ms,\n"
-        "      not counted)\n"}) {
+        "        not counted)\n"}) {
     EXPECT_NE(table.find(part), std::string::npos) << part << table;
   }
 }
@@ -443,7 +443,7 @@ TEST(Table, StaysWithinItsWidthWhateverTheLabelsAndNumbers) {
 TEST(Table, FitsANarrowTerminalWithTheColumnsThatMatter) {
   EXPECT_EQ(format_block({dense_result(), timed_result(), failed_result()}, 80),
             R"(prefill: batch 1, heads 8 (kv 2), queries 2048, keys 2048, head_dim 64,
-bfloat16, causal
+  bfloat16, causal
   gaussian seed 1; 2 threads; oracle on 256 of 16384 rows, tolerance 1e-5
   pipeline        kernel density  rel L2  total   ±   n   dense speedup  status
                            share   error     ms   %          ms       x

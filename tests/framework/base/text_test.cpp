@@ -23,6 +23,12 @@ TEST(Text, KnowsTheFirstByteThatIsNotUtf8) {
   EXPECT_EQ(first_invalid_byte("\xf5\x80\x80\x80"), 0U) << "beyond U+10FFFF";
 }
 
+TEST(Text, CountsCharactersAndNotBytes) {
+  EXPECT_EQ(character_count(""), 0U);
+  EXPECT_EQ(character_count("± 2 %"), 5U);
+  EXPECT_EQ(character_count("Größe, 鍵, 🔑"), 11U);
+}
+
 TEST(Text, IsStoredAsValidUtf8) {
   EXPECT_EQ(storable("Größe\n\x1b"), "Größe\n\x1b") << "what readers decode stays";
   EXPECT_EQ(storable("caf\xe9s"), "caf" + kMended + "s");
