@@ -1,10 +1,16 @@
 #include "framework/plugin/call_record.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
+#include <system_error>
 
+#include "framework/base/error.hpp"
 #include "framework/base/text.hpp"
 
 namespace maskerade {
@@ -111,6 +117,36 @@ std::vector<std::string> CallRecord::describe(const CallRecord& record) {
     }
   }
   return texts;
+}
+
+SharedCallRecord::SharedCallRecord()
+    : descriptor_(memfd_create("maskerade calls", MFD_CLOEXEC)), is_own_(true) {
+  const bool is_made = descriptor_ >= 0 && ftruncate(descriptor_, sizeof(CallRecord)) == 0;
+  if (is_made) map();
+  if (record_ != nullptr) return;
+  const int reason = errno;
+  if (descriptor_ >= 0) close(descriptor_);
+  throw Error("there is no memory to share a record of calls in. The system says: " +
+              std::generic_category().message(reason));
+}
+
+SharedCallRecord::SharedCallRecord(int descriptor) : descriptor_(descriptor), is_own_(false) {
+  struct stat status {};
+  if (fstat(descriptor, &status) == 0 && status.st_size == sizeof(CallRecord)) map();
+  if (record_ == nullptr) {
+    throw Error(fmt::format("descriptor {} is not open for a record of calls", descriptor));
+  }
+}
+
+SharedCallRecord::~SharedCallRecord() {
+  munmap(record_, sizeof(CallRecord));
+  if (is_own_) close(descriptor_);
+}
+
+void SharedCallRecord::map() {
+  void* const memory =
+      mmap(nullptr, sizeof(CallRecord), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, 0);
+  if (memory != MAP_FAILED) record_ = static_cast<CallRecord*>(memory);
 }
 
 }  // namespace maskerade

@@ -59,4 +59,29 @@ static_assert(std::atomic<std::uint8_t>::is_always_lock_free &&
 static_assert(std::is_standard_layout_v<CallRecord> &&
               std::is_trivially_destructible_v<CallRecord>);
 
+// A record in memory that processes share, through a descriptor that one of them hands to the
+// other.
+class SharedCallRecord {
+ public:
+  // A new one, empty. Programs that this process executes get its descriptor only where they are
+  // given it. Throws Error when the system has no memory for it.
+  SharedCallRecord();
+  // The one that an inherited descriptor is open for, which stays open. Throws Error when it is for
+  // something else.
+  explicit SharedCallRecord(int descriptor);
+  SharedCallRecord(const SharedCallRecord&) = delete;
+  SharedCallRecord& operator=(const SharedCallRecord&) = delete;
+  ~SharedCallRecord();
+
+  int descriptor() const noexcept { return descriptor_; }
+  CallRecord& record() const noexcept { return *record_; }
+
+ private:
+  void map();
+
+  int descriptor_;
+  bool is_own_;  // the descriptor
+  CallRecord* record_ = nullptr;
+};
+
 }  // namespace maskerade

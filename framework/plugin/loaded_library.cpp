@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "framework/base/error.hpp"

@@ -180,8 +180,8 @@ TEST_F(Program, ListsMaskersAndTheirParameters) {
   }
   const ProgramResult one = run("list local");
   EXPECT_EQ(one.exit_code, 0) << one.err;
-  for (const char* text : {"arXiv:2004.05150", "depends on  shape", "local.so", "window", "tokens",
-                           "512", ">= 0", "keys, the query's own included"}) {
+  for (const char* text : {"arXiv:2004.05150", "depends on  shape", "local.so", ", built in\n",
+                           "window", "tokens", "512", ">= 0", "keys, the query's own included"}) {
     EXPECT_NE(one.out.find(text), std::string::npos) << text << "\n" << one.out;
   }
   EXPECT_EQ(one.out.find("sink"), std::string::npos);
@@ -199,6 +199,8 @@ TEST_F(Program, TellsAboutItselfAndItsPlugins) {
   EXPECT_EQ(info.exit_code, 0) << info.err;
   EXPECT_NE(info.out.find(MASKERADE_TEST_VERSION), std::string::npos);
   EXPECT_NE(info.out.find(folder_.string()), std::string::npos);
+  EXPECT_NE(info.out.find("\ncommit      "), std::string::npos) << info.out;
+  EXPECT_NE(info.out.find("\nbuilt with  "), std::string::npos) << info.out;
   EXPECT_NE(info.out.find("devices     cpu; cuda: "), std::string::npos);
   EXPECT_EQ(run("--help").exit_code, 0);
   EXPECT_NE(run("run --help").out.find("Example: maskerade run"), std::string::npos);

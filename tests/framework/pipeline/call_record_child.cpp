@@ -1,6 +1,5 @@
 // call_record_child DESCRIPTOR MASKER WHERE: notes its calls in the record that DESCRIPTOR is open
 // for, and selects with a masker of aborting.cpp.
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -13,11 +12,10 @@ int main(int, char** arguments) {
   using namespace maskerade;
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  void* const memory = mmap(nullptr, sizeof(CallRecord), PROT_READ | PROT_WRITE, MAP_SHARED,
-                            std::atoi(arguments[1]), 0);
-  if (memory == MAP_FAILED) return 3;
-  CallRecord::use(static_cast<CallRecord*>(memory));
+  const SharedCallRecord shared(std::atoi(arguments[1]));
+  CallRecord::use(&shared.record());
   const TestProblem problem({1, 2, 1, 70, 70, 4}, Visibility::causal(70, 70));
   run({use("sink", {{"", {"4"}}}), use(arguments[2], {{"", {arguments[3]}}})}, problem, {}, 2);
+  CallRecord::use(nullptr);
   return 0;
 }

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <filesystem>
@@ -27,16 +25,13 @@ struct Death {
 
 // What comes of a process that selects with that masker.
 Death death_of(const std::string& masker, const std::string& where) {
-  const int descriptor = memfd_create("call record", MFD_CLOEXEC);
-  EXPECT_EQ(ftruncate(descriptor, sizeof(CallRecord)), 0);
-  void* const memory =
-      mmap(nullptr, sizeof(CallRecord), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  EXPECT_NE(memory, MAP_FAILED);
+  const SharedCallRecord shared;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor);  // stays open
+  posix_spawn_file_actions_adddup2(&actions, shared.descriptor(),
+                                   shared.descriptor());  // stays open
   std::string child = CALL_RECORD_CHILD;
-  std::string number = std::to_string(descriptor);
+  std::string number = std::to_string(shared.descriptor());
   std::string name = masker;
   std::string place = where;
   const std::array<char*, 5> arguments = {child.data(), number.data(), name.data(), place.data(),
@@ -46,11 +41,7 @@ Death death_of(const std::string& masker, const std::string& where) {
   posix_spawn_file_actions_destroy(&actions);
   int status = 0;
   EXPECT_EQ(waitpid(process, &status, 0), process);
-  const Death death{WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                    CallRecord::describe(*static_cast<const CallRecord*>(memory))};
-  munmap(memory, sizeof(CallRecord));
-  close(descriptor);
-  return death;
+  return {WIFSIGNALED(status) ? WTERMSIG(status) : 0, CallRecord::describe(shared.record())};
 }
 
 std::string library(const std::string& masker) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "framework/base/error.hpp"
 #include "framework/plugin/plugin_call.hpp"
 
 namespace maskerade {
@@ -95,6 +96,24 @@ TEST_F(CallRecordTest, TakesWhateverTheMemoryHolds) {
   for (std::size_t i = 0; i < 64; ++i) id += "\xEF\xBF\xBD";
   EXPECT_EQ(described(), Texts{"masker \"" + id + "\" (" + std::string(512, 'x') + ")"});
   EXPECT_EQ(CallRecord::number_of("/a/further.so"), 0);
+}
+
+TEST(SharedCallRecord, IsOneRecordForBothWhoHaveItsDescriptor) {
+  const SharedCallRecord own;
+  const SharedCallRecord other(own.descriptor());
+  EXPECT_NE(&own.record(), &other.record());
+  other.record().calls.front().masker = 1;
+  other.record().maskers.front().id.front() = 'a';
+  EXPECT_EQ(CallRecord::describe(own.record()), Texts{"masker \"a\" ()"});
+}
+
+TEST(SharedCallRecord, RefusesADescriptorOfSomethingElse) {
+  try {
+    const SharedCallRecord record(-1);
+    FAIL() << "taken";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "descriptor -1 is not open for a record of calls");
+  }
 }
 
 TEST(CallRecord, WithoutOneNothingIsNoted) {

@@ -3,10 +3,18 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <array>
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "framework/base/error.hpp"
 #include "framework/base/sha256.hpp"
@@ -129,6 +137,32 @@ TEST(LoadedLibrary, OneThatNamesItsFolderIsLoadedFromItsPath) {
   EXPECT_EQ(type.copy_descriptor(), -1);
   Catalog again;
   EXPECT_EQ(again.load(file).sha256(), type.sha256());
+}
+
+// Makes the system refuse the calling thread copies in memory, for good; false when it cannot.
+bool refuse_copies() {
+  std::array<sock_filter, 4> filter = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST(LoadedLibrary, WhereTheSystemGivesNoCopiesItIsLoadedFromItsPath) {
+  const fs::path file = copy_of("good", "no_copies");
+  bool is_refused = false;
+  Catalog catalog;
+  std::thread([&] {
+    is_refused = refuse_copies();
+    if (is_refused) catalog.load(file);
+  }).join();
+  if (!is_refused) GTEST_SKIP() << "the system takes no filter of system calls";
+  ASSERT_NE(catalog.find("good"), nullptr);
+  EXPECT_EQ(catalog.find("good")->copy_descriptor(), -1);
+  EXPECT_EQ(catalog.find("good")->sha256(), sha256_of_file(file));
 }
 
 TEST(LoadedLibrary, OneFromItsPathIsRefusedWhenThatChangedSince) {
