@@ -11,7 +11,7 @@
 #include "experiments/config/experiment.hpp"
 #include "experiments/worker/cell_server.hpp"
 #include "experiments/worker/message_channel.hpp"
-#include "experiments/worker/shared_call_record.hpp"
+#include "framework/plugin/call_record.hpp"
 #include "experiments/worker/worker_messages.hpp"
 #include "framework/base/error.hpp"
 

@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "experiments/worker/message_channel.hpp"
-#include "experiments/worker/shared_call_record.hpp"
+#include "framework/plugin/call_record.hpp"
 #include "experiments/worker/worker_messages.hpp"
 
 namespace maskerade {
