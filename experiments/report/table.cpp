@@ -70,7 +70,7 @@ std::array<TextColumn, kColumns> make_columns(bool is_trace) {
   columns[kSampled] = {.name = "recall (sampled keys)",
                        .head = "recall",
                        .subhead = "sampled",
-                       .rank = 7,
+                       .rank = 6,
                        .legend = "recall (sampled keys): dense softmax mass on the sampled keys"};
   columns[kError] = {.name = "rel L2 error",
                      .head = "rel L2",

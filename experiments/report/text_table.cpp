@@ -12,8 +12,10 @@ namespace {
 
 constexpr std::size_t kIndent = 2;
 constexpr std::size_t kRemarkIndent = kIndent + 4;
-// A row's name has this share of a terminal, and this many characters, at least.
+// A row's name has a seventh of a terminal, before spare columns are shown a third, and this many
+// characters, at least.
 constexpr std::size_t kNameShare = 7;
+constexpr std::size_t kWholeNameShare = 3;
 constexpr std::size_t kLeastName = 16;
 
 // How wide a column is: its head, its widest cell, its least width.
@@ -37,9 +39,10 @@ std::size_t longest_name(const TextTable& table) {
   return longest;
 }
 
-// What names must have of a line before further columns are shown.
-std::size_t room_of_names(const TextTable& table, std::size_t width) {
-  return std::min(longest_name(table), std::max(kLeastName, width / kNameShare));
+// What names must have of a line before columns of a rank are shown.
+std::size_t room_of_names(const TextTable& table, std::size_t width, int rank) {
+  const std::size_t share = rank < kSpareRank ? kNameShare : kWholeNameShare;
+  return std::min(longest_name(table), std::max(kLeastName, width / share));
 }
 
 // A table on a terminal.
@@ -188,7 +191,7 @@ std::optional<TableFormat> parse_table_format(std::string_view name) noexcept {
 }
 
 std::vector<std::size_t> columns_within(const TextTable& table, std::size_t width) {
-  std::size_t taken = kIndent + room_of_names(table, width);
+  std::size_t taken = kIndent;
   std::set<int> ranks;
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
@@ -205,7 +208,7 @@ std::vector<std::size_t> columns_within(const TextTable& table, std::size_t widt
       members.push_back(i);
       needed += widths[i];
     }
-    if (rank != 0 && taken + needed > width) break;
+    if (rank != 0 && taken + needed + room_of_names(table, width, rank) > width) break;
     if (rank != 0) taken += needed;
     shown.insert(members.begin(), members.end());
   }

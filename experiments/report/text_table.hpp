@@ -22,6 +22,9 @@ struct TextCell {
   Tone tone = Tone::kPlain;
 };
 
+// From this rank on a column is spare: names are shown whole before it.
+inline constexpr int kSpareRank = 7;
+
 struct TextColumn {
   std::string name;  // in full, with its unit where it has one: "total (ms)"
   // The two lines above the column on a terminal: "total", "ms". Shorter than the name.
@@ -31,7 +34,7 @@ struct TextColumn {
   std::size_t gap = 1;          // spaces before it on a terminal
   std::size_t least_width = 0;  // on a terminal; numbers of several tables then lie alike
   // Which columns a narrow terminal shows: 0 is always there, the smallest others come first, and
-  // those of one rank come together or not at all.
+  // those of one rank come together or not at all; see kSpareRank.
   int rank = 0;
   std::string legend = {};  // what it means, in a few words: "density: active / visible entries"
 };

@@ -61,7 +61,7 @@ std::vector<Measure> measures() {
         .head = "moved",
         .subhead = "MB",
         .gap = 2,
-        .rank = 3,
+        .rank = kSpareRank,
         .legend = "moved: what selecting and attending read and write, as it ran"},
        [](const CellResult& result) {
          return result.cost ? std::optional(static_cast<double>(result.cost->total_bytes) / 1e6)
