@@ -9,6 +9,7 @@
 
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
+#include "experiments/worker/library_probe.hpp"
 #include "framework/base/standard_streams.hpp"
 #include "framework/base/text.hpp"
 
@@ -37,6 +38,12 @@ std::string plugin_path() {
 }
 
 Catalog find_maskers(const std::vector<std::string>& files) {
+  // Those beside the program are trusted: a process more takes longer than loading them.
+  if (!files.empty() || !plugin_path().empty()) probe_libraries(files);
+  return load_maskers(files);
+}
+
+Catalog load_maskers(const std::vector<std::string>& files) {
   return load_catalog(program_folder(), plugin_path(), {files.begin(), files.end()});
 }
 

@@ -38,6 +38,8 @@ std::filesystem::path program_folder();
 std::string plugin_path();
 // Loads all maskers that can be found: beside the program, in the folders of plugin_path(), and in
 // `files`, the libraries named by --plugin. Throws PluginError.
+Catalog load_maskers(const std::vector<std::string>& files);
+// The same, after probe_libraries() where there are others than those beside the program.
 Catalog find_maskers(const std::vector<std::string>& files);
 // Reads the presets from presets.yaml beside the program; there are none when that file is missing.
 // Throws ConfigError.

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -81,14 +82,16 @@ std::vector<TextTable> tables_of(const ResultsArguments& arguments,
 }
 
 // On a terminal with the legend and the last lines of a run; else the tables alone.
-void print_tables(const ResultsArguments& arguments, const std::vector<CellResult>& cells) {
+void print_tables(const ResultsArguments& arguments,
+                  const std::vector<CellResult>& cells,
+                  const std::string& cell_command) {
   const std::vector<TextTable> tables = tables_of(arguments, cells);
   switch (*parse_table_format(arguments.format)) {
     case TableFormat::kTerminal: {
       RunReport report(terminal_style(stdout));
       for (const std::span<const CellResult> block : blocks_of(cells)) report.add(block);
       for (const TextTable& table : tables) fmt::print("{}", report.show(table));
-      fmt::print("{}{}", report.legend(), report.end({}));
+      fmt::print("{}{}", report.legend(), report.end({.command = cell_command}));
       return;
     }
     case TableFormat::kMarkdown:
@@ -103,6 +106,31 @@ void print_tables(const ResultsArguments& arguments, const std::vector<CellResul
   }
 }
 
+// The command that runs one of the cells alone, by the latest run of their experiment; "" where
+// they are of several experiments.
+std::string cell_command_of(const std::vector<RunRecord>& runs,
+                            const std::vector<CellResult>& cells) {
+  std::string command;
+  for (const RunRecord& run : runs) {
+    const bool is_of_all = std::all_of(cells.begin(), cells.end(), [&](const CellResult& cell) {
+      return cell.experiment == run.experiment;
+    });
+    if (is_of_all) command = run.cell_command;
+  }
+  return command;
+}
+
+// Says which cells have begun and not ended.
+void print_started(const std::vector<StartedCell>& started) {
+  for (const StartedCell& cell : started) {
+    fmt::print("cell {} ({}: {}) of {} began at {} and {}\n", cell.cell, printable(cell.workload),
+               printable(cell.pipeline), printable(cell.experiment), cell.started_at,
+               cell.is_running
+                   ? "is running"
+                   : "was cut off with its process; --resume runs it in one of its own");
+  }
+}
+
 int show_results(const ResultsArguments& arguments) {
   if (arguments.describes_columns) return describe_columns();
   if (arguments.path.empty()) {
@@ -110,15 +138,18 @@ int show_results(const ResultsArguments& arguments) {
                       "results: name the folder that a run was given with --out, or its "
                       "results.sqlite");
   }
-  const CellFilter filter = filter_of(arguments.conditions);
+  CellFilter filter = filter_of(arguments.conditions);
+  filter.with_parts = false;
   // Before anything is read.
   std::vector<CellResult> none;
   column_table(none, arguments.columns, false);
   if (!arguments.order.empty()) sort_by(arguments.order, none);
   const ResultReader reader(arguments.path);
   std::vector<ProtectedFile> protected_files;
-  for (const std::filesystem::path& file : database_files(reader.files().front())) {
-    protected_files.push_back({file, "is read by this command and would be replaced"});
+  for (const std::filesystem::path& database : reader.files()) {
+    for (const std::filesystem::path& file : database_files(database)) {
+      protected_files.push_back({file, "is read by this command and would be replaced"});
+    }
   }
   check_exports(arguments.exports, protected_files);
   std::vector<CellResult> cells = reader.cells(filter);
@@ -127,7 +158,8 @@ int show_results(const ResultsArguments& arguments) {
   });
   ResultExports exports(arguments.exports);
   for (const CellResult& cell : cells) exports.write(cell);
-  print_tables(arguments, cells);
+  print_tables(arguments, cells, cell_command_of(reader.runs(), cells));
+  if (arguments.format == "terminal") print_started(reader.started());
   if (others > 0 && arguments.format == "terminal") {
     fmt::print(
         "{} more of other versions of the experiment have no cell number; --all shows them\n",

@@ -198,8 +198,9 @@ class ExitGuard {
   ExitGuard() {
     static const int kRegistered = std::atexit([] {
       if (!is_running) return;
-      print_error("a masker or a library called exit(); the cell in flight is lost, --resume runs "
-                  "it in a process of its own");
+      print_error(
+          "a masker or a library called exit(); the cell in flight is lost, --resume runs "
+          "it in a process of its own");
       _exit(kExitInternal);
     });
     static_cast<void>(kRegistered);
@@ -220,8 +221,9 @@ int run_cells(const Experiment& experiment,
               const std::vector<Job>& jobs,
               RunOptions options,
               const RunArguments& arguments) {
-  RunOutputs outputs(arguments.outputs, files_read_by(experiment),
-                     describe_run(experiment, options));
+  RunRecord record = describe_run(experiment, options);
+  record.cell_command = cell_command(arguments);
+  RunOutputs outputs(arguments.outputs, files_read_by(experiment), record);
   if (!arguments.no_peaks) options.peaks = find_peaks(options.threads);
   options.roofs = find_roofs(experiment, !arguments.no_peaks);
   options.is_stopped = is_stop_requested;

@@ -2,18 +2,21 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/worker/cell_server.hpp"
+#include "experiments/worker/library_probe.hpp"
 #include "experiments/worker/message_channel.hpp"
-#include "framework/plugin/call_record.hpp"
 #include "experiments/worker/worker_messages.hpp"
 #include "framework/base/error.hpp"
+#include "framework/plugin/call_record.hpp"
 
 namespace maskerade {
 namespace {
@@ -38,8 +41,8 @@ Ready prepare(const WorkerSetup& setup) {
       throw PluginError(library.path, "changed while the experiment ran; run it again");
     }
   }
-  ready.experiment = parse_experiment(setup.text, setup.file, setup.assignments, ready.catalog,
-                                      find_presets());
+  ready.experiment =
+      parse_experiment(setup.text, setup.file, setup.assignments, ready.catalog, find_presets());
   return ready;
 }
 
@@ -61,22 +64,54 @@ int work(int descriptor) {
   } catch (const std::exception& error) {
     failure = error.what();
   }
+  // Rationale: a masker that calls exit() would else destroy what other threads are at, and end by
+  // a signal that hides what it did. Functions that were registered last are called first.
+  on_exit([](int status, void*) { _exit(status); }, nullptr);
   channel.send(message_of(WorkerReady{failure}));
   if (ready) serve_cells(ready->experiment, ready->options, channel);
   CallRecord::use(nullptr);
   return kExitOk;
 }
 
+// The command line of `worker`.
+struct WorkerArguments {
+  int channel = -1;
+  bool probes = false;
+  int record = -1;
+  std::vector<std::string> plugins;
+};
+
+// See probe_libraries().
+[[noreturn]] void probe(const WorkerArguments& arguments) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const SharedCallRecord calls(arguments.record);
+  CallRecord::use(&calls.record());
+  try {
+    load_maskers(arguments.plugins);
+  } catch (const std::exception&) {  // the program that asks will meet it
+  }
+  _exit(kProbedStatus);
+}
+
 }  // namespace
 
 void add_worker_command(CLI::App& program, Command& command) {
-  const auto descriptor = std::make_shared<int>(-1);
+  const auto arguments = std::make_shared<WorkerArguments>();
   CLI::App* worker_command = program.add_subcommand(
-      "worker", "Run cells for another process of this program, which starts it");
+      "worker", "Run cells, or load libraries, for another process of this program");
   worker_command->group("");  // a user has no use for it
-  worker_command->add_option("--channel", *descriptor, "The descriptor that leads to the process")
-      ->required();
-  worker_command->callback([descriptor, &command] { command = [descriptor] { return work(*descriptor); }; });
+  worker_command->add_option("--channel", arguments->channel,
+                             "The descriptor that leads to the process");
+  worker_command->add_flag("--probe", arguments->probes, "Load the libraries of maskers and end");
+  worker_command->add_option("--record", arguments->record,
+                             "The descriptor of the memory in which calls are noted");
+  add_plugin_option(*worker_command, arguments->plugins);
+  worker_command->callback([arguments, &command] {
+    command = [arguments] {
+      if (arguments->probes) probe(*arguments);
+      return work(arguments->channel);
+    };
+  });
 }
 
 }  // namespace maskerade

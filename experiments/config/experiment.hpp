@@ -132,7 +132,7 @@ struct MeasureSpec {
 // Which cells run in a worker, a process of its own, so that a masker that crashes, hangs, exits or
 // takes all memory costs one cell and not the run.
 enum class Isolation {
-  kAuto,   // those with a masker that is not built in
+  kAuto,  // those with a masker that is not built in
   kAll,
   kNone,
 };

@@ -464,7 +464,8 @@ void add_machine(List& list) {
   list.add({"program_version", "", "The program's version and the first digits of its SHA-256."},
            &Result::program_version);
   list.add({"plugins", "", "Each masker with the SHA-256 of its library."}, &Result::plugins);
-  list.add({"isolated", "", "Whether the cell ran in a process of its own."}, &Result::was_isolated);
+  list.add({"isolated", "", "Whether the cell ran in a process of its own."},
+           &Result::was_isolated);
   list.add({"cell_ms", "ms", "Wall time of the whole cell, checks and searches included."},
            &Result::cell_ms);
   list.add({"run", "", "The run that measured it, in the table `runs` of its database."},

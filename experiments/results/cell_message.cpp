@@ -69,8 +69,8 @@ std::string cell_message(const CellResult& result) {
     steps.push_back(json_of(step_columns(), StepRow{.step = step}));
   }
   std::string message;
-  Json::to_msgpack(Json{{"cell", json_of(cell_columns(), result)}, {"heads", heads}, {"steps", steps}},
-                   message);
+  Json::to_msgpack(
+      Json{{"cell", json_of(cell_columns(), result)}, {"heads", heads}, {"steps", steps}}, message);
   return message;
 }
 

@@ -173,9 +173,8 @@ const std::vector<fs::path>& ResultReader::files() const noexcept { return state
 
 std::int64_t ResultReader::cell_count() const {
   std::int64_t count = 0;
-  state_->for_each_file([&](const Database& database) {
-    count += database.integer("SELECT count(*) FROM cells");
-  });
+  state_->for_each_file(
+      [&](const Database& database) { count += database.integer("SELECT count(*) FROM cells"); });
   return count;
 }
 
@@ -206,9 +205,8 @@ std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
     const bool has_none = cell.cell == CellResult::kNoNumber;
     return std::tuple(has_none, experiments.at(cell.experiment), cell.cell);
   };
-  std::stable_sort(
-      cells.begin(), cells.end(),
-      [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
+  std::stable_sort(cells.begin(), cells.end(),
+                   [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
   return cells;
 }
 
@@ -227,8 +225,7 @@ std::vector<StartedCell> ResultReader::started() const {
   std::vector<StartedCell> started;
   state_->for_each_file([&](const Database& database) {
     const detail::RunLocks locks(target_of(database.file()), detail::RunLocks::Use::kAsk);
-    for (StartedCell& cell :
-         records_of(database, detail::kStartedTable, started_columns())) {
+    for (StartedCell& cell : records_of(database, detail::kStartedTable, started_columns())) {
       cell.is_running = locks.is_held(cell.run);
       started.push_back(std::move(cell));
     }

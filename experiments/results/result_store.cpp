@@ -294,8 +294,9 @@ std::int64_t ResultStore::finish_run(const std::string& experiment) {
     statement.bind(1, storable(experiment));
     return statement;
   };
-  bound("UPDATE cells SET cell = NULL WHERE experiment = ? AND cell IS NOT NULL AND key NOT IN "
-        "(SELECT key FROM run_keys)")
+  bound(
+      "UPDATE cells SET cell = NULL WHERE experiment = ? AND cell IS NOT NULL AND key NOT IN "
+      "(SELECT key FROM run_keys)")
       .run();
   Statement count = bound("SELECT count(*) FROM cells WHERE experiment = ? AND cell IS NULL");
   return count.step() ? count.integer(0) : 0;

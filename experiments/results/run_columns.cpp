@@ -15,6 +15,9 @@ std::vector<Column<RunRecord>> make_run_columns() {
   list.add({"file", "", "The experiment file, as the command line named it."}, &RunRecord::file);
   list.add({"yaml", "", "The text of that file."}, &RunRecord::yaml);
   list.add({"assignments", "", "What `--set` changed in it."}, &RunRecord::assignments);
+  list.add({"cell_command", "",
+            "The command that runs one of its cells alone, up to the cell's number."},
+           &RunRecord::cell_command);
   list.add({"started_at", "", "When the run began, in UTC."}, &RunRecord::started_at);
   list.add({"host", "", "The machine's name in its network."}, &RunRecord::host);
   list.add({"process", "", "Number of the process."}, &RunRecord::process);
@@ -25,11 +28,10 @@ std::vector<Column<RunRecord>> make_run_columns() {
            &RunRecord::load_average);
   list.add({"program_version", "", "The program's version and the first digits of its SHA-256."},
            &RunRecord::program_version);
-  list.add({"commit", "", "The commit of the program's source, or `unknown`."},
-           &RunRecord::commit);
-  list.add({"tree_state", "",
-            "Whether that source was as committed: `clean`, `changed` or `unknown`."},
-           &RunRecord::tree_state);
+  list.add({"commit", "", "The commit of the program's source, or `unknown`."}, &RunRecord::commit);
+  list.add(
+      {"tree_state", "", "Whether that source was as committed: `clean`, `changed` or `unknown`."},
+      &RunRecord::tree_state);
   list.add({"compiler", "", "The compiler of the program."}, &RunRecord::compiler);
   list.add({"compiler_flags", "", "The options that it was given."}, &RunRecord::compiler_flags);
   list.add({"plugin_files", "", "Each masker with the path of its library."},

@@ -6,7 +6,7 @@
 
 namespace maskerade {
 
-// All that is known of a run when it begins. Its number is still to be given.
+// All that is known of a run when it begins, but its number and its command.
 RunRecord describe_run(const Experiment& experiment, const RunOptions& options);
 
 }  // namespace maskerade

@@ -62,7 +62,8 @@ std::vector<Job> of_pipelines(const Experiment& experiment,
   return kept;
 }
 
-std::vector<Job> of_numbers(const std::vector<Job>& jobs, const std::vector<std::int64_t>& numbers) {
+std::vector<Job> of_numbers(const std::vector<Job>& jobs,
+                            const std::vector<std::int64_t>& numbers) {
   std::vector<Job> kept;
   std::set<std::int64_t> missing(numbers.begin(), numbers.end());
   for (const Job& job : jobs) {
@@ -80,8 +81,7 @@ std::vector<Job> of_numbers(const std::vector<Job>& jobs, const std::vector<std:
 std::vector<Job> of_shard(const std::vector<Job>& jobs, const Shard& shard) {
   const auto count = static_cast<std::int64_t>(jobs.size());
   const auto begin_of = [&](std::int64_t index) {
-    return jobs.begin() + (count / shard.count) * index +
-           std::min(index, count % shard.count);
+    return jobs.begin() + (count / shard.count) * index + std::min(index, count % shard.count);
   };
   return {begin_of(shard.index - 1), begin_of(shard.index)};
 }
@@ -93,8 +93,8 @@ Shard parse_shard(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto index = std::from_chars(text.data(), end, shard.index);
   const bool has_slash = index.ec == std::errc() && index.ptr != end && *index.ptr == '/';
-  const auto count =
-      has_slash ? std::from_chars(index.ptr + 1, end, shard.count) : std::from_chars_result{end, {}};
+  const auto count = has_slash ? std::from_chars(index.ptr + 1, end, shard.count)
+                               : std::from_chars_result{end, {}};
   constexpr std::int64_t kMostShards = 1'000'000;
   if (!has_slash || count.ec != std::errc() || count.ptr != end || shard.index < 1 ||
       shard.count < shard.index || shard.count > kMostShards) {

@@ -124,8 +124,8 @@ class JobLoop {
     Pipeline pipeline = pipeline_of(experiment_, job, nullptr);
     std::string failure = opened.failure;
     if (opened.description) {
-      const std::optional<std::string> unroutable = failure_of(
-          [&] { pipeline = pipeline_of(experiment_, job, &*opened.description); });
+      const std::optional<std::string> unroutable =
+          failure_of([&] { pipeline = pipeline_of(experiment_, job, &*opened.description); });
       if (unroutable) add_once(*unroutable, outcome_.bad_inputs);
       failure = unroutable.value_or("");
       result.params = resolved_parameters(pipeline);

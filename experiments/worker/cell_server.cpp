@@ -40,8 +40,7 @@ void serve_cells(const Experiment& experiment, const RunOptions& options, Messag
       continue;
     }
     CellResult& result = *request.described;
-    const std::string problem =
-        disagreement(result, describe_job(experiment, job, options));
+    const std::string problem = disagreement(result, describe_job(experiment, job, options));
     if (problem.empty()) {
       host->run(job, result);
     } else {

@@ -18,9 +18,7 @@ using Ending = WorkerProcess::Ending;
 
 class WorkerHost final : public CellHost {
  public:
-  WorkerHost(const Experiment& experiment,
-             WorkerSetup setup,
-             std::function<bool()> is_stopped)
+  WorkerHost(const Experiment& experiment, WorkerSetup setup, std::function<bool()> is_stopped)
       : experiment_(experiment), setup_(std::move(setup)), is_stopped_(std::move(is_stopped)) {}
 
   const OpenedWorkload& open(const Job& job) override {
@@ -47,10 +45,9 @@ class WorkerHost final : public CellHost {
   void run(const Job& job, CellResult& result) override {
     const MeasureSpec& measure = experiment_.checks[job.cell.check].measure;
     const std::optional<std::string> failure = failure_of([&] {
-      const auto answer =
-          worker_->ask(message_of(WorkerRequest{.job = job.cell.number, .described = result}),
-                       {.timeout_ms = measure.cell_timeout_ms,
-                        .growth_bytes = measure.cell_memory_bytes});
+      const auto answer = worker_->ask(
+          message_of(WorkerRequest{.job = job.cell.number, .described = result}),
+          {.timeout_ms = measure.cell_timeout_ms, .growth_bytes = measure.cell_memory_bytes});
       if (const auto* ending = std::get_if<Ending>(&answer)) {
         fail(result, "its worker " + ending->text);
       } else {

@@ -99,8 +99,7 @@ std::string message_of(const OpenedWorkload& opened) {
   Json json = {{"failure", opened.failure}, {"is_bad_input", opened.is_bad_input}};
   if (opened.description) {
     json["facts"] = cell_message(with_facts(opened.description->facts));
-    json["layer"] =
-        opened.description->layer ? Json(*opened.description->layer) : Json();
+    json["layer"] = opened.description->layer ? Json(*opened.description->layer) : Json();
     json["fingerprint"] = opened.description->fingerprint;
   }
   return packed(json);
@@ -112,11 +111,11 @@ OpenedWorkload opened_of(const std::string& message) {
                           .failure = json.at("failure"),
                           .is_bad_input = json.at("is_bad_input")};
     if (!json.contains("facts")) return opened;
-    opened.description = {
-        .facts = *result_of_message(json.at("facts").get<std::string>()).facts,
-        .layer = json.at("layer").is_null() ? std::nullopt
-                                            : std::optional<std::int64_t>(json.at("layer")),
-        .fingerprint = json.at("fingerprint")};
+    opened.description = {.facts = *result_of_message(json.at("facts").get<std::string>()).facts,
+                          .layer = json.at("layer").is_null()
+                                       ? std::nullopt
+                                       : std::optional<std::int64_t>(json.at("layer")),
+                          .fingerprint = json.at("fingerprint")};
     return opened;
   });
 }

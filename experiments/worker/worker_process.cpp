@@ -1,25 +1,18 @@
 #include "experiments/worker/worker_process.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
-#include <cstring>
 #include <fstream>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "experiments/run/run_cell.hpp"
-#include "framework/base/error.hpp"
+#include "experiments/worker/own_program.hpp"
 #include "framework/base/stopwatch.hpp"
-
-extern char** environ;
 
 namespace maskerade {
 namespace {
@@ -28,42 +21,6 @@ namespace {
 constexpr std::chrono::milliseconds kLook(20);
 // How long a worker may take to end by itself.
 constexpr double kFarewellMs = 2000;
-
-// Starts the running program's file with the subcommand `worker`. Its output goes to stderr, so
-// that what maskers print is not among the tables.
-pid_t spawn_worker(int channel, const std::vector<int>& inherited) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-  // Duplicating a descriptor to itself makes it one that is inherited.
-  posix_spawn_file_actions_adddup2(&actions, channel, channel);
-  for (const int descriptor : inherited) {
-    posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor);
-  }
-  std::string end = std::to_string(channel);
-  std::array<std::string, 4> texts = {"maskerade", "worker", "--channel", std::move(end)};
-  std::vector<char*> arguments;
-  for (std::string& text : texts) arguments.push_back(text.data());
-  arguments.push_back(nullptr);
-  pid_t process = -1;
-  const int error = posix_spawn(&process, "/proc/self/exe", &actions, nullptr, arguments.data(),
-                                environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw Error(std::string("no worker can be started: ") + std::strerror(error));
-  return process;
-}
-
-std::string status_text(int status) {
-  if (WIFSIGNALED(status)) {
-    const int signal = WTERMSIG(status);
-    const char* const name = sigabbrev_np(signal);
-    return fmt::format("was ended by {}{}",
-                       name == nullptr ? fmt::format("signal {}", signal)
-                                       : fmt::format("SIG{}", name),
-                       signal == SIGKILL ? " (does the system lack memory?)" : "");
-  }
-  return fmt::format("exited with status {}", WEXITSTATUS(status));
-}
 
 }  // namespace
 
@@ -76,7 +33,9 @@ WorkerProcess::WorkerProcess(WorkerSetup setup, std::function<bool()> is_stopped
   for (const InheritedLibrary& library : setup.libraries) {
     if (library.descriptor >= 0) inherited.push_back(library.descriptor);
   }
-  process_ = spawn_worker(theirs.descriptor(), inherited);
+  inherited.push_back(theirs.descriptor());
+  process_ =
+      execute_own_program({"worker", "--channel", std::to_string(theirs.descriptor())}, inherited);
   channel_.send(message_of(setup));
 }
 
@@ -128,7 +87,7 @@ std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::await(
   }
   if (std::optional<std::string> answer = channel_.receive()) return Answer{std::move(*answer)};
   const std::string where = place();
-  return Ending{status_text(end()) + where};
+  return Ending{ending_text(end()) + where};
 }
 
 std::int64_t WorkerProcess::resident_bytes() const {

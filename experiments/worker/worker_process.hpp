@@ -9,8 +9,8 @@
 #include <variant>
 
 #include "experiments/worker/message_channel.hpp"
-#include "framework/plugin/call_record.hpp"
 #include "experiments/worker/worker_messages.hpp"
+#include "framework/plugin/call_record.hpp"
 
 namespace maskerade {
 

@@ -1,3 +1,4 @@
+#define BOOST_DLL_USE_STD_FS
 #include "framework/plugin/loaded_library.hpp"
 
 #include <dlfcn.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/dll/shared_library.hpp>
 #include <cerrno>
 #include <exception>
 #include <mutex>
@@ -85,22 +87,27 @@ std::string hash_of(const fs::path& file) {
 
 // What came of asking the loader for a file.
 struct Opened {
-  void* handle = nullptr;
-  std::string reason;      // why there is no handle
+  boost::dll::shared_library library;
+  std::string reason;      // why it is not loaded
   bool has_begun = false;  // its initialization ran, and threw
   std::string load_effect;
+
+  bool is_loaded() const { return library.is_loaded(); }
 };
 
 Opened open_library(const std::string& path, std::uint8_t number) {
+  // Never unloaded: code of the library may run until the process ends.
+  const auto mode = static_cast<boost::dll::load_mode::type>(
+      boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local | RTLD_NODELETE);
   Opened opened;
+  std::error_code refusal;
   PluginCall call(number);
   try {
-    // Never unloaded: code of the library may run until the process ends.
-    opened.handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    opened.library.load(path, refusal, mode);
     call.end();
-    if (opened.handle == nullptr) {
+    if (!opened.is_loaded()) {
       const char* const reason = dlerror();
-      opened.reason = reason == nullptr ? "" : reason;
+      opened.reason = reason == nullptr ? refusal.message() : reason;
     }
   } catch (const std::exception& error) {
     call.end();
@@ -127,16 +134,18 @@ class LoadedLibraries {
     loaded.number = CallRecord::number_of(library.path);
     Opened opened;
     if (!names_its_folder(library.bytes)) opened = open_copy(library, loaded);
-    if (opened.handle == nullptr && !opened.has_begun) opened = open_file(library, loaded);
-    if (opened.handle == nullptr) {
+    if (!opened.is_loaded() && !opened.has_begun) opened = open_file(library, loaded);
+    if (!opened.is_loaded()) {
       throw PluginError(library.named.string(),
                         "cannot be loaded; check that it was built for this machine and that the "
                         "libraries it needs are installed (ldd shows them). The loader says: " +
                             opened.reason);
     }
     loaded.load_effect = opened.load_effect;
-    loaded.entry = reinterpret_cast<maskerade_masker_entry_function>(
-        dlsym(opened.handle, MASKERADE_ENTRY_SYMBOL));
+    if (opened.library.has(MASKERADE_ENTRY_SYMBOL)) {
+      loaded.entry =
+          &opened.library.get<const maskerade_masker_descriptor*()>(MASKERADE_ENTRY_SYMBOL);
+    }
     loaded_.push_back(loaded);
     return loaded;
   }
@@ -149,7 +158,7 @@ class LoadedLibraries {
     const std::string path = copy < 0 ? "" : path_of(copy);
     if (path.empty()) return {};
     Opened opened = open_library(path, loaded.number);
-    if (opened.handle == nullptr && !opened.has_begun) return opened;
+    if (!opened.is_loaded() && !opened.has_begun) return opened;
     // Rationale: the loader knows a library by its path, which must never be another's.
     made.release();
     loaded.copy = copy;
@@ -171,7 +180,7 @@ class LoadedLibraries {
     }
     require_unchanged(hash_of(library.path) == loaded.sha256);
     Opened opened = open_library(library.path.string(), loaded.number);
-    if (opened.handle != nullptr && hash_of(library.path) != loaded.sha256) {
+    if (opened.is_loaded() && hash_of(library.path) != loaded.sha256) {
       loaded_.push_back({.path = library.path});
       require_unchanged(false);
     }

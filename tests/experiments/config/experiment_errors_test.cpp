@@ -73,12 +73,12 @@ TEST(ExperimentErrors, TheFileAsAWhole) {
   expect_errors({
       {"- 1\n",
        "x.yaml:1:1: the experiment file is a list; it must be a mapping of: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure, isolate"},
       {"name: t\nworkloadz: {}\n",
        "x.yaml:2:1: unknown key \"workloadz\" in the experiment file; did you mean \"workload\"?"},
       {"name: t\nnotes: x\n",
        "x.yaml:2:1: unknown key \"notes\" in the experiment file; known: name, seeds, workload, "
-       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure"},
+       "workloads, let, pipelines, overrides, match, devices, kernels, check, measure, isolate"},
       {"name: [t]\n", "x.yaml:1:7: name is a list; it must be a text"},
       {"name:\n", "x.yaml:1:1: name is empty; it must be a text"},
       {"name: t\nname: u\n", "x.yaml:2:1: duplicate key \"name\"; it is already on line 1"},

@@ -58,7 +58,8 @@ TEST(CellJson, OfAFullResultHasEveryKeyInItsOrder) {
       R"("machine":"some processor, AVX2","peak_flops_per_second":200000000000.0,)"
       R"("peak_read_bytes_per_second":25000000000.0,"peak_l2_bytes_per_second":null,)"
       R"("peak_flops_source":null,"program_version":"0.1.0",)"
-      R"("plugins":{"sink":"00ff","oracle_topk":"ff00"}})");
+      R"("plugins":{"sink":"00ff","oracle_topk":"ff00"},)"
+      R"("isolated":false,"cell_ms":2500.0,"run":2})");
 }
 
 TEST(CellJson, OfAFailedResultHasNullForWhatWasNotMeasured) {

@@ -38,8 +38,9 @@ TEST(ColumnsMarkdown, IsWhatTheReadmeSays) {
 TEST(ColumnsMarkdown, HasATableForEachOfTheDatabase) {
   std::vector<std::string> headings;
   for (const ColumnsMarkdown& table : columns_markdown()) headings.emplace_back(table.heading);
-  EXPECT_EQ(headings, (std::vector<std::string>{"Columns of a cell", "Columns of a head",
-                                                "Columns of a step"}));
+  EXPECT_EQ(headings,
+            (std::vector<std::string>{"Columns of a cell", "Columns of a head", "Columns of a step",
+                                      "Columns of a run", "Columns of a cell that has begun"}));
 }
 
 TEST(ColumnsMarkdown, HasTypeUnitAndMeaningOfAColumn) {

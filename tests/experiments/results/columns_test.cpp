@@ -87,7 +87,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
       "coverage_contradicting_rows coverage_verdict "
       "peak_bytes machine peak_flops_per_second peak_read_bytes_per_second "
       "peak_l2_bytes_per_second peak_flops_source program_version "
-      "plugins ");
+      "plugins isolated cell_ms run ");
 }
 
 TEST(PartColumns, AreThoseOfTheDatabaseFormat) {

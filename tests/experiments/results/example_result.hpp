@@ -91,6 +91,8 @@ inline CellResult example_result() {
   result.peak_bytes = 4096;
   result.load = {.average = 1.25, .other = 0.125};
   result.peaks = MachinePeaks{.flops_per_second = 2e11, .read_bytes_per_second = 2.5e10};
+  result.cell_ms = 2500;
+  result.run = 2;
   result.machine = "some processor, AVX2";
   result.program_version = "0.1.0";
   result.plugins = {{"sink", "00ff"}, {"oracle_topk", "ff00"}};

@@ -164,8 +164,8 @@ TEST(Runner, GivesUpTheCellInFlightWhenItIsStopped) {
   };
   int asked = 0;
   const RunOutcome outcome = run_experiment(
-      experiment,
-      {.threads = Threads(1), .is_stopped = [&] { return begun == 2 && ++asked > 3; }}, listener);
+      experiment, {.threads = Threads(1), .is_stopped = [&] { return begun == 2 && ++asked > 3; }},
+      listener);
   EXPECT_TRUE(outcome.was_stopped);
   EXPECT_EQ(finished, 1);
   EXPECT_EQ(abandoned, Names{"streaming"});

@@ -88,7 +88,7 @@ struct FinishedRun {
 };
 
 inline FinishedRun run_all(const Experiment& experiment,
-                         RunOptions options = {.threads = Threads(2)}) {
+                           RunOptions options = {.threads = Threads(2)}) {
   FinishedRun record;
   record.outcome = run_experiment(
       experiment, options,

@@ -70,8 +70,7 @@ TEST_F(Isolation, CostsTheCellAloneThatEndsItsProcess) {
   EXPECT_EQ(reason("exit_at_once"), "its worker exited with status 0" + in);
   EXPECT_EQ(reason("hang"), "its worker ran longer than measure.cell_timeout, 2 s" + in);
   EXPECT_EQ(reason("allocate"), "its worker took more than measure.cell_memory, 0.3 GB" + in);
-  EXPECT_NE(reason("exit").find("its worker exited with status "), std::string::npos)
-      << reason("exit");
+  EXPECT_EQ(reason("exit"), "its worker exited with status 0" + in);
   for (const Json& cell : json_lines("cells.jsonl")) {
     const std::string pipeline = cell.at("pipeline");
     const bool is_deadly = pipeline.starts_with("deadly");
@@ -108,10 +107,18 @@ measure: {target: 50%, budget: 5ms}
   const std::vector<Json> apart = json_lines("apart.jsonl");
   const std::vector<Json> here = json_lines("here.jsonl");
   ASSERT_EQ(apart.size(), here.size());
-  const std::set<std::string> differ = {"isolated", "peak_bytes",    "select_ms_by_masker",
-                                        "speedup",  "repetitions",   "break_even_density",
-                                        "timing",   "load_average",  "other_load",
-                                        "attend_flops_per_second",   "attend_bytes_per_second"};
+  const std::set<std::string> differ = {"isolated",
+                                        "peak_bytes",
+                                        "select_ms_by_masker",
+                                        "speedup",
+                                        "repetitions",
+                                        "break_even_density",
+                                        "timing",
+                                        "load_average",
+                                        "other_load",
+                                        "total_relative_half_width",
+                                        "attend_flops_per_second",
+                                        "attend_bytes_per_second"};
   for (std::size_t i = 0; i < here.size(); ++i) {
     for (const auto& [name, value] : here[i].items()) {
       const bool is_time = name.find("_ms") != std::string::npos || differ.contains(name);
@@ -145,14 +152,14 @@ TEST_F(Isolation, LeavesNoProcessAndNoBegunCellBehindWhenTheRunIsStopped) {
 
 TEST_F(Isolation, RunsApartWhatHasEndedAnEarlierRun) {
   // Not isolated, the program ends with the masker.
-  const ProgramResult ended =
-      run_deadly("--out out --set isolate=false --set 'measure={target: 50%, budget: 5ms}' --set "
-                 "'pipelines.deadly=[{deadly: exit_at_once}]'");
+  const ProgramResult ended = run_deadly(
+      "--out out --set isolate=false --set 'measure={target: 50%, budget: 5ms}' --set "
+      "'pipelines.deadly=[{deadly: exit_at_once}]'");
   EXPECT_EQ(ended.exit_code, 0) << "the status that the masker gave";
   EXPECT_EQ(query("SELECT pipeline FROM started"), std::vector<std::string>{"deadly"});
-  const ProgramResult resumed =
-      run_deadly("--out out --resume --set isolate=false --set 'measure={target: 50%, budget: "
-                 "5ms}' --set 'pipelines.deadly=[{deadly: exit_at_once}]' --json cells.jsonl");
+  const ProgramResult resumed = run_deadly(
+      "--out out --resume --set isolate=false --set 'measure={target: 50%, budget: "
+      "5ms}' --set 'pipelines.deadly=[{deadly: exit_at_once}]' --json cells.jsonl");
   EXPECT_EQ(resumed.exit_code, 1) << resumed.out << resumed.err;
   EXPECT_EQ(cell_of("cells.jsonl", "deadly").at("reason"),
             "its worker exited with status 0, in masker \"deadly\" (" MASKERADE_DEADLY ")");
@@ -160,13 +167,42 @@ TEST_F(Isolation, RunsApartWhatHasEndedAnEarlierRun) {
   EXPECT_EQ(query("SELECT count(*) FROM started"), std::vector<std::string>{"0"});
 }
 
-TEST_F(Isolation, LoadsDataAgainThatAMaskerWroteTo) {
-  const ProgramResult finished =
-      run_deadly("--set isolate=false --set 'measure={target: 50%, budget: 5ms}' --set "
-                 "'pipelines.deadly=[{deadly: write}]' --json cells.jsonl");
+TEST_F(Isolation, NamesALibraryThatEndsTheProcessWhichLoadsIt) {
+  for (const auto& [how, ending] :
+       {std::pair("crash", "was ended by SIGABRT"), std::pair("exit", "exited with status 0")}) {
+    const ProgramResult refused =
+        run("run deadly.yaml --plugin " MASKERADE_DEADLY, std::string("DEADLY_AT_LOADING=") + how);
+    EXPECT_EQ(refused.exit_code, 2) << refused.out;
+    EXPECT_EQ(refused.err.find("maskerade: error: library " MASKERADE_DEADLY
+                               ": a process that loaded it " +
+                               std::string(ending) + "; a library must do nothing"),
+              0U)
+        << refused.err;
+  }
+}
+
+TEST_F(Isolation, FailsACellThatBindsAThreadToAProcessor) {
+  const ProgramResult finished = run_deadly(
+      "--set isolate=false --set 'measure={target: 50%, budget: 5ms}' --set "
+      "'pipelines.deadly=[{deadly: move}]' --json cells.jsonl");
+  const Json cell = cell_of("cells.jsonl", "deadly");
+  if (cell.at("status") == "ok") GTEST_SKIP() << "there is one processor only";
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_NE(cell_of("cells.jsonl", "deadly").at("reason").get<std::string>().find(
-                "something wrote to q, k or v"),
+  EXPECT_NE(cell.at("reason").get<std::string>().find("bound threads of the program"),
+            std::string::npos)
+      << cell.at("reason");
+  EXPECT_EQ(cell_of("cells.jsonl", "after").at("status"), "ok");
+}
+
+TEST_F(Isolation, LoadsDataAgainThatAMaskerWroteTo) {
+  const ProgramResult finished = run_deadly(
+      "--set isolate=false --set 'measure={target: 50%, budget: 5ms}' --set "
+      "'pipelines.deadly=[{deadly: write}]' --json cells.jsonl");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(cell_of("cells.jsonl", "deadly")
+                .at("reason")
+                .get<std::string>()
+                .find("something wrote to q, k or v"),
             std::string::npos);
   EXPECT_EQ(cell_of("cells.jsonl", "after").at("status"), "ok");
 }

@@ -11,6 +11,14 @@ namespace {
 
 namespace sdk = maskerade::sdk;
 
+// What a library may do while it is loaded.
+[[gnu::constructor]] void end_at_loading() {
+  const char* const how = std::getenv("DEADLY_AT_LOADING");
+  if (how == nullptr) return;
+  if (*how == 'c') std::abort();
+  _exit(0);
+}
+
 // Does to the process that calls it what its parameter says, or what the first word of a file says.
 class Deadly final : public sdk::RowMasker {
  public:
