@@ -298,6 +298,16 @@ std::int64_t ResultStore::finish_run(const std::string& experiment) {
       "UPDATE cells SET cell = NULL WHERE experiment = ? AND cell IS NOT NULL AND key NOT IN "
       "(SELECT key FROM run_keys)")
       .run();
+  // Cells that were begun by runs that have ended, and that this experiment does not have any more.
+  std::vector<std::string> lost;
+  Statement begun = bound(
+      "SELECT key, run FROM started WHERE experiment = ? AND key NOT IN (SELECT key FROM "
+      "run_keys)");
+  while (begun.step()) {
+    if (!state_->locks.is_held(begun.integer(1))) lost.push_back(begun.text(0));
+  }
+  begun.reset();
+  for (const std::string& key : lost) state_->end_cell(key);
   Statement count = bound("SELECT count(*) FROM cells WHERE experiment = ? AND cell IS NULL");
   return count.step() ? count.integer(0) : 0;
 }

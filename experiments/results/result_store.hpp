@@ -91,8 +91,8 @@ class ResultStore {
   void renumber(const std::string& key, std::int64_t cell);
   // Ends a run that has seen all cells of an experiment: takes the numbers of those of its cells
   // that were neither claimed, written nor renumbered since this object was made; they are of other
-  // versions of the experiment, its data or its plugins. Returns how many cells of the experiment
-  // have no number. Throws as write().
+  // versions of the experiment, its data or its plugins. Forgets which of those ended runs had
+  // begun. Returns how many cells of the experiment have no number. Throws as write().
   std::int64_t finish_run(const std::string& experiment);
 
  private:

@@ -26,8 +26,8 @@ class CellHost {
   virtual ~CellHost() = default;
   // Makes the job's workload the current one. The result is good until the next call.
   virtual const OpenedWorkload& open(const Job& job) = 0;
-  // Makes the dense reference of the job's device and check, so that run() finds it made. A failure
-  // is that of run().
+  // Makes the dense reference of the job's device and check, so that run() finds it made, for a job
+  // whose workload was opened. A failure is that of run().
   virtual void prepare_reference(const Job& job) = 0;
   // Runs a job whose workload was opened, without a failure, just before. Fills the result, which
   // has been described. Whatever goes wrong is a failure of the result. Throws RunStopped.

@@ -33,13 +33,12 @@ void serve_cells(const Experiment& experiment, const RunOptions& options, Messag
   while (const std::optional<std::string> message = channel.receive()) {
     WorkerRequest request = request_of(*message);
     const Job& job = jobs.at(request.job);
-    if (!request.described) {
-      const OpenedWorkload opened = host->open(job);
-      host->prepare_reference(job);
-      if (!channel.send(message_of(opened))) return;
+    if (request.task == WorkerTask::kPrepare) host->prepare_reference(job);
+    if (request.task != WorkerTask::kRun) {
+      if (!channel.send(message_of(host->open(job)))) return;
       continue;
     }
-    CellResult& result = *request.described;
+    CellResult& result = request.described.value();
     const std::string problem = disagreement(result, describe_job(experiment, job, options));
     if (problem.empty()) {
       host->run(job, result);

@@ -24,29 +24,22 @@ class WorkerHost final : public CellHost {
   const OpenedWorkload& open(const Job& job) override {
     if (workload_ != job.cell.workload) worker_.reset();
     workload_ = job.cell.workload;
-    opened_ = {};
-    const std::optional<std::string> failure = failure_of([&] {
-      if (worker_ == nullptr) start();
-      if (worker_ == nullptr) return;
-      const auto answer = worker_->ask(message_of(WorkerRequest{.job = job.cell.number}));
-      if (const auto* ending = std::get_if<Ending>(&answer)) {
-        opened_.failure = "while its data was loaded its worker " + ending->text;
-      } else {
-        opened_ = opened_of(std::get<Answer>(answer).message);
-      }
-    });
-    if (failure) opened_.failure = *failure;
-    if (!opened_.description) worker_.reset();
-    return opened_;
+    return ask_for_workload({.task = WorkerTask::kOpen, .job = job.cell.number});
   }
 
-  void prepare_reference(const Job& job) override { open(job); }
+  void prepare_reference(const Job& job) override {
+    ask_for_workload({.task = WorkerTask::kPrepare, .job = job.cell.number});
+  }
 
   void run(const Job& job, CellResult& result) override {
     const MeasureSpec& measure = experiment_.checks[job.cell.check].measure;
+    // Before, so that the bounds on the cell are for what its maskers do.
+    prepare_reference(job);
+    if (!opened_.description) return fail(result, opened_.failure);
     const std::optional<std::string> failure = failure_of([&] {
       const auto answer = worker_->ask(
-          message_of(WorkerRequest{.job = job.cell.number, .described = result}),
+          message_of(
+              WorkerRequest{.task = WorkerTask::kRun, .job = job.cell.number, .described = result}),
           {.timeout_ms = measure.cell_timeout_ms, .growth_bytes = measure.cell_memory_bytes});
       if (const auto* ending = std::get_if<Ending>(&answer)) {
         fail(result, "its worker " + ending->text);
@@ -59,6 +52,23 @@ class WorkerHost final : public CellHost {
   }
 
  private:
+  const OpenedWorkload& ask_for_workload(const WorkerRequest& request) {
+    opened_ = {};
+    const std::optional<std::string> failure = failure_of([&] {
+      if (worker_ == nullptr) start();
+      if (worker_ == nullptr) return;
+      const auto answer = worker_->ask(message_of(request));
+      if (const auto* ending = std::get_if<Ending>(&answer)) {
+        opened_.failure = "while its data was loaded its worker " + ending->text;
+      } else {
+        opened_ = opened_of(std::get<Answer>(answer).message);
+      }
+    });
+    if (failure) opened_.failure = *failure;
+    if (!opened_.description) worker_.reset();
+    return opened_;
+  }
+
   // Leaves no worker and says so in opened_ where there can be none.
   void start() {
     worker_ = std::make_unique<WorkerProcess>(setup_, is_stopped_);

@@ -80,14 +80,14 @@ WorkerReady ready_of(const std::string& message) {
 }
 
 std::string message_of(const WorkerRequest& request) {
-  Json json = {{"job", request.job}};
+  Json json = {{"task", request.task}, {"job", request.job}};
   if (request.described) json["described"] = cell_message(*request.described);
   return packed(json);
 }
 
 WorkerRequest request_of(const std::string& message) {
   return unpacked(message, [](const Json& json) {
-    WorkerRequest request{.job = json.at("job"), .described = std::nullopt};
+    WorkerRequest request{.task = json.at("task"), .job = json.at("job")};
     if (json.contains("described")) {
       request.described = result_of_message(json.at("described").get<std::string>());
     }

@@ -43,11 +43,16 @@ struct WorkerReady {
 std::string message_of(const WorkerReady& ready);
 WorkerReady ready_of(const std::string& message);
 
-// A request. Without a result: opens the workload of a job and makes its dense reference; the
-// answer is an OpenedWorkload. With a described result: runs the job; the answer is its result.
+// What a worker is asked for.
+enum class WorkerTask {
+  kOpen,     // open the workload of a job; the answer is an OpenedWorkload
+  kPrepare,  // make its dense reference, too; the same answer
+  kRun,      // run the job; the answer is its result
+};
 struct WorkerRequest {
-  std::size_t job = 0;  // its number among all jobs of the experiment
-  std::optional<CellResult> described;
+  WorkerTask task = WorkerTask::kOpen;
+  std::size_t job = 0;                       // its number among all jobs of the experiment
+  std::optional<CellResult> described = {};  // of kRun
 };
 std::string message_of(const WorkerRequest& request);
 WorkerRequest request_of(const std::string& message);

@@ -41,7 +41,9 @@ TEST(WorkerMessages, CarryAResultBitForBit) {
   result.fidelity->lse_error = std::numeric_limits<double>::infinity();
   result.mask_seed = std::numeric_limits<std::uint64_t>::max();
   result.key = "k";
-  const WorkerRequest read = request_of(message_of(WorkerRequest{.job = 12, .described = result}));
+  const WorkerRequest read = request_of(
+      message_of(WorkerRequest{.task = WorkerTask::kRun, .job = 12, .described = result}));
+  EXPECT_EQ(read.task, WorkerTask::kRun);
   EXPECT_EQ(read.job, 12U);
   ASSERT_TRUE(read.described.has_value());
   EXPECT_EQ(to_json_line(*read.described), to_json_line(result));
@@ -50,7 +52,7 @@ TEST(WorkerMessages, CarryAResultBitForBit) {
   EXPECT_TRUE(std::isinf(read.described->fidelity->lse_error));
   EXPECT_EQ(read.described->heads.size(), result.heads.size());
   EXPECT_EQ(read.described->steps.size(), result.steps.size());
-  EXPECT_FALSE(request_of(message_of(WorkerRequest{.job = 1, .described = {}})).described);
+  EXPECT_FALSE(request_of(message_of(WorkerRequest{.job = 1})).described);
 }
 
 TEST(WorkerMessages, CarryAWorkloadOrWhyThereIsNone) {
