@@ -150,20 +150,23 @@ struct ResultReader::State {
 };
 
 ResultReader::ResultReader(const fs::path& path) : state_(std::make_unique<State>()) {
-  state_->paths = files_at(path);
-  for (const fs::path& of_shard : state_->paths) {
+  const std::vector<fs::path> files = files_at(path);
+  for (const fs::path& of_shard : files) {
     DatabaseFile file{of_shard, FileAccess::kRead};
     if (!has_side_file(file.path) && !can_write_beside(file.path)) {
       file.access = FileAccess::kImmutable;
     }
     detail::check_signature(file);
-    ReadFile& opened = *state_->files.emplace_back(std::make_unique<ReadFile>(file));
-    if (opened.read_at_once([&] { return detail::check_is_of_results(opened.database()); })) {
+    auto opened = std::make_unique<ReadFile>(file);
+    if (!opened->read_at_once([&] { return detail::check_is_of_results(opened->database()); })) {
       continue;
     }
-    throw ConfigError({.file = file.path.string()},
-                      "holds no results yet; wait until its run has begun");
+    state_->files.push_back(std::move(opened));
+    state_->paths.push_back(of_shard);
   }
+  if (!state_->paths.empty()) return;
+  throw ConfigError({.file = files.front().string()},
+                    "holds no results yet; wait until its run has begun");
 }
 ResultReader::~ResultReader() = default;
 ResultReader::ResultReader(ResultReader&&) noexcept = default;
@@ -173,9 +176,8 @@ const std::vector<fs::path>& ResultReader::files() const noexcept { return state
 
 std::int64_t ResultReader::cell_count() const {
   std::int64_t count = 0;
-  state_->for_each_file([&](const Database& database) {
-    count += database.integer("SELECT count(*) FROM cells");
-  });
+  state_->for_each_file(
+      [&](const Database& database) { count += database.integer("SELECT count(*) FROM cells"); });
   return count;
 }
 
@@ -206,9 +208,8 @@ std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
     const bool has_none = cell.cell == CellResult::kNoNumber;
     return std::tuple(has_none, experiments.at(cell.experiment), cell.cell);
   };
-  std::stable_sort(
-      cells.begin(), cells.end(),
-      [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
+  std::stable_sort(cells.begin(), cells.end(),
+                   [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
   return cells;
 }
 
@@ -227,8 +228,7 @@ std::vector<StartedCell> ResultReader::started() const {
   std::vector<StartedCell> started;
   state_->for_each_file([&](const Database& database) {
     const detail::RunLocks locks(target_of(database.file()), detail::RunLocks::Use::kAsk);
-    for (StartedCell& cell :
-         records_of(database, detail::kStartedTable, started_columns())) {
+    for (StartedCell& cell : records_of(database, detail::kStartedTable, started_columns())) {
       cell.is_running = locks.is_held(cell.run);
       started.push_back(std::move(cell));
     }

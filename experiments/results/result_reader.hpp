@@ -37,9 +37,10 @@ struct CellFilter {
 // a call fails when it finds afterwards that the file was written to.
 class ResultReader {
  public:
-  // The folder, or one file. Throws ConfigError, which says what would be right, when there is no
-  // such file, or one cannot be read, is not a database, holds no results yet, or is of another
-  // program or format.
+  // The folder, or one file. Of several files those whose runs have not made their tables yet are
+  // passed over. Throws ConfigError, which says what would be right, when there is no such file,
+  // none holds results yet, or one cannot be read, is not a database, or is of another program or
+  // format.
   explicit ResultReader(const std::filesystem::path& path);
   ~ResultReader();
   ResultReader(ResultReader&&) noexcept;

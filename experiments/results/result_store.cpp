@@ -137,9 +137,7 @@ struct ResultStore::State {
             database.prepare(detail::insert_statement(detail::kHeadsTable, head_columns()))),
         insert_step(
             database.prepare(detail::insert_statement(detail::kStepsTable, step_columns()))),
-        remove_without_data(database.prepare(
-            "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND "
-            "pipeline = ? AND device = ? AND kernel = ? AND mask_seed IS ?")),
+        remove_without_data(database.prepare(detail::kDeleteWithoutData)),
         renumber(database.prepare("UPDATE cells SET cell = ? WHERE key = ? AND cell IS NOT ?")),
         mark(mark_statement(database)) {
     lock.reset();
@@ -247,7 +245,9 @@ CellClaim ResultStore::claim(const StartedCell& begun, bool retries_failed) {
   return {.has_died = is_of_other};
 }
 
-void ResultStore::abandon(const std::string& key) { state_->end_cell(key); }
+void ResultStore::abandon(const std::string& key) {
+  if (state_->run_at(key) == state_->run) state_->end_cell(key);
+}
 
 void ResultStore::write(const CellResult& result) {
   set_durability(state_->database, Durability::kFull);
@@ -294,8 +294,9 @@ std::int64_t ResultStore::finish_run(const std::string& experiment) {
     statement.bind(1, storable(experiment));
     return statement;
   };
-  bound("UPDATE cells SET cell = NULL WHERE experiment = ? AND cell IS NOT NULL AND key NOT IN "
-        "(SELECT key FROM run_keys)")
+  bound(
+      "UPDATE cells SET cell = NULL WHERE experiment = ? AND cell IS NOT NULL AND key NOT IN "
+      "(SELECT key FROM run_keys)")
       .run();
   Statement count = bound("SELECT count(*) FROM cells WHERE experiment = ? AND cell IS NULL");
   return count.step() ? count.integer(0) : 0;

@@ -80,7 +80,8 @@ class ResultStore {
   // this object's run is. retries_failed: a cell that failed counts as not finished. Throws as
   // write(), or when the cell cannot be read.
   CellClaim claim(const StartedCell& begun, bool retries_failed = false);
-  // The cell was begun and is given up: it is neither finished nor begun any more.
+  // Gives up a cell that this object's run has begun: it is neither finished nor begun any more.
+  // One of another run stays as it is. Throws as write().
   void abandon(const std::string& key);
 
   // Writes a cell in the place of one with its key, and forgets that it was begun. Once its data is

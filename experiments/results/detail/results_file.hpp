@@ -35,7 +35,13 @@ void check_signature(const DatabaseFile& file);
 // another format, or lacks a column.
 bool check_is_of_results(const Database& database);
 
-// Makes the tables, and the index that writing a cell needs, in a database that has none.
+// Forgets the failures of a cell's names whose data could not be loaded. Parameters: experiment,
+// workload, pipeline, device, kernel, mask_seed.
+inline constexpr const char* kDeleteWithoutData =
+    "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND pipeline = ? "
+    "AND device = ? AND kernel = ? AND mask_seed IS ?";
+
+// Makes the tables, and the index that kDeleteWithoutData needs, in a database that has none.
 void make_tables(Database& database);
 
 }  // namespace maskerade::detail
