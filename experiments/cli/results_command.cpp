@@ -117,8 +117,10 @@ int show_results(const ResultsArguments& arguments) {
   if (!arguments.order.empty()) sort_by(arguments.order, none);
   const ResultReader reader(arguments.path);
   std::vector<ProtectedFile> protected_files;
-  for (const std::filesystem::path& file : database_files(reader.files().front())) {
-    protected_files.push_back({file, "is read by this command and would be replaced"});
+  for (const std::filesystem::path& database : reader.files()) {
+    for (const std::filesystem::path& file : database_files(database)) {
+      protected_files.push_back({file, "is read by this command and would be replaced"});
+    }
   }
   check_exports(arguments.exports, protected_files);
   std::vector<CellResult> cells = reader.cells(filter);

@@ -21,8 +21,12 @@ std::vector<ProtectedFile> protected_files_of(const OutputPaths& paths,
     files.push_back({read, "is read by this run and would be replaced"});
   }
   if (paths.folder.empty()) return files;
-  for (const fs::path& held : database_files(ResultStore::file_of(paths.folder, paths.shard))) {
-    files.push_back({held, "belongs to the results of --out"});
+  std::vector<fs::path> databases = ResultStore::files_in(paths.folder);
+  databases.push_back(ResultStore::file_of(paths.folder, paths.shard));
+  for (const fs::path& database : databases) {
+    for (const fs::path& held : database_files(database)) {
+      files.push_back({held, "belongs to the results of --out"});
+    }
   }
   return files;
 }
@@ -56,9 +60,9 @@ RunOutputs::RunOutputs(const OutputPaths& paths,
                        const std::vector<fs::path>& files_read,
                        const RunRecord& run)
     : experiment_(run.experiment), retries_failed_(paths.retries_failed) {
-  for (const auto& [is_given, option] : {std::pair(paths.resumes, "--resume"),
-                                         std::pair(paths.retries_failed, "--retry-failed"),
-                                         std::pair(paths.shard.has_value(), "--shard")}) {
+  for (const auto& [is_given, option] :
+       {std::pair(paths.resumes, "--resume"), std::pair(paths.retries_failed, "--retry-failed"),
+        std::pair(paths.shard.has_value(), "--shard")}) {
     if (is_given && paths.folder.empty()) {
       throw ConfigError({}, std::string(option) + ": name the folder of the results with --out");
     }
@@ -66,11 +70,12 @@ RunOutputs::RunOutputs(const OutputPaths& paths,
   check_exports(paths.exports, protected_files_of(paths, files_read));
   if (!paths.folder.empty()) {
     const fs::path file = ResultStore::file_of(paths.folder, paths.shard);
-    store_.emplace(paths.folder,
-                   StoreOptions{.shard = paths.shard, .on_wait = [file] {
-                                  print_note(file.string() +
-                                             ": another program holds it; waiting until it lets go");
-                                }});
+    store_.emplace(
+        paths.folder,
+        StoreOptions{.shard = paths.shard, .on_wait = [file] {
+                       print_note(file.string() +
+                                  ": another program holds it; waiting until it lets go");
+                     }});
     const std::int64_t cells = store_->cell_count(experiment_);
     if (cells > 0 && !paths.resumes && !paths.retries_failed) {
       throw ConfigError({.file = store_->file().string()},

@@ -15,11 +15,11 @@ namespace maskerade {
 
 // Where a run writes its results, as the command line says. "": this output is not asked for.
 struct OutputPaths {
-  std::string folder;    // --out: the folder of the results database
-  bool resumes = false;  // --resume: the database may hold cells of an earlier run
-  bool retries_failed = false;        // --retry-failed: those that failed are run again
-  std::optional<Shard> shard = {};    // --shard: in whose file of the folder results are kept
-  ExportPaths exports;   // --json and --csv
+  std::string folder;               // --out: the folder of the results database
+  bool resumes = false;             // --resume: the database may hold cells of an earlier run
+  bool retries_failed = false;      // --retry-failed: those that failed are run again
+  std::optional<Shard> shard = {};  // --shard: in whose file of the folder results are kept
+  ExportPaths exports;              // --json and --csv
 };
 
 // The files that a run of an experiment reads: the experiment file, the data files of its

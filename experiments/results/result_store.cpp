@@ -189,6 +189,10 @@ std::filesystem::path ResultStore::file_of(const std::filesystem::path& folder,
   return folder / detail::results_file_name(shard ? std::optional(shard->index) : std::nullopt);
 }
 
+std::vector<std::filesystem::path> ResultStore::files_in(const std::filesystem::path& folder) {
+  return detail::results_files_in(folder);
+}
+
 const std::filesystem::path& ResultStore::file() const noexcept { return state_->database.file(); }
 
 std::int64_t ResultStore::cell_count() const {

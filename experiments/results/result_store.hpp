@@ -62,6 +62,9 @@ class ResultStore {
   static std::filesystem::path file_of(const std::filesystem::path& folder,
                                        const std::optional<Shard>& shard = {});
 
+  // The databases that are in that folder: the one without a shard first, then by shard.
+  static std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
+
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;
   // The cells of an experiment, finished or begun.
