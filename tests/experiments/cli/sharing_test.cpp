@@ -1,11 +1,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -391,6 +394,39 @@ TEST_F(Sharing, AReaderKeepsNoRunWaiting) {
   EXPECT_EQ(occurrences(finished.err, kWaiting), 0) << finished.err;
   EXPECT_EQ(reader.query("SELECT count(*) FROM cells"), Texts{"1"});
   EXPECT_EQ(count("cells"), 4);
+}
+
+// The largest resident memory, in kilobytes, of a program that ran to its end.
+std::int64_t peak_kilobytes_of(pid_t child) {
+  int status = 0;
+  rusage usage{};
+  EXPECT_EQ(wait4(child, &status, 0, &usage), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return usage.ru_maxrss;
+}
+
+TEST_F(Sharing, CellsLeaveNoHeadsInMemory) {
+  constexpr std::int64_t kHeads = 65'536;
+  write("heads.yaml", R"(name: heads
+workload: {source: {kind: gaussian, seed: 1}, batch: 512, query_heads: 128, kv_heads: 1,
+           query_len: 1, key_len: 4, head_dim: 8}
+pipelines: {p: [{sink: {sweep: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}}]}
+measure: {target: 50%, budget: 0.001ms}
+check: {oracle_rows: 1}
+)");
+  // A sanitizer keeps freed memory for a while.
+  setenv("ASAN_OPTIONS", "quarantine_size_mb=1", 1);
+  const auto peak = [&](const std::string& choice) {
+    return peak_kilobytes_of(
+        start_beside("run", "run heads.yaml --out out --resume --no-peaks --quiet " + choice));
+  };
+  const std::int64_t of_few = peak("--cell 0 --cell 1");
+  const std::int64_t of_many = peak("");
+  unsetenv("ASAN_OPTIONS");
+  EXPECT_EQ(count("cells"), 13);
+  EXPECT_EQ(count("heads"), 13 * kHeads);
+  // A head takes more than 32 bytes; what 11 more cells have would be 22 MB.
+  EXPECT_LT(of_many - of_few, 11 * kHeads * 32 / 1024 / 2);
 }
 
 std::string renamed(const std::string& name) {
