@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -156,7 +158,7 @@ ResultReader::ResultReader(const fs::path& path) : state_(std::make_unique<State
     if (!has_side_file(file.path) && !can_write_beside(file.path)) {
       file.access = FileAccess::kImmutable;
     }
-    detail::check_signature(file);
+    detail::check_kind(file);
     auto opened = std::make_unique<ReadFile>(file);
     if (!opened->read_at_once([&] { return detail::check_is_of_results(opened->database()); })) {
       continue;
@@ -210,6 +212,8 @@ std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
   };
   std::stable_sort(cells.begin(), cells.end(),
                    [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
+  std::set<std::string> seen;
+  std::erase_if(cells, [&](const CellResult& cell) { return !seen.insert(cell.key).second; });
   return cells;
 }
 

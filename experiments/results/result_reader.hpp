@@ -48,11 +48,13 @@ class ResultReader {
 
   // Those that are read, at least one.
   const std::vector<std::filesystem::path>& files() const noexcept;
+  // One that several files hold counts in each.
   std::int64_t cell_count() const;
 
   // The cells: experiments in the order in which they came into the first file, the cells of each
-  // by their numbers; then those without a number, by when they were written. Throws ConfigError
-  // when a condition names no column, or a cell cannot be read.
+  // by their numbers; then those without a number, by when they were written. A cell that several
+  // files hold comes once, with its number if it has one in any. Throws ConfigError when a
+  // condition names no column, or a cell cannot be read.
   std::vector<CellResult> cells(const CellFilter& filter = {}) const;
   // The cell of that key. Throws as cells().
   std::optional<CellResult> find(const std::string& key) const;

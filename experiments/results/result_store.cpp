@@ -68,7 +68,7 @@ void set_durability(Database& database, Durability durability) {
 
 Database open_database(const std::filesystem::path& path, const StoreOptions& options) {
   const DatabaseFile file{path};
-  detail::check_signature(file);
+  detail::check_kind(file);
   Database database(file);
   database.wait_for_others(options.on_wait);
   const bool has_tables = detail::check_is_of_results(database);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -295,6 +296,32 @@ TEST_F(Claims, AreSeenToBeOfALivingOrADeadRun) {
   EXPECT_EQ(running(), (Running{{"of a dead run", false}, {"of a living run", true}}));
   { const ResultStore ended = std::move(store); }
   EXPECT_EQ(running(), (Running{{"of a dead run", false}, {"of a living run", false}}));
+}
+
+TEST_F(Claims, AndCellsAreSafeFromReadersInTheSameProcess) {
+  // Another process, which knows of no file that this one opens later. Where it is the only one to
+  // have the database open it tidies up in the end.
+  std::array<int, 2> starter{};
+  ASSERT_EQ(pipe(starter.data()), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char ignored = 0;
+    const bool may_start = ::read(starter[0], &ignored, 1) == 1;
+    if (may_start) const ResultStore other(folder_);
+    _exit(may_start ? 0 : 1);
+  }
+  ResultStore store(folder_);
+  store.begin_run(run_of("methods"));
+  claim(store, "k");
+  EXPECT_EQ(ResultReader(folder_).started().size(), 1U);
+  EXPECT_EQ(::write(starter[1], "x", 1), 1);
+  int status = 1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  for (const int end : starter) close(end);
+  EXPECT_TRUE(std::filesystem::exists(side_file("-wal")));
+  store.write(cell("k"));
+  EXPECT_EQ(query("SELECT key FROM cells"), "k\n");
 }
 
 // The keys of the cells that have a number, in its order.

@@ -106,6 +106,23 @@ TEST_F(Shards, KeepExperimentsTogetherAndCellsWithoutANumberLast) {
             (Names{"one 2", "two 0", "two 1", "three 0", "one 0", "one 1"}));
 }
 
+TEST_F(Shards, GiveACellOnceThoughSeveralFilesHoldIt) {
+  write_cells({}, "methods", {0, 1, 2});
+  write_cells(1, "methods", {0, 1});
+  write_cells(2, "methods", {2});
+  {
+    // A later run of other cells: its file's cell of this key has no number any more.
+    ResultStore store(folder_);
+    EXPECT_EQ(store.finish_run("methods"), 3);
+  }
+  const std::vector<CellResult> cells = ResultReader(folder_).cells();
+  ASSERT_EQ(cells.size(), 3U);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    EXPECT_EQ(cells[i].cell, static_cast<std::int64_t>(i));
+    EXPECT_EQ(cells[i].key, "methods " + std::to_string(i));
+  }
+}
+
 TEST_F(Shards, AreFilteredAsOne) {
   write_cells(1, "one", {0, 1});
   write_cells(2, "two", {1});
