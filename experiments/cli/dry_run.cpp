@@ -49,9 +49,8 @@ int print_cells(const Experiment& experiment,
                    : "");
   }
   fmt::print(
-      "about {} at most: {} of repeating (measure.budget for each cell) and {} of loading "
-      "data; checks, searches and the time that a slow cell's first repetitions take come "
-      "on top\n",
+      "about {}: {} of repeating, where each cell takes its measure.budget, and {} of loading "
+      "data; without checks and searches\n",
       time_left_text(repeating_ms + loading_ms), time_left_text(repeating_ms),
       time_left_text(loading_ms));
   fmt::print("{} cells; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",

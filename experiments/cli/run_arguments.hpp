@@ -22,7 +22,6 @@ struct RunArguments {
   std::vector<std::string> assignments;  // of --set: KEY=VALUE
   std::vector<std::string> plugins;      // of --plugin: files
   JobChoice choice;
-  std::string shard;  // of --shard, not read yet
 };
 
 }  // namespace maskerade

@@ -83,6 +83,14 @@ std::string older_cells_note(const ResultStore& store, const std::string& experi
   return older_cells_text(older);
 }
 
+// Lets go of what no table shows. Rationale: a cell may have many thousand heads and steps.
+// Assigning {} would keep their memory.
+void forget_parts(CellResult& result) {
+  result.heads = std::vector<HeadResult>();
+  result.steps = std::vector<StepResult>();
+  if (result.fidelity) result.fidelity->heads = std::vector<HeadFidelity>();
+}
+
 // One run: what it does while its jobs begin and end, and what it says in the end.
 class CellsRun {
  public:
@@ -111,9 +119,7 @@ class CellsRun {
       peaks_.apply(finished);
       outputs_.write(finished);
       if (!arguments_.quiet) progress_.finish(finished);
-      // Rationale: tables show no heads and steps, and there may be many thousand in a cell.
-      finished.heads = {};
-      finished.steps = {};
+      forget_parts(finished);
       block_.push_back(std::move(finished));
     };
     listener.on_keep = [this](const Job&, const CellResult& kept) {

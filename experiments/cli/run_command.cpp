@@ -32,7 +32,6 @@ std::vector<Assignment> assignments_of(const std::vector<std::string>& texts) {
 }
 
 int run(RunArguments arguments) {
-  if (!arguments.shard.empty()) arguments.choice.shard = parse_shard(arguments.shard);
   arguments.outputs.shard = arguments.choice.shard;
   RunOptions options;
   if (arguments.threads > 0) {
@@ -90,9 +89,11 @@ void add_run_command(CLI::App& program, Command& command) {
       ->allow_extra_args(false)
       ->take_all();
   run_command
-      ->add_option("--shard", arguments->shard,
-                   "Run only part I of N equal parts of the cells, from 1, and keep them in "
-                   "DIR/results.I.sqlite: for jobs on several machines")
+      ->add_option_function<std::string>(
+          "--shard",
+          [arguments](const std::string& text) { arguments->choice.shard = parse_shard(text); },
+          "Run only part I of N equal parts of the cells, from 1, and keep them in "
+          "DIR/results.I.sqlite: for jobs on several machines")
       ->type_name("I/N");
   add_export_options(*run_command, arguments->outputs.exports);
   run_command->add_flag("--dry-run", arguments->dry_run,

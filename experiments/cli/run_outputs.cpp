@@ -21,8 +21,12 @@ std::vector<ProtectedFile> protected_files_of(const OutputPaths& paths,
     files.push_back({read, "is read by this run and would be replaced"});
   }
   if (paths.folder.empty()) return files;
-  for (const fs::path& held : database_files(ResultStore::file_of(paths.folder, paths.shard))) {
-    files.push_back({held, "belongs to the results of --out"});
+  std::vector<fs::path> databases = ResultStore::files_in(paths.folder);
+  databases.push_back(ResultStore::file_of(paths.folder, paths.shard));
+  for (const fs::path& database : databases) {
+    for (const fs::path& held : database_files(database)) {
+      files.push_back({held, "belongs to the results of --out"});
+    }
   }
   return files;
 }

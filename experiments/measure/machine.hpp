@@ -5,6 +5,7 @@
 namespace maskerade {
 
 // The processor's model and the instruction set that the CPU kernels use: "AMD EPYC 7763, AVX2".
+// The same for as long as the process lives: choose an instruction set before the first call.
 std::string machine_name();
 
 // The program's version: "0.1.0+3f2a91c4d0e1". After the + stand the first 12 digits of the SHA-256

@@ -2,6 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
 #include "experiments/report/number_text.hpp"
 
 namespace maskerade {
@@ -13,10 +19,12 @@ bool is_timed(const CellResult& result) {
   return result.status == CellStatus::kOk && result.times && result.times->plan;
 }
 
-// Whether two cells are the same but for the kernel.
-bool is_same_but_for_kernel(const CellResult& a, const CellResult& b) {
-  return a.workload == b.workload && a.pipeline == b.pipeline && a.device == b.device &&
-         a.mask_seed == b.mask_seed && a.params == b.params;
+// What cells that are the same but for the kernel, and perhaps their parameters, have in common.
+using NamesButKernel =
+    std::tuple<std::string_view, std::string_view, std::string_view, std::optional<std::uint64_t>>;
+
+NamesButKernel names_of(const CellResult& result) {
+  return {result.workload, result.pipeline, result.device, result.mask_seed};
 }
 
 double kernel_ms(const CellResult& result) {
@@ -26,13 +34,19 @@ double kernel_ms(const CellResult& result) {
 }  // namespace
 
 void KernelComparison::add(std::span<const CellResult> results) {
+  std::map<NamesButKernel, std::vector<const CellResult*>> named_cells;
+  for (const CellResult& result : results) {
+    if (result.kernel != kAuto && is_timed(result))
+      named_cells[names_of(result)].push_back(&result);
+  }
   for (const CellResult& chosen : results) {
     if (chosen.kernel != kAuto || !is_timed(chosen)) continue;
+    const auto beside = named_cells.find(names_of(chosen));
+    if (beside == named_cells.end()) continue;
     const CellResult* best = nullptr;
-    for (const CellResult& named : results) {
-      if (named.kernel == kAuto || !is_timed(named) || !is_same_but_for_kernel(chosen, named))
-        continue;
-      if (best == nullptr || kernel_ms(named) < kernel_ms(*best)) best = &named;
+    for (const CellResult* named : beside->second) {
+      if (named->params != chosen.params) continue;
+      if (best == nullptr || kernel_ms(*named) < kernel_ms(*best)) best = named;
     }
     if (best == nullptr) continue;
     ++cells_;

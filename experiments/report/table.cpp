@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "experiments/report/heading.hpp"
@@ -261,31 +265,47 @@ std::string kernel_of(const CellResult& result) {
   return result.kernel_mix.substr(0, result.kernel_mix.find(' '));
 }
 
-bool differ_in_seed_only(const CellResult& a, const CellResult& b) {
-  return a.pipeline == b.pipeline && a.device == b.device && a.kernel == b.kernel && a.mask_seed &&
-         b.mask_seed && a.mask_seed != b.mask_seed;
+// What the cells of a block that differ in their seeds alone have in common.
+using NamesButSeed = std::tuple<std::string_view, std::string_view, std::string_view>;
+
+NamesButSeed names_of(const CellResult& result) {
+  return {result.pipeline, result.device, result.kernel};
 }
 
 std::vector<Row> rows_of(std::span<const CellResult> results) {
   std::vector<Row> rows;
+  std::map<NamesButSeed, std::vector<std::size_t>> open_rows;  // that cells of other seeds join
   for (const CellResult& result : results) {
-    const auto same = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
-      return result.status == CellStatus::kOk && row.first().status == CellStatus::kOk &&
-             differ_in_seed_only(row.first(), result);
+    if (result.status != CellStatus::kOk || !result.mask_seed) {
+      rows.push_back({{&result}});
+      continue;
+    }
+    std::vector<std::size_t>& places = open_rows[names_of(result)];
+    const auto same = std::find_if(places.begin(), places.end(), [&](std::size_t place) {
+      return rows[place].first().mask_seed != result.mask_seed;
     });
-    if (same == rows.end()) {
+    if (same == places.end()) {
+      places.push_back(rows.size());
       rows.push_back({{&result}});
     } else {
-      same->results.push_back(&result);
+      rows[*same].results.push_back(&result);
     }
   }
   return rows;
 }
 
-// Whether another result of the block has the same names and another seed.
-bool is_one_of_seeds(const CellResult& result, std::span<const CellResult> results) {
-  return std::any_of(results.begin(), results.end(),
-                     [&](const CellResult& other) { return differ_in_seed_only(result, other); });
+// The names of the block's cells that have several seeds.
+std::set<NamesButSeed> names_of_several_seeds(std::span<const CellResult> results) {
+  std::map<NamesButSeed, std::uint64_t> first_seeds;
+  std::set<NamesButSeed> several;
+  for (const CellResult& result : results) {
+    if (!result.mask_seed) continue;
+    const NamesButSeed names = names_of(result);
+    if (first_seeds.emplace(names, *result.mask_seed).first->second != *result.mask_seed) {
+      several.insert(names);
+    }
+  }
+  return several;
 }
 
 // What a row of several seeds says of a column, and how much the seeds differ in it.
@@ -434,6 +454,7 @@ std::vector<std::string> legend_of(const std::vector<Row>& rows) {
 
 TextTable table_of(std::span<const CellResult> results) {
   const std::vector<Row> rows = rows_of(results);
+  const std::set<NamesButSeed> several_seeds = names_of_several_seeds(results);
   const std::array<TextColumn, kColumns> columns =
       make_columns(results.front().decode_steps.has_value());
   TextTable table{.title = results.front().workload,
@@ -443,7 +464,8 @@ TextTable table_of(std::span<const CellResult> results) {
                   .legend = legend_of(rows)};
   for (const Row& row : rows) {
     std::string label = label_of(row.first());
-    if (row.results.size() == 1 && is_one_of_seeds(row.first(), results)) {
+    if (row.results.size() == 1 && row.first().mask_seed &&
+        several_seeds.contains(names_of(row.first()))) {
       label += fmt::format(" seed {}", *row.first().mask_seed);
     }
     add_row(row, label, table);

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -150,20 +152,23 @@ struct ResultReader::State {
 };
 
 ResultReader::ResultReader(const fs::path& path) : state_(std::make_unique<State>()) {
-  state_->paths = files_at(path);
-  for (const fs::path& of_shard : state_->paths) {
+  const std::vector<fs::path> files = files_at(path);
+  for (const fs::path& of_shard : files) {
     DatabaseFile file{of_shard, FileAccess::kRead};
     if (!has_side_file(file.path) && !can_write_beside(file.path)) {
       file.access = FileAccess::kImmutable;
     }
-    detail::check_signature(file);
-    ReadFile& opened = *state_->files.emplace_back(std::make_unique<ReadFile>(file));
-    if (opened.read_at_once([&] { return detail::check_is_of_results(opened.database()); })) {
+    detail::check_kind(file);
+    auto opened = std::make_unique<ReadFile>(file);
+    if (!opened->read_at_once([&] { return detail::check_is_of_results(opened->database()); })) {
       continue;
     }
-    throw ConfigError({.file = file.path.string()},
-                      "holds no results yet; wait until its run has begun");
+    state_->files.push_back(std::move(opened));
+    state_->paths.push_back(of_shard);
   }
+  if (!state_->paths.empty()) return;
+  throw ConfigError({.file = files.front().string()},
+                    "holds no results yet; wait until its run has begun");
 }
 ResultReader::~ResultReader() = default;
 ResultReader::ResultReader(ResultReader&&) noexcept = default;
@@ -207,6 +212,8 @@ std::vector<CellResult> ResultReader::cells(const CellFilter& filter) const {
   };
   std::stable_sort(cells.begin(), cells.end(),
                    [&](const CellResult& a, const CellResult& b) { return place(a) < place(b); });
+  std::set<std::string> seen;
+  std::erase_if(cells, [&](const CellResult& cell) { return !seen.insert(cell.key).second; });
   return cells;
 }
 

@@ -37,9 +37,10 @@ struct CellFilter {
 // a call fails when it finds afterwards that the file was written to.
 class ResultReader {
  public:
-  // The folder, or one file. Throws ConfigError, which says what would be right, when there is no
-  // such file, or one cannot be read, is not a database, holds no results yet, or is of another
-  // program or format.
+  // The folder, or one file. Of several files those whose runs have not made their tables yet are
+  // passed over. Throws ConfigError, which says what would be right, when there is no such file,
+  // none holds results yet, or one cannot be read, is not a database, or is of another program or
+  // format.
   explicit ResultReader(const std::filesystem::path& path);
   ~ResultReader();
   ResultReader(ResultReader&&) noexcept;
@@ -47,11 +48,13 @@ class ResultReader {
 
   // Those that are read, at least one.
   const std::vector<std::filesystem::path>& files() const noexcept;
+  // One that several files hold counts in each.
   std::int64_t cell_count() const;
 
   // The cells: experiments in the order in which they came into the first file, the cells of each
-  // by their numbers; then those without a number, by when they were written. Throws ConfigError
-  // when a condition names no column, or a cell cannot be read.
+  // by their numbers; then those without a number, by when they were written. A cell that several
+  // files hold comes once, with its number if it has one in any. Throws ConfigError when a
+  // condition names no column, or a cell cannot be read.
   std::vector<CellResult> cells(const CellFilter& filter = {}) const;
   // The cell of that key. Throws as cells().
   std::optional<CellResult> find(const std::string& key) const;

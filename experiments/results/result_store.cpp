@@ -68,7 +68,7 @@ void set_durability(Database& database, Durability durability) {
 
 Database open_database(const std::filesystem::path& path, const StoreOptions& options) {
   const DatabaseFile file{path};
-  detail::check_signature(file);
+  detail::check_kind(file);
   Database database(file);
   database.wait_for_others(options.on_wait);
   const bool has_tables = detail::check_is_of_results(database);
@@ -137,9 +137,7 @@ struct ResultStore::State {
             database.prepare(detail::insert_statement(detail::kHeadsTable, head_columns()))),
         insert_step(
             database.prepare(detail::insert_statement(detail::kStepsTable, step_columns()))),
-        remove_without_data(database.prepare(
-            "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND "
-            "pipeline = ? AND device = ? AND kernel = ? AND mask_seed IS ?")),
+        remove_without_data(database.prepare(detail::kDeleteWithoutData)),
         renumber(database.prepare("UPDATE cells SET cell = ? WHERE key = ? AND cell IS NOT ?")),
         mark(mark_statement(database)) {
     lock.reset();
@@ -189,6 +187,10 @@ ResultStore& ResultStore::operator=(ResultStore&&) noexcept = default;
 std::filesystem::path ResultStore::file_of(const std::filesystem::path& folder,
                                            const std::optional<Shard>& shard) {
   return folder / detail::results_file_name(shard ? std::optional(shard->index) : std::nullopt);
+}
+
+std::vector<std::filesystem::path> ResultStore::files_in(const std::filesystem::path& folder) {
+  return detail::results_files_in(folder);
 }
 
 const std::filesystem::path& ResultStore::file() const noexcept { return state_->database.file(); }
@@ -247,7 +249,9 @@ CellClaim ResultStore::claim(const StartedCell& begun, bool retries_failed) {
   return {.has_died = is_of_other};
 }
 
-void ResultStore::abandon(const std::string& key) { state_->end_cell(key); }
+void ResultStore::abandon(const std::string& key) {
+  if (state_->run_at(key) == state_->run) state_->end_cell(key);
+}
 
 void ResultStore::write(const CellResult& result) {
   set_durability(state_->database, Durability::kFull);

@@ -62,6 +62,9 @@ class ResultStore {
   static std::filesystem::path file_of(const std::filesystem::path& folder,
                                        const std::optional<Shard>& shard = {});
 
+  // The databases that are in that folder: the one without a shard first, then by shard.
+  static std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
+
   const std::filesystem::path& file() const noexcept;
   std::int64_t cell_count() const;
   // The cells of an experiment, finished or begun.
@@ -80,7 +83,8 @@ class ResultStore {
   // this object's run is. retries_failed: a cell that failed counts as not finished. Throws as
   // write(), or when the cell cannot be read.
   CellClaim claim(const StartedCell& begun, bool retries_failed = false);
-  // The cell was begun and is given up: it is neither finished nor begun any more.
+  // Gives up a cell that this object's run has begun: it is neither finished nor begun any more.
+  // One of another run stays as it is. Throws as write().
   void abandon(const std::string& key);
 
   // Writes a cell in the place of one with its key, and forgets that it was begun. Once its data is

@@ -14,9 +14,14 @@
 namespace maskerade {
 namespace {
 
-bool fits(const std::string& pattern, const PipelineSpec& pipeline) {
-  return fnmatch(pattern.c_str(), pipeline.name.c_str(), 0) == 0 ||
-         fnmatch(pattern.c_str(), pipeline.label.c_str(), 0) == 0;
+// The pattern as fnmatch() takes it, for which [ and \ are special, too.
+std::string as_for_fnmatch(const std::string& pattern) {
+  std::string text;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text;
 }
 
 // Which pipelines a pattern fits, by their number.
@@ -24,9 +29,14 @@ std::vector<bool> pipelines_that_fit(const Experiment& experiment,
                                      const std::vector<std::string>& patterns) {
   std::vector<bool> chosen(experiment.pipelines.size());
   for (const std::string& pattern : patterns) {
+    const std::string special = as_for_fnmatch(pattern);
+    const auto fits = [&](const std::string& name) {
+      return fnmatch(special.c_str(), name.c_str(), 0) == 0;
+    };
     bool fits_any = false;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      if (!fits(pattern, experiment.pipelines[i])) continue;
+      const PipelineSpec& pipeline = experiment.pipelines[i];
+      if (!fits(pipeline.name) && !fits(pipeline.label)) continue;
       chosen[i] = true;
       fits_any = true;
     }
@@ -62,20 +72,29 @@ std::vector<Job> of_pipelines(const Experiment& experiment,
   return kept;
 }
 
+// Those of `chosen`, which are some of the experiment's jobs, that have one of the numbers.
 std::vector<Job> of_numbers(const std::vector<Job>& jobs,
+                            const std::vector<Job>& chosen,
                             const std::vector<std::int64_t>& numbers) {
+  const std::set<std::int64_t> wanted(numbers.begin(), numbers.end());
+  std::set<std::int64_t> missing = wanted;
   std::vector<Job> kept;
-  std::set<std::int64_t> missing(numbers.begin(), numbers.end());
-  for (const Job& job : jobs) {
+  for (const Job& job : chosen) {
     const auto number = static_cast<std::int64_t>(job.cell.number);
-    if (std::find(numbers.begin(), numbers.end(), number) == numbers.end()) continue;
+    if (wanted.count(number) == 0) continue;
     kept.push_back(job);
     missing.erase(number);
   }
   if (missing.empty()) return kept;
-  throw ConfigError({}, fmt::format("--cell {}: there is no such cell among those that are chosen; "
-                                    "--dry-run lists the experiment's cells, 0 to {}",
-                                    *missing.begin(), jobs.empty() ? 0 : jobs.back().cell.number));
+  const auto count = static_cast<std::int64_t>(jobs.size());
+  for (const std::int64_t number : missing) {
+    if (number >= 0 && number < count) continue;
+    throw ConfigError({}, fmt::format("--cell {}: there is no such cell; the experiment has the "
+                                      "cells 0 to {}, which --dry-run lists",
+                                      number, count - 1));
+  }
+  throw ConfigError(
+      {}, fmt::format("--cell {}: is not of a pipeline that --only names", *missing.begin()));
 }
 
 std::vector<Job> of_shard(const std::vector<Job>& jobs, const Shard& shard) {
@@ -110,7 +129,7 @@ std::vector<Job> choose_jobs(const Experiment& experiment,
                              const JobChoice& choice) {
   std::vector<Job> chosen =
       choice.pipelines.empty() ? jobs : of_pipelines(experiment, jobs, choice.pipelines);
-  if (!choice.cells.empty()) chosen = of_numbers(chosen, choice.cells);
+  if (!choice.cells.empty()) chosen = of_numbers(jobs, chosen, choice.cells);
   return choice.shard ? of_shard(chosen, *choice.shard) : chosen;
 }
 

@@ -25,8 +25,9 @@ struct JobChoice {
 // "2/8": part 2 of 8. Throws ConfigError when the text is none.
 Shard parse_shard(const std::string& text);
 
-// Those of the jobs that are chosen. With patterns, the dense references of their workloads are
-// chosen, too. Throws ConfigError when a pattern fits no pipeline, or a number no job.
+// Those of the jobs, make_jobs() of the experiment, that are chosen. With patterns, the dense
+// references of their workloads are chosen, too. Throws ConfigError when a pattern fits no
+// pipeline, or a number no job, or one of another pipeline.
 std::vector<Job> choose_jobs(const Experiment& experiment,
                              const std::vector<Job>& jobs,
                              const JobChoice& choice);

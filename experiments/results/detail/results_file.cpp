@@ -1,7 +1,6 @@
 #include "experiments/results/detail/results_file.hpp"
 
 #include <charconv>
-#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -65,9 +64,10 @@ std::filesystem::path side_file(const std::filesystem::path& database, const cha
 }
 
 // Rationale: SQLite takes a file of less than 512 bytes for an empty database and overwrites it;
-// all of its own have more, or none.
-void check_signature(const DatabaseFile& file) {
-  constexpr std::string_view kSignature("SQLite format 3\0", 16);
+// all of its own have more, or none. What a larger one is SQLite itself says, before it writes. The
+// file is not opened here: closing it would let go of the locks that SQLite holds on it for another
+// connection of this process.
+void check_kind(const DatabaseFile& file) {
   std::error_code ignored;
   // Rationale: SQLite would wait for the other end of a pipe.
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
@@ -75,14 +75,9 @@ void check_signature(const DatabaseFile& file) {
     if (std::filesystem::is_fifo(part.path, ignored)) refuse_no_database(part);
   }
   if (!std::filesystem::is_regular_file(file.path, ignored)) return;
-  std::ifstream stream(file.path, std::ios::binary);
-  std::string begin(kSignature.size(), '\0');
-  stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  if (!stream.is_open() || stream.gcount() == 0) return;
   constexpr std::uintmax_t kLeastBytes = 512;
-  if (begin != kSignature || std::filesystem::file_size(file.path, ignored) < kLeastBytes) {
-    refuse_no_database(file);
-  }
+  const std::uintmax_t bytes = std::filesystem::file_size(file.path, ignored);
+  if (bytes > 0 && bytes < kLeastBytes) refuse_no_database(file);
 }
 
 bool check_is_of_results(const Database& database) {

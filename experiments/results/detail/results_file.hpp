@@ -27,15 +27,22 @@ inline constexpr const char* kStartedTable = "started";
 // mode, "-journal" in another.
 std::filesystem::path side_file(const std::filesystem::path& database, const char* suffix);
 
-// Throws the ConfigError of a file that is not a database, or of a file of SQLite's beside it that
-// is a pipe. One that is missing or empty passes.
-void check_signature(const DatabaseFile& file);
+// Throws the ConfigError of a file that is not a database where SQLite would take it for one that
+// is empty, or wait for it: one that is too small or a pipe, or beside which a file of SQLite's is
+// a pipe. One that is missing or empty passes.
+void check_kind(const DatabaseFile& file);
 
 // False when the database has no tables yet. Throws ConfigError when it is of another program, of
 // another format, or lacks a column.
 bool check_is_of_results(const Database& database);
 
-// Makes the tables, and the index that writing a cell needs, in a database that has none.
+// Forgets the failures of a cell's names whose data could not be loaded. Parameters: experiment,
+// workload, pipeline, device, kernel, mask_seed.
+inline constexpr const char* kDeleteWithoutData =
+    "DELETE FROM cells WHERE dtype IS NULL AND experiment = ? AND workload = ? AND pipeline = ? "
+    "AND device = ? AND kernel = ? AND mask_seed IS ?";
+
+// Makes the tables, and the index that kDeleteWithoutData needs, in a database that has none.
 void make_tables(Database& database);
 
 }  // namespace maskerade::detail
