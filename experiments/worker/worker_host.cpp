@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "experiments/results/cell_message.hpp"
@@ -18,14 +19,15 @@ using Ending = WorkerProcess::Ending;
 
 class WorkerHost final : public CellHost {
  public:
-  WorkerHost(const Experiment& experiment,
-             WorkerSetup setup,
-             std::function<bool()> is_stopped)
+  WorkerHost(const Experiment& experiment, WorkerSetup setup, std::function<bool()> is_stopped)
       : experiment_(experiment), setup_(std::move(setup)), is_stopped_(std::move(is_stopped)) {}
 
   const OpenedWorkload& open(const Job& job) override {
-    if (workload_ != job.cell.workload) worker_.reset();
-    workload_ = job.cell.workload;
+    const Held held{job.cell.workload, job.cell.check, job.cell.device};
+    if (worker_ != nullptr && worker_->has_ended()) worker_.reset();
+    if (worker_ != nullptr && held_ == held) return opened_;
+    if (!held_ || held_->workload != held.workload) worker_.reset();
+    held_.reset();
     opened_ = {};
     const std::optional<std::string> failure = failure_of([&] {
       if (worker_ == nullptr) start();
@@ -39,6 +41,7 @@ class WorkerHost final : public CellHost {
     });
     if (failure) opened_.failure = *failure;
     if (!opened_.description) worker_.reset();
+    held_ = held;
     return opened_;
   }
 
@@ -47,10 +50,9 @@ class WorkerHost final : public CellHost {
   void run(const Job& job, CellResult& result) override {
     const MeasureSpec& measure = experiment_.checks[job.cell.check].measure;
     const std::optional<std::string> failure = failure_of([&] {
-      const auto answer =
-          worker_->ask(message_of(WorkerRequest{.job = job.cell.number, .described = result}),
-                       {.timeout_ms = measure.cell_timeout_ms,
-                        .growth_bytes = measure.cell_memory_bytes});
+      const auto answer = worker_->ask(
+          message_of(WorkerRequest{.job = job.cell.number, .described = result}),
+          {.timeout_ms = measure.cell_timeout_ms, .growth_bytes = measure.cell_memory_bytes});
       if (const auto* ending = std::get_if<Ending>(&answer)) {
         fail(result, "its worker " + ending->text);
       } else {
@@ -62,6 +64,15 @@ class WorkerHost final : public CellHost {
   }
 
  private:
+  // The data and the dense reference that a worker has.
+  struct Held {
+    std::size_t workload = 0;
+    std::size_t check = 0;
+    std::string device;
+
+    bool operator==(const Held&) const = default;
+  };
+
   // Leaves no worker and says so in opened_ where there can be none.
   void start() {
     worker_ = std::make_unique<WorkerProcess>(setup_, is_stopped_);
@@ -77,7 +88,7 @@ class WorkerHost final : public CellHost {
   const Experiment& experiment_;
   WorkerSetup setup_;
   std::function<bool()> is_stopped_;
-  std::optional<std::size_t> workload_;
+  std::optional<Held> held_;  // once a workload was opened
   OpenedWorkload opened_;
   std::unique_ptr<WorkerProcess> worker_;
 };

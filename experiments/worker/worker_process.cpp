@@ -46,8 +46,8 @@ pid_t spawn_worker(int channel, const std::vector<int>& inherited) {
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
   pid_t process = -1;
-  const int error = posix_spawn(&process, "/proc/self/exe", &actions, nullptr, arguments.data(),
-                                environ);
+  const int error =
+      posix_spawn(&process, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw Error(std::string("no worker can be started: ") + std::strerror(error));
   return process;
@@ -57,10 +57,10 @@ std::string status_text(int status) {
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     const char* const name = sigabbrev_np(signal);
-    return fmt::format("was ended by {}{}",
-                       name == nullptr ? fmt::format("signal {}", signal)
-                                       : fmt::format("SIG{}", name),
-                       signal == SIGKILL ? " (does the system lack memory?)" : "");
+    return fmt::format(
+        "was ended by {}{}",
+        name == nullptr ? fmt::format("signal {}", signal) : fmt::format("SIG{}", name),
+        signal == SIGKILL ? " (does the system lack memory?)" : "");
   }
   return fmt::format("exited with status {}", WEXITSTATUS(status));
 }
@@ -100,6 +100,8 @@ std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::ask(
   channel_.send(message);
   return await(limits, before_bytes);
 }
+
+bool WorkerProcess::has_ended() const { return channel_.has_news(std::chrono::milliseconds(0)); }
 
 std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::await_ready() {
   return await({}, 0);

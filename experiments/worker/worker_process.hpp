@@ -9,8 +9,8 @@
 #include <variant>
 
 #include "experiments/worker/message_channel.hpp"
-#include "framework/plugin/call_record.hpp"
 #include "experiments/worker/worker_messages.hpp"
+#include "framework/plugin/call_record.hpp"
 
 namespace maskerade {
 
@@ -43,6 +43,8 @@ class WorkerProcess {
   std::variant<Answer, Ending> await_ready();
   // Sends a message and waits for the answer. Throws likewise.
   std::variant<Answer, Ending> ask(const std::string& message, const WorkerLimits& limits = {});
+  // Whether the process, which was asked nothing since its last answer, has ended by itself.
+  bool has_ended() const;
 
  private:
   // before_bytes: the resident memory from which growth counts.
