@@ -48,13 +48,14 @@ int print_cells(const Experiment& experiment,
                    ? fmt::format(" seed {}", *described.mask_seed)
                    : "");
   }
-  fmt::print("about {} at most: {} of repeating (measure.budget for each cell) and {} of loading "
-             "data; checks, searches and the time that a slow cell's first repetitions take come "
-             "on top\n",
-             time_left_text(repeating_ms + loading_ms), time_left_text(repeating_ms),
-             time_left_text(loading_ms));
-  fmt::print("{} cells; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",
-             jobs.size());
+  fmt::print(
+      "about {} at most: {} of repeating (measure.budget for each cell) and {} of loading "
+      "data; checks, searches and the time that a slow cell's first repetitions take come "
+      "on top\n",
+      time_left_text(repeating_ms + loading_ms), time_left_text(repeating_ms),
+      time_left_text(loading_ms));
+  fmt::print("{} cell{}; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",
+             jobs.size(), jobs.size() == 1 ? "" : "s");
   return kExitOk;
 }
 
