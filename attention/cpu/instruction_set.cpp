@@ -19,7 +19,8 @@ namespace {
 // Name of the instruction set that adds Intel AMX's matrix unit to AVX-512.
 constexpr const char* kAmxName = "AMX";
 
-bool has_amx() { return (hwy::SupportedTargets() & HWY_AVX3) != 0 && detail::amx_is_usable(); }
+// Rationale: what Highway finds out takes microseconds on a virtual machine, and kernels ask.
+bool has_amx() { return detail::amx_is_usable() && (hwy::SupportedTargets() & HWY_AVX3) != 0; }
 
 // One bit for each of Highway's targets that the machine can run and the project is built for; the
 // compiler's baseline is one of them. Lets go of the target that dispatch was bound to.
@@ -39,9 +40,10 @@ void for_each_target(std::int64_t targets, const Visit& visit) {
 // Rationale: use_instruction_set("AVX3") leaves Highway one supported target, and then the matrix
 // unit stays off; otherwise a comparison of instruction sets would measure AMX under the name AVX3.
 detail::MatrixUnit detail::matrix_unit_in_use() {
+  if (!has_amx()) return MatrixUnit::kNone;
   const bool is_one_target =
       std::has_single_bit(static_cast<std::uint64_t>(hwy::SupportedTargets()));
-  return !is_one_target && has_amx() ? MatrixUnit::kAmx : MatrixUnit::kNone;
+  return is_one_target ? MatrixUnit::kNone : MatrixUnit::kAmx;
 }
 
 std::string instruction_set() {

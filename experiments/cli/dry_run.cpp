@@ -53,8 +53,8 @@ int print_cells(const Experiment& experiment,
       "data; without checks and searches\n",
       time_left_text(repeating_ms + loading_ms), time_left_text(repeating_ms),
       time_left_text(loading_ms));
-  fmt::print("{} cells; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",
-             jobs.size());
+  fmt::print("{} cell{}; shapes are (batch, query_heads, kv_heads, query_len, key_len, head_dim)\n",
+             jobs.size(), jobs.size() == 1 ? "" : "s");
   return kExitOk;
 }
 

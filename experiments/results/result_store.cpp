@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -154,6 +155,10 @@ struct ResultStore::State {
     find_run.reset();
     return found;
   }
+  // Whether a result is of a run that had ended when this object's run began.
+  bool is_earlier(std::optional<std::int64_t> of) const {
+    return !of || (*of < run && !beside.contains(*of));
+  }
   void end_cell(const std::string& key) {
     end.bind(1, key);
     end.run();
@@ -163,6 +168,7 @@ struct ResultStore::State {
   Database database;
   RunLocks locks;
   std::int64_t run = 0;
+  std::set<std::int64_t> beside;  // the runs that lived when it began
   CellQuery find;
   CellQuery find_alone;
   Statement find_run;
@@ -217,6 +223,10 @@ std::int64_t ResultStore::begin_run(const RunRecord& run) {
   detail::insert_record(state_->insert_run, run_columns(), numbered);
   // Before others can see the run.
   state_->locks.hold(numbered.run);
+  state_->beside.clear();
+  for (std::int64_t other = 1; other < numbered.run; ++other) {
+    if (state_->locks.is_held(other)) state_->beside.insert(other);
+  }
   transaction.commit();
   state_->run = numbered.run;
   return numbered.run;
@@ -230,8 +240,8 @@ CellClaim ResultStore::claim(const StartedCell& begun, bool retries_failed) {
   State& state = *state_;
   const auto find = [&]() -> std::optional<CellResult> {
     std::optional<CellResult> found = find_by_key(state.find_alone, begun.key);
-    if (found && retries_failed && found->status == CellStatus::kFailed) return std::nullopt;
-    return found;
+    const bool has_failed = found && found->status == CellStatus::kFailed;
+    return has_failed && retries_failed && state.is_earlier(found->run) ? std::nullopt : found;
   };
   state.mark_key(begun.key);
   if (std::optional<CellResult> finished = find()) return {.finished = std::move(finished)};

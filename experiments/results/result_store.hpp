@@ -80,8 +80,9 @@ class ResultStore {
   std::optional<CellResult> find_finished(const std::string& key) const;
 
   // Begins a cell: unless it is finished, or a living run is at it, a row says from now on that
-  // this object's run is. retries_failed: a cell that failed counts as not finished. Throws as
-  // write(), or when the cell cannot be read.
+  // this object's run is. retries_failed: a cell that failed counts as not finished, unless it
+  // failed in a run that had not ended when this object's began: runs that retry at once share the
+  // failures. Throws as write(), or when the cell cannot be read.
   CellClaim claim(const StartedCell& begun, bool retries_failed = false);
   // Gives up a cell that this object's run has begun: it is neither finished nor begun any more.
   // One of another run stays as it is. Throws as write().

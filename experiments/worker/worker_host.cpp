@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "experiments/results/cell_message.hpp"
@@ -22,7 +23,10 @@ class WorkerHost final : public CellHost {
       : experiment_(experiment), setup_(std::move(setup)), is_stopped_(std::move(is_stopped)) {}
 
   const OpenedWorkload& open(const Job& job) override {
-    if (workload_ != job.cell.workload) worker_.reset();
+    if (worker_ != nullptr && worker_->has_ended()) worker_.reset();
+    const bool is_held = worker_ != nullptr && workload_ == job.cell.workload;
+    if (is_held && opened_.description) return opened_;
+    if (!is_held) worker_.reset();
     workload_ = job.cell.workload;
     return ask_for_workload({.task = WorkerTask::kOpen, .job = job.cell.number});
   }
@@ -84,7 +88,7 @@ class WorkerHost final : public CellHost {
   const Experiment& experiment_;
   WorkerSetup setup_;
   std::function<bool()> is_stopped_;
-  std::optional<std::size_t> workload_;
+  std::optional<std::size_t> workload_;  // that was opened last
   OpenedWorkload opened_;
   std::unique_ptr<WorkerProcess> worker_;
 };

@@ -60,6 +60,8 @@ std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::ask(
   return await(limits, before_bytes);
 }
 
+bool WorkerProcess::has_ended() const { return channel_.has_news(std::chrono::milliseconds(0)); }
+
 std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::await_ready() {
   return await({}, 0);
 }

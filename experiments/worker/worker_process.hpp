@@ -43,6 +43,8 @@ class WorkerProcess {
   std::variant<Answer, Ending> await_ready();
   // Sends a message and waits for the answer. Throws likewise.
   std::variant<Answer, Ending> ask(const std::string& message, const WorkerLimits& limits = {});
+  // Whether the process, which was asked nothing since its last answer, has ended by itself.
+  bool has_ended() const;
 
  private:
   // before_bytes: the resident memory from which growth counts.

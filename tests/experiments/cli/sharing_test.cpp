@@ -559,6 +559,7 @@ TEST_F(Sharing, ADryRunEstimatesTheTimeAndMeasuresNothing) {
   const ProgramResult some = run(dry + "--only streaming");
   EXPECT_NE(some.out.find(" s: 20 s of repeating"), std::string::npos) << some.out;
   EXPECT_NE(some.out.find("\n2 cells; "), std::string::npos) << some.out;
+  EXPECT_NE(run(dry + "--cell 1").out.find("\n1 cell; "), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
 }
 

@@ -178,6 +178,38 @@ TEST_F(Claims, GiveAFailedCellOutAgainOnlyWhenAskedTo) {
   EXPECT_EQ(store.cell_count(), 2);
 }
 
+TEST_F(Claims, GiveAFailureOutToOneOfTheRunsThatRetryAtOnce) {
+  const auto fail = [](ResultStore& store, std::int64_t run, const std::string& key) {
+    CellResult failed = cell(key);
+    failed.status = CellStatus::kFailed;
+    failed.run = run;
+    store.write(failed);
+  };
+  {
+    ResultStore earlier(folder_);
+    const std::int64_t run = earlier.begin_run(run_of("methods"));
+    fail(earlier, run, "a");
+    fail(earlier, run, "b");
+  }
+  auto first = std::make_unique<ResultStore>(folder_);
+  const std::int64_t first_run = first->begin_run(run_of("methods"));
+  ResultStore second(folder_);
+  const std::int64_t second_run = second.begin_run(run_of("methods"));
+  EXPECT_TRUE(is_given(claim(*first, "a", true)));
+  fail(*first, first_run, "a");
+  EXPECT_TRUE(claim(second, "a", true).finished.has_value());
+  EXPECT_TRUE(is_given(claim(second, "b", true)));
+  fail(second, second_run, "b");
+  EXPECT_TRUE(claim(*first, "b", true).finished.has_value());
+  first.reset();
+  EXPECT_TRUE(claim(second, "a", true).finished.has_value());
+  // A run that begins later takes both as failures of earlier ones, but not of one that lives.
+  ResultStore third(folder_);
+  third.begin_run(run_of("methods"));
+  EXPECT_TRUE(is_given(claim(third, "a", true)));
+  EXPECT_TRUE(claim(third, "b", true).finished.has_value());
+}
+
 TEST_F(Claims, GiveOutAgainWhatWasUnavailableOrHadNoData) {
   CellResult unavailable = cell("unavailable");
   unavailable.status = CellStatus::kUnavailable;
