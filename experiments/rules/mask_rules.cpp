@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "framework/mask/conversions.hpp"
+
 namespace maskerade::rules {
 namespace {
 
@@ -277,6 +279,24 @@ Violations check_previous_is_kept(const Mask& previous, const Mask& result) {
         }
       });
   return violations.violations();
+}
+
+Violations check_conversions(const Mask& mask) {
+  const Visibility& visibility = mask.visibility();
+  const MaskExtent extent = mask.extent();
+  Violations all = check_same_entries("a mask comes back from dense probabilities",
+                                      from_dense(visibility, extent, to_dense(mask)), mask);
+  const CompressedRows rows = to_compressed_rows(mask);
+  append(all, check_same_entries("a mask comes back from compressed rows",
+                                 from_compressed_rows(visibility, extent, rows.offsets, rows.keys,
+                                                      rows.probabilities),
+                                 mask));
+  const FlatEntries flat = to_flat(mask);
+  append(all,
+         check_same_entries("a mask comes back from flat entries",
+                            from_flat(visibility, extent, flat.indices, flat.probabilities), mask));
+  append(all, check_previous_is_kept(mask, from_blocks(visibility, extent, to_blocks(mask, 64))));
+  return all;
 }
 
 }  // namespace maskerade::rules

@@ -37,6 +37,10 @@ Violations check_same_entries(const std::string& rule, const Mask& found, const 
 // Extents as in check_same_entries.
 Violations check_previous_is_kept(const Mask& previous, const Mask& result);
 
+// The mask comes back from each form that framework/mask/conversions.hpp turns it into: dense,
+// compressed rows, flat entries; and blocks of one tile are a superset of it.
+Violations check_conversions(const Mask& mask);
+
 // The operations on masks: what the algebra's rules are asked of.
 struct MaskAlgebra {
   using Binary = std::function<Mask(const Mask&, const Mask&)>;

@@ -234,6 +234,15 @@ std::optional<std::size_t> budget_parameter(const MaskerType& type) {
   return std::nullopt;
 }
 
+bool takes_pieces(const MaskerType& type) {
+  const maskerade_masker_descriptor& descriptor = type.descriptor();
+  return std::any_of(descriptor.parameters, descriptor.parameters + descriptor.parameter_count,
+                     [](const maskerade_parameter& row) {
+                       return row.name == std::string_view("block") ||
+                              row.name == std::string_view("page_size");
+                     });
+}
+
 std::vector<std::string> whole_budgets(std::int64_t key_len) {
   return {"100%", "100% of visible", fmt::to_string(key_len), fmt::to_string(key_len + 1)};
 }

@@ -63,6 +63,10 @@ Violations check_budget(const Selector& select,
 // has none. A masker that samples has none, either: draws, however many, may miss a key.
 std::optional<std::size_t> budget_parameter(const MaskerType& type);
 
+// Whether a masker takes keys in pieces, so that a row may get more keys than its budget: its table
+// has a "block" or a "page_size".
+bool takes_pieces(const MaskerType& type);
+
 // Budgets that reach every key of every row, as a user writes them: in percent of key_len and of
 // the visible keys, and as numbers of keys.
 std::vector<std::string> whole_budgets(std::int64_t key_len);
