@@ -164,6 +164,12 @@ TEST(XAttention, KeepsTheRulesOfASelection) {
   }
 }
 
+// Of 65 queries the last one is a unit of its own, and with small chunks the only query of a call.
+TEST(XAttention, ReadsAsMuchWhateverTheChunks) {
+  expect_selection_rules({XAttention{.block = 128, .stride = 8, .share = "all"}.use()},
+                         MaskerProblem({1, 3, 1, 65, 129, 8}, {.causal = true}));
+}
+
 // A safetensors file of one float32 tensor.
 std::string threshold_file(const std::string& name,
                            const std::string& shape,
