@@ -467,5 +467,33 @@ INSTANTIATE_TEST_SUITE_P(
                                  {"an operation leaves its operands as they were"}}),
     name_of_case);
 
+// ---- Conversions -------------------------------------------------------------------------------
+
+TEST(Conversions, OfTheFrameworkLoseNothing) {
+  for (const Mask& mask :
+       {sampled_mask(1), bit_mask(2), Mask::empty(kCausal, kExtent), Mask::full(kCausal)}) {
+    EXPECT_TRUE(holds(check_conversions(mask)));
+  }
+}
+
+TEST(Conversions, OneThatLosesEntriesIsFound) {
+  const Mask mask = sampled_mask(1);
+  const auto without_sampled = [](const Mask& of) { return deterministic_part(of); };
+  MaskConversions conversions;
+  conversions.by_dense = without_sampled;
+  EXPECT_TRUE(
+      finds(check_conversions(mask, conversions), "a mask comes back from dense probabilities"));
+  conversions = {};
+  conversions.by_compressed_rows = without_sampled;
+  EXPECT_TRUE(
+      finds(check_conversions(mask, conversions), "a mask comes back from compressed rows"));
+  conversions = {};
+  conversions.by_flat_entries = without_sampled;
+  EXPECT_TRUE(finds(check_conversions(mask, conversions), "a mask comes back from flat entries"));
+  conversions = {};
+  conversions.by_blocks = without_sampled;
+  EXPECT_TRUE(finds(check_conversions(mask, conversions), "blocks hold the whole mask"));
+}
+
 }  // namespace
 }  // namespace maskerade::rules

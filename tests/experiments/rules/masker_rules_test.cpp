@@ -242,6 +242,25 @@ class WholePages final : public sdk::RowMasker {
   sdk::Tokens budget_;
 };
 
+// Takes pages that its table has the size of.
+class SizedPages final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "sized_pages",
+            .summary = "whole pages of a size",
+            .depends_on = sdk::kShape,
+            .parameters = {sdk::tokens("budget", "keys of a row"),
+                           sdk::count("page_size", "keys of a page").with_default("16")}};
+  }
+  explicit SizedPages(const sdk::Arguments&) {}
+  void select_row(const sdk::Row&) const override {}
+};
+
+TEST(TakesPieces, WhereTheTableHasTheirSize) {
+  EXPECT_TRUE(takes_pieces(*planted<SizedPages>({{"budget", {"3"}}}).type));
+  EXPECT_FALSE(takes_pieces(*planted<BestKeys>({{"budget", {"3"}}}).type));
+}
+
 // Draws with a budget, which is no budget of keys.
 class Draws final : public sdk::RowMasker {
  public:
