@@ -287,6 +287,23 @@ Violations check_budget_reaches_every_key(const Selector& select,
   return found.violations();
 }
 
+Violations check_budgets_reach_every_key(const MaskerUse& masker,
+                                         const SelectionRequest& request,
+                                         const std::vector<std::string>& budgets) {
+  const std::optional<std::size_t> parameter = budget_parameter(*masker.type);
+  if (!parameter) throw Error(fmt::format("masker \"{}\" has no budget", masker.type->id()));
+  Violations all;
+  for (const std::string& budget : budgets) {
+    const MaskerUse with = with_argument(masker, *parameter, budget);
+    Violations found =
+        check_budget_reaches_every_key(selector_of(Pipeline({with})), request,
+                                       budget_of(with, "budget"), grain_of(with, request.inputs));
+    for (Violation& violation : found) violation.finding += fmt::format(" (written {})", budget);
+    append(all, found);
+  }
+  return all;
+}
+
 Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request) {
   Violations all;
   const Selection reference = select(request);

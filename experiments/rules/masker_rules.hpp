@@ -86,6 +86,12 @@ Violations check_budget_reaches_every_key(const Selector& select,
                                           const RowBudget& budget,
                                           const maskerade_grain& together);
 
+// The same of a masker alone, with each of these values as its "budget" (see budget_parameter()).
+// Throws Error when it has none.
+Violations check_budgets_reach_every_key(const MaskerUse& masker,
+                                         const SelectionRequest& request,
+                                         const std::vector<std::string>& budgets);
+
 // The same request gives the same mask a second time, with 1, 2 and 3 threads, with chunks of 1,
 // 64, 100 and 100,000 rows; each masker then scores as many keys and reads as many bytes.
 Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request);

@@ -116,35 +116,15 @@ Violations check_budgets(const CellInHand& in_hand) {
   const Mask before = in_hand.before_subject();
   SelectionRequest request = in_hand.request();
   request.previous = &before;
-  Violations all;
-  const auto check_reach = [&](const MaskerUse& masker) {
-    rules::append(
-        all, rules::check_budget_reaches_every_key(rules::selector_of(Pipeline({masker})), request,
-                                                   rules::budget_of(masker, "budget"),
-                                                   rules::grain_of(masker, in_hand.inputs())));
-  };
   const MaskerUse reaching = over_every_key(in_hand.cell().subject(), *parameter);
-  check_reach(reaching);
-  for (const std::string& whole : rules::whole_budgets(in_hand.inputs().shape.key_len)) {
-    check_reach(rules::with_argument(reaching, *parameter, whole));
-  }
+  std::vector<std::string> budgets = rules::whole_budgets(in_hand.inputs().shape.key_len);
+  budgets.push_back(reaching.arguments->resolved()[*parameter].second);
+  Violations all = rules::check_budgets_reach_every_key(reaching, request, budgets);
   if (!rules::takes_pieces(*subject.type)) {
     rules::append(all, rules::check_budget(rules::selector_of(Pipeline({subject})), request,
                                            rules::budget_of(subject, "budget")));
   }
   return all;
-}
-
-// The inputs with the first `key_len` keys: with causality a query stands at the last of these
-// where it would stand after it.
-AttentionInputs first_keys(AttentionInputs inputs, std::int64_t key_len) {
-  std::vector<std::int64_t> positions = inputs.visibility.positions();
-  inputs.shape.key_len = inputs.k.length = inputs.v.length = key_len;
-  for (std::int64_t& position : positions) position = std::min(position, key_len - 1);
-  inputs.visibility = inputs.visibility.is_causal()
-                          ? Visibility::at_positions(std::move(positions), key_len, true)
-                          : Visibility::all(inputs.shape.query_len, key_len);
-  return inputs;
 }
 
 Violations check_index(const CellInHand& in_hand) {
@@ -156,7 +136,7 @@ Violations check_index(const CellInHand& in_hand) {
   const Pipeline alone({subject});
   const rules::GrowingSelectionMaker make = [&](std::int64_t built) {
     return std::make_unique<rules::GrowingPipeline>(
-        alone, [&](std::int64_t keys) { return first_keys(in_hand.inputs(), keys); },
+        alone, [&](std::int64_t keys) { return rules::first_keys(in_hand.inputs(), keys); },
         in_hand.options(), in_hand.cell().threads, built);
   };
   const std::int64_t few = std::max<std::int64_t>(1, key_len / 2);
