@@ -96,7 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
         PlantedDefect{"first_of_call", Invariant::kRepeatable, "the same is selected again"},
         PlantedDefect{"over_budget", Invariant::kBudget, "a row gets no more keys than the budget"},
         PlantedDefect{"head_peeker", Invariant::kDeclared, "the head, which is not declared"},
-        PlantedDefect{"place_in_unit", Invariant::kDeclared, "the head, which is not declared"}),
+        PlantedDefect{"place_in_unit", Invariant::kDeclared, "the head, which is not declared"},
+        PlantedDefect{"stale_index", Invariant::kIndex, "appending"}),
     [](const auto& with) { return std::string(with.param.masker); });
 
 // Where the masker stands before others, it is to blame, and not they.
