@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -466,6 +467,17 @@ INSTANTIATE_TEST_SUITE_P(
                                  },
                                  {"an operation leaves its operands as they were"}}),
     name_of_case);
+
+// What float32 would round to 1, or to 0, is neither: an entry that is sampled stays so.
+TEST(EntryByEntry, HoldsWhereProbabilitiesRoundToOneOrToZero) {
+  const Visibility visibility = Visibility::all(1, 5);
+  const float most = std::nextafter(1.0F, 0.0F);
+  const float least = std::numeric_limits<float>::denorm_min();
+  const Mask a = from_dense(visibility, {}, std::vector<float>{most, least, 1.0F, 0.0F, 3e-9F});
+  const Mask b = from_dense(visibility, {}, std::vector<float>{0.75F, 0.25F, most, least, 7e-9F});
+  EXPECT_TRUE(holds(check_operations_entry_by_entry(a, b)));
+  EXPECT_TRUE(holds(check_operations_entry_by_entry(b, a)));
+}
 
 // ---- Conversions -------------------------------------------------------------------------------
 
