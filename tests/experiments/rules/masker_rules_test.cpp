@@ -275,6 +275,18 @@ class Draws final : public sdk::RowMasker {
   void select_row(const sdk::Row&) const override {}
 };
 
+TEST(BudgetsOfEveryKey, AreAskedOneByOneAndNamedAsWritten) {
+  const MaskerUse best = planted<BestKeys>({{"budget", {"3"}}});
+  const std::int64_t key_len = request().inputs.shape.key_len;
+  EXPECT_TRUE(holds(check_budgets_reach_every_key(best, request(), whole_budgets(key_len))));
+  const MaskerUse pages = planted<WholePages>({{"budget", {"3"}}});
+  const Violations found = check_budgets_reach_every_key(pages, request(), {"0", "100%"});
+  ASSERT_TRUE(finds(found, "a budget that reaches every key takes every key"));
+  EXPECT_TRUE(found.front().finding.ends_with("(written 100%)")) << found.front();
+  EXPECT_THROW(check_budgets_reach_every_key(planted<Draws>({{"budget", {"3"}}}), request(), {"1"}),
+               Error);
+}
+
 Violations whole_budget_check(const MaskerUse& masker,
                               const std::string& budget,
                               const Mask* previous = nullptr) {
