@@ -153,16 +153,20 @@ double read_share(const YamlNode& node, const std::string& what) {
   return *value;
 }
 
-double read_duration_ms(const YamlNode& node, const std::string& what) {
-  std::optional<double> value;
-  if (node.is_scalar()) {
-    value = parse_with_suffix(node.text, "ms");
-    if (!value) {
-      value = parse_with_suffix(node.text, "s");
-      if (value) *value *= 1000;
-    }
+std::optional<double> parse_duration_ms(const std::string& text) {
+  std::optional<double> value = parse_with_suffix(text, "ms");
+  if (!value) {
+    value = parse_with_suffix(text, "s");
+    if (value) *value *= 1000;
   }
-  if (!value || !std::isfinite(*value) || *value <= 0) {
+  if (!value || !std::isfinite(*value) || *value <= 0) return std::nullopt;
+  return value;
+}
+
+double read_duration_ms(const YamlNode& node, const std::string& what) {
+  const std::optional<double> value =
+      node.is_scalar() ? parse_duration_ms(node.text) : std::nullopt;
+  if (!value) {
     refuse(node, what, "it must be a time above 0 with its unit, written 2s or 500ms");
   }
   return *value;

@@ -40,6 +40,9 @@ std::optional<std::vector<std::int64_t>> read_numbers_or_all(const YamlNode& nod
                                                              const std::string& what);
 // A share in (0, 1), written 2% or 0.02.
 double read_share(const YamlNode& node, const std::string& what);
+// The time in milliseconds that a text such as 2s or 500ms states; nullopt for any other text, and
+// for a time that is not above 0.
+std::optional<double> parse_duration_ms(const std::string& text);
 // A time in milliseconds, written 2s or 500ms.
 double read_duration_ms(const YamlNode& node, const std::string& what);
 // An amount of memory in bytes, written 4GB or 500MB: 10^9 and 10^6 bytes each.

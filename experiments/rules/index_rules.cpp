@@ -61,6 +61,19 @@ std::int64_t GrowingPipeline::index_bytes() const {
   return bytes;
 }
 
+AttentionInputs first_keys(AttentionInputs inputs, std::int64_t key_len) {
+  if (key_len == inputs.shape.key_len) return inputs;
+  inputs.shape.key_len = inputs.k.length = inputs.v.length = key_len;
+  if (!inputs.visibility.is_causal()) {
+    inputs.visibility = Visibility::all(inputs.shape.query_len, key_len);
+    return inputs;
+  }
+  std::vector<std::int64_t> positions = inputs.visibility.positions();
+  for (std::int64_t& position : positions) position = std::min(position, key_len - 1);
+  inputs.visibility = Visibility::at_positions(std::move(positions), key_len, true);
+  return inputs;
+}
+
 MaskerIndex::MaskerIndex(MaskerUse masker,
                          const AttentionInputs& inputs,
                          std::uint64_t seed,
@@ -123,16 +136,7 @@ void MaskerIndex::append(std::int64_t key_len) {
 void MaskerIndex::set_key_len(std::int64_t key_len) {
   key_len_ = key_len;
   if (key_len == 0) return;  // there is nothing to select from
-  inputs_ = whole_;
-  if (key_len == whole_.shape.key_len) return;
-  inputs_.shape.key_len = inputs_.k.length = inputs_.v.length = key_len;
-  if (!whole_.visibility.is_causal()) {
-    inputs_.visibility = Visibility::all(whole_.shape.query_len, key_len);
-    return;
-  }
-  std::vector<std::int64_t> positions = whole_.visibility.positions();
-  for (std::int64_t& position : positions) position = std::min(position, key_len - 1);
-  inputs_.visibility = Visibility::at_positions(std::move(positions), key_len, true);
+  inputs_ = first_keys(whole_, key_len);
 }
 
 void MaskerIndex::truncate(std::int64_t key_len) {

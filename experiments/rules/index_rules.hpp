@@ -55,11 +55,14 @@ class GrowingPipeline final : public GrowingSelection {
   PreparedPipeline prepared_;
 };
 
+// The inputs with the first `key_len` of their keys, at least one: with causality a query stands at
+// the last of these where it would stand after it.
+AttentionInputs first_keys(AttentionInputs inputs, std::int64_t key_len);
+
 // A masker's index driven by the functions of its extension alone, without a pipeline: one per
 // (batch, kv head), over the keys of the inputs, which outlive it. It can be built over no key at
-// all, and selects once it has one, for the queries of the inputs over the keys that it has: with
-// causality a query stands at the last of these where it would stand after it. Throws PluginError
-// with the masker's own text when one of its functions fails.
+// all, and selects once it has one, for the first_keys() of the inputs. Throws PluginError with the
+// masker's own text when one of its functions fails.
 class MaskerIndex final : public GrowingSelection {
  public:
   // Throws Error when the masker has no index.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "experiments/rules/mask_rules.hpp"
@@ -212,10 +213,15 @@ Violations check_operations_entry_by_entry(const Mask& a,
                          expected);
     });
   };
-  require("union is 1 - (1 - p)(1 - p')", algebra.union_of(a, b),
-          [](double p, double q) { return 1 - (1 - p) * (1 - q); });
-  require("intersection multiplies", algebra.intersection_of(a, b),
-          [](double p, double q) { return p * q; });
+  // What rounds to 1 or to 0 in float32 is the nearest probability of a sampled entry. The union is
+  // summed so that small probabilities keep their digits: the product is exact.
+  require("union is 1 - (1 - p)(1 - p')", algebra.union_of(a, b), [](double p, double q) {
+    const double united = p + q - p * q;
+    return p == 1 || q == 1 ? united : std::min(united, double{std::nextafter(1.0F, 0.0F)});
+  });
+  require("intersection multiplies", algebra.intersection_of(a, b), [](double p, double q) {
+    return p == 0 || q == 0 ? 0 : std::max(p * q, double{std::numeric_limits<float>::denorm_min()});
+  });
   require("difference removes what is active", algebra.difference_of(a, b),
           [](double p, double q) { return q > 0 ? 0 : p; });
   require("a support is 1 where a mask is active", algebra.support_of(a),

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "framework/mask/conversions.hpp"
+
 namespace maskerade::rules {
 namespace {
 
@@ -277,6 +279,38 @@ Violations check_previous_is_kept(const Mask& previous, const Mask& result) {
         }
       });
   return violations.violations();
+}
+
+MaskConversions::MaskConversions()
+    : by_dense([](const Mask& mask) {
+        return from_dense(mask.visibility(), mask.extent(), to_dense(mask));
+      }),
+      by_compressed_rows([](const Mask& mask) {
+        const CompressedRows rows = to_compressed_rows(mask);
+        return from_compressed_rows(mask.visibility(), mask.extent(), rows.offsets, rows.keys,
+                                    rows.probabilities);
+      }),
+      by_flat_entries([](const Mask& mask) {
+        const FlatEntries flat = to_flat(mask);
+        return from_flat(mask.visibility(), mask.extent(), flat.indices, flat.probabilities);
+      }),
+      by_blocks([](const Mask& mask) {
+        return from_blocks(mask.visibility(), mask.extent(), to_blocks(mask, kTileKeys));
+      }) {}
+
+Violations check_conversions(const Mask& mask, const MaskConversions& conversions) {
+  Violations all = check_same_entries("a mask comes back from dense probabilities",
+                                      conversions.by_dense(mask), mask);
+  append(all, check_same_entries("a mask comes back from compressed rows",
+                                 conversions.by_compressed_rows(mask), mask));
+  append(all, check_same_entries("a mask comes back from flat entries",
+                                 conversions.by_flat_entries(mask), mask));
+  ViolationList lost("blocks hold the whole mask");
+  for (const Violation& violation : check_previous_is_kept(mask, conversions.by_blocks(mask))) {
+    lost.add(violation.where, violation.finding);
+  }
+  append(all, lost.violations());
+  return all;
 }
 
 }  // namespace maskerade::rules

@@ -37,6 +37,23 @@ Violations check_same_entries(const std::string& rule, const Mask& found, const 
 // Extents as in check_same_entries.
 Violations check_previous_is_kept(const Mask& previous, const Mask& result);
 
+// A mask by way of each of its other forms: what the rule of conversions is asked of.
+struct MaskConversions {
+  using Way = std::function<Mask(const Mask&)>;
+
+  // Those of framework/mask/conversions.hpp, blocks of 64 tokens.
+  MaskConversions();
+
+  Way by_dense;
+  Way by_compressed_rows;
+  Way by_flat_entries;
+  Way by_blocks;
+};
+
+// The mask comes back from dense probabilities, compressed rows and flat entries with every
+// probability it has, and blocks hold all of it.
+Violations check_conversions(const Mask& mask, const MaskConversions& conversions = {});
+
 // The operations on masks: what the algebra's rules are asked of.
 struct MaskAlgebra {
   using Binary = std::function<Mask(const Mask&, const Mask&)>;

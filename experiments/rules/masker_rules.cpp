@@ -234,6 +234,15 @@ std::optional<std::size_t> budget_parameter(const MaskerType& type) {
   return std::nullopt;
 }
 
+bool takes_pieces(const MaskerType& type) {
+  const maskerade_masker_descriptor& descriptor = type.descriptor();
+  return std::any_of(descriptor.parameters, descriptor.parameters + descriptor.parameter_count,
+                     [](const maskerade_parameter& row) {
+                       return row.name == std::string_view("block") ||
+                              row.name == std::string_view("page_size");
+                     });
+}
+
 std::vector<std::string> whole_budgets(std::int64_t key_len) {
   return {"100%", "100% of visible", fmt::to_string(key_len), fmt::to_string(key_len + 1)};
 }
@@ -276,6 +285,23 @@ Violations check_budget_reaches_every_key(const Selector& select,
     }
   }
   return found.violations();
+}
+
+Violations check_budgets_reach_every_key(const MaskerUse& masker,
+                                         const SelectionRequest& request,
+                                         const std::vector<std::string>& budgets) {
+  const std::optional<std::size_t> parameter = budget_parameter(*masker.type);
+  if (!parameter) throw Error(fmt::format("masker \"{}\" has no budget", masker.type->id()));
+  Violations all;
+  for (const std::string& budget : budgets) {
+    const MaskerUse with = with_argument(masker, *parameter, budget);
+    Violations found =
+        check_budget_reaches_every_key(selector_of(Pipeline({with})), request,
+                                       budget_of(with, "budget"), grain_of(with, request.inputs));
+    for (Violation& violation : found) violation.finding += fmt::format(" (written {})", budget);
+    append(all, found);
+  }
+  return all;
 }
 
 Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request) {

@@ -63,6 +63,10 @@ Violations check_budget(const Selector& select,
 // has none. A masker that samples has none, either: draws, however many, may miss a key.
 std::optional<std::size_t> budget_parameter(const MaskerType& type);
 
+// Whether a masker takes keys in pieces, so that a row may get more keys than its budget: its table
+// has a "block" or a "page_size".
+bool takes_pieces(const MaskerType& type);
+
 // Budgets that reach every key of every row, as a user writes them: in percent of key_len and of
 // the visible keys, and as numbers of keys.
 std::vector<std::string> whole_budgets(std::int64_t key_len);
@@ -81,6 +85,12 @@ Violations check_budget_reaches_every_key(const Selector& select,
                                           const SelectionRequest& request,
                                           const RowBudget& budget,
                                           const maskerade_grain& together);
+
+// The same of a masker alone, with each of these values as its "budget" (see budget_parameter()).
+// Throws Error when it has none.
+Violations check_budgets_reach_every_key(const MaskerUse& masker,
+                                         const SelectionRequest& request,
+                                         const std::vector<std::string>& budgets);
 
 // The same request gives the same mask a second time, with 1, 2 and 3 threads, with chunks of 1,
 // 64, 100 and 100,000 rows; each masker then scores as many keys and reads as many bytes.

@@ -73,11 +73,11 @@ class XAttention final : public sdk::Masker {
     Masses none;
     for (const sdk::BlockRow& row : rows) none.emplace_back(row.visible_blocks());
     std::vector<Masses> masses(static_cast<std::size_t>(call.head_end - call.head_begin), none);
-    // Where a call has one query, the keys are read once for all heads of a kv group.
+    // At decode the keys are read once for all heads of a kv group. Rationale: whether a call has
+    // one query alone depends on the chunks where there are more queries.
     const std::int64_t group = call.shape.query_heads / call.shape.kv_heads;
-    const std::int64_t together = call.query_end - call.query_begin == 1
-                                      ? std::min(call.head_end - call.head_begin, group)
-                                      : 1;
+    const std::int64_t together =
+        call.shape.query_len == 1 ? std::min(call.head_end - call.head_begin, group) : 1;
     for (std::int64_t head = call.head_begin; head < call.head_end; head += together) {
       estimate(call, {head, head + together}, rows,
                std::span(masses).subspan(static_cast<std::size_t>(head - call.head_begin)));
@@ -134,7 +134,7 @@ class XAttention final : public sdk::Masker {
   };
 
   // Adds the estimated mass of every block to `masses`, [heads]. The heads read one kv head;
-  // several come together only where the call has one query.
+  // several come together only at decode.
   void estimate(const maskerade_call& call,
                 sdk::Span heads,
                 std::span<const sdk::BlockRow> rows,

@@ -115,22 +115,18 @@ TEST_P(BudgetOfEveryKey, IsDense) {
     BudgetProblem problem(seed);
     const MaskerUse masker = problem.random_use(GetParam());
     const std::int64_t key_len = problem.shape_of_inputs().key_len;
-    const std::size_t budget = *rules::budget_parameter(*masker.type);
-    std::vector<std::string> budgets = rules::whole_budgets(key_len);
-    const std::size_t whole = budgets.size();
+    const std::vector<std::string> whole = rules::whole_budgets(key_len);
+    std::vector<std::string> budgets = whole;
     budgets.push_back(std::to_string(problem.number(0, key_len)));
     budgets.push_back(std::to_string(problem.number(0, 100)) + "% of visible");
-    for (std::size_t i = 0; i < budgets.size(); ++i) {
-      const MaskerUse with = rules::with_argument(masker, budget, budgets[i]);
-      const rules::Selector select = rules::selector_of(Pipeline({with}));
-      const rules::SelectionRequest request = problem.request();
-      EXPECT_TRUE(rules::holds(
-          rules::check_budget_reaches_every_key(select, request, rules::budget_of(with, "budget"),
-                                                rules::grain_of(with, request.inputs))))
-          << "seed " << seed << ", budget " << budgets[i];
-      if (i < whole) {
-        EXPECT_EQ(density(select(request).mask), 1) << "seed " << seed << " " << budgets[i];
-      }
+    const rules::SelectionRequest request = problem.request();
+    EXPECT_TRUE(rules::holds(rules::check_budgets_reach_every_key(masker, request, budgets)))
+        << "seed " << seed;
+    for (const std::string& budget : whole) {
+      const MaskerUse with =
+          rules::with_argument(masker, *rules::budget_parameter(*masker.type), budget);
+      EXPECT_EQ(density(rules::selector_of(Pipeline({with}))(request).mask), 1)
+          << "seed " << seed << " " << budget;
     }
   }
 }

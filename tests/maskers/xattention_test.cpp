@@ -164,6 +164,13 @@ TEST(XAttention, KeepsTheRulesOfASelection) {
   }
 }
 
+// Of 65 queries at positions -64 to 0 the last is a unit of its own, and with small chunks the only
+// query of a call.
+TEST(XAttention, ReadsAsMuchWhateverTheChunks) {
+  expect_selection_rules({XAttention{.block = 128, .stride = 8, .share = "all"}.use()},
+                         MaskerProblem({1, 3, 1, 65, 1, 8}));
+}
+
 // A safetensors file of one float32 tensor.
 std::string threshold_file(const std::string& name,
                            const std::string& shape,

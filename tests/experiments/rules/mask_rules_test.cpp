@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -466,6 +467,45 @@ INSTANTIATE_TEST_SUITE_P(
                                  },
                                  {"an operation leaves its operands as they were"}}),
     name_of_case);
+
+// What float32 would round to 1, or to 0, is neither: an entry that is sampled stays so.
+TEST(EntryByEntry, HoldsWhereProbabilitiesRoundToOneOrToZero) {
+  const Visibility visibility = Visibility::all(1, 5);
+  const float most = std::nextafter(1.0F, 0.0F);
+  const float least = std::numeric_limits<float>::denorm_min();
+  const Mask a = from_dense(visibility, {}, std::vector<float>{most, least, 1.0F, 0.0F, 3e-9F});
+  const Mask b = from_dense(visibility, {}, std::vector<float>{0.75F, 0.25F, most, least, 7e-9F});
+  EXPECT_TRUE(holds(check_operations_entry_by_entry(a, b)));
+  EXPECT_TRUE(holds(check_operations_entry_by_entry(b, a)));
+}
+
+// ---- Conversions -------------------------------------------------------------------------------
+
+TEST(Conversions, OfTheFrameworkLoseNothing) {
+  for (const Mask& mask :
+       {sampled_mask(1), bit_mask(2), Mask::empty(kCausal, kExtent), Mask::full(kCausal)}) {
+    EXPECT_TRUE(holds(check_conversions(mask)));
+  }
+}
+
+TEST(Conversions, OneThatLosesEntriesIsFound) {
+  const Mask mask = sampled_mask(1);
+  const auto without_sampled = [](const Mask& of) { return deterministic_part(of); };
+  MaskConversions conversions;
+  conversions.by_dense = without_sampled;
+  EXPECT_TRUE(
+      finds(check_conversions(mask, conversions), "a mask comes back from dense probabilities"));
+  conversions = {};
+  conversions.by_compressed_rows = without_sampled;
+  EXPECT_TRUE(
+      finds(check_conversions(mask, conversions), "a mask comes back from compressed rows"));
+  conversions = {};
+  conversions.by_flat_entries = without_sampled;
+  EXPECT_TRUE(finds(check_conversions(mask, conversions), "a mask comes back from flat entries"));
+  conversions = {};
+  conversions.by_blocks = without_sampled;
+  EXPECT_TRUE(finds(check_conversions(mask, conversions), "blocks hold the whole mask"));
+}
 
 }  // namespace
 }  // namespace maskerade::rules

@@ -242,6 +242,25 @@ class WholePages final : public sdk::RowMasker {
   sdk::Tokens budget_;
 };
 
+// Takes pages that its table has the size of.
+class SizedPages final : public sdk::RowMasker {
+ public:
+  static sdk::Description describe() {
+    return {.id = "sized_pages",
+            .summary = "whole pages of a size",
+            .depends_on = sdk::kShape,
+            .parameters = {sdk::tokens("budget", "keys of a row"),
+                           sdk::count("page_size", "keys of a page").with_default("16")}};
+  }
+  explicit SizedPages(const sdk::Arguments&) {}
+  void select_row(const sdk::Row&) const override {}
+};
+
+TEST(TakesPieces, WhereTheTableHasTheirSize) {
+  EXPECT_TRUE(takes_pieces(*planted<SizedPages>({{"budget", {"3"}}}).type));
+  EXPECT_FALSE(takes_pieces(*planted<BestKeys>({{"budget", {"3"}}}).type));
+}
+
 // Draws with a budget, which is no budget of keys.
 class Draws final : public sdk::RowMasker {
  public:
@@ -255,6 +274,18 @@ class Draws final : public sdk::RowMasker {
   explicit Draws(const sdk::Arguments&) {}
   void select_row(const sdk::Row&) const override {}
 };
+
+TEST(BudgetsOfEveryKey, AreAskedOneByOneAndNamedAsWritten) {
+  const MaskerUse best = planted<BestKeys>({{"budget", {"3"}}});
+  const std::int64_t key_len = request().inputs.shape.key_len;
+  EXPECT_TRUE(holds(check_budgets_reach_every_key(best, request(), whole_budgets(key_len))));
+  const MaskerUse pages = planted<WholePages>({{"budget", {"3"}}});
+  const Violations found = check_budgets_reach_every_key(pages, request(), {"0", "100%"});
+  ASSERT_TRUE(finds(found, "a budget that reaches every key takes every key"));
+  EXPECT_TRUE(found.front().finding.ends_with("(written 100%)")) << found.front();
+  EXPECT_THROW(check_budgets_reach_every_key(planted<Draws>({{"budget", {"3"}}}), request(), {"1"}),
+               Error);
+}
 
 Violations whole_budget_check(const MaskerUse& masker,
                               const std::string& budget,

@@ -1,0 +1,237 @@
+#include "experiments/stress/draw_cell.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include "framework/base/error.hpp"
+#include "framework/pipeline/pipeline.hpp"
+#include "framework/sdk/dependencies.hpp"
+
+namespace maskerade::stress {
+namespace {
+
+// The most entries of a problem's masks, and the most products q[d] k[d] of its logits: with them a
+// cell takes a tenth of a second.
+constexpr std::int64_t kMostEntries = 16'000;
+constexpr std::int64_t kMostProducts = std::int64_t{1} << 21;
+
+// A stream of random choices.
+class Draw {
+ public:
+  Draw(std::uint64_t seed, std::int64_t number, int attempt) {
+    std::seed_seq words{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
+                        static_cast<std::uint32_t>(number),
+                        static_cast<std::uint32_t>(number >> 32),
+                        static_cast<std::uint32_t>(attempt)};
+    engine_.seed(words);
+  }
+  std::uint64_t word() { return engine_(); }
+  std::size_t below(std::size_t count) { return static_cast<std::size_t>(engine_() % count); }
+  bool one_in(std::size_t count) { return below(count) == 0; }
+  template <typename Value>
+  Value of(const std::vector<Value>& values) {
+    return values[below(values.size())];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+bool is_in_range(const maskerade_parameter& row, double value) {
+  const bool above =
+      (row.flags & MASKERADE_MINIMUM_EXCLUDED) != 0 ? value > row.minimum : value >= row.minimum;
+  const bool below =
+      (row.flags & MASKERADE_MAXIMUM_EXCLUDED) != 0 ? value < row.maximum : value <= row.maximum;
+  return above && below;
+}
+
+// Those of `values`, and the bounds where they are no larger than a check can bear, that the table
+// accepts; as texts. Empty where it accepts none.
+std::vector<std::string> numbers_in_range(const maskerade_parameter& row,
+                                          std::vector<double> values) {
+  const double largest = *std::max_element(values.begin(), values.end());
+  for (const double bound : {row.minimum, row.maximum}) {
+    if (std::abs(bound) <= largest) values.push_back(bound);
+  }
+  std::vector<std::string> texts;
+  for (const double value : values) {
+    if (is_in_range(row, value)) texts.push_back(fmt::format("{}", value));
+  }
+  return texts;
+}
+
+std::vector<std::string> whole_in_range(const maskerade_parameter& row,
+                                        std::vector<std::int64_t> values) {
+  // A table with a large minimum has that one value.
+  if (row.minimum > 0 && row.minimum < 1e6) {
+    values.push_back(static_cast<std::int64_t>(std::ceil(row.minimum)));
+  }
+  if (row.maximum < 1e3) values.push_back(static_cast<std::int64_t>(std::floor(row.maximum)));
+  std::vector<std::string> texts;
+  for (const std::int64_t value : values) {
+    if (is_in_range(row, static_cast<double>(value))) texts.push_back(fmt::to_string(value));
+  }
+  return texts;
+}
+
+// The texts of which one value of a parameter is drawn.
+std::vector<std::string> candidates_of(const maskerade_parameter& row) {
+  switch (row.unit) {
+    case MASKERADE_UNIT_TOKENS: {
+      std::vector<std::string> texts = whole_in_range(row, {0, 1, 2, 7, 16, 63, 64, 65, 150, 600});
+      for (const char* share : {"0.5%", "1%", "5%", "10%", "50%", "100%"}) {
+        texts.emplace_back(share);
+        texts.push_back(std::string(share) + " of visible");
+      }
+      if (row.minimum <= 0) texts.emplace_back("0%");
+      return texts;
+    }
+    case MASKERADE_UNIT_SHARE:
+      return numbers_in_range(row, {0, 0.01, 0.05, 0.1, 0.5, 0.9, 0.99, 1});
+    case MASKERADE_UNIT_COUNT:
+    case MASKERADE_UNIT_BLOCKS:
+      return whole_in_range(row, {0, 1, 2, 3, 4, 5, 8, 16, 20, 64, 100});
+    case MASKERADE_UNIT_NUMBER:
+      return numbers_in_range(row, {0, 0.001, 0.1, 0.3, 0.5, 0.95, 1, 2.5, 10});
+    case MASKERADE_UNIT_CHOICE: {
+      std::vector<std::string> texts;
+      for (const char* const* choice = row.choices; *choice != nullptr; ++choice) {
+        texts.emplace_back(*choice);
+      }
+      return texts;
+    }
+    default:
+      return {};
+  }
+}
+
+GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type, Draw& draw) {
+  GivenMasker masker{.type = type, .given = {}};
+  const maskerade_masker_descriptor& descriptor = type->descriptor();
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    const maskerade_parameter& row = descriptor.parameters[i];
+    if (row.default_value != nullptr && draw.one_in(2)) continue;
+    const std::vector<std::string> candidates = candidates_of(row);
+    if (candidates.empty()) continue;
+    GivenParameter parameter{.name = row.name, .values = {draw.of(candidates)}};
+    if ((row.flags & MASKERADE_LIST) != 0) {
+      parameter.is_list = true;
+      while (parameter.values.size() < 3 && draw.one_in(2)) {
+        parameter.values.push_back(draw.of(candidates));
+      }
+    }
+    masker.given.push_back(std::move(parameter));
+  }
+  return masker;
+}
+
+// Problems that are too large lose batch entries, then heads, then dimensions, and only at last
+// queries and keys: on their numbers depend chunks, tiles and pages.
+rules::ProblemSpec draw_small_problem(Draw& draw) {
+  for (;;) {
+    rules::ProblemSpec spec = rules::draw_problem(draw.word());
+    AttentionShape& shape = spec.shape;
+    const auto is_small = [&] {
+      const std::int64_t entries = shape.rows() * shape.key_len;
+      return entries <= kMostEntries && entries * shape.head_dim <= kMostProducts;
+    };
+    if (!is_small()) shape.batch = 1;
+    if (!is_small()) {
+      shape.query_heads = shape.group_size();
+      shape.kv_heads = 1;
+    }
+    if (!is_small()) shape.head_dim = 8;
+    if (!is_small()) shape.query_heads = 1;
+    if (is_small()) return spec;
+  }
+}
+
+StressCell draw_once(const std::shared_ptr<const MaskerType>& subject,
+                     const std::vector<std::shared_ptr<const MaskerType>>& maskers,
+                     Draw& draw) {
+  StressCell cell;
+  const std::size_t before = draw.below(4);
+  for (std::size_t i = 0; i < before; ++i) {
+    cell.maskers.push_back(draw_masker(draw.of(maskers), draw));
+  }
+  cell.maskers.push_back(draw_masker(subject, draw));
+  cell.problem = draw_small_problem(draw);
+  cell.has_previous = draw.one_in(3);
+  cell.mask_seed = draw.word() >> 32;
+  cell.threads = draw.of<int>({1, 2, 3, 4});
+  cell.chunk_rows = draw.of<std::int64_t>({1, 7, 64, 100, 1024});
+  return cell;
+}
+
+// Whether a masker may have been refused, with that text, something that it has not declared.
+bool asks_for_undeclared(const MaskerType& type, const std::string& text) {
+  for (const sdk::Dependency& one : sdk::kDependencies) {
+    if (!type.depends_on(one.flag) && sdk::names_undeclared(text, one) &&
+        text.find("\"" + type.id() + "\"") != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Selects once. Throws what the program refuses it with.
+void try_selecting(const StressCell& cell) {
+  const StressProblem problem(cell.problem);
+  const Threads threads(1);
+  const PreparedPipeline prepared =
+      Pipeline(cell.uses())
+          .prepare(problem.inputs, {.seed = cell.mask_seed, .chunk_rows = cell.chunk_rows},
+                   threads);
+  if (cell.has_previous) {
+    prepared.select(threads, previous_mask(cell, problem.inputs));
+  } else {
+    prepared.select(threads);
+  }
+}
+
+}  // namespace
+
+std::string why_left_out(const MaskerType& type) {
+  const maskerade_masker_descriptor& descriptor = type.descriptor();
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    const maskerade_parameter& row = descriptor.parameters[i];
+    if (row.default_value == nullptr && candidates_of(row).empty()) {
+      return fmt::format("\"{}\" has no default", row.name);
+    }
+  }
+  return "";
+}
+
+DrawnCell draw_cell(std::uint64_t seed,
+                    std::int64_t number,
+                    const std::vector<std::shared_ptr<const MaskerType>>& maskers) {
+  const auto& subject = maskers[static_cast<std::size_t>(number) % maskers.size()];
+  DrawnCell drawn{.cell = std::nullopt, .subject = subject->id()};
+  for (int attempt = 0; attempt < kMostDraws; ++attempt) {
+    Draw draw(seed, number, attempt);
+    StressCell cell = draw_once(subject, maskers, draw);
+    try {
+      try_selecting(cell);
+      drawn.cell = std::move(cell);
+      return drawn;
+    } catch (const Error& refusal) {
+      for (const GivenMasker& masker : cell.maskers) {
+        if (!asks_for_undeclared(*masker.type, refusal.what())) continue;
+        StressCell alone = cell;
+        alone.maskers = {masker};
+        alone.has_previous = false;
+        drawn.cell = std::move(alone);
+        return drawn;
+      }
+      ++drawn.refusals;
+      drawn.refusal = refusal.what();
+    }
+  }
+  return drawn;
+}
+
+}  // namespace maskerade::stress

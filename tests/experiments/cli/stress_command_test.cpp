@@ -1,0 +1,72 @@
+// `maskerade stress` as a user types it.
+#include "tests/experiments/cli/program_for_test.hpp"
+
+namespace maskerade {
+namespace {
+
+using StressCommand = Program;
+
+const std::string kWithOverBudget = std::string(" --plugin ") + MASKERADE_OVER_BUDGET;
+
+TEST_F(StressCommand, EndsWithATableAndItsTotals) {
+  const ProgramResult result = run("stress --maskers sink,oracle_topk --cells 4 --seed 3");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("masker +visible +previous +repeats")))
+      << result.out;
+  EXPECT_TRUE(std::regex_search(
+      result.out,
+      std::regex("\n4 cells, [0-9]+ checks, [0-9]+ draws refused, 0 failures, [0-9.]+ s\n$")))
+      << result.out;
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(StressCommand, WritesWhatFailsAndDrawsItAgain) {
+  const std::string arguments = "stress --maskers over_budget" + kWithOverBudget + " --seed 4 ";
+  const ProgramResult result = run(arguments + "--cells 6 --out found");
+  EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
+  std::smatch number;
+  ASSERT_TRUE(std::regex_search(
+      result.out, number,
+      std::regex("FAILED cell ([0-9]+): masker \"over_budget\" breaks \"budget\"")))
+      << result.out;
+  const std::string stem = "stress-4-" + number[1].str();
+  EXPECT_NE(result.out.find("written to found/" + stem + ".yaml"), std::string::npos) << result.out;
+  // The file is an experiment, and the cell alone fails as before.
+  EXPECT_EQ(run("run found/" + stem + ".yaml" + kWithOverBudget + " --dry-run").exit_code, 0);
+  const ProgramResult again = run(arguments + "--cell " + number[1].str() + " --out again");
+  EXPECT_EQ(again.exit_code, 1) << again.out << again.err;
+  EXPECT_NE(read("again/" + stem + ".yaml"), "");
+  EXPECT_EQ(read("again/" + stem + ".yaml"), read("found/" + stem + ".yaml"));
+}
+
+TEST_F(StressCommand, BadCommandLinesSayWhatWouldBeRight) {
+  ProgramResult result = run("stress --maskers sinks --cells 1");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(
+      result.err.starts_with("maskerade: error: there is no masker \"sinks\"; did you mean"))
+      << result.err;
+  result = run("stress --time 60");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err,
+            "maskerade: error: --time 60: give a time above 0 with its unit, such as 60s or "
+            "500ms\n");
+  EXPECT_EQ(run("stress --cells 0").exit_code, 2);
+  EXPECT_EQ(run("stress --maskers hash_attention").exit_code, 2);
+}
+
+TEST_F(StressCommand, NamesTheMaskersThatItLeavesOut) {
+  const ProgramResult result = run("stress --maskers sink,hash_attention --cells 1");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.out.find("hash_attention is left out: \"file\" has no default"),
+            std::string::npos)
+      << result.out;
+}
+
+TEST_F(StressCommand, BeginsNoCellAfterItsTime) {
+  const ProgramResult result = run("stress --maskers sink --time 1ms");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_NE(result.out.find(" 0 failures, "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace maskerade
