@@ -163,6 +163,7 @@ TEST_F(Claims, GiveAFailedCellOutAgainOnlyWhenAskedTo) {
   CellResult failed = cell("k");
   failed.status = CellStatus::kFailed;
   failed.reason = "it failed";
+  failed.run = 0;
   ResultStore store(folder_);
   store.begin_run(run_of("methods"));
   store.write(failed);
