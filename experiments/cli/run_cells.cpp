@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -66,21 +65,7 @@ std::string older_cells_note(const ResultStore& store, const std::string& experi
   const std::vector<CellResult> cells =
       ResultReader(store.file())
           .cells({.conditions = {{"experiment", storable(experiment)}}, .with_parts = false});
-  std::map<std::string, const CellResult*> current;  // by names
-  const auto names_of = [](const CellResult& cell) {
-    return fmt::format("{}\n{}\n{}\n{}\n{}", cell.workload, cell.pipeline, cell.device, cell.kernel,
-                       cell.mask_seed.value_or(0));
-  };
-  for (const CellResult& cell : cells) {
-    if (cell.cell != CellResult::kNoNumber) current.emplace(names_of(cell), &cell);
-  }
-  std::vector<OlderCell> older;
-  for (const CellResult& cell : cells) {
-    if (cell.cell != CellResult::kNoNumber) continue;
-    const auto found = current.find(names_of(cell));
-    older.push_back({&cell, found == current.end() ? nullptr : found->second});
-  }
-  return older_cells_text(older);
+  return older_cells_text(older_cells_among(cells));
 }
 
 // Lets go of what no table shows. Rationale: a cell may have many thousand heads and steps.
@@ -180,8 +165,7 @@ class CellsRun {
                              outcome.taken == 1 ? " was" : "s were",
                              outcome.taken == 1 ? "is" : "are"));
     }
-    const bool saw_all = arguments_.choice.pipelines.empty() && arguments_.choice.cells.empty();
-    if (!saw_all || outcome.was_stopped || outputs_.finish() == 0) return;
+    if (!arguments_.choice.is_whole() || outcome.was_stopped || outputs_.finish() == 0) return;
     print_note(older_cells_note(store, experiment_.name));
   }
 

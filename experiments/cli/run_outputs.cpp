@@ -38,20 +38,16 @@ std::vector<fs::path> files_read_by(const Experiment& experiment) {
   for (const WorkloadSpec& workload : experiment.workloads) {
     for (const fs::path& file : workload.source->files()) files.push_back(file);
   }
-  const auto add_files_of = [&](const std::vector<MaskerUse>& maskers) {
-    for (const MaskerUse& use : maskers) {
-      files.push_back(use.type->library());
-      const maskerade_masker_descriptor& masker = use.type->descriptor();
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const MaskerUse* use : maskers_of(pipeline)) {
+      files.push_back(use->type->library());
+      const maskerade_masker_descriptor& masker = use->type->descriptor();
       for (std::size_t i = 0; i < masker.parameter_count; ++i) {
-        for (const std::string& file : files_of(masker.parameters[i], use.arguments->view()[i])) {
+        for (const std::string& file : files_of(masker.parameters[i], use->arguments->view()[i])) {
           files.emplace_back(file);
         }
       }
     }
-  };
-  for (const PipelineSpec& pipeline : experiment.pipelines) {
-    add_files_of(pipeline.maskers);
-    for (const RouteRule& rule : pipeline.overrides) add_files_of(rule.maskers);
   }
   return files;
 }

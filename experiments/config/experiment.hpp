@@ -97,6 +97,9 @@ inline constexpr std::size_t kMaxCells = 1'000'000;
 // that failure.
 bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcept;
 
+// Every masker of the pipeline and of its overrides, in their order; they are the pipeline's.
+std::vector<const MaskerUse*> maskers_of(const PipelineSpec& pipeline);
+
 // Whether a rule applies to a workload, as far as is known before the data is loaded: true also
 // when only the loaded file will tell its layer.
 bool may_hold(const RouteRule& rule, const WorkloadSpec& workload);

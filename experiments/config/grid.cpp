@@ -73,6 +73,16 @@ bool runs_on(const PipelineSpec& pipeline, const WorkloadSpec& workload) noexcep
   return !pipeline.only || !workload.kind || *pipeline.only == *workload.kind;
 }
 
+std::vector<const MaskerUse*> maskers_of(const PipelineSpec& pipeline) {
+  std::vector<const MaskerUse*> maskers;
+  const auto add = [&](const std::vector<MaskerUse>& uses) {
+    for (const MaskerUse& use : uses) maskers.push_back(&use);
+  };
+  add(pipeline.maskers);
+  for (const RouteRule& rule : pipeline.overrides) add(rule.maskers);
+  return maskers;
+}
+
 bool depends_on_seed(const PipelineSpec& pipeline, const WorkloadSpec& workload) {
   return Pipeline(pipeline.maskers).depends_on_seed() ||
          std::any_of(pipeline.overrides.begin(), pipeline.overrides.end(),

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <tuple>
 
 namespace maskerade {
 namespace {
@@ -53,9 +55,22 @@ std::string interrupted_text(std::size_t done, std::size_t cells, bool has_folde
                      has_folder ? "continue with --resume" : "with --out a run can be continued");
 }
 
-bool have_same_names(const CellResult& a, const CellResult& b) {
-  return a.experiment == b.experiment && a.workload == b.workload && a.pipeline == b.pipeline &&
-         a.device == b.device && a.kernel == b.kernel && a.mask_seed == b.mask_seed;
+std::vector<OlderCell> older_cells_among(std::span<const CellResult> cells) {
+  const auto names_of = [](const CellResult& cell) {
+    return std::tie(cell.experiment, cell.workload, cell.pipeline, cell.device, cell.kernel,
+                    cell.mask_seed);
+  };
+  std::map<decltype(names_of(cells.front())), const CellResult*> current;
+  for (const CellResult& cell : cells) {
+    if (cell.cell != CellResult::kNoNumber) current.emplace(names_of(cell), &cell);
+  }
+  std::vector<OlderCell> older;
+  for (const CellResult& cell : cells) {
+    if (cell.cell != CellResult::kNoNumber) continue;
+    const auto found = current.find(names_of(cell));
+    older.push_back({&cell, found == current.end() ? nullptr : found->second});
+  }
+  return older;
 }
 
 std::vector<std::string> differences_of(const OlderCell& cell) {

@@ -21,8 +21,9 @@ struct OlderCell {
   const CellResult* current = nullptr;  // nullptr: this run has none
 };
 
-// Whether two cells have the same experiment, workload, pipeline, device, kernel and seed.
-bool have_same_names(const CellResult& a, const CellResult& b);
+// Those of the cells that have no number, each beside the numbered one with the same experiment,
+// workload, pipeline, device, kernel and seed. They point into `cells`.
+std::vector<OlderCell> older_cells_among(std::span<const CellResult> cells);
 
 // What makes the cells of a pair differ, of: the program, the machine, the threads, the cost model,
 // the plugins, the parameters, the data, the check. "data or check" where all that is stored

@@ -31,19 +31,14 @@ void for_each_masker(const Pipeline& pipeline, Visit&& visit) {
 }  // namespace
 
 CellKeys::CellKeys(const Experiment& experiment) : experiment_(experiment) {
-  const auto hash = [&](const std::string& file) {
-    if (!hashes_.contains(file)) hashes_.emplace(file, sha256_of_file(file));
-  };
-  const auto hash_files = [&](const std::vector<MaskerUse>& maskers) {
-    for (const MaskerUse& use : maskers) {
-      for (std::size_t i = 0; i < use.type->descriptor().parameter_count; ++i) {
-        for (const std::string& file : files_named_by(use, i)) hash(file);
+  for (const PipelineSpec& pipeline : experiment.pipelines) {
+    for (const MaskerUse* use : maskers_of(pipeline)) {
+      for (std::size_t i = 0; i < use->type->descriptor().parameter_count; ++i) {
+        for (const std::string& file : files_named_by(*use, i)) {
+          if (!hashes_.contains(file)) hashes_.emplace(file, sha256_of_file(file));
+        }
       }
     }
-  };
-  for (const PipelineSpec& pipeline : experiment.pipelines) {
-    hash_files(pipeline.maskers);
-    for (const RouteRule& rule : pipeline.overrides) hash_files(rule.maskers);
   }
 }
 

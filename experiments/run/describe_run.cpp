@@ -18,16 +18,12 @@ std::string host_name() {
 }
 
 // The maskers of an experiment, by id.
-std::map<std::string, const MaskerType*> maskers_of(const Experiment& experiment) {
-  std::map<std::string, const MaskerType*> maskers;
-  const auto add = [&](const std::vector<MaskerUse>& uses) {
-    for (const MaskerUse& use : uses) maskers[use.type->id()] = use.type.get();
-  };
+std::map<std::string, const MaskerType*> masker_types_of(const Experiment& experiment) {
+  std::map<std::string, const MaskerType*> types;
   for (const PipelineSpec& pipeline : experiment.pipelines) {
-    add(pipeline.maskers);
-    for (const RouteRule& rule : pipeline.overrides) add(rule.maskers);
+    for (const MaskerUse* use : maskers_of(pipeline)) types[use->type->id()] = use->type.get();
   }
-  return maskers;
+  return types;
 }
 
 }  // namespace
@@ -52,7 +48,7 @@ RunRecord describe_run(const Experiment& experiment, const RunOptions& options) 
   run.tree_state = built.tree_state;
   run.compiler = built.compiler;
   run.compiler_flags = built.flags;
-  for (const auto& [id, type] : maskers_of(experiment)) {
+  for (const auto& [id, type] : masker_types_of(experiment)) {
     run.plugin_files.emplace_back(id, type->library().string());
     run.plugin_hashes.emplace_back(id, type->sha256());
     run.plugin_builds.emplace_back(id, type->build());

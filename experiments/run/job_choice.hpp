@@ -19,7 +19,8 @@ struct JobChoice {
   std::vector<std::int64_t> cells = {};  // numbers of jobs
   std::optional<Shard> shard = {};       // one of equal runs of neighbouring jobs
 
-  bool is_all() const { return pipelines.empty() && cells.empty() && !shard; }
+  // Whether no job of the experiment, or of its shard, is left out.
+  bool is_whole() const { return pipelines.empty() && cells.empty(); }
 };
 
 // "2/8": part 2 of 8. Throws ConfigError when the text is none.

@@ -72,14 +72,9 @@ void check_pipelines(const Experiment& experiment) {
 bool is_isolated(const Experiment& experiment, const Job& job) {
   if (experiment.isolation != Isolation::kAuto) return experiment.isolation == Isolation::kAll;
   if (job.is_dense_reference) return false;
-  const auto has_foreign = [](const std::vector<MaskerUse>& maskers) {
-    return std::any_of(maskers.begin(), maskers.end(),
-                       [](const MaskerUse& use) { return !use.type->is_built_in(); });
-  };
-  const PipelineSpec& pipeline = experiment.pipelines[job.cell.pipeline];
-  return has_foreign(pipeline.maskers) ||
-         std::any_of(pipeline.overrides.begin(), pipeline.overrides.end(),
-                     [&](const RouteRule& rule) { return has_foreign(rule.maskers); });
+  const std::vector<const MaskerUse*> maskers = maskers_of(experiment.pipelines[job.cell.pipeline]);
+  return std::any_of(maskers.begin(), maskers.end(),
+                     [](const MaskerUse* use) { return !use->type->is_built_in(); });
 }
 
 namespace {

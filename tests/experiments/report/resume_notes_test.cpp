@@ -82,11 +82,17 @@ TEST(OlderCells, AreToldWithTheReasonsOfAll) {
 }
 
 TEST(OlderCells, HaveTheNamesOfOneOfThisRun) {
-  const CellResult cell = example_result();
-  EXPECT_TRUE(have_same_names(cell, cell));
-  CellResult seed = cell;
-  seed.mask_seed = 7;
-  EXPECT_FALSE(have_same_names(cell, seed));
+  std::vector<CellResult> cells(4, example_result());
+  cells[1].cell = CellResult::kNoNumber;
+  cells[2].cell = CellResult::kNoNumber;
+  cells[2].mask_seed = 7;
+  cells[3].mask_seed = 8;
+  const std::vector<OlderCell> older = older_cells_among(cells);
+  ASSERT_EQ(older.size(), 2U);
+  EXPECT_EQ(older.front().older, &cells[1]);
+  EXPECT_EQ(older.front().current, &cells[0]);
+  EXPECT_EQ(older.back().older, &cells[2]);
+  EXPECT_EQ(older.back().current, nullptr);
 }
 
 }  // namespace

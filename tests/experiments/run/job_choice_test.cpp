@@ -55,12 +55,12 @@ class ChosenJobs : public testing::Test {
 };
 
 TEST_F(ChosenJobs, AreAllWithoutAChoice) {
-  EXPECT_TRUE(JobChoice().is_all());
+  EXPECT_TRUE(JobChoice().is_whole());
   EXPECT_EQ(chosen({}), (Numbers{0, 1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
 TEST_F(ChosenJobs, FitAPatternByNameOrLabelWithTheirDenseReferences) {
-  EXPECT_FALSE(JobChoice{.pipelines = {"topk"}}.is_all());
+  EXPECT_FALSE(JobChoice{.pipelines = {"topk"}}.is_whole());
   EXPECT_EQ(chosen_by("streaming"), (Numbers{0, 1, 5, 6}));
   EXPECT_EQ(chosen_by("topk"), (Numbers{0, 3, 4, 5, 7, 8}));
   EXPECT_EQ(chosen_by("topk budget=5%"), (Numbers{0, 3, 5, 7}));
@@ -91,7 +91,7 @@ TEST_F(ChosenJobs, FitPatternsInWhichOtherCharactersStandForThemselves) {
 }
 
 TEST_F(ChosenJobs, AreThoseOfTheGivenNumbersInTheirOwnOrder) {
-  EXPECT_FALSE(JobChoice{.cells = {0}}.is_all());
+  EXPECT_FALSE(JobChoice{.cells = {0}}.is_whole());
   EXPECT_EQ(chosen({.cells = {7}}), (Numbers{7}));
   EXPECT_EQ(chosen({.cells = {8, 0, 3, 0}}), (Numbers{0, 3, 8}));
 }
@@ -118,7 +118,7 @@ TEST_F(ChosenJobs, AreSharedOutInRunsOfNeighbours) {
   const auto shard = [&](std::int64_t index, std::int64_t count) {
     return chosen({.shard = Shard{.index = index, .count = count}});
   };
-  EXPECT_FALSE((JobChoice{.shard = Shard{}}.is_all()));
+  EXPECT_TRUE((JobChoice{.shard = Shard{}}.is_whole()));
   EXPECT_EQ(shard(1, 1), chosen({}));
   EXPECT_EQ(shard(1, 2), (Numbers{0, 1, 2, 3, 4}));
   EXPECT_EQ(shard(2, 2), (Numbers{5, 6, 7, 8}));
