@@ -47,6 +47,14 @@ Catalog load_maskers(const std::vector<std::string>& files) {
   return load_catalog(program_folder(), plugin_path(), {files.begin(), files.end()});
 }
 
+Catalog find_references(const std::vector<std::string>& files) {
+  Catalog references;
+  references.load_folder(program_folder() / "references", false);
+  if (!files.empty()) probe_libraries(files);
+  for (const std::string& file : files) references.load(file);
+  return references;
+}
+
 PresetTable find_presets() {
   const std::filesystem::path file = program_folder() / "presets.yaml";
   std::error_code ignored;

@@ -42,6 +42,9 @@ std::string plugin_path();
 Catalog load_maskers(const std::vector<std::string>& files);
 // The same, after probe_libraries() where there are others than those beside the program.
 Catalog find_maskers(const std::vector<std::string>& files);
+// Loads the plain references of maskers (see stress::GivenMasker), by the ids of these: those
+// beside the program, in its folder `references`, and in `files`. Throws PluginError.
+Catalog find_references(const std::vector<std::string>& files);
 // Reads the presets from presets.yaml beside the program; there are none when that file is missing.
 // Throws ConfigError.
 PresetTable find_presets();

@@ -31,16 +31,12 @@ namespace {
 WorkerSetup worker_setup(const Experiment& experiment,
                          const Catalog& catalog,
                          const RunOptions& options) {
-  WorkerSetup setup{.file = experiment.file.string(),
-                    .text = experiment.text,
-                    .assignments = experiment.assignments,
-                    .libraries = {},
-                    .threads = options.threads.count(),
-                    .chunk_rows = options.chunk_rows};
-  for (const LibraryCopy& copy : catalog.copies()) {
-    setup.libraries.push_back({copy.library.string(), copy.sha256, copy.descriptor});
-  }
-  return setup;
+  return {.file = experiment.file.string(),
+          .text = experiment.text,
+          .assignments = experiment.assignments,
+          .libraries = inherited_libraries(catalog),
+          .threads = options.threads.count(),
+          .chunk_rows = options.chunk_rows};
 }
 
 // The command that runs one cell of this run alone, up to the cell's number.

@@ -1,16 +1,20 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "attention/backend_table.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/cli/stop_signals.hpp"
@@ -18,10 +22,15 @@
 #include "experiments/report/progress.hpp"
 #include "experiments/report/terminal.hpp"
 #include "experiments/report/text_table.hpp"
+#include "experiments/rules/masker_rules.hpp"
+#include "experiments/rules/published_suites.hpp"
+#include "experiments/run/run_cell.hpp"
+#include "experiments/stress/cell_stream.hpp"
 #include "experiments/stress/draw_cell.hpp"
 #include "experiments/stress/reproduction.hpp"
 #include "experiments/stress/shrink.hpp"
 #include "experiments/stress/stress_totals.hpp"
+#include "experiments/stress/worker_checker.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/standard_streams.hpp"
 #include "framework/base/stopwatch.hpp"
@@ -31,49 +40,90 @@ namespace maskerade {
 namespace {
 
 constexpr std::int64_t kUsualCells = 1000;
+// The most that a worker's memory may grow over one cell, of some megabytes of data.
+constexpr std::int64_t kMostGrowth = 4'000'000'000;
+constexpr const char* kPublished = "published";
 
 // The command line of `stress`.
 struct StressArguments {
-  std::vector<std::string> maskers;  // ids; empty: all
-  std::vector<std::string> plugins;  // files
+  std::vector<std::string> maskers;     // ids; empty: all
+  std::vector<std::string> plugins;     // files
+  std::vector<std::string> references;  // files
+  std::vector<std::string> devices = {"cpu"};
+  std::string suite;  // "": random cells
   std::optional<std::int64_t> cells;
   std::string time;  // "": no bound
+  std::string cell_timeout = "60s";
+  std::string shrink_time = "60s";
   std::uint64_t seed = 0;
   std::optional<std::int64_t> cell;  // this one alone
   int threads = 0;                   // 0: as many as a cell is drawn with
+  int workers = Threads::all_processors().count();
   std::string folder = ".";
 };
 
-using Maskers = std::vector<std::shared_ptr<const MaskerType>>;
+using Maskers = std::vector<stress::StressMasker>;
 
-// The maskers to draw from, by id. Notes say which are left out. Throws ConfigError for an unknown
-// id, or when none is left.
-Maskers choose_maskers(const StressArguments& arguments, std::vector<TextCell>& notes) {
-  const Catalog catalog = find_maskers(arguments.plugins);
-  Maskers chosen;
+// The maskers to draw from, by id, with their references. Notes say which are left out. Throws
+// ConfigError for an unknown id, or when none is left.
+Maskers choose_maskers(const StressArguments& arguments,
+                       const Catalog& catalog,
+                       const Catalog& references,
+                       std::vector<TextCell>& notes) {
   for (const std::string& id : arguments.maskers) {
     if (catalog.find(id) != nullptr) continue;
     throw ConfigError(
         {}, fmt::format("there is no masker \"{}\"{}", id, catalog.hint_for(id, catalog.ids())));
   }
+  Maskers chosen;
+  std::map<std::string, std::string> left_out;  // ids, by reason
   for (const auto& type : catalog.types()) {
     const auto& named = arguments.maskers;
     if (!named.empty() && std::find(named.begin(), named.end(), type->id()) == named.end()) {
       continue;
     }
-    const std::string reason = stress::why_left_out(*type);
-    if (reason.empty()) {
-      chosen.push_back(type);
-    } else {
-      notes.push_back({fmt::format("{} is left out: {}", type->id(), reason), Tone::kSecondary});
+    std::string reason = stress::why_left_out(*type);
+    if (!arguments.suite.empty() && !rules::budget_parameter(*type)) {
+      reason = "no budget of keys, which the suites set";
     }
+    if (reason.empty()) {
+      chosen.push_back({.type = type, .reference = references.find(type->id())});
+    } else {
+      std::string& ids = left_out[reason];
+      ids += (ids.empty() ? "" : ", ") + type->id();
+    }
+  }
+  for (const auto& [reason, ids] : left_out) {
+    notes.push_back({fmt::format("left out: {}: {}", ids, reason), Tone::kSecondary});
   }
   if (chosen.empty()) {
     throw ConfigError({},
                       "there is no masker to draw: those that were found or named have required "
-                      "files or texts, or there are none; see maskerade list");
+                      "files or texts, no budget for a suite to set, or there are none; see "
+                      "maskerade list");
   }
   return chosen;
+}
+
+// Throws ConfigError for a device that is not there.
+void check_devices(const std::vector<std::string>& devices) {
+  for (const std::string& device : devices) {
+    const auto table = backend_table();
+    const auto row = std::find_if(table.begin(), table.end(),
+                                  [&](const BackendRow& each) { return each.name == device; });
+    const std::string problem = row == table.end()
+                                    ? fmt::format("there are {}", fmt::join(backend_names(), ", "))
+                                    : row->absence();
+    if (!problem.empty()) throw ConfigError({}, "--devices " + device + ": " + problem);
+  }
+}
+
+double duration_ms(const std::string& option, const std::string& text) {
+  const std::optional<double> ms = parse_duration_ms(text);
+  if (ms) return *ms;
+  throw ConfigError({}, fmt::format("{} {}: give a time above 0 with its unit, such as 60s or "
+                                    "500ms",
+                                    option, text));
 }
 
 // How many cells there may be, and the time in milliseconds after which no further one begins.
@@ -85,12 +135,7 @@ struct StressBounds {
 StressBounds bounds_of(const StressArguments& arguments) {
   StressBounds bounds;
   if (!arguments.time.empty()) {
-    const std::optional<double> most_ms = parse_duration_ms(arguments.time);
-    if (!most_ms) {
-      throw ConfigError({}, "--time " + arguments.time +
-                                ": give a time above 0 with its unit, such as 60s or 500ms");
-    }
-    bounds.most_ms = *most_ms;
+    bounds.most_ms = duration_ms("--time", arguments.time);
     bounds.end = std::numeric_limits<std::int64_t>::max();
   }
   if (arguments.cells) bounds.end = *arguments.cells;
@@ -109,6 +154,11 @@ std::string further_arguments(const StressArguments& arguments) {
   for (const std::string& id : arguments.maskers) ids += (ids.empty() ? "" : ",") + id;
   if (!ids.empty()) text += " --maskers " + ids;
   for (const std::string& plugin : arguments.plugins) text += " --plugin " + plugin;
+  for (const std::string& file : arguments.references) text += " --reference " + file;
+  if (!arguments.suite.empty()) text += " --suite " + arguments.suite;
+  if (arguments.devices != std::vector<std::string>{"cpu"}) {
+    text += fmt::format(" --devices {}", fmt::join(arguments.devices, ","));
+  }
   if (arguments.threads > 0) text += fmt::format(" --threads {}", arguments.threads);
   return text;
 }
@@ -126,40 +176,119 @@ void clear_progress() {
 // Shrinks, prints and writes a failure.
 void report_failure(const stress::CellFailure& failure,
                     const stress::CellOrigin& origin,
-                    const std::string& folder) {
-  const stress::CellFailure smallest = stress::shrink(failure);
+                    const StressArguments& arguments,
+                    stress::CellChecker& checker) {
+  const stress::CellFailure smallest =
+      stress::shrink(failure, checker, duration_ms("--shrink-time", arguments.shrink_time));
   clear_progress();
-  const std::filesystem::path file = stress::write_reproduction(smallest, origin, folder);
+  const std::filesystem::path file = stress::write_reproduction(smallest, origin, arguments.folder);
   fmt::print("FAILED cell {}: ", origin.number);
   for (const std::string& line : stress::describe(smallest)) fmt::print("{}\n  ", line);
   fmt::print("written to {}\n  again: {}\n", printable(file.string()), printable(origin.command()));
 }
 
+// The cells of a stress test and the rows of its table.
+struct StressCells {
+  std::function<stress::CheckedCell(std::int64_t, stress::CellChecker&)> check;
+  std::int64_t count = std::numeric_limits<std::int64_t>::max();  // that there are
+  stress::StressTotals totals;
+};
+
+StressCells random_cells(const StressArguments& arguments, const Maskers& maskers) {
+  stress::CellPopulation population{
+      .seed = arguments.seed, .maskers = maskers, .devices = arguments.devices};
+  if (arguments.threads > 0) population.most_threads = arguments.threads;
+  std::vector<std::string> names;
+  for (const stress::StressMasker& masker : maskers) names.push_back(masker.type->id());
+  return {.check =
+              [population](std::int64_t number, stress::CellChecker& checker) {
+                return stress::draw_and_check(population, number, checker);
+              },
+          .totals{stress::StressTotals::Rows::kMaskers, names}};
+}
+
+// Suite by suite; within a suite, masker by masker.
+StressCells suite_cells(const StressArguments& arguments, const Maskers& maskers) {
+  const auto cases = rules::published_cases();
+  std::vector<stress::CheckedCell> cells;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (names.empty() || names.back() != cases[i].suite) names.emplace_back(cases[i].suite);
+  }
+  for (const std::string& suite : names) {
+    for (const stress::StressMasker& masker : maskers) {
+      const std::vector<stress::StressCell> all = stress::published_cells(masker, arguments.seed);
+      for (std::size_t i = 0; i < cases.size(); ++i) {
+        if (cases[i].suite != suite) continue;
+        cells.push_back(
+            {.number = static_cast<std::int64_t>(cells.size()), .row = suite, .cell = all[i]});
+        cells.back().cell->device = arguments.devices.back();
+      }
+    }
+  }
+  const auto count = static_cast<std::int64_t>(cells.size());
+  return {.check =
+              [cells = std::move(cells)](std::int64_t number, stress::CellChecker& checker) {
+                stress::CheckedCell checked = cells[static_cast<std::size_t>(number)];
+                checked.outcome = checker.check(*checked.cell);
+                if (!checked.outcome.refusal.empty()) {
+                  checked.refusal = checked.outcome.refusal;
+                  checked.refusals = 1;
+                  checked.cell.reset();
+                }
+                return checked;
+              },
+          .count = count,
+          .totals{stress::StressTotals::Rows::kSuites, names}};
+}
+
 int stress_maskers(const StressArguments& arguments) {
   if (arguments.threads > 0) Threads::check_count(arguments.threads, "--threads");
+  Threads::check_count(arguments.workers, "--workers");
   const StressBounds bounds = bounds_of(arguments);
+  check_devices(arguments.devices);
+  const double cell_timeout_ms = duration_ms("--cell-timeout", arguments.cell_timeout);
+  duration_ms("--shrink-time", arguments.shrink_time);
+  const Catalog catalog = find_maskers(arguments.plugins);
+  const Catalog references = find_references(arguments.references);
   std::vector<TextCell> notes;
-  const Maskers maskers = choose_maskers(arguments, notes);
+  const Maskers maskers = choose_maskers(arguments, catalog, references, notes);
   std::filesystem::create_directories(arguments.folder);
   stop_on_signals();
+
+  const auto make_checker = [&] {
+    return std::make_unique<stress::WorkerChecker>(
+        WorkerSetup{.duty = WorkerDuty::kCheckCells,
+                    .libraries = inherited_libraries(catalog),
+                    .references = inherited_libraries(references)},
+        WorkerLimits{.timeout_ms = cell_timeout_ms,
+                     .growth_bytes = kMostGrowth,
+                     .timeout_name = "--cell-timeout",
+                     .growth_name = "a cell may"},
+        is_stop_requested);
+  };
+  StressCells cells =
+      arguments.suite.empty() ? random_cells(arguments, maskers) : suite_cells(arguments, maskers);
+  stress::StressTotals& totals = cells.totals;
+  const std::unique_ptr<stress::CellChecker> shrinker = make_checker();
   const Stopwatch stopwatch;
-  stress::StressTotals totals(maskers);
-  for (std::int64_t number = bounds.begin; number < bounds.end; ++number) {
-    if (stopwatch.elapsed_ms() > bounds.most_ms || is_stop_requested()) break;
-    show_progress(totals, number, stopwatch.elapsed_ms() / 1000);
-    stress::DrawnCell drawn = stress::draw_cell(arguments.seed, number, maskers);
-    stress::CellOutcome outcome;
-    if (drawn.cell) {
-      if (arguments.threads > 0) {
-        drawn.cell->threads = std::min(drawn.cell->threads, arguments.threads);
+  stress::CellStream stream(
+      {.begin = bounds.begin,
+       .end = std::min(bounds.end, cells.count),
+       .workers = arguments.workers,
+       .make_checker = make_checker,
+       .check = cells.check,
+       .is_over = [&] { return stopwatch.elapsed_ms() > bounds.most_ms || is_stop_requested(); }});
+  try {
+    while (const std::optional<stress::CheckedCell> checked = stream.next()) {
+      stress::CellOrigin origin{arguments.seed, checked->number, further_arguments(arguments)};
+      for (const std::size_t i : totals.add(*checked)) {
+        report_failure(checked->outcome.failures[i], origin, arguments, *shrinker);
+        ++origin.failure;
       }
-      outcome = stress::check_cell(*drawn.cell);
+      show_progress(totals, checked->number, stopwatch.elapsed_ms() / 1000);
     }
-    stress::CellOrigin origin{arguments.seed, number, further_arguments(arguments)};
-    for (const std::size_t i : totals.add(drawn, outcome)) {
-      report_failure(outcome.failures[i], origin, arguments.folder);
-      ++origin.failure;
-    }
+  } catch (const RunStopped&) {  // the table says what was checked before
   }
   clear_progress();
   TextTable table = totals.table();
@@ -186,12 +315,45 @@ void add_stress_command(CLI::App& program, Command& command) {
       ->take_all();
   add_plugin_option(*stress_command, arguments->plugins);
   stress_command
+      ->add_option("--reference", arguments->references,
+                   "Compare with this library's masker of the same id, the same one written "
+                   "plainly; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->take_all();
+  stress_command
+      ->add_option("--suite", arguments->suite,
+                   "Check these cells in the place of random ones: published, the eight suites of "
+                   "top-k from a previous mask, for each masker with a budget")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({kPublished}).description(""));
+  stress_command
+      ->add_option("--devices", arguments->devices,
+                   "Draw cells for these devices, separated by commas [cpu]")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->take_all();
+  stress_command
       ->add_option("--cells", arguments->cells,
                    "Check that many cells [1000, or as many as --time lets]")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description(""));
   stress_command->add_option("--time", arguments->time, "Begin no cell after that time: 60s, 500ms")
       ->type_name("TIME");
+  stress_command
+      ->add_option("--cell-timeout", arguments->cell_timeout,
+                   "A cell that takes longer breaks the rule of survival [60s]")
+      ->type_name("TIME");
+  stress_command
+      ->add_option("--shrink-time", arguments->shrink_time,
+                   "Look for a smaller cell that fails alike for at most that time [60s]")
+      ->type_name("TIME");
+  stress_command
+      ->add_option("--workers", arguments->workers,
+                   "Check cells in N processes at once [the number of processors]")
+      ->type_name("N")
+      ->check(CLI::Range(1, std::numeric_limits<int>::max()).description(""));
   stress_command
       ->add_option("--seed", arguments->seed,
                    "Cell I depends on the seed, on I and on the maskers alone [0]")

@@ -11,6 +11,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/config/experiment.hpp"
+#include "experiments/stress/worker_checker.hpp"
 #include "experiments/worker/cell_server.hpp"
 #include "experiments/worker/library_probe.hpp"
 #include "experiments/worker/message_channel.hpp"
@@ -24,23 +25,21 @@ namespace {
 // What this process needs to answer requests.
 struct Ready {
   Catalog catalog;
+  Catalog references;
   Experiment experiment;
   RunOptions options;
 };
 
 Ready prepare(const WorkerSetup& setup) {
-  Ready ready;
+  Ready ready{.catalog = load_inherited(setup.libraries),
+              .references = load_inherited(setup.references),
+              .experiment = {},
+              .options = {}};
+  if (setup.duty == WorkerDuty::kCheckCells) return ready;
   if (setup.threads > 0) ready.options.threads = Threads(setup.threads);
   ready.options.chunk_rows = setup.chunk_rows;
   std::string problem;
   ready.options.costs = find_costs(problem);
-  for (const InheritedLibrary& library : setup.libraries) {
-    if (library.descriptor >= 0) {
-      ready.catalog.load(library.path, library.descriptor);
-    } else if (ready.catalog.load(library.path).sha256() != library.sha256) {
-      throw PluginError(library.path, "changed while the experiment ran; run it again");
-    }
-  }
   ready.experiment =
       parse_experiment(setup.text, setup.file, setup.assignments, ready.catalog, find_presets());
   return ready;
@@ -68,7 +67,11 @@ int work(int descriptor) {
   // a signal that hides what it did. Functions that were registered last are called first.
   on_exit([](int status, void*) { _exit(status); }, nullptr);
   channel.send(message_of(WorkerReady{failure}));
-  if (ready) serve_cells(ready->experiment, ready->options, channel);
+  if (ready && setup.duty == WorkerDuty::kRunCells) {
+    serve_cells(ready->experiment, ready->options, channel);
+  } else if (ready) {
+    stress::serve_checks(ready->catalog, ready->references, channel);
+  }
   CallRecord::use(nullptr);
   return kExitOk;
 }

@@ -1,8 +1,10 @@
 #include "experiments/stress/check_cell.hpp"
 
 #include <algorithm>
-#include <exception>
+#include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "attention/backend_table.hpp"
 #include "attention/research_attention.hpp"
@@ -31,7 +33,7 @@ class CellInHand {
  public:
   explicit CellInHand(const StressCell& cell)
       : cell_(cell), problem_(cell.problem), pipeline_(cell.uses()) {
-    if (cell.has_previous) previous_ = previous_mask(cell, problem_.inputs);
+    if (cell.has_previous()) previous_ = previous_mask(cell, problem_.inputs);
   }
   CellInHand(const CellInHand&) = delete;
   CellInHand& operator=(const CellInHand&) = delete;
@@ -70,8 +72,10 @@ class CellInHand {
 
 Violations check_previous(const CellInHand& in_hand) {
   SelectionRequest request = in_hand.request();
-  const Mask drawn = previous_mask(in_hand.cell(), in_hand.inputs());
-  if (request.previous == nullptr) request.previous = &drawn;
+  StressCell with_previous = in_hand.cell();
+  if (!with_previous.has_previous()) with_previous.previous = rules::PreviousMask::kMixed;
+  const Mask previous = previous_mask(with_previous, in_hand.inputs());
+  request.previous = &previous;
   return rules::check_selection_keeps_previous(rules::selector_of(in_hand.pipeline()), request);
 }
 
@@ -149,25 +153,45 @@ Violations check_index(const CellInHand& in_hand) {
   }
   Violations all = rules::check_append_splits(make, few, key_len);
   rules::append(all, rules::check_truncate_undoes_append(make, many, key_len, 1, 2));
+  if (subject.type->extension<maskerade_index_extension>()->append_is_build != 0) {
+    const std::array<std::int64_t, 2> built = {few, many};
+    rules::append(all, rules::check_append_is_build(make, built, key_len));
+  }
   return all;
 }
 
-Violations check_kernels(const CellInHand& in_hand) {
-  const Mask mask = in_hand.selected();
+Violations check_reference(const CellInHand& in_hand) {
+  const GivenMasker& subject = in_hand.cell().subject();
+  if (subject.reference == nullptr) throw NotApplicable();
+  std::vector<MaskerUse> maskers = in_hand.pipeline().maskers();
+  maskers.back() = subject.reference_use();
+  const SelectionRequest request = in_hand.request();
+  std::optional<Mask> plain;
+  try {
+    plain = rules::selector_of(Pipeline(std::move(maskers)))(request).mask;
+  } catch (const PluginError&) {
+    throw NotApplicable();  // a reference need not write out what every parameter does
+  }
+  return rules::check_same_entries("the mask is that of the plain reference",
+                                   rules::selector_of(in_hand.pipeline())(request).mask, *plain);
+}
+
+// Every kernel of a backend, over a mask for the cell's inputs.
+Violations check_kernels(const CellInHand& in_hand, const Mask& mask, const std::string& backend) {
   const AttentionInputs& inputs = in_hand.inputs();
   Violations all;
   for (const KernelRow& row : kernel_table()) {
-    if (row.backend != "cpu") continue;
+    if (row.backend != backend) continue;
     double base = 0;
     const rules::ThreadedAttendFunction attend = [&](const AttentionInputs& shown, const Mask& over,
                                                      int threads) {
-      const auto backend = open_backend("cpu", shown, {.threads = Threads(threads)});
-      const auto selected = backend->take(over);
-      const KernelPlan planned = plan_for(*backend, *selected, row.name);
+      const auto opened = open_backend(backend, shown, {.threads = Threads(threads)});
+      const auto selected = opened->take(over);
+      const KernelPlan planned = plan_for(*opened, *selected, row.name);
       base = base_allowance(planned.plan->arithmetic());
       AttentionOutput output;
-      planned.attend(*backend, output);
-      backend->fetch(*planned.plan, output);
+      planned.attend(*opened, output);
+      opened->fetch(*planned.plan, output);
       return output;
     };
     Violations found;
@@ -192,6 +216,23 @@ Violations check_kernels(const CellInHand& in_hand) {
     }
     rules::append(all, found);
   }
+  return all;
+}
+
+// What the pipeline selects from nothing on the cell's device, and the kernels there.
+Violations check_devices(const CellInHand& in_hand) {
+  const std::string& device = in_hand.cell().device;
+  const AttentionInputs& inputs = in_hand.inputs();
+  if (device == "cpu") throw NotApplicable();
+  if (!find_backend(device).refusal(inputs.shape).empty()) throw NotApplicable();
+  SelectionRequest request = in_hand.request();
+  request.previous = nullptr;
+  const Mask on_host = rules::selector_of(in_hand.pipeline())(request).mask;
+  const auto backend = open_backend(device, inputs, {.threads = Threads(in_hand.cell().threads)});
+  const auto prepared = ResearchAttention(in_hand.pipeline()).prepare(*backend, in_hand.options());
+  Violations all = rules::check_same_entries("the device selects what the host selects",
+                                             prepared->select()->on_host(), on_host);
+  rules::append(all, check_kernels(in_hand, on_host, device));
   return all;
 }
 
@@ -227,31 +268,43 @@ Violations ask(Invariant invariant, const CellInHand& in_hand) {
       return check_budgets(in_hand);
     case Invariant::kIndex:
       return check_index(in_hand);
+    case Invariant::kReference:
+      return check_reference(in_hand);
     case Invariant::kKernels:
-      return check_kernels(in_hand);
+      return check_kernels(in_hand, in_hand.selected(), "cpu");
+    case Invariant::kDevices:
+      return check_devices(in_hand);
+    case Invariant::kSurvives:
+      throw NotApplicable();
     case Invariant::kMasks:
       return check_masks(in_hand);
   }
   return {};
 }
 
-// Whether the cell's pipeline, or its last masker alone where that is asked, selects at all.
-bool selects(Invariant invariant, const CellInHand& in_hand) {
-  const bool is_alone = invariant == Invariant::kDeclared || invariant == Invariant::kIndex;
+// Why the cell's pipeline, or its last masker alone, does not select; "": it does.
+std::string refusal_of(const CellInHand& in_hand, bool is_alone) {
   SelectionRequest request = in_hand.request();
   if (is_alone) request.previous = nullptr;
   try {
     rules::selector_of(is_alone ? Pipeline({in_hand.subject()}) : in_hand.pipeline())(request);
-  } catch (const Error&) {
-    return false;
+  } catch (const Error& error) {
+    return error.what();
   }
-  return true;
+  return "";
+}
+// The same for what an invariant is asked of.
+bool selects(Invariant invariant, const CellInHand& in_hand) {
+  return refusal_of(in_hand, invariant == Invariant::kDeclared || invariant == Invariant::kIndex)
+      .empty();
 }
 
 }  // namespace
 
 std::string_view name_of(Invariant invariant) noexcept {
   switch (invariant) {
+    case Invariant::kSurvives:
+      return "survives";
     case Invariant::kVisible:
       return "visible";
     case Invariant::kPrevious:
@@ -264,10 +317,14 @@ std::string_view name_of(Invariant invariant) noexcept {
       return "declared";
     case Invariant::kBudget:
       return "budget";
+    case Invariant::kReference:
+      return "reference";
     case Invariant::kIndex:
       return "index";
     case Invariant::kKernels:
       return "kernels";
+    case Invariant::kDevices:
+      return "devices";
     case Invariant::kMasks:
       return "masks";
   }
@@ -276,6 +333,8 @@ std::string_view name_of(Invariant invariant) noexcept {
 
 std::string_view meaning_of(Invariant invariant) noexcept {
   switch (invariant) {
+    case Invariant::kSurvives:
+      return "no call ends the process, or never returns";
     case Invariant::kVisible:
       return "visible keys alone, probabilities in (0, 1]";
     case Invariant::kPrevious:
@@ -288,10 +347,14 @@ std::string_view meaning_of(Invariant invariant) noexcept {
       return "what is not declared has no influence";
     case Invariant::kBudget:
       return "a budget is obeyed, and can reach every key";
+    case Invariant::kReference:
+      return "the mask of the masker's plain reference";
     case Invariant::kIndex:
-      return "appending in any split is the same, cutting takes it back";
+      return "appending in any split is the same, or building anew; cutting takes it back";
     case Invariant::kKernels:
       return "every CPU kernel agrees with the float64 oracle";
+    case Invariant::kDevices:
+      return "a device selects what the host does, and its kernels agree with the oracle";
     case Invariant::kMasks:
       return "conversions and the algebra of masks";
   }
@@ -300,7 +363,15 @@ std::string_view meaning_of(Invariant invariant) noexcept {
 
 bool is_of_pipeline(Invariant invariant) noexcept {
   return invariant != Invariant::kDeclared && invariant != Invariant::kBudget &&
-         invariant != Invariant::kIndex;
+         invariant != Invariant::kReference && invariant != Invariant::kIndex;
+}
+
+std::string refusal_of(const StressCell& cell) {
+  try {
+    return refusal_of(CellInHand(cell), false);
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 std::optional<rules::Violations> check_invariant(Invariant invariant, const StressCell& cell) {
@@ -323,10 +394,11 @@ std::optional<rules::Violations> check_invariant(Invariant invariant, const Stre
 }
 
 CellOutcome check_cell(const StressCell& cell) {
-  CellOutcome outcome;
+  CellOutcome outcome{.refusal = refusal_of(cell), .checked = {}, .failures = {}};
   for (const Invariant invariant : kAllInvariants) {
+    if (!outcome.refusal.empty() && invariant != Invariant::kDeclared) continue;
     std::optional<Violations> found = check_invariant(invariant, cell);
-    if (!found) continue;
+    if (!found || (!outcome.refusal.empty() && found->empty())) continue;
     outcome.checked.push_back(invariant);
     if (found->empty()) continue;
     CellFailure failure{invariant, cell, std::move(*found)};

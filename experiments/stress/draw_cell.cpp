@@ -7,8 +7,7 @@
 #include <random>
 #include <utility>
 
-#include "framework/base/error.hpp"
-#include "framework/pipeline/pipeline.hpp"
+#include "experiments/rules/masker_rules.hpp"
 #include "framework/sdk/dependencies.hpp"
 
 namespace maskerade::stress {
@@ -109,9 +108,9 @@ std::vector<std::string> candidates_of(const maskerade_parameter& row) {
   }
 }
 
-GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type, Draw& draw) {
-  GivenMasker masker{.type = type, .given = {}};
-  const maskerade_masker_descriptor& descriptor = type->descriptor();
+GivenMasker draw_masker(const StressMasker& drawn, Draw& draw) {
+  GivenMasker masker{.type = drawn.type, .given = {}, .reference = drawn.reference};
+  const maskerade_masker_descriptor& descriptor = drawn.type->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
     if (row.default_value != nullptr && draw.one_in(2)) continue;
@@ -150,20 +149,19 @@ rules::ProblemSpec draw_small_problem(Draw& draw) {
   }
 }
 
-StressCell draw_once(const std::shared_ptr<const MaskerType>& subject,
-                     const std::vector<std::shared_ptr<const MaskerType>>& maskers,
-                     Draw& draw) {
+StressCell draw_once(const CellPopulation& population, const StressMasker& subject, Draw& draw) {
   StressCell cell;
   const std::size_t before = draw.below(4);
   for (std::size_t i = 0; i < before; ++i) {
-    cell.maskers.push_back(draw_masker(draw.of(maskers), draw));
+    cell.maskers.push_back(draw_masker(draw.of(population.maskers), draw));
   }
   cell.maskers.push_back(draw_masker(subject, draw));
   cell.problem = draw_small_problem(draw);
-  cell.has_previous = draw.one_in(3);
+  if (draw.one_in(3)) cell.previous = rules::PreviousMask::kMixed;
   cell.mask_seed = draw.word() >> 32;
-  cell.threads = draw.of<int>({1, 2, 3, 4});
+  cell.threads = std::min(draw.of<int>({1, 2, 3, 4}), population.most_threads);
   cell.chunk_rows = draw.of<std::int64_t>({1, 7, 64, 100, 1024});
+  cell.device = draw.of(population.devices);
   return cell;
 }
 
@@ -178,21 +176,6 @@ bool asks_for_undeclared(const MaskerType& type, const std::string& text) {
   return false;
 }
 
-// Selects once. Throws what the program refuses it with.
-void try_selecting(const StressCell& cell) {
-  const StressProblem problem(cell.problem);
-  const Threads threads(1);
-  const PreparedPipeline prepared =
-      Pipeline(cell.uses())
-          .prepare(problem.inputs, {.seed = cell.mask_seed, .chunk_rows = cell.chunk_rows},
-                   threads);
-  if (cell.has_previous) {
-    prepared.select(threads, previous_mask(cell, problem.inputs));
-  } else {
-    prepared.select(threads);
-  }
-}
-
 }  // namespace
 
 std::string why_left_out(const MaskerType& type) {
@@ -200,38 +183,57 @@ std::string why_left_out(const MaskerType& type) {
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
     if (row.default_value == nullptr && candidates_of(row).empty()) {
-      return fmt::format("\"{}\" has no default", row.name);
+      return fmt::format("parameter \"{}\" has no default", row.name);
     }
   }
   return "";
 }
 
-DrawnCell draw_cell(std::uint64_t seed,
-                    std::int64_t number,
-                    const std::vector<std::shared_ptr<const MaskerType>>& maskers) {
-  const auto& subject = maskers[static_cast<std::size_t>(number) % maskers.size()];
-  DrawnCell drawn{.cell = std::nullopt, .subject = subject->id()};
+CheckedCell draw_and_check(const CellPopulation& population,
+                           std::int64_t number,
+                           CellChecker& checker) {
+  const auto place = static_cast<std::size_t>(number) % population.maskers.size();
+  const StressMasker& subject = population.maskers[place];
+  CheckedCell checked{.number = number, .row = subject.type->id()};
   for (int attempt = 0; attempt < kMostDraws; ++attempt) {
-    Draw draw(seed, number, attempt);
-    StressCell cell = draw_once(subject, maskers, draw);
-    try {
-      try_selecting(cell);
-      drawn.cell = std::move(cell);
-      return drawn;
-    } catch (const Error& refusal) {
-      for (const GivenMasker& masker : cell.maskers) {
-        if (!asks_for_undeclared(*masker.type, refusal.what())) continue;
-        StressCell alone = cell;
-        alone.maskers = {masker};
-        alone.has_previous = false;
-        drawn.cell = std::move(alone);
-        return drawn;
-      }
-      ++drawn.refusals;
-      drawn.refusal = refusal.what();
+    Draw draw(population.seed, number, attempt);
+    StressCell cell = draw_once(population, subject, draw);
+    CellOutcome outcome = checker.check(cell);
+    if (outcome.refusal.empty()) {
+      checked.cell = std::move(cell);
+      checked.outcome = std::move(outcome);
+      return checked;
     }
+    for (const GivenMasker& masker : cell.maskers) {
+      if (!asks_for_undeclared(*masker.type, outcome.refusal)) continue;
+      StressCell alone = cell;
+      alone.maskers = {masker};
+      alone.previous = rules::PreviousMask::kNone;
+      checked.outcome = checker.check(alone);
+      checked.cell = std::move(alone);
+      return checked;
+    }
+    ++checked.refusals;
+    checked.refusal = outcome.refusal;
   }
-  return drawn;
+  return checked;
+}
+
+std::vector<StressCell> published_cells(const StressMasker& masker, std::uint64_t seed) {
+  const std::size_t budget = rules::budget_parameter(*masker.type).value();
+  const std::string name = masker.type->descriptor().parameters[budget].name;
+  std::vector<StressCell> cells;
+  for (const rules::PublishedCase& published : rules::published_cases()) {
+    StressCell& cell = cells.emplace_back();
+    cell.maskers = {{.type = masker.type,
+                     .given = {{.name = name, .values = {published.budget_text()}}},
+                     .reference = masker.reference}};
+    cell.problem = {.shape = published.shape, .causal = published.is_causal, .seed = seed};
+    cell.previous = published.previous;
+    cell.mask_seed = seed;
+    cell.threads = 2;
+  }
+  return cells;
 }
 
 }  // namespace maskerade::stress

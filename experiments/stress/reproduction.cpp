@@ -118,8 +118,10 @@ std::string experiment_text(const CellFailure& failure,
   text += "pipelines:\n  failing:\n";
   for (const GivenMasker& masker : cell.maskers) text += "    - " + masker.to_yaml() + "\n";
   text += fmt::format("seeds: {{mask: {}}}\n", cell.mask_seed);
+  if (cell.device != "cpu") text += fmt::format("devices: [cpu, {}]\n", cell.device);
   text += "kernels: [auto, dense, tiles, rows]\ncheck: {oracle_rows: all}\n";
-  return text + "measure: {budget: 10ms}\n";
+  if (failure.invariant != Invariant::kSurvives) return text + "measure: {budget: 10ms}\n";
+  return text + "isolate: true\nmeasure: {budget: 10ms, cell_timeout: 60s}\n";
 }
 
 std::filesystem::path write_reproduction(const CellFailure& failure,

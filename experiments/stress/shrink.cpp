@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "framework/base/stopwatch.hpp"
+
 namespace maskerade::stress {
 namespace {
 
@@ -14,7 +16,9 @@ class SimplerCells {
  public:
   explicit SimplerCells(const StressCell& cell) : cell_(cell) {
     drop_maskers();
-    if (cell_.has_previous) change([](StressCell& c) { c.has_previous = false; });
+    if (cell_.has_previous()) {
+      change([](StressCell& c) { c.previous = rules::PreviousMask::kNone; });
+    }
     shrink_shape();
     simplify_data();
     drop_parameters();
@@ -118,14 +122,15 @@ class SimplerCells {
 
 }  // namespace
 
-CellFailure shrink(const CellFailure& failure) {
+CellFailure shrink(const CellFailure& failure, CellChecker& checker, double most_ms) {
   CellFailure smallest = failure;
+  const Stopwatch stopwatch;
   int tries = 0;
   for (bool has_shrunk = true; has_shrunk;) {
     has_shrunk = false;
     for (StressCell& simpler : SimplerCells(smallest.cell).take()) {
-      if (++tries > kMostTries) return smallest;
-      std::optional<rules::Violations> found = check_invariant(failure.invariant, simpler);
+      if (++tries > kMostTries || stopwatch.elapsed_ms() > most_ms) return smallest;
+      std::optional<rules::Violations> found = checker.check(failure.invariant, simpler);
       if (!found || found->empty()) continue;
       smallest.cell = std::move(simpler);
       smallest.violations = std::move(*found);

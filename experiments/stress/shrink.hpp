@@ -1,6 +1,8 @@
 #pragma once
 
-#include "experiments/stress/check_cell.hpp"
+#include <limits>
+
+#include "experiments/stress/cell_checker.hpp"
 
 namespace maskerade::stress {
 
@@ -9,8 +11,11 @@ inline constexpr int kMostTries = 200;
 
 // A failure of the same invariant by the same masker in a simpler cell: fewer maskers before it, no
 // previous mask, a smaller shape, normal data in float32, default parameters, one thread, one
-// chunk. Each step is kept where the invariant still fails; when no step is, or after kMostTries,
-// the cell is what is given back. The same failure gives the same one.
-CellFailure shrink(const CellFailure& failure);
+// chunk. Each step is kept where the invariant still fails; when no step is, or after kMostTries or
+// most_ms milliseconds, the cell is what is given back. The same failure gives the same one, unless
+// time was short.
+CellFailure shrink(const CellFailure& failure,
+                   CellChecker& checker,
+                   double most_ms = std::numeric_limits<double>::infinity());
 
 }  // namespace maskerade::stress

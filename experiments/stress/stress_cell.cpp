@@ -24,11 +24,16 @@ std::string values_text(const GivenParameter& parameter) {
   return "[" + text + "]";
 }
 
-}  // namespace
-
-MaskerUse GivenMasker::use() const {
+MaskerUse use_of(const std::shared_ptr<const MaskerType>& type,
+                 const std::vector<GivenParameter>& given) {
   return {type, std::make_shared<const Arguments>(bind_arguments(type->descriptor(), given))};
 }
+
+}  // namespace
+
+MaskerUse GivenMasker::use() const { return use_of(type, given); }
+
+MaskerUse GivenMasker::reference_use() const { return use_of(reference, given); }
 
 std::string GivenMasker::to_yaml() const {
   if (given.empty()) return type->id();
@@ -57,10 +62,13 @@ std::string to_string(const StressCell& cell) {
   for (const GivenMasker& masker : cell.maskers) {
     pipeline += (pipeline.empty() ? "" : ", ") + masker.to_yaml();
   }
-  return fmt::format("[{}] on {}{}, mask seed {}, {} thread{}, chunks of {} rows", pipeline,
-                     rules::to_string(cell.problem),
-                     cell.has_previous ? ", from a previous mask" : "", cell.mask_seed,
-                     cell.threads, cell.threads == 1 ? "" : "s", cell.chunk_rows);
+  const std::string previous = cell.has_previous() ? fmt::format(", from a previous mask ({})",
+                                                                 rules::name_of(cell.previous))
+                                                   : "";
+  return fmt::format("[{}] on {}{}, mask seed {}, {} thread{}, chunks of {} rows{}", pipeline,
+                     rules::to_string(cell.problem), previous, cell.mask_seed, cell.threads,
+                     cell.threads == 1 ? "" : "s", cell.chunk_rows,
+                     cell.device == "cpu" ? "" : ", on " + cell.device);
 }
 
 StressProblem::StressProblem(const rules::ProblemSpec& spec)
@@ -87,9 +95,8 @@ StressProblem::StressProblem(const rules::ProblemSpec& spec)
 }
 
 Mask previous_mask(const StressCell& cell, const AttentionInputs& inputs) {
-  return rules::random_mask(inputs.visibility, {inputs.shape.batch, inputs.shape.query_heads},
-                            {.tiles = 0.2, .keys = 0.2, .empty = 0.2},
-                            static_cast<unsigned>(cell.problem.seed));
+  return rules::previous_mask(cell.previous, inputs.visibility,
+                              {inputs.shape.batch, inputs.shape.query_heads}, cell.problem.seed);
 }
 
 }  // namespace maskerade::stress

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/rules/published_suites.hpp"
 #include "experiments/rules/random_problem.hpp"
 #include "framework/pipeline/attention_inputs.hpp"
 #include "framework/pipeline/pipeline.hpp"
@@ -19,9 +20,14 @@ namespace maskerade::stress {
 struct GivenMasker {
   std::shared_ptr<const MaskerType> type;
   std::vector<GivenParameter> given;
+  // The same masker written plainly: a library apart whose masker has the same id and parameters.
+  // nullptr: there is none.
+  std::shared_ptr<const MaskerType> reference = nullptr;
 
   // Throws ParameterError when the masker's table does not accept what is given.
   MaskerUse use() const;
+  // The reference, which there must be, given the same. Throws likewise.
+  MaskerUse reference_use() const;
   // As an experiment file has it: "{quest: {budget: 5%, page_size: 16}}", "local".
   std::string to_yaml() const;
 };
@@ -31,12 +37,15 @@ struct GivenMasker {
 struct StressCell {
   std::vector<GivenMasker> maskers;  // at least one
   rules::ProblemSpec problem;
-  bool has_previous = false;  // whether a random mask is active before the first masker
+  // What is active before the first masker, drawn by the problem's seed.
+  rules::PreviousMask previous = rules::PreviousMask::kNone;
   std::uint64_t mask_seed = 0;
   int threads = 1;
   std::int64_t chunk_rows = 1024;
+  std::string device = "cpu";  // a backend; Invariant::kDevices alone depends on it
 
   const GivenMasker& subject() const { return maskers.back(); }
+  bool has_previous() const { return previous != rules::PreviousMask::kNone; }
   // The cell of its first `count` maskers.
   StressCell first_maskers(std::size_t count) const;
   std::vector<MaskerUse> uses() const;
@@ -56,8 +65,7 @@ struct StressProblem {
   AttentionInputs inputs;  // scale 1 / sqrt(head_dim)
 };
 
-// The mask that is active before the first masker of a cell with has_previous: bits alone, tiles
-// and rows among them that are full and empty.
+// The mask that is active before the cell's first masker, bits alone; empty without a previous one.
 Mask previous_mask(const StressCell& cell, const AttentionInputs& inputs);
 
 }  // namespace maskerade::stress

@@ -6,48 +6,70 @@
 
 namespace maskerade::stress {
 
-StressTotals::StressTotals(const std::vector<std::shared_ptr<const MaskerType>>& maskers) {
-  for (const auto& masker : maskers) rows_[masker->id()];
+StressTotals::StressTotals(Rows rows, const std::vector<std::string>& names) : kind_(rows) {
+  for (const std::string& name : names) row(name);
 }
 
-std::vector<std::size_t> StressTotals::add(const DrawnCell& drawn, const CellOutcome& outcome) {
-  refusals_ += drawn.refusals;
-  if (!drawn.cell) {
-    Row& row = rows_[drawn.subject];
-    ++row.not_drawn;
-    row.refusal = drawn.refusal;
+StressTotals::Row& StressTotals::row(const std::string& name) {
+  const auto found = std::find_if(rows_.begin(), rows_.end(),
+                                  [&](const Row& present) { return present.name == name; });
+  return found != rows_.end() ? *found : rows_.emplace_back(Row{.name = name});
+}
+
+std::vector<std::size_t> StressTotals::add(const CheckedCell& checked) {
+  refusals_ += checked.refusals;
+  if (!checked.cell) {
+    Row& of_cell = row(checked.row);
+    ++of_cell.not_drawn;
+    of_cell.refusal = checked.refusal;
     return {};
   }
   ++cells_;
   std::vector<std::size_t> first;
+  const CellOutcome& outcome = checked.outcome;
   for (const Invariant invariant : outcome.checked) {
-    std::string masker = drawn.cell->subject().type->id();
+    std::string name = kind_ == Rows::kSuites ? checked.row : checked.cell->subject().type->id();
+    std::int64_t failures = 0;
     for (std::size_t i = 0; i < outcome.failures.size(); ++i) {
       const CellFailure& failure = outcome.failures[i];
       if (failure.invariant != invariant) continue;
-      masker = failure.cell.subject().type->id();
-      ++failures_;
-      if (++count(masker, invariant).failures == 1) first.push_back(i);
+      const std::string masker = failure.cell.subject().type->id();
+      if (kind_ == Rows::kMaskers) name = masker;
+      ++failures;
+      if (failed_.insert({masker, invariant}).second) first.push_back(i);
     }
+    failures_ += failures;
     ++checks_;
-    ++count(masker, invariant).checks;
+    Count& count = row(name).counts[static_cast<std::size_t>(invariant)];
+    count.failures += failures;
+    ++count.checks;
   }
   return first;
 }
 
+bool StressTotals::was_asked(Invariant invariant) const {
+  return std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) {
+    return row.counts[static_cast<std::size_t>(invariant)].checks > 0;
+  });
+}
+
 TextTable StressTotals::table() const {
   TextTable table;
-  table.columns.push_back({.name = "masker", .head = "masker", .is_left_aligned = true});
+  const std::string head = kind_ == Rows::kMaskers ? "masker" : "suite";
+  table.columns.push_back({.name = head, .head = head, .is_left_aligned = true});
   for (const Invariant invariant : kAllInvariants) {
+    if (!was_asked(invariant)) continue;
     table.columns.push_back(
         {.name = std::string(name_of(invariant)),
          .head = std::string(name_of(invariant)),
          .gap = 2,
          .legend = fmt::format("{}: {}", name_of(invariant), meaning_of(invariant))});
   }
-  for (const auto& row : rows_) {
-    TextRow cells{.cells = {{row.first}}};
-    for (const Count& count : row.second.counts) {
+  for (const Row& row : rows_) {
+    TextRow cells{.cells = {{row.name}}};
+    for (const Invariant invariant : kAllInvariants) {
+      if (!was_asked(invariant)) continue;
+      const Count& count = row.counts[static_cast<std::size_t>(invariant)];
       TextCell cell{.text = count.checks == 0 ? "-" : fmt::to_string(count.checks)};
       if (count.failures > 0) {
         cell = {fmt::format("{}/{} failed", count.failures, count.checks), Tone::kError};
@@ -55,11 +77,10 @@ TextTable StressTotals::table() const {
       cells.cells.push_back(std::move(cell));
     }
     table.rows.push_back(std::move(cells));
-    if (row.second.not_drawn > 0) {
+    if (row.not_drawn > 0) {
       table.notes.push_back(
-          {fmt::format("{}: {} cell{} not drawn, the program refuses every draw: {}", row.first,
-                       row.second.not_drawn, row.second.not_drawn == 1 ? " was" : "s were",
-                       row.second.refusal),
+          {fmt::format("{}: {} cell{} not drawn, the program refuses every draw: {}", row.name,
+                       row.not_drawn, row.not_drawn == 1 ? " was" : "s were", row.refusal),
            Tone::kWarning});
     }
   }

@@ -1,31 +1,12 @@
 #include "experiments/worker/worker_messages.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "experiments/results/cell_message.hpp"
-#include "framework/base/error.hpp"
+#include "experiments/worker/packed_json.hpp"
 
 namespace maskerade {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string packed(const Json& json) {
-  std::string message;
-  Json::to_msgpack(json, message);
-  return message;
-}
-
-// What `read` gives of a message's object.
-template <typename Read>
-auto unpacked(const std::string& message, Read&& read) {
-  try {
-    return read(Json::from_msgpack(message));
-  } catch (const Json::exception& error) {
-    throw Error(std::string("a message between the program and a worker cannot be read: ") +
-                error.what());
-  }
-}
 
 // Rationale: a result's facts travel as those of a cell.
 CellResult with_facts(const WorkloadFacts& facts) {
@@ -34,21 +15,54 @@ CellResult with_facts(const WorkloadFacts& facts) {
   return result;
 }
 
+Json json_of(const std::vector<InheritedLibrary>& libraries) {
+  Json json = Json::array();
+  for (const InheritedLibrary& library : libraries) {
+    json.push_back({library.path, library.sha256, library.descriptor});
+  }
+  return json;
+}
+std::vector<InheritedLibrary> libraries_of(const Json& json) {
+  std::vector<InheritedLibrary> libraries;
+  for (const Json& library : json) {
+    libraries.push_back({library.at(0), library.at(1), library.at(2)});
+  }
+  return libraries;
+}
+
 }  // namespace
+
+std::vector<InheritedLibrary> inherited_libraries(const Catalog& catalog) {
+  std::vector<InheritedLibrary> libraries;
+  for (const LibraryCopy& copy : catalog.copies()) {
+    libraries.push_back({copy.library.string(), copy.sha256, copy.descriptor});
+  }
+  return libraries;
+}
+
+Catalog load_inherited(const std::vector<InheritedLibrary>& libraries) {
+  Catalog catalog;
+  for (const InheritedLibrary& library : libraries) {
+    if (library.descriptor >= 0) {
+      catalog.load(library.path, library.descriptor);
+    } else if (catalog.load(library.path).sha256() != library.sha256) {
+      throw PluginError(library.path, "changed while the program ran; run it again");
+    }
+  }
+  return catalog;
+}
 
 std::string message_of(const WorkerSetup& setup) {
   Json assignments = Json::array();
   for (const Assignment& assignment : setup.assignments) {
     assignments.push_back({assignment.key, assignment.value});
   }
-  Json libraries = Json::array();
-  for (const InheritedLibrary& library : setup.libraries) {
-    libraries.push_back({library.path, library.sha256, library.descriptor});
-  }
-  return packed({{"file", setup.file},
+  return packed({{"duty", setup.duty},
+                 {"file", setup.file},
                  {"text", setup.text},
                  {"assignments", assignments},
-                 {"libraries", libraries},
+                 {"libraries", json_of(setup.libraries)},
+                 {"references", json_of(setup.references)},
                  {"threads", setup.threads},
                  {"chunk_rows", setup.chunk_rows},
                  {"call_record", setup.call_record}});
@@ -56,18 +70,17 @@ std::string message_of(const WorkerSetup& setup) {
 
 WorkerSetup setup_of(const std::string& message) {
   return unpacked(message, [](const Json& json) {
-    WorkerSetup setup{.file = json.at("file"),
+    WorkerSetup setup{.duty = json.at("duty"),
+                      .file = json.at("file"),
                       .text = json.at("text"),
                       .assignments = {},
-                      .libraries = {},
+                      .libraries = libraries_of(json.at("libraries")),
+                      .references = libraries_of(json.at("references")),
                       .threads = json.at("threads"),
                       .chunk_rows = json.at("chunk_rows"),
                       .call_record = json.at("call_record")};
     for (const Json& pair : json.at("assignments")) {
       setup.assignments.push_back({pair.at(0), pair.at(1)});
-    }
-    for (const Json& library : json.at("libraries")) {
-      setup.libraries.push_back({library.at(0), library.at(1), library.at(2)});
     }
     return setup;
   });

@@ -23,18 +23,31 @@ struct InheritedLibrary {
   int descriptor = -1;
 };
 
-// All that a worker needs to make the experiment and the options of the program that starts it.
+// What a worker is there for.
+enum class WorkerDuty {
+  kRunCells,    // of an experiment, see worker_host.hpp
+  kCheckCells,  // of a stress test, see experiments/stress/worker_checker.hpp
+};
+
+// All that a worker needs to make the experiment and the options of the program that starts it. To
+// check cells it needs the libraries alone.
 struct WorkerSetup {
+  WorkerDuty duty = WorkerDuty::kRunCells;
   std::string file;  // the experiment's
   std::string text;  // what the file held
   std::vector<Assignment> assignments;
-  std::vector<InheritedLibrary> libraries;  // of all maskers at hand
+  std::vector<InheritedLibrary> libraries;   // of all maskers at hand
+  std::vector<InheritedLibrary> references;  // of their plain references, to check cells
   int threads = 1;
   std::int64_t chunk_rows = 0;
   int call_record = -1;  // descriptor of the memory in which calls of maskers are noted
 };
 std::string message_of(const WorkerSetup& setup);
 WorkerSetup setup_of(const std::string& message);
+// The libraries of a catalog, whose descriptors stay the catalog's.
+std::vector<InheritedLibrary> inherited_libraries(const Catalog& catalog);
+// Loads them in the process that inherits them. Throws PluginError when a file has changed.
+Catalog load_inherited(const std::vector<InheritedLibrary>& libraries);
 
 // The answer: "" when the worker is ready, else why it cannot be.
 struct WorkerReady {

@@ -30,8 +30,10 @@ WorkerProcess::WorkerProcess(WorkerSetup setup, std::function<bool()> is_stopped
   channel_ = std::move(mine);
   setup.call_record = record_.descriptor();
   std::vector<int> inherited = {record_.descriptor()};
-  for (const InheritedLibrary& library : setup.libraries) {
-    if (library.descriptor >= 0) inherited.push_back(library.descriptor);
+  for (const auto* libraries : {&setup.libraries, &setup.references}) {
+    for (const InheritedLibrary& library : *libraries) {
+      if (library.descriptor >= 0) inherited.push_back(library.descriptor);
+    }
   }
   inherited.push_back(theirs.descriptor());
   process_ =
@@ -77,13 +79,13 @@ std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::await(
     if (limits.timeout_ms && stopwatch.elapsed_ms() > *limits.timeout_ms) {
       const std::string where = place();
       end();
-      return Ending{fmt::format("ran longer than measure.cell_timeout, {:.6g} s{}",
+      return Ending{fmt::format("ran longer than {}, {:.6g} s{}", limits.timeout_name,
                                 *limits.timeout_ms / 1000, where)};
     }
     if (limits.growth_bytes && resident_bytes() - before_bytes > *limits.growth_bytes) {
       const std::string where = place();
       end();
-      return Ending{fmt::format("took more than measure.cell_memory, {:.6g} GB{}",
+      return Ending{fmt::format("took more than {}, {:.6g} GB{}", limits.growth_name,
                                 static_cast<double>(*limits.growth_bytes) / 1e9, where)};
     }
   }

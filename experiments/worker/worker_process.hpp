@@ -14,10 +14,12 @@
 
 namespace maskerade {
 
-// What a worker may take to answer.
+// What a worker may take to answer, and what a user knows each limit by.
 struct WorkerLimits {
   std::optional<double> timeout_ms = {};
   std::optional<std::int64_t> growth_bytes = {};  // of its resident memory, from now on
+  std::string timeout_name = "measure.cell_timeout";
+  std::string growth_name = "measure.cell_memory";
 };
 
 // One worker process, from its start to its end; destroying this ends it.

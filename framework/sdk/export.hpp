@@ -51,11 +51,18 @@ Value guarded_or(Value otherwise, Body&& body) noexcept {
 // A class with an index declares: a type Index; unique_ptr<Index> build(const maskerade_key_span&)
 // const; void append(Index&, const maskerade_key_span&) const; void truncate(Index&, int64_t)
 // const, or with the span of the keys that stay; size_t size_bytes(const Index&) const; and static
-// constexpr bool kIndexSpansFuture.
+// constexpr bool kIndexSpansFuture. Where appending keys gives the index that building over all of
+// them gives, also static constexpr bool kAppendIsBuild = true.
 template <typename Type>
 concept HasIndex = requires {
   typename Type::Index;
 };
+
+template <HasIndex Type>
+constexpr bool append_is_build() {
+  if constexpr (requires { Type::kAppendIsBuild; }) return Type::kAppendIsBuild;
+  return false;
+}
 
 template <HasIndex Type>
 const maskerade_index_extension* index_extension() {
@@ -98,7 +105,8 @@ const maskerade_index_extension* index_extension() {
         return guarded(error, error_size, [&] {
           *bytes = static_cast<const Type*>(masker)->size_bytes(*static_cast<const Index*>(index));
         });
-      }};
+      },
+      append_is_build<Type>() ? 1U : 0U};
   return &extension;
 }
 

@@ -1,17 +1,24 @@
-# maskerade_add_masker(NAME [SOURCES file ...] [CUDA file.cu ...]): builds the masker plugin NAME.so.
-# Sources default to NAME.cpp beside the CMakeLists.txt that calls it. The plugin links nothing of
-# Maskerade, exports one symbol, and lies in MASKERADE_PLUGIN_OUTPUT_DIRECTORY, when that is set.
+# maskerade_add_masker(NAME [REFERENCE] [SOURCES file ...] [CUDA file.cu ...]): builds the masker plugin
+# NAME.so. Sources default to NAME.cpp beside the CMakeLists.txt that calls it. The plugin links nothing
+# of Maskerade, exports one symbol, and lies in MASKERADE_PLUGIN_OUTPUT_DIRECTORY, when that is set.
+# REFERENCE: it is the plain reference of the masker of that name, for `maskerade stress` to compare
+# with, and lies in MASKERADE_REFERENCE_OUTPUT_DIRECTORY instead.
 # CUDA: its device path, compiled where the language CUDA is enabled; the other sources then see
 # MASKERADE_WITH_CUDA.
 # It is optimised, and without assertions, unless the project says otherwise: by a build type, or by
 # a -O of its own in the flags of its languages. With MASKERADE_MASKERS_ARE_BUILT_IN it says that it is
 # a part of Maskerade's own project.
 function(maskerade_add_masker name)
-  cmake_parse_arguments(arg "" "" "SOURCES;CUDA" ${ARGN})
+  cmake_parse_arguments(arg "REFERENCE" "" "SOURCES;CUDA" ${ARGN})
+  set(kind PLUGIN)
+  set(target maskerade_masker_${name})
+  if(arg_REFERENCE)
+    set(kind REFERENCE)
+    set(target maskerade_reference_${name})
+  endif()
   if(NOT arg_SOURCES)
     set(arg_SOURCES ${name}.cpp)
   endif()
-  set(target maskerade_masker_${name})
   add_library(${target} MODULE ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE maskerade::sdk)
   if(arg_CUDA AND CMAKE_CUDA_COMPILER AND NOT MASKERADE_HAS_CUDA STREQUAL "OFF")
@@ -39,9 +46,9 @@ function(maskerade_add_masker name)
                C_VISIBILITY_PRESET hidden
                CXX_VISIBILITY_PRESET hidden
                VISIBILITY_INLINES_HIDDEN ON)
-  set_property(GLOBAL APPEND PROPERTY MASKERADE_PLUGIN_TARGETS ${target})
-  if(MASKERADE_PLUGIN_OUTPUT_DIRECTORY)
+  set_property(GLOBAL APPEND PROPERTY MASKERADE_${kind}_TARGETS ${target})
+  if(MASKERADE_${kind}_OUTPUT_DIRECTORY)
     set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY
-                                               ${MASKERADE_PLUGIN_OUTPUT_DIRECTORY})
+                                               ${MASKERADE_${kind}_OUTPUT_DIRECTORY})
   endif()
 endfunction()

@@ -17,6 +17,7 @@ class BlockMeanTopK final : public sdk::BlockScoreMasker {
     std::vector<double> last;   // [head_dim] of the last block: the sum, or the largest
   };
   static constexpr bool kIndexSpansFuture = true;
+  static constexpr bool kAppendIsBuild = true;
 
   static sdk::Description describe() {
     return {.id = "block_mean_topk",

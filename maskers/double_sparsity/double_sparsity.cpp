@@ -18,6 +18,7 @@ class DoubleSparsity final : public sdk::ScoreMasker {
     std::vector<std::vector<float>> labels;  // [heads of the group][keys * channels]
   };
   static constexpr bool kIndexSpansFuture = false;
+  static constexpr bool kAppendIsBuild = true;
 
   static sdk::Description describe() {
     return {.id = "double_sparsity",

@@ -106,6 +106,7 @@ class HashAttention final : public sdk::ScoreMasker {
     std::vector<std::vector<std::uint64_t>> signatures;  // [heads of the group][keys * words]
   };
   static constexpr bool kIndexSpansFuture = false;
+  static constexpr bool kAppendIsBuild = true;
 
   static sdk::Description describe() {
     return {.id = "hash_attention",

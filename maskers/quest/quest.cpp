@@ -20,6 +20,7 @@ class Quest final : public sdk::CandidateMasker {
     std::vector<float> greatest;
   };
   static constexpr bool kIndexSpansFuture = true;  // a page at the causal edge
+  static constexpr bool kAppendIsBuild = true;
 
   static sdk::Description describe() {
     return {.id = "quest",

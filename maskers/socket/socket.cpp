@@ -20,6 +20,7 @@ class Socket final : public sdk::ScoreMasker {
     std::vector<float> lengths;                       // of the values
   };
   static constexpr bool kIndexSpansFuture = false;
+  static constexpr bool kAppendIsBuild = true;
 
   static sdk::Description describe() {
     return {

@@ -81,5 +81,18 @@ TEST_F(DeviceProgram, TheTableAndTheRowsSayHowCellsWereTimed) {
   EXPECT_NE(wrong.err.find("measure.cache"), std::string::npos) << wrong.err;
 }
 
+TEST_F(DeviceProgram, StressComparesTheDeviceWithTheHost) {
+  const ProgramResult right =
+      run_with_libraries("stress --devices cuda --maskers sink,quest --cells 2");
+  EXPECT_EQ(right.exit_code, 0) << right.out << right.err;
+  EXPECT_TRUE(std::regex_search(right.out, std::regex("masker .* devices  masks\n"))) << right.out;
+  // A masker that states less than it adds on the device.
+  const ProgramResult wrong =
+      run_with_libraries("stress --devices cuda --maskers understated --cells 1 --shrink-time 1ms");
+  EXPECT_EQ(wrong.exit_code, 1) << wrong.out << wrong.err;
+  EXPECT_NE(wrong.out.find("masker \"understated\" breaks \"devices\""), std::string::npos)
+      << wrong.out;
+}
+
 }  // namespace
 }  // namespace maskerade

@@ -11,7 +11,8 @@ const std::string kWithOverBudget = std::string(" --plugin ") + MASKERADE_OVER_B
 TEST_F(StressCommand, EndsWithATableAndItsTotals) {
   const ProgramResult result = run("stress --maskers sink,oracle_topk --cells 4 --seed 3");
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
-  EXPECT_TRUE(std::regex_search(result.out, std::regex("masker +visible +previous +repeats")))
+  EXPECT_TRUE(
+      std::regex_search(result.out, std::regex("masker +survives +visible +previous +repeats")))
       << result.out;
   EXPECT_TRUE(std::regex_search(
       result.out,
@@ -39,6 +40,29 @@ TEST_F(StressCommand, WritesWhatFailsAndDrawsItAgain) {
   EXPECT_EQ(read("again/" + stem + ".yaml"), read("found/" + stem + ".yaml"));
 }
 
+// Some cells of this masker end their process; the others are checked all the same.
+TEST_F(StressCommand, AMaskerThatEndsItsProcessIsOneFailure) {
+  const ProgramResult result =
+      run(std::string("stress --maskers deadly --plugin ") + MASKERADE_DEADLY +
+          " --cells 4 --cell-timeout 500ms --shrink-time 1ms --workers 1 --seed 10");
+  EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
+  EXPECT_TRUE(std::regex_search(
+      result.out, std::regex("FAILED cell [0-9]+: masker \"deadly\" breaks \"survives\"")))
+      << result.out;
+  EXPECT_NE(result.out.find("in masker \"deadly\""), std::string::npos) << result.out;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("\n4 cells, "))) << result.out;
+}
+
+TEST_F(StressCommand, ChecksThePublishedSuites) {
+  const ProgramResult result = run("stress --suite published --maskers oracle_topk");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  for (const char* suite : {"empty previous", "partial previous", "causal", "grouped queries",
+                            "random previous", "large batch", "combined", "edge"}) {
+    EXPECT_NE(result.out.find(suite), std::string::npos) << suite << "\n" << result.out;
+  }
+  EXPECT_NE(result.out.find("\n31 cells, "), std::string::npos) << result.out;
+}
+
 TEST_F(StressCommand, BadCommandLinesSayWhatWouldBeRight) {
   ProgramResult result = run("stress --maskers sinks --cells 1");
   EXPECT_EQ(result.exit_code, 2);
@@ -51,13 +75,17 @@ TEST_F(StressCommand, BadCommandLinesSayWhatWouldBeRight) {
             "maskerade: error: --time 60: give a time above 0 with its unit, such as 60s or "
             "500ms\n");
   EXPECT_EQ(run("stress --cells 0").exit_code, 2);
+  EXPECT_EQ(run("stress --suite others").exit_code, 2);
+  result = run("stress --devices gpu");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("gpu"), std::string::npos) << result.err;
   EXPECT_EQ(run("stress --maskers hash_attention").exit_code, 2);
 }
 
 TEST_F(StressCommand, NamesTheMaskersThatItLeavesOut) {
   const ProgramResult result = run("stress --maskers sink,hash_attention --cells 1");
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_NE(result.out.find("hash_attention is left out: \"file\" has no default"),
+  EXPECT_NE(result.out.find("left out: hash_attention: parameter \"file\" has no default"),
             std::string::npos)
       << result.out;
 }

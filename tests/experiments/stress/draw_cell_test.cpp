@@ -9,30 +9,45 @@
 namespace maskerade::stress {
 namespace {
 
-std::string cell_text(std::uint64_t seed, std::int64_t number, const Maskers& maskers) {
-  return to_string(draw_cell(seed, number, maskers).cell.value());
+// Tells whether the program selects for a cell, and checks nothing.
+class SelectingOnly final : public CellChecker {
+ public:
+  CellOutcome check(const StressCell& cell) override {
+    return {.refusal = refusal_of(cell), .checked = {}, .failures = {}};
+  }
+  std::optional<rules::Violations> check(Invariant, const StressCell&) override { return {}; }
+};
+CheckedCell draw(const CellPopulation& population, std::int64_t number) {
+  SelectingOnly checker;
+  return draw_and_check(population, number, checker);
 }
 
-TEST(DrawCell, IsAFunctionOfSeedAndNumber) {
+std::string cell_text(std::int64_t number, const CellPopulation& population) {
+  return to_string(draw(population, number).cell.value());
+}
+
+TEST(DrawCell, IsAFunctionOfPopulationAndNumber) {
   const Catalog catalog = catalog_with();
-  const Maskers maskers = find_all(catalog, {"sink", "local", "quest", "oracle_topk"});
+  CellPopulation population = population_of(catalog, {"sink", "local", "quest", "oracle_topk"}, 5);
   std::set<std::string> texts;
   for (const std::int64_t number : {9, 3, 0}) {
-    texts.insert(cell_text(5, number, maskers));
-    EXPECT_EQ(cell_text(5, number, maskers), cell_text(5, number, maskers));
+    texts.insert(cell_text(number, population));
+    EXPECT_EQ(cell_text(number, population), cell_text(number, population));
   }
-  texts.insert(cell_text(6, 3, maskers));
+  population.seed = 6;
+  texts.insert(cell_text(3, population));
   EXPECT_EQ(texts.size(), 4U);
 }
 
 TEST(DrawCell, GoesRoundTheMaskers) {
   const Catalog catalog = catalog_with();
-  const Maskers maskers = find_all(catalog, {"sink", "quest", "strided"});
+  const CellPopulation population = population_of(catalog, {"sink", "quest", "strided"}, 1);
   for (std::int64_t number = 0; number < 6; ++number) {
-    const DrawnCell drawn = draw_cell(1, number, maskers);
+    const CheckedCell drawn = draw(population, number);
     ASSERT_TRUE(drawn.cell);
-    EXPECT_EQ(drawn.subject, maskers[static_cast<std::size_t>(number % 3)]->id());
-    EXPECT_EQ(drawn.cell->subject().type->id(), drawn.subject);
+    EXPECT_EQ(drawn.number, number);
+    EXPECT_EQ(drawn.row, population.maskers[static_cast<std::size_t>(number % 3)].type->id());
+    EXPECT_EQ(drawn.cell->subject().type->id(), drawn.row);
     EXPECT_GE(drawn.cell->maskers.size(), 1U);
     EXPECT_LE(drawn.cell->maskers.size(), 4U);
   }
@@ -41,10 +56,10 @@ TEST(DrawCell, GoesRoundTheMaskers) {
 // Two samplers over one population, and maskers that read what samplers have made active.
 TEST(DrawCell, CountsWhatTheProgramRefuses) {
   const Catalog catalog = catalog_with();
-  const Maskers maskers = find_all(catalog, {"random_sampling", "magic_pig"});
+  const CellPopulation population = population_of(catalog, {"random_sampling", "magic_pig"}, 1);
   std::int64_t refusals = 0;
   for (std::int64_t number = 0; number < 12; ++number) {
-    const DrawnCell drawn = draw_cell(1, number, maskers);
+    const CheckedCell drawn = draw(population, number);
     EXPECT_TRUE(drawn.cell);
     EXPECT_EQ(drawn.refusals == 0, drawn.refusal.empty());
     refusals += drawn.refusals;
@@ -52,9 +67,39 @@ TEST(DrawCell, CountsWhatTheProgramRefuses) {
   EXPECT_GT(refusals, 0);
 }
 
+TEST(DrawCell, TakesTheDevicesAndThreadsOfThePopulation) {
+  const Catalog catalog = catalog_with();
+  CellPopulation population = population_of(catalog, {"sink"}, 1);
+  population.devices = {"cpu", "cuda"};
+  population.most_threads = 2;
+  std::set<std::string> devices;
+  for (std::int64_t number = 0; number < 12; ++number) {
+    const CheckedCell drawn = draw(population, number);
+    devices.insert(drawn.cell->device);
+    EXPECT_LE(drawn.cell->threads, 2);
+  }
+  EXPECT_EQ(devices, (std::set<std::string>{"cpu", "cuda"}));
+}
+
+TEST(PublishedCells, AreThoseOfTheSuites) {
+  const Catalog catalog = catalog_with();
+  const std::vector<StressCell> cells = published_cells({.type = catalog.find("quest")}, 3);
+  const auto cases = rules::published_cases();
+  ASSERT_EQ(cells.size(), cases.size());
+  LocalChecker checker;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    EXPECT_EQ(cells[i].problem.shape, cases[i].shape);
+    EXPECT_EQ(cells[i].subject().to_yaml(), "{quest: {budget: " + cases[i].budget_text() + "}}");
+    EXPECT_EQ(refusal_of(cells[i]), "");
+  }
+  const CellOutcome outcome = checker.check(cells.back());
+  EXPECT_TRUE(outcome.failures.empty());
+  EXPECT_GT(outcome.checked.size(), 6U);
+}
+
 TEST(DrawCell, LeavesOutMaskersThatNeedAFile) {
   const Catalog catalog = catalog_with();
-  EXPECT_EQ(why_left_out(*catalog.find("hash_attention")), "\"file\" has no default");
+  EXPECT_EQ(why_left_out(*catalog.find("hash_attention")), "parameter \"file\" has no default");
   EXPECT_EQ(why_left_out(*catalog.find("quest")), "");
 }
 

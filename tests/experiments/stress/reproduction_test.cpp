@@ -55,6 +55,20 @@ TEST(Reproduction, HasTheNumbersOfTheProblem) {
   }
 }
 
+// What ends its process is run in one of its own, and not for ever.
+TEST(Reproduction, OfACellThatDidNotSurviveIsIsolated) {
+  const Catalog catalog = catalog_with();
+  StressCell cell;
+  cell.maskers = {{.type = catalog.find("sink"), .given = {}}};
+  cell.problem = {.shape = {1, 1, 1, 2, 3, 8}};
+  cell.device = "cuda";
+  const std::string text = experiment_text({Invariant::kSurvives, cell, {}}, {}, "");
+  const Experiment experiment = parse_experiment(text, "stress-0-0.yaml", {}, catalog);
+  EXPECT_EQ(experiment.isolation, Isolation::kAll);
+  EXPECT_EQ(experiment.checks.front().measure.cell_timeout_ms, 60'000);
+  EXPECT_EQ(experiment.devices, (std::vector<std::string>{"cpu", "cuda"}));
+}
+
 TEST(Reproduction, IntoAFolderThatIsNotThereIsAnError) {
   const Catalog catalog = catalog_with();
   StressCell cell;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/stress/draw_cell.hpp"
+#include "experiments/stress/shrink.hpp"
 #include "framework/plugin/catalog.hpp"
 
 namespace maskerade::stress {
@@ -19,11 +21,22 @@ inline Catalog catalog_with(const std::string& wrong = "") {
   return catalog;
 }
 
-using Maskers = std::vector<std::shared_ptr<const MaskerType>>;
-inline Maskers find_all(const Catalog& catalog, const std::vector<std::string>& ids) {
-  Maskers maskers;
-  for (const std::string& id : ids) maskers.push_back(catalog.find(id));
-  return maskers;
+// Cells of these maskers.
+inline CellPopulation population_of(const Catalog& catalog,
+                                    const std::vector<std::string>& ids,
+                                    std::uint64_t seed) {
+  CellPopulation population{.seed = seed};
+  for (const std::string& id : ids) population.maskers.push_back({.type = catalog.find(id)});
+  return population;
+}
+
+inline CheckedCell draw_and_check_here(const CellPopulation& population, std::int64_t number) {
+  LocalChecker checker;
+  return draw_and_check(population, number, checker);
+}
+inline CellFailure shrink_here(const CellFailure& failure) {
+  LocalChecker checker;
+  return shrink(failure, checker);
 }
 
 }  // namespace maskerade::stress

@@ -7,7 +7,6 @@
 #include "experiments/stress/check_cell.hpp"
 #include "experiments/stress/draw_cell.hpp"
 #include "experiments/stress/reproduction.hpp"
-#include "experiments/stress/shrink.hpp"
 #include "experiments/stress/stress_totals.hpp"
 #include "tests/experiments/stress/stress_for_test.hpp"
 
@@ -25,16 +24,14 @@ class Planted : public testing::TestWithParam<PlantedDefect> {
  protected:
   Planted()
       : catalog_(catalog_with(GetParam().masker)),
-        maskers_(find_all(catalog_, {"sink", GetParam().masker, "local"})) {}
+        population_(population_of(catalog_, {"sink", GetParam().masker, "local"}, 2)) {}
 
   // The first failure among few cells.
   std::optional<CellFailure> first_failure() {
     for (std::int64_t number = 0; number < 24; ++number) {
-      const DrawnCell drawn = draw_cell(2, number, maskers_);
-      if (!drawn.cell) continue;
-      const CellOutcome outcome = check_cell(*drawn.cell);
-      totals_.add(drawn, outcome);
-      for (const CellFailure& failure : outcome.failures) {
+      const CheckedCell checked = draw_and_check_here(population_, number);
+      totals_.add(checked);
+      for (const CellFailure& failure : checked.outcome.failures) {
         if (failure.invariant == GetParam().invariant) return failure;
       }
     }
@@ -42,19 +39,19 @@ class Planted : public testing::TestWithParam<PlantedDefect> {
   }
 
   Catalog catalog_;
-  Maskers maskers_;
-  StressTotals totals_{maskers_};
+  CellPopulation population_;
+  StressTotals totals_{StressTotals::Rows::kMaskers, {"sink"}};
 };
 
 TEST_P(Planted, IsFoundAndShrunk) {
   const std::optional<CellFailure> found = first_failure();
   ASSERT_TRUE(found);
   EXPECT_EQ(found->cell.subject().type->id(), GetParam().masker);
-  const CellFailure smallest = shrink(*found);
+  const CellFailure smallest = shrink_here(*found);
   EXPECT_EQ(smallest.invariant, GetParam().invariant);
   ASSERT_EQ(smallest.cell.maskers.size(), 1U) << to_string(smallest.cell);
   EXPECT_EQ(smallest.cell.subject().type->id(), GetParam().masker);
-  EXPECT_FALSE(smallest.cell.has_previous);
+  EXPECT_FALSE(smallest.cell.has_previous());
   EXPECT_EQ(smallest.cell.problem.shape.batch, 1);
   EXPECT_EQ(smallest.cell.problem.shape.head_dim, 8);
   EXPECT_EQ(smallest.cell.problem.dtype, DType::kFloat32);
@@ -62,7 +59,7 @@ TEST_P(Planted, IsFoundAndShrunk) {
   EXPECT_EQ(smallest.violations.front().rule.substr(0, std::string(GetParam().rule).size()),
             GetParam().rule);
   // Shrinking it again finds nothing simpler.
-  EXPECT_EQ(to_string(shrink(smallest).cell), to_string(smallest.cell));
+  EXPECT_EQ(to_string(shrink_here(smallest).cell), to_string(smallest.cell));
   EXPECT_GT(totals_.failures(), 0);
   EXPECT_NE(to_csv(std::vector{totals_.table()}).find("failed"), std::string::npos);
 }
@@ -70,7 +67,7 @@ TEST_P(Planted, IsFoundAndShrunk) {
 TEST_P(Planted, IsNamedByAnExperimentFileThatCanBeRead) {
   const std::optional<CellFailure> found = first_failure();
   ASSERT_TRUE(found);
-  const CellFailure smallest = shrink(*found);
+  const CellFailure smallest = shrink_here(*found);
   const std::string text =
       experiment_text(smallest, {.seed = 2, .number = 17, .arguments = " --plugin wrong.so"}, "");
   EXPECT_NE(text.find("# masker \"" + std::string(GetParam().masker) + "\" breaks"),
@@ -114,19 +111,77 @@ TEST(CheckCell, BlamesTheMaskerAndNotThoseBehindIt) {
   }
 }
 
+// A cell whose masker has a plain reference.
+StressCell local_with_reference(const Catalog& catalog, const Catalog& references) {
+  StressCell cell;
+  cell.maskers = {{.type = catalog.find("local"),
+                   .given = {{.name = "window", .values = {"5"}}},
+                   .reference = references.find("local")}};
+  cell.problem = {.shape = {1, 1, 1, 70, 70, 8}, .causal = true};
+  return cell;
+}
+
+TEST(Reference, ThatSelectsTheSameIsNoFailure) {
+  const Catalog catalog = catalog_with();
+  Catalog references;
+  references.load_folder(MASKERADE_BUILT_IN_REFERENCES, true);
+  const StressCell cell = local_with_reference(catalog, references);
+  EXPECT_EQ(check_invariant(Invariant::kReference, cell), rules::Violations());
+  StressCell without = cell;
+  without.maskers.back().reference = nullptr;
+  EXPECT_EQ(check_invariant(Invariant::kReference, without), std::nullopt);
+}
+
+TEST(Reference, ThatSelectsOtherKeysIsAFailure) {
+  const Catalog catalog = catalog_with();
+  Catalog references;
+  references.load(std::filesystem::path(MASKERADE_TEST_PLUGINS) / "narrow_local.so");
+  const auto found =
+      check_invariant(Invariant::kReference, local_with_reference(catalog, references));
+  ASSERT_TRUE(found && !found->empty());
+  EXPECT_EQ(found->front().rule, "the mask is that of the plain reference");
+  EXPECT_EQ(found->front().where, (rules::EntryLocation{0, 0, 4, 0}));
+}
+
+TEST(Reference, ThatRefusesParametersIsNotAsked) {
+  const Catalog catalog = catalog_with();
+  Catalog references;
+  references.load_folder(MASKERADE_BUILT_IN_REFERENCES, true);
+  StressCell cell;
+  cell.maskers = {
+      {.type = catalog.find("oracle_topk"),
+       .given = {{.name = "budget", .values = {"2"}}, {.name = "share", .values = {"kv_head"}}},
+       .reference = references.find("oracle_topk")}};
+  cell.problem = {.shape = {1, 2, 1, 3, 9, 8}};
+  EXPECT_EQ(check_invariant(Invariant::kReference, cell), std::nullopt);
+  cell.maskers.back().given.pop_back();
+  EXPECT_EQ(check_invariant(Invariant::kReference, cell), rules::Violations());
+}
+
+// On the device of the processor itself.
+TEST(CheckCell, AsksForNoDeviceWhereTheCellHasNone) {
+  const Catalog catalog = catalog_with();
+  StressCell cell;
+  cell.maskers = {{.type = catalog.find("sink"), .given = {}}};
+  cell.problem = {.shape = {1, 1, 1, 2, 3, 8}};
+  EXPECT_EQ(check_invariant(Invariant::kDevices, cell), std::nullopt);
+}
+
 TEST(StressTotals, ATableOfRightMaskersHasNoFailure) {
   const Catalog catalog = catalog_with();
-  const Maskers maskers = find_all(catalog, {"sink", "quest", "random_sampling"});
-  StressTotals totals(maskers);
+  const std::vector<std::string> ids = {"quest", "random_sampling", "sink"};
+  const CellPopulation population = population_of(catalog, ids, 3);
+  StressTotals totals(StressTotals::Rows::kMaskers, ids);
   for (std::int64_t number = 0; number < 6; ++number) {
-    const DrawnCell drawn = draw_cell(3, number, maskers);
-    ASSERT_TRUE(drawn.cell);
-    EXPECT_TRUE(totals.add(drawn, check_cell(*drawn.cell)).empty());
+    const CheckedCell checked = draw_and_check_here(population, number);
+    ASSERT_TRUE(checked.cell);
+    EXPECT_TRUE(totals.add(checked).empty());
   }
   const TextTable table = totals.table();
   ASSERT_EQ(table.rows.size(), 3U);
   for (const TextRow& row : table.rows) {
-    ASSERT_EQ(row.cells.size(), 1 + kAllInvariants.size());
+    // Nobody was asked whether the process survives, for a reference or for a device.
+    ASSERT_EQ(row.cells.size(), 1 + kAllInvariants.size() - 3);
     EXPECT_EQ(row.cells[1].text, "2") << row.cells[0].text;
     for (const TextCell& cell : row.cells) EXPECT_NE(cell.tone, Tone::kError) << cell.text;
   }

@@ -474,6 +474,10 @@ typedef struct maskerade_index_extension {
    * (since 1.2). [any thread] */
   int32_t (*try_size_bytes)(
       const void* masker, const void* index, size_t* bytes, char* error, size_t error_size);
+  /* 1: appending keys gives the index that building over all of them gives (since 1.3). 0: not
+   * so, because the index keeps statistics of the keys that it was built over, as a codebook or a
+   * mean; or nothing is promised. */
+  uint32_t append_is_build;
 } maskerade_index_extension;
 
 /* Selecting on a CUDA device, for all rows at once (since 1.1). Fetched as
