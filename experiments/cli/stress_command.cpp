@@ -58,6 +58,7 @@ struct StressArguments {
   std::uint64_t seed = 0;
   std::optional<std::int64_t> cell;  // this one alone
   int threads = 0;                   // 0: as many as a cell is drawn with
+  bool stops_at_failure = false;
   int workers = Threads::all_processors().count();
   std::string folder = ".";
 };
@@ -286,6 +287,7 @@ int stress_maskers(const StressArguments& arguments) {
         report_failure(checked->outcome.failures[i], origin, arguments, *shrinker);
         ++origin.failure;
       }
+      if (arguments.stops_at_failure && totals.failures() > 0) break;
       show_progress(totals, checked->number, stopwatch.elapsed_ms() / 1000);
     }
   } catch (const RunStopped&) {  // the table says what was checked before
@@ -354,6 +356,8 @@ void add_stress_command(CLI::App& program, Command& command) {
                    "Check cells in N processes at once [the number of processors]")
       ->type_name("N")
       ->check(CLI::Range(1, std::numeric_limits<int>::max()).description(""));
+  stress_command->add_flag("--fail-fast", arguments->stops_at_failure,
+                           "End with the first cell that breaks a rule");
   stress_command
       ->add_option("--seed", arguments->seed,
                    "Cell I depends on the seed, on I and on the maskers alone [0]")
