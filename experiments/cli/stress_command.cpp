@@ -23,13 +23,11 @@
 #include "experiments/report/terminal.hpp"
 #include "experiments/report/text_table.hpp"
 #include "experiments/rules/masker_rules.hpp"
-#include "experiments/rules/published_suites.hpp"
 #include "experiments/run/run_cell.hpp"
+#include "experiments/stress/cell_series.hpp"
 #include "experiments/stress/cell_stream.hpp"
-#include "experiments/stress/draw_cell.hpp"
 #include "experiments/stress/reproduction.hpp"
 #include "experiments/stress/shrink.hpp"
-#include "experiments/stress/stress_totals.hpp"
 #include "experiments/stress/worker_checker.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/standard_streams.hpp"
@@ -188,59 +186,14 @@ void report_failure(const stress::CellFailure& failure,
   fmt::print("written to {}\n  again: {}\n", printable(file.string()), printable(origin.command()));
 }
 
-// The cells of a stress test and the rows of its table.
-struct StressCells {
-  std::function<stress::CheckedCell(std::int64_t, stress::CellChecker&)> check;
-  std::int64_t count = std::numeric_limits<std::int64_t>::max();  // that there are
-  stress::StressTotals totals;
-};
-
-StressCells random_cells(const StressArguments& arguments, const Maskers& maskers) {
+stress::CellSeries series_of(const StressArguments& arguments, const Maskers& maskers) {
+  if (!arguments.suite.empty()) {
+    return stress::published_series(maskers, arguments.seed, arguments.devices.back());
+  }
   stress::CellPopulation population{
       .seed = arguments.seed, .maskers = maskers, .devices = arguments.devices};
   if (arguments.threads > 0) population.most_threads = arguments.threads;
-  std::vector<std::string> names;
-  for (const stress::StressMasker& masker : maskers) names.push_back(masker.type->id());
-  return {.check =
-              [population](std::int64_t number, stress::CellChecker& checker) {
-                return stress::draw_and_check(population, number, checker);
-              },
-          .totals{stress::StressTotals::Rows::kMaskers, names}};
-}
-
-// Suite by suite; within a suite, masker by masker.
-StressCells suite_cells(const StressArguments& arguments, const Maskers& maskers) {
-  const auto cases = rules::published_cases();
-  std::vector<stress::CheckedCell> cells;
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    if (names.empty() || names.back() != cases[i].suite) names.emplace_back(cases[i].suite);
-  }
-  for (const std::string& suite : names) {
-    for (const stress::StressMasker& masker : maskers) {
-      const std::vector<stress::StressCell> all = stress::published_cells(masker, arguments.seed);
-      for (std::size_t i = 0; i < cases.size(); ++i) {
-        if (cases[i].suite != suite) continue;
-        cells.push_back(
-            {.number = static_cast<std::int64_t>(cells.size()), .row = suite, .cell = all[i]});
-        cells.back().cell->device = arguments.devices.back();
-      }
-    }
-  }
-  const auto count = static_cast<std::int64_t>(cells.size());
-  return {.check =
-              [cells = std::move(cells)](std::int64_t number, stress::CellChecker& checker) {
-                stress::CheckedCell checked = cells[static_cast<std::size_t>(number)];
-                checked.outcome = checker.check(*checked.cell);
-                if (!checked.outcome.refusal.empty()) {
-                  checked.refusal = checked.outcome.refusal;
-                  checked.refusals = 1;
-                  checked.cell.reset();
-                }
-                return checked;
-              },
-          .count = count,
-          .totals{stress::StressTotals::Rows::kSuites, names}};
+  return stress::random_series(population);
 }
 
 int stress_maskers(const StressArguments& arguments) {
@@ -268,17 +221,16 @@ int stress_maskers(const StressArguments& arguments) {
                      .growth_name = "a cell may"},
         is_stop_requested);
   };
-  StressCells cells =
-      arguments.suite.empty() ? random_cells(arguments, maskers) : suite_cells(arguments, maskers);
-  stress::StressTotals& totals = cells.totals;
+  stress::CellSeries series = series_of(arguments, maskers);
+  stress::StressTotals& totals = series.totals;
   const std::unique_ptr<stress::CellChecker> shrinker = make_checker();
   const Stopwatch stopwatch;
   stress::CellStream stream(
       {.begin = bounds.begin,
-       .end = std::min(bounds.end, cells.count),
+       .end = std::min(bounds.end, series.count),
        .workers = arguments.workers,
        .make_checker = make_checker,
-       .check = cells.check,
+       .check = series.check,
        .is_over = [&] { return stopwatch.elapsed_ms() > bounds.most_ms || is_stop_requested(); }});
   try {
     while (const std::optional<stress::CheckedCell> checked = stream.next()) {

@@ -7,7 +7,6 @@
 #include <random>
 #include <utility>
 
-#include "experiments/rules/masker_rules.hpp"
 #include "framework/sdk/dependencies.hpp"
 
 namespace maskerade::stress {
@@ -217,23 +216,6 @@ CheckedCell draw_and_check(const CellPopulation& population,
     checked.refusal = outcome.refusal;
   }
   return checked;
-}
-
-std::vector<StressCell> published_cells(const StressMasker& masker, std::uint64_t seed) {
-  const std::size_t budget = rules::budget_parameter(*masker.type).value();
-  const std::string name = masker.type->descriptor().parameters[budget].name;
-  std::vector<StressCell> cells;
-  for (const rules::PublishedCase& published : rules::published_cases()) {
-    StressCell& cell = cells.emplace_back();
-    cell.maskers = {{.type = masker.type,
-                     .given = {{.name = name, .values = {published.budget_text()}}},
-                     .reference = masker.reference}};
-    cell.problem = {.shape = published.shape, .causal = published.is_causal, .seed = seed};
-    cell.previous = published.previous;
-    cell.mask_seed = seed;
-    cell.threads = 2;
-  }
-  return cells;
 }
 
 }  // namespace maskerade::stress

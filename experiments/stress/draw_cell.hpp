@@ -1,4 +1,4 @@
-// The cells of a stress test: random ones, and those of published suites.
+// Random cells of a stress test.
 #pragma once
 
 #include <cstdint>
@@ -55,9 +55,5 @@ inline constexpr int kMostDraws = 40;
 CheckedCell draw_and_check(const CellPopulation& population,
                            std::int64_t number,
                            CellChecker& checker);
-
-// The cells of the eight published suites with one masker, which has a budget_parameter(): a cell a
-// case, in the order of rules::published_cases(), on normal data.
-std::vector<StressCell> published_cells(const StressMasker& masker, std::uint64_t seed);
 
 }  // namespace maskerade::stress

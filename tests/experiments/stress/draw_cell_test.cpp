@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "experiments/stress/cell_series.hpp"
 #include "tests/experiments/stress/stress_for_test.hpp"
 
 namespace maskerade::stress {
@@ -92,9 +93,14 @@ TEST(PublishedCells, AreThoseOfTheSuites) {
     EXPECT_EQ(cells[i].subject().to_yaml(), "{quest: {budget: " + cases[i].budget_text() + "}}");
     EXPECT_EQ(refusal_of(cells[i]), "");
   }
-  const CellOutcome outcome = checker.check(cells.back());
-  EXPECT_TRUE(outcome.failures.empty());
-  EXPECT_GT(outcome.checked.size(), 6U);
+  CellSeries series = published_series({{.type = catalog.find("quest")}}, 3, "cpu");
+  EXPECT_EQ(series.count, static_cast<std::int64_t>(cells.size()));
+  const CheckedCell last = series.check(series.count - 1, checker);
+  EXPECT_EQ(last.row, "edge");
+  EXPECT_TRUE(last.outcome.failures.empty());
+  EXPECT_GT(last.outcome.checked.size(), 6U);
+  EXPECT_TRUE(series.totals.add(last).empty());
+  EXPECT_EQ(series.totals.table().rows.size(), 8U);
 }
 
 TEST(DrawCell, LeavesOutMaskersThatNeedAFile) {
