@@ -42,6 +42,11 @@ std::string data_fingerprint(const AttentionInputs& inputs, const Threads& threa
   Sha256 hash;
   hash.update(fmt::format("q, k, v {} {} scale {:a} layer {}\n", inputs.shape.to_string(),
                           name_of(inputs.q.dtype), inputs.scale, inputs.layer));
+  if (inputs.rope != nullptr) {
+    const Rope& rope = *inputs.rope;
+    hash.update(fmt::format("rope {} scale {:a}\n", static_cast<int>(rope.pairs), rope.scale));
+    hash.update(rope.frequencies.data(), rope.frequencies.size() * sizeof(float));
+  }
   hash_numbers(inputs.visibility.positions(), hash);
   hash_numbers(inputs.visibility.ends(), hash);
   for (const TensorView* tensor : {&inputs.q, &inputs.k, &inputs.v}) {

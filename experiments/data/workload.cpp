@@ -90,7 +90,8 @@ AttentionInputs Workload::inputs() const {
           .v = v.view(),
           .scale = scale,
           .visibility = visibility(),
-          .layer = layer};
+          .layer = layer,
+          .rope = rope};
 }
 
 AttentionShape Workload::prompt_shape() const noexcept {

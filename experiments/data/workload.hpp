@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct Workload {
   bool has_layer = false;  // whether the experiment or the file states it
   // The position of each query, in [0, key_len). Empty: query i stands at key_len - query_len + i.
   std::vector<std::int64_t> query_positions;
+  // How positions were applied to q and k. nullptr: the file does not say.
+  std::shared_ptr<const Rope> rope;
   std::string source;       // SourceDescription::name: "gaussian seed 1", "qkv.safetensors"
   std::string fingerprint;  // data_fingerprint of inputs()
   Tensor q;                 // [batch, query_heads, query_len, head_dim]

@@ -1,16 +1,20 @@
 // The kind `safetensors`: tensors of a file, of one layer each.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "experiments/sources/detail/data_paths.hpp"
 #include "experiments/sources/detail/layers.hpp"
 #include "experiments/sources/detail/metadata.hpp"
 #include "experiments/sources/source_kinds.hpp"
+#include "framework/tensor_files/number_tensor.hpp"
 #include "framework/tensor_files/safetensors.hpp"
 
 namespace maskerade {
@@ -83,6 +87,7 @@ class Safetensors final : public StoredSource {
     data.scale = metadata.scale();
     data.layer = tensors_.layer ? tensors_.layer : metadata.layer();
     data.positions = find_positions(file, metadata);
+    data.rope = find_rope(file, metadata, data.q.description.dim);
     return data;
   }
 
@@ -100,6 +105,25 @@ class Safetensors final : public StoredSource {
     if (!values) return std::nullopt;
     const auto count = static_cast<std::int64_t>(values->size());
     return StoredPositions{name, kUsualName, {count}, std::move(*values)};
+  }
+
+  // Throws DataError where the file says that positions were applied, but not whole or right.
+  std::optional<Rope> find_rope(const SafetensorsFile& file,
+                                const Metadata& metadata,
+                                std::int64_t head_dim) const {
+    constexpr const char* kFrequencies = "rope_frequencies";
+    std::optional<Rope> rope = metadata.rope();
+    if (!rope || !file.contains(kFrequencies)) return rope;
+    const NumberTensor tensor = read_number_tensor(tensors_.file, kFrequencies);
+    const auto* numbers = std::get_if<std::vector<float>>(&tensor.values);
+    if (numbers == nullptr || tensor.shape.size() != 1 || 2 * tensor.shape[0] > head_dim) {
+      throw DataError(tensors_.file.string(), kFrequencies,
+                      fmt::format("it must be a list of floating-point numbers, one for each pair "
+                                  "of components that is turned: at most {}",
+                                  head_dim / 2));
+    }
+    rope->frequencies = *numbers;
+    return rope;
   }
 
   SafetensorsTensors tensors_;

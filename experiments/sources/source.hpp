@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/tensor/dtype.hpp"
+#include "framework/tensor/rope.hpp"
 #include "framework/tensor/shape.hpp"
 #include "framework/tensor/tensor.hpp"
 #include "framework/tensor_files/tensor_layout.hpp"
@@ -152,6 +153,7 @@ struct StoredData : StoredQkv {
   std::optional<float> scale = {};
   std::optional<std::int64_t> layer = {};
   std::optional<StoredPositions> positions = {};
+  std::optional<Rope> rope = {};
 };
 
 // A source whose numbers lie in files, which have sizes of their own.

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "framework/mask/visibility.hpp"
+#include "framework/tensor/rope.hpp"
 #include "framework/tensor/shape.hpp"
 #include "framework/tensor/tensor.hpp"
 
@@ -18,6 +20,8 @@ struct AttentionInputs {
   float scale = 1.0F;  // logits are scale * q.k
   Visibility visibility;
   std::int64_t layer = 0;
+  // How positions were applied to q and k; key j has position j. nullptr: that is not known.
+  std::shared_ptr<const Rope> rope = nullptr;
 
   // Throws ShapeError unless the tensors and the visibility fit the shape and scale is finite and
   // positive.

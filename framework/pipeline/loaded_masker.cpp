@@ -29,7 +29,8 @@ LoadedMasker::LoadedMasker(MaskerUse use,
       host_(MaskerIdentity{.seed = seed,
                            .place = place,
                            .layer = inputs.layer,
-                           .depends_on = readable_by(use_.type->descriptor())}) {
+                           .depends_on = readable_by(use_.type->descriptor()),
+                           .rope = inputs.rope}) {
   constexpr const char* kWhat = "cannot be created";
   if (!type().load_effect().empty()) {
     fail(kWhat, fmt::format("loading its library changed the floating-point environment (after it "

@@ -127,6 +127,15 @@ struct MaskerHostFunctions {
                         .purpose = purpose}));
     return MASKERADE_OK;
   }
+
+  // Calls turn(rope) where positions can be applied to vectors of that many components.
+  template <typename Turn>
+  static std::int32_t with_rope(const maskerade_host* host, std::size_t dim, Turn&& turn) {
+    const Rope* const rope = host_of(host).identity_.rope.get();
+    if (rope == nullptr || 2 * rope->frequencies.size() > dim) return MASKERADE_FAILED;
+    turn(*rope);
+    return MASKERADE_OK;
+  }
 };
 
 MaskerHost::MaskerHost(const MaskerIdentity& identity) : identity_(identity) {
@@ -158,6 +167,28 @@ MaskerHost::MaskerHost(const MaskerIdentity& identity) : identity_(identity) {
   };
   c_host_.multiply_rows = multiply_rows;
   c_host_.depends_on = identity.depends_on;
+  if (identity.rope != nullptr) {
+    c_rope_ = {.struct_size = sizeof(c_rope_),
+               .pairs = identity.rope->pairs == Rope::Pairs::kHalves
+                            ? std::uint32_t{MASKERADE_ROPE_HALVES}
+                            : std::uint32_t{MASKERADE_ROPE_NEIGHBOURS},
+               .frequencies = identity.rope->frequencies.data(),
+               .pair_count = identity.rope->frequencies.size(),
+               .scale = identity.rope->scale};
+    c_host_.rope = &c_rope_;
+  }
+  c_host_.rotate = [](const maskerade_host* host, float* vectors, std::size_t count,
+                      std::size_t dim, const std::int64_t* positions) {
+    return Functions::with_rope(host, dim, [&](const Rope& rope) {
+      rope.turn({vectors, count * dim}, dim, {positions, count});
+    });
+  };
+  c_host_.unrotate = [](const maskerade_host* host, float* vectors, std::size_t count,
+                        std::size_t dim, const std::int64_t* positions) {
+    return Functions::with_rope(host, dim, [&](const Rope& rope) {
+      rope.turn_back({vectors, count * dim}, dim, {positions, count});
+    });
+  };
   c_host_.match_bits = [](const std::uint64_t* signature, const std::uint64_t* signatures,
                           std::size_t words, std::size_t count, float* matches) {
     match_bits({signature, words}, signatures, {matches, count});

@@ -3,11 +3,13 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 
 #include "framework/sdk/masker_abi.h"
+#include "framework/tensor/rope.hpp"
 #include "framework/tensor_files/number_tensor.hpp"
 
 namespace maskerade {
@@ -17,7 +19,8 @@ struct MaskerIdentity {
   std::uint64_t seed = 0;
   std::uint32_t place = 0;  // the masker's number in the pipeline, from 0
   std::int64_t layer = 0;
-  std::uint32_t depends_on = 0;  // MASKERADE_DEPENDS_*: what the masker may read
+  std::uint32_t depends_on = 0;                // MASKERADE_DEPENDS_*: what the masker may read
+  std::shared_ptr<const Rope> rope = nullptr;  // see AttentionInputs
 };
 
 // The services that one masker instance may use for as long as it lives, in its index functions
@@ -40,6 +43,7 @@ class MaskerHost {
   const NumberTensor& tensor(const std::string& file, const std::string& name);
 
   MaskerIdentity identity_;
+  maskerade_rope c_rope_{};
   maskerade_host c_host_{};
   std::atomic<bool> has_refused_random_numbers_ = false;
   std::mutex mutex_;

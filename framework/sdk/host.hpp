@@ -119,6 +119,18 @@ class Host {
   void to_float(std::uint32_t dtype, const void* source, std::size_t count, float* target) const {
     host_->to_float(dtype, source, count, target);
   }
+  // How positions were applied to q and k; nullptr where the data does not say.
+  const maskerade_rope* rope() const { return host_->rope; }
+  // Apply positions to vectors [positions.size()][dim] as q and k have them, and undo it up to
+  // rounding. Throw where the data does not say how, or turns more components than dim.
+  void rotate(std::span<float> vectors, std::span<const std::int64_t> positions) const {
+    require_rope(host_->rotate(host_, vectors.data(), positions.size(), dim_of(vectors, positions),
+                               positions.data()));
+  }
+  void unrotate(std::span<float> vectors, std::span<const std::int64_t> positions) const {
+    require_rope(host_->unrotate(host_, vectors.data(), positions.size(),
+                                 dim_of(vectors, positions), positions.data()));
+  }
   // products[i * product_stride + j] = vectors[i] . rows[j]; vectors [vector_count][dim], rows
   // [count] row_stride apart. product_stride is `count` unless given.
   void multiply_rows(std::span<const float> vectors,
@@ -148,6 +160,16 @@ class Host {
   }
 
  private:
+  static std::size_t dim_of(std::span<const float> vectors,
+                            std::span<const std::int64_t> positions) {
+    return positions.empty() ? 0 : vectors.size() / positions.size();
+  }
+  static void require_rope(std::int32_t status) {
+    if (status == MASKERADE_OK) return;
+    throw std::runtime_error(
+        "the data does not say how positions were applied to vectors like "
+        "these");
+  }
   void require_seed() const {
     require_declared(host_, MASKERADE_DEPENDS_SEED, "asks the host for random numbers");
   }

@@ -183,6 +183,21 @@ typedef struct maskerade_tensor {
   const int64_t* shape; /* [rank] */
 } maskerade_tensor;
 
+/* How positions were applied to q and k before attention saw them (RoPE, arXiv 2104.09864). Pair i
+ * of a vector at position p was turned by the angle p * frequencies[i], in radians, and multiplied by
+ * `scale`; the components beyond the pairs were left as they are. Key j has position j (since 1.3). */
+enum {
+  MASKERADE_ROPE_HALVES = 0,    /* of n pairs, pair i are the components i and i + n */
+  MASKERADE_ROPE_NEIGHBOURS = 1 /* 2i and 2i + 1 */
+};
+typedef struct maskerade_rope {
+  uint32_t struct_size;
+  uint32_t pairs;           /* MASKERADE_ROPE_* */
+  const float* frequencies; /* [pair_count] */
+  size_t pair_count;        /* 0: nothing was turned */
+  float scale;
+} maskerade_rope;
+
 typedef struct maskerade_host maskerade_host;
 
 /* Handed to create(), to the functions of an index and, as part of the call, to select(). Lives as
@@ -235,6 +250,23 @@ struct maskerade_host {
 
   /* MASKERADE_DEPENDS_*: what the masker may read, as its descriptor declares it (since 1.2). */
   uint32_t depends_on;
+
+  /* How positions were applied to q and k; NULL where the data does not say. Lives as long as the
+   * instance (since 1.3). */
+  const maskerade_rope* rope;
+  /* Apply positions to vectors[count][dim], one position each, as q and k have them, and undo it up
+   * to rounding. Fail, and change nothing, where `rope` is NULL or has more pairs than dim / 2
+   * (since 1.3). */
+  int32_t (*rotate)(const maskerade_host* host,
+                    float* vectors,
+                    size_t count,
+                    size_t dim,
+                    const int64_t* positions);
+  int32_t (*unrotate)(const maskerade_host* host,
+                      float* vectors,
+                      size_t count,
+                      size_t dim,
+                      const int64_t* positions);
 };
 
 /* ---- Grain: the unit of one select() call -----------------------------------------------------

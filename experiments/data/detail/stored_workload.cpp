@@ -199,6 +199,7 @@ Workload read_stored_workload(const WorkloadSpec& spec, const StoredSource& sour
   if (spec.decode_steps) check_trace(spec, data.causal, workload);
   workload.scale = choose_scale(spec, data.scale, workload.shape.head_dim);
   workload.layer = data.layer.value_or(0);
+  if (data.rope) workload.rope = std::make_shared<const Rope>(*data.rope);
   workload.has_layer = data.layer.has_value();
   check_sizes(with_data(spec, workload), workload.query_positions.empty());
   check_memory(spec, workload.shape, workload.dtype);

@@ -77,6 +77,23 @@ std::optional<std::vector<std::int64_t>> Metadata::query_positions() const {
   return values;
 }
 
+std::optional<Rope> Metadata::rope() const {
+  const std::string* style = find("rope_style");
+  if (style == nullptr) return std::nullopt;
+  Rope rope;
+  if (*style == "interleaved") {
+    rope.pairs = Rope::Pairs::kNeighbours;
+  } else if (*style != "half" && *style != "none") {
+    refuse("rope_style", *style, "half, interleaved or none");
+  }
+  if (const std::string* text = find("rope_attention_scale"); text != nullptr) {
+    const std::optional<float> scale = parse_positive_float(*text);
+    if (!scale) refuse("rope_attention_scale", *text, kPositiveFloatForm);
+    rope.scale = *scale;
+  }
+  return rope;
+}
+
 std::optional<TensorLayout> Metadata::layout() const {
   const std::string* text = find("layout");
   if (text == nullptr) return std::nullopt;

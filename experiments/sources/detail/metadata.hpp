@@ -24,6 +24,9 @@ class Metadata {
   std::optional<float> scale() const;                                // "0.125"
   std::optional<std::int64_t> layer() const;                         // "5"
   std::optional<std::vector<std::int64_t>> query_positions() const;  // "[0, 17, 511]"
+  // How positions were applied, but for the frequencies: "rope_style" ("half", "interleaved",
+  // "none") and "rope_attention_scale".
+  std::optional<Rope> rope() const;
 
   // What programs that dump attention write beside it, in names and forms of their own. A text of
   // no known form says nothing.

@@ -532,6 +532,47 @@ TEST(WorkloadSources, QueryPositionsMayStandInTheMetadata) {
   }
 }
 
+// q [1, 1, 1, 4], k and v [1, 1, 2, 4] of ones, and float32 numbers, of which metadata may tell.
+void write_with_frequencies(const DataFolder& folder,
+                            const std::vector<float>& frequencies,
+                            const std::string& metadata) {
+  const std::string end = std::to_string(40 + 4 * frequencies.size());
+  folder.write("{\"__metadata__\":{" + metadata +
+                   R"(},"q":{"dtype":"F16","shape":[1,1,4],"data_offsets":[0,8]},)"
+                   R"("k":{"dtype":"F16","shape":[1,2,4],"data_offsets":[8,24]},)"
+                   R"("v":{"dtype":"F16","shape":[1,2,4],"data_offsets":[24,40]},)"
+                   R"("rope_frequencies":{"dtype":"F32","shape":[)" +
+                   std::to_string(frequencies.size()) + R"(],"data_offsets":[40,)" + end + "]}}",
+               bytes_of(DType::kFloat16, std::vector<float>(20, 1.0F)) +
+                   bytes_of(DType::kFloat32, frequencies));
+}
+
+TEST(WorkloadSources, FilesSayHowPositionsWereApplied) {
+  const DataFolder folder;
+  write_with_frequencies(folder, {1, 0.5F},
+                         R"("rope_style":"interleaved","rope_attention_scale":"1.5")");
+  const Workload turned = load_workload(file_spec(folder));
+  ASSERT_NE(turned.inputs().rope, nullptr);
+  EXPECT_EQ(*turned.inputs().rope,
+            (Rope{.pairs = Rope::Pairs::kNeighbours, .frequencies = {1, 0.5F}, .scale = 1.5F}));
+  write_with_frequencies(folder, {1, 0.5F}, R"("rope_style":"half")");
+  const Workload other = load_workload(file_spec(folder));
+  EXPECT_EQ(*other.inputs().rope, (Rope{.frequencies = {1, 0.5F}}));
+  // Cells of both are not the same, although the tensors are.
+  EXPECT_NE(turned.fingerprint, other.fingerprint);
+  write_with_frequencies(folder, {1, 0.5F}, R"("causal":"true")");
+  EXPECT_EQ(load_workload(file_spec(folder)).inputs().rope, nullptr);
+
+  write_with_frequencies(folder, {1}, R"("rope_style":"both")");
+  EXPECT_EQ(load_error(folder, file_spec(folder)),
+            "x.safetensors: __metadata__ \"rope_style\" is \"both\"; it must be half, interleaved "
+            "or none");
+  write_with_frequencies(folder, {1, 2, 3}, R"("rope_style":"half")");
+  EXPECT_EQ(load_error(folder, file_spec(folder)),
+            "x.safetensors: tensor \"rope_frequencies\": it must be a list of floating-point "
+            "numbers, one for each pair of components that is turned: at most 2");
+}
+
 TEST(WorkloadSources, BadQueryPositionsAreRefused) {
   const DataFolder folder;
   const auto error = [&](const std::vector<std::int64_t>& positions,

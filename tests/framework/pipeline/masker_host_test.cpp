@@ -12,7 +12,7 @@
 namespace maskerade {
 namespace {
 
-constexpr MaskerIdentity kIdentity{
+const MaskerIdentity kIdentity{
     .seed = 5, .place = 2, .layer = 3, .depends_on = MASKERADE_DEPENDS_SEED};
 
 TEST(MaskerHost, RandomSequencesHaveNoCuts) {
@@ -40,6 +40,44 @@ TEST(MaskerHost, RefusesUndeclaredRandomness) {
   float value = 7;
   EXPECT_EQ(host->normals(host, 0, 0, 1, &value), MASKERADE_FAILED);
   EXPECT_EQ(value, 7);
+}
+
+TEST(MaskerHost, TurnsVectorsAsTheDataSays) {
+  MaskerIdentity identity = kIdentity;
+  identity.rope = std::make_shared<const Rope>(
+      Rope{.pairs = Rope::Pairs::kNeighbours, .frequencies = {1, 0.1F}, .scale = 2});
+  const MaskerHost owner(identity);
+  const maskerade_host* host = owner.c_host();
+  ASSERT_NE(host->rope, nullptr);
+  EXPECT_EQ(host->rope->struct_size, sizeof(maskerade_rope));
+  EXPECT_EQ(host->rope->pairs, std::uint32_t{MASKERADE_ROPE_NEIGHBOURS});
+  EXPECT_EQ(host->rope->pair_count, 2U);
+  EXPECT_EQ(host->rope->frequencies[1], 0.1F);
+  EXPECT_EQ(host->rope->scale, 2);
+  const std::vector<std::int64_t> positions = {3, 9};
+  const std::vector<float> vectors = {1, 2, 3, 4, 5, 6, 7, 8};
+  std::vector<float> turned = vectors;
+  EXPECT_EQ(host->rotate(host, turned.data(), 2, 4, positions.data()), MASKERADE_OK);
+  std::vector<float> expected = vectors;
+  identity.rope->turn(expected, 4, positions);
+  EXPECT_EQ(turned, expected);
+  EXPECT_EQ(host->unrotate(host, turned.data(), 2, 4, positions.data()), MASKERADE_OK);
+  for (std::size_t i = 0; i < turned.size(); ++i) EXPECT_NEAR(turned[i], vectors[i], 1e-5);
+  // Vectors that are too short for the pairs.
+  turned = vectors;
+  EXPECT_EQ(host->rotate(host, turned.data(), 2, 3, positions.data()), MASKERADE_FAILED);
+  EXPECT_EQ(turned, vectors);
+}
+
+TEST(MaskerHost, TurnsNothingWhereTheDataDoesNotSay) {
+  const MaskerHost owner(kIdentity);
+  const maskerade_host* host = owner.c_host();
+  EXPECT_EQ(host->rope, nullptr);
+  const std::int64_t position = 1;
+  float vector[2] = {1, 2};
+  EXPECT_EQ(host->rotate(host, vector, 1, 2, &position), MASKERADE_FAILED);
+  EXPECT_EQ(host->unrotate(host, vector, 1, 2, &position), MASKERADE_FAILED);
+  EXPECT_EQ(vector[0], 1);
 }
 
 TEST(MaskerHost, MultipliesRowsInTheOrderOfTheScores) {
