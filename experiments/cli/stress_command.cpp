@@ -51,7 +51,7 @@ struct StressArguments {
   std::string suite;  // "": random cells
   std::optional<std::int64_t> cells;
   std::string time;  // "": no bound
-  std::string cell_timeout = "60s";
+  std::string cell_timeout = "300s";
   std::string shrink_time = "60s";
   std::uint64_t seed = 0;
   std::optional<std::int64_t> cell;  // this one alone
@@ -297,7 +297,7 @@ void add_stress_command(CLI::App& program, Command& command) {
       ->type_name("TIME");
   stress_command
       ->add_option("--cell-timeout", arguments->cell_timeout,
-                   "A cell that takes longer breaks the rule of survival [60s]")
+                   "A cell that takes longer breaks the rule of survival [300s]")
       ->type_name("TIME");
   stress_command
       ->add_option("--shrink-time", arguments->shrink_time,

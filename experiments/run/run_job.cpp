@@ -1,5 +1,6 @@
 #include "experiments/run/run_job.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -34,14 +35,10 @@ class JobRun {
                                       : experiment.pipelines[job.cell.pipeline].match) {}
 
   void run() {
-    Backend& backend = current_.backend(job_.cell.device);
-    const DenseReference& dense = current_.reference(job_.cell.device, job_.cell.check);
-    const CellContext context{backend, current_.workload().dtype, dense, check_, measure_,
-                              options_};
-    describe_dense(dense);
+    const CellContext context = this->context();
+    describe_dense(context.dense);
     if (job_.is_dense_reference) return run_dense_cell(context, result_);
-    const ResearchAttention measured =
-        match(context, [&](const LoadedPipeline& loaded) { return backend.prepare(loaded); });
+    const ResearchAttention measured = match(context);
     run_cell(context, measured, job_.cell.mask_seed, result_);
     cover(measured.pipeline(), context.inputs(),
           [&](const Pipeline& pipeline, const AttentionInputs& inputs,
@@ -54,24 +51,14 @@ class JobRun {
   void run_trace() {
     Backend& backend = current_.backend(job_.cell.device);
     const TraceReference& reference = current_.trace_reference(job_.cell.device, job_.cell.check);
-    const DType dtype = current_.workload().dtype;
-    const TraceContext context{backend, reference, dtype, check_, measure_, options_};
+    const TraceContext context{backend, reference, current_.workload().dtype,
+                               check_,  measure_,  options_};
     describe_dense(reference.steps.front().dense);
     if (job_.is_dense_reference) return run_dense_trace_cell(context, result_);
-    // What is searched, and what a guarantee is checked on, is the last step.
-    const AttentionInputs& inputs = reference.steps.back().inputs;
-    const DenseReference& dense = reference.steps.back().dense;
-    const CellContext last{backend, dtype, dense, check_, measure_, options_};
-    backend.show(inputs);
-    const ResearchAttention measured = match(last, [&](const LoadedPipeline& loaded) {
-      backend.show(reference.prompt);
-      std::unique_ptr<PreparedSelection> prepared = backend.prepare(loaded);
-      backend.show(inputs);
-      prepared->append(inputs);
-      return prepared;
-    });
+    const CellContext last = last_step(backend, reference);
+    const ResearchAttention measured = match(last);
     run_trace_cell(context, measured, job_.cell.mask_seed, result_);
-    cover(measured.pipeline(), inputs,
+    cover(measured.pipeline(), last.inputs(),
           [&](const Pipeline& pipeline, const AttentionInputs& on, const PipelineOptions& options) {
             check_stopped(options_);
             PreparedPipeline prepared =
@@ -81,16 +68,64 @@ class JobRun {
           });
   }
 
+  // What run() or run_trace() measures the mask of, once.
+  Mask select() {
+    const CellContext context = is_trace() ? last_step() : this->context();
+    const AttentionInputs& inputs = context.inputs();
+    if (job_.is_dense_reference) return Mask::full(inputs.visibility);
+    const ResearchAttention measured = match(context);
+    return prepare(context.backend, measured.load(context.backend, selecting_))
+        ->select()
+        ->on_host();
+  }
+
  private:
   void describe_dense(const DenseReference& dense) {
     result_.dense_kernel = dense.planned.plan->kernel_mix();
     result_.dense_kernel_reason = dense.kernel_reason;
   }
 
+  bool is_trace() const { return current_.workload().decode_steps > 0; }
+
+  CellContext context() {
+    return {current_.backend(job_.cell.device),
+            current_.workload().dtype,
+            current_.reference(job_.cell.device, job_.cell.check),
+            check_,
+            measure_,
+            options_};
+  }
+  // The last step of a decode trace: what is searched, and what a guarantee is checked on. Shows it
+  // on the backend.
+  CellContext last_step() {
+    return last_step(current_.backend(job_.cell.device),
+                     current_.trace_reference(job_.cell.device, job_.cell.check));
+  }
+  CellContext last_step(Backend& backend, const TraceReference& reference) {
+    backend.show(reference.steps.back().inputs);
+    return {backend, current_.workload().dtype, reference.steps.back().dense, check_, measure_,
+            options_};
+  }
+
+  // Prepares a pipeline for what the backend shows; in a decode trace on the prompt, and appends.
+  std::unique_ptr<PreparedSelection> prepare(Backend& backend, const LoadedPipeline& loaded) {
+    if (!is_trace()) return backend.prepare(loaded);
+    const TraceReference& reference = current_.trace_reference(job_.cell.device, job_.cell.check);
+    const AttentionInputs& inputs = reference.steps.back().inputs;
+    backend.show(reference.prompt);
+    std::unique_ptr<PreparedSelection> prepared = backend.prepare(loaded);
+    backend.show(inputs);
+    prepared->append(inputs);
+    return prepared;
+  }
+
   // The attention, with what a parameter of it was found to be where one is to be searched.
-  ResearchAttention match(const CellContext& context, const Preparation& prepare) {
-    return match_ ? match_cell(context, attention_, selecting_, prepare, *match_, result_)
-                  : attention_;
+  ResearchAttention match(const CellContext& context) {
+    if (!match_) return attention_;
+    return match_cell(
+        context, attention_, selecting_,
+        [&](const LoadedPipeline& loaded) { return prepare(context.backend, loaded); }, *match_,
+        result_);
   }
 
   // Checks the guarantee that the pipeline states, if it does and the experiment asks for it.
@@ -149,6 +184,15 @@ void run_job(const Experiment& experiment,
   if (missed_match(result) && result.match->on_miss == MissRule::kFail) {
     fail(result, match_text(*result.match));
   }
+}
+
+Mask select_job(const Experiment& experiment,
+                const Job& job,
+                const Pipeline& pipeline,
+                const RunOptions& options,
+                CurrentWorkload& current,
+                CellResult& result) {
+  return JobRun(experiment, job, pipeline, options, current, result).select();
 }
 
 }  // namespace maskerade

@@ -17,4 +17,14 @@ void run_job(const Experiment& experiment,
              CurrentWorkload& current,
              CellResult& result);
 
+// The mask that a job selects, that of the last step of a decode trace; every visible key for the
+// dense reference. Searches the parameter of a match first, and fills result.match. Throws what a
+// stage throws.
+Mask select_job(const Experiment& experiment,
+                const Job& job,
+                const Pipeline& pipeline,
+                const RunOptions& options,
+                CurrentWorkload& current,
+                CellResult& result);
+
 }  // namespace maskerade

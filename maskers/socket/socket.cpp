@@ -94,12 +94,18 @@ class Socket final : public sdk::ScoreMasker {
   void score_keys(const sdk::Row& row, std::span<float> scores) const override {
     const Index& index = row.index<Index>();
     const std::vector<float> products = project(row.host(), row.query_vector());
-    std::vector<float> probabilities(std::size_t{1} << bits_);
+    // Rationale: there may be far more buckets than keys. Both ways multiply in the same order.
+    const std::size_t bucket_count = std::size_t{1} << bits_;
+    const bool takes_every_bucket = bucket_count <= scores.size() * bits_;
+    std::vector<float> probabilities(takes_every_bucket ? bucket_count : 0);
     std::fill(scores.begin(), scores.end(), 0.0F);
     for (std::size_t table = 0; table < tables_; ++table) {
-      of_buckets(&products[table * bits_], probabilities);
+      const std::vector<SideOdds> odds = odds_of(&products[table * bits_]);
       const std::uint16_t* buckets = index.buckets[table].data();
-      for (std::size_t j = 0; j < scores.size(); ++j) scores[j] += probabilities[buckets[j]];
+      if (takes_every_bucket) of_buckets(odds, probabilities);
+      for (std::size_t j = 0; j < scores.size(); ++j) {
+        scores[j] += takes_every_bucket ? probabilities[buckets[j]] : of_bucket(odds, buckets[j]);
+      }
     }
     for (std::size_t j = 0; j < scores.size(); ++j) scores[j] *= index.lengths[j];
     const auto keys = static_cast<std::int64_t>(scores.size());
@@ -116,16 +122,37 @@ class Socket final : public sdk::ScoreMasker {
     return products;
   }
 
-  // The query's probability of each bucket of a table.
-  void of_buckets(const float* products, std::span<float> probabilities) const {
-    std::vector<double> exact = {1.0};
+  // The query's probabilities of either side of one projection.
+  struct SideOdds {
+    double set;
+    double clear;
+  };
+  std::vector<SideOdds> odds_of(const float* products) const {
+    std::vector<SideOdds> odds;
     for (std::size_t bit = 0; bit < bits_; ++bit) {
       const double t = std::tanh(double{products[bit]}) / std::sqrt(static_cast<double>(dim_));
-      const double set = 1.0 / (1.0 + std::exp(-2.0 * t / temperature_));
-      const double clear = 1.0 / (1.0 + std::exp(2.0 * t / temperature_));
+      odds.push_back({.set = 1.0 / (1.0 + std::exp(-2.0 * t / temperature_)),
+                      .clear = 1.0 / (1.0 + std::exp(2.0 * t / temperature_))});
+    }
+    return odds;
+  }
+  // The query's probability of a bucket of a table.
+  static float of_bucket(std::span<const SideOdds> odds, unsigned bucket) {
+    double exact = 1.0;
+    for (std::size_t bit = 0; bit < odds.size(); ++bit) {
+      exact *= (bucket >> bit & 1U) != 0 ? odds[bit].set : odds[bit].clear;
+    }
+    return static_cast<float>(exact);
+  }
+  // Those of all buckets.
+  static void of_buckets(std::span<const SideOdds> odds, std::span<float> probabilities) {
+    std::vector<double> exact = {1.0};
+    for (const SideOdds& side : odds) {
       const std::size_t half = exact.size();
-      for (std::size_t bucket = 0; bucket < half; ++bucket) exact.push_back(exact[bucket] * set);
-      for (std::size_t bucket = 0; bucket < half; ++bucket) exact[bucket] *= clear;
+      for (std::size_t bucket = 0; bucket < half; ++bucket) {
+        exact.push_back(exact[bucket] * side.set);
+      }
+      for (std::size_t bucket = 0; bucket < half; ++bucket) exact[bucket] *= side.clear;
     }
     std::transform(exact.begin(), exact.end(), probabilities.begin(),
                    [](double p) { return static_cast<float>(p); });

@@ -68,6 +68,12 @@ TEST(Socket, TakesTheKeysThatTheQuerySharesMostWith) {
   }
 }
 
+// With more buckets than there are keys the buckets of the keys alone are computed.
+TEST(Socket, ScoresFewKeysByManyBuckets) {
+  const MaskerProblem problem({1, 2, 1, 2, 10, 8});
+  expect_best_keys("socket", tables(7, 2), problem, score(problem, 7, 2, 0.3));
+}
+
 // A bucket's keys whose values are alike score the same.
 TEST(Socket, EqualScoresGoToTheLowerKey) {
   const MaskerProblem problem({1, 2, 1, 2, 150, 1}, {.dtype = DType::kBFloat16});

@@ -50,6 +50,24 @@ TEST_F(Program, RunsAnExperimentAndWritesTableAndJson) {
   EXPECT_EQ(everything.at("density"), 1);
 }
 
+TEST_F(Program, ShowsWhichKeysACellSelects) {
+  write("tiny.yaml", kTiny);
+  const ProgramResult shown = run("show tiny.yaml --cell 1 --head 1 --queries 0:3 --keys 0:8");
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("cell 1, workload: streaming\nbatch 0, head 1, queries 0 to 2 by 1, keys "
+                           "0 to 7 by 1\n         0 "),
+            std::string::npos)
+      << shown.out;
+  EXPECT_NE(shown.out.find("█"), std::string::npos) << shown.out;
+  const ProgramResult refused = run("show tiny.yaml --keys 8:8");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("--keys 8:8: give BEGIN:END with 0 <= BEGIN < END <= "),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(run("show tiny.yaml --head 99").exit_code, 2);
+  EXPECT_EQ(run("show tiny.yaml --cell 99").exit_code, 2);
+}
+
 TEST_F(Program, ExitsWith1WhenACellFailsAndRunsTheRest) {
   write("tiny.yaml", kTiny);
   const ProgramResult finished = run("run tiny.yaml --json results.jsonl --set workload.scale=1e8");
