@@ -163,6 +163,25 @@ StageTimes summarize_stages(const StageSamples& samples, const CellResult& resul
   return times;
 }
 
+std::vector<StageSeries> series_of(const StageSamples& samples) {
+  std::vector<StageSeries> all;
+  const auto add = [&](const char* stage, const std::vector<double>& times_ms) {
+    if (times_ms.empty()) return;
+    const std::size_t stride = (times_ms.size() + kMostSamples - 1) / kMostSamples;
+    StageSeries& series =
+        all.emplace_back(StageSeries{.stage = stage, .stride = static_cast<std::int64_t>(stride)});
+    for (std::size_t i = 0; i < times_ms.size(); i += stride)
+      series.times_ms.push_back(times_ms[i]);
+  };
+  add("attend", samples.attend);
+  add("dense", samples.dense);
+  add("plan", samples.plan);
+  add("prepare", samples.prepare);
+  add("select", samples.select);
+  add("total", samples.total);
+  return all;
+}
+
 std::vector<double> repeat_dense(const CellContext& context,
                                  std::size_t least,
                                  std::optional<DeviceTiming>& device_timing) {
