@@ -4,10 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -47,22 +50,14 @@ struct CompareArguments {
 };
 
 double margin_of(const std::string& text) {
-  std::string number = text;
-  const bool is_percentage = number.ends_with('%');
-  if (is_percentage) number.pop_back();
-  double value = 0;
-  try {
-    std::size_t end = 0;
-    value = is_number(number) ? std::stod(number, &end) : 0;
-  } catch (const std::exception&) {  // out of range
-    value = 0;
-  }
-  if (is_percentage) value /= 100;
-  if (!(value > 0) || value > 1) {
+  const bool is_percentage = text.ends_with('%');
+  const std::string number = is_percentage ? text.substr(0, text.size() - 1) : text;
+  const double margin = parse_decimal(number).value_or(0) / (is_percentage ? 100 : 1);
+  if (!(margin > 0) || margin > 1) {
     throw ConfigError(
         {}, "--margin " + text + ": give a share above 0 and up to 1, such as 5% or 0.05");
   }
-  return value;
+  return margin;
 }
 
 compare::CompareOptions options_of(const CompareArguments& arguments) {
@@ -101,6 +96,20 @@ void check_arguments(const CompareArguments& arguments) {
   }
 }
 
+// What --json must not replace: A and B, what lies in them, and the experiment.
+std::vector<ProtectedFile> files_read_by(const CompareArguments& arguments) {
+  std::vector<ProtectedFile> files;
+  std::error_code ignored;
+  for (const std::string& path : {arguments.a, arguments.b, arguments.run.file}) {
+    if (path.empty()) continue;
+    files.push_back({path, "is read by this command and would be replaced"});
+    for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
+      files.push_back({entry.path(), files.front().reason});
+    }
+  }
+  return files;
+}
+
 void print_comparison(const compare::Comparison& comparison,
                       const std::vector<std::string>& notes,
                       const compare::ReportOptions& options,
@@ -137,8 +146,8 @@ int compare_results(CompareArguments arguments) {
     }
     arguments.alternation.most_ms = *most_ms;
   }
+  check_exports({.json = arguments.json, .csv = ""}, files_read_by(arguments));
   std::optional<RecordFile> json;
-  if (!arguments.json.empty()) json.emplace(arguments.json);
   const Stopwatch watch;
   compare::AlternatedRuns runs;
   if (arguments.runs) {
@@ -155,6 +164,7 @@ int compare_results(CompareArguments arguments) {
     report.remedy = "which more runs of each side may show";
   }
   const compare::Comparison comparison = compare_sides(runs.a, runs.b, report.compared);
+  if (!arguments.json.empty()) json.emplace(arguments.json);
   std::vector<std::string> notes = {
       fmt::format("A: {}, B: {}", printable(runs.a.name), printable(runs.b.name))};
   for (std::string& note : notes_on_sides(runs.a, runs.b, comparison, report.compared)) {

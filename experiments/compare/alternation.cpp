@@ -1,7 +1,7 @@
 #include "experiments/compare/alternation.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
