@@ -167,14 +167,15 @@ struct StepResult {
   std::int64_t kv_bytes_touched = 0;
 };
 
-// The times of one stage in the order of the repetitions, in milliseconds; what a median, and a
-// comparison of two, is made from. Of more than kMostSamples repetitions every stride-th is kept.
+// The times of one stage in the order of the repetitions, in milliseconds and to the nanosecond:
+// what a median, and a comparison of two, is made from. Of more than kMostSamples repetitions every
+// stride-th is kept.
 struct StageSeries {
   std::string stage;  // "prepare", "select", "plan", "attend", "total", "dense"
   std::int64_t stride = 1;
   std::vector<double> times_ms = {};
 };
-inline constexpr std::size_t kMostSamples = 1000;
+inline constexpr std::size_t kMostSamples = 200;
 
 // Pairs of a name and a value, in order.
 using NamedTexts = std::vector<std::pair<std::string, std::string>>;

@@ -81,7 +81,8 @@ std::vector<Column<SeriesRow>> make_series_columns() {
             "Of that many repetitions one is kept, so that there are at most " +
                 std::to_string(kMostSamples) + "."},
            series, &StageSeries::stride);
-  list.add({"times_ms", "ms", "A list of the stage's times, in the order of the repetitions."},
+  list.add({"times_ms", "ms",
+            "A list of the stage's times, to the nanosecond, in the order of the repetitions."},
            series, &StageSeries::times_ms);
   return list.take();
 }
