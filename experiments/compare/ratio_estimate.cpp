@@ -14,6 +14,8 @@ namespace maskerade::compare {
 namespace {
 
 constexpr int kResamples = 400;
+// See estimate_of_pairs().
+constexpr double kShareOfFreedom = 0.8;
 
 // Places drawn at random, from 0 to below a count.
 class Places {
@@ -67,7 +69,7 @@ std::optional<RatioEstimate> estimate_of_pairs(std::span<const double> log_ratio
   const auto size = static_cast<double>(count);
   const auto middle = static_cast<double>(kept);
   estimate.standard_error = deviation * std::sqrt((size - 1) / (middle * (middle - 1)));
-  estimate.degrees_of_freedom = middle - 1;
+  estimate.degrees_of_freedom = kShareOfFreedom * (middle - 1);
   return estimate;
 }
 
