@@ -98,13 +98,13 @@ void check_arguments(const CompareArguments& arguments) {
 
 // What --json must not replace: A and B, what lies in them, and the experiment.
 std::vector<ProtectedFile> files_read_by(const CompareArguments& arguments) {
+  const std::string reason = "is read by this command and would be replaced";
   std::vector<ProtectedFile> files;
   std::error_code ignored;
   for (const std::string& path : {arguments.a, arguments.b, arguments.run.file}) {
-    if (path.empty()) continue;
-    files.push_back({path, "is read by this command and would be replaced"});
+    if (!path.empty()) files.push_back({path, reason});
     for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
-      files.push_back({entry.path(), files.front().reason});
+      files.push_back({entry.path(), reason});
     }
   }
   return files;
@@ -141,13 +141,12 @@ int compare_results(CompareArguments arguments) {
   if (!arguments.time.empty()) {
     const std::optional<double> most_ms = parse_duration_ms(arguments.time);
     if (!most_ms) {
-      throw ConfigError({}, "--time " + arguments.time +
-                                ": give a time above 0 with its unit, such as 10m or 90s");
+      throw ConfigError(
+          {}, "--time " + arguments.time + ": give a time above 0 with its unit, such as 600s");
     }
     arguments.alternation.most_ms = *most_ms;
   }
   check_exports({.json = arguments.json, .csv = ""}, files_read_by(arguments));
-  std::optional<RecordFile> json;
   const Stopwatch watch;
   compare::AlternatedRuns runs;
   if (arguments.runs) {
@@ -164,16 +163,16 @@ int compare_results(CompareArguments arguments) {
     report.remedy = "which more runs of each side may show";
   }
   const compare::Comparison comparison = compare_sides(runs.a, runs.b, report.compared);
-  if (!arguments.json.empty()) json.emplace(arguments.json);
   std::vector<std::string> notes = {
       fmt::format("A: {}, B: {}", printable(runs.a.name), printable(runs.b.name))};
   for (std::string& note : notes_on_sides(runs.a, runs.b, comparison, report.compared)) {
     notes.push_back(std::move(note));
   }
   print_comparison(comparison, notes, report, arguments.format);
-  if (json) {
+  if (!arguments.json.empty()) {
+    RecordFile json(arguments.json);
     for (const std::string& line : json_lines_of(comparison, report.compared)) {
-      json->append(line + "\n");
+      json.append(line + "\n");
     }
   }
   if (arguments.format == "terminal") {
