@@ -188,6 +188,12 @@ int compare_results(CompareArguments arguments) {
     print_note("interrupted: verdicts are of the runs until then");
     return kExitInterrupted;
   }
+  if (comparison.cells.empty()) {
+    print_error(
+        "no cell of A is in B: cells are the same where data, shape, maskers with their "
+        "parameters, device, kernel, threads, chunk and seed are");
+    return kExitBadInput;
+  }
   if (runs.is_cut) print_note("--time was up before every cell had its rounds");
   const bool is_unclear = comparison.count(compare::Verdict::kUnclear) > 0;
   return comparison.has_regression() || (arguments.is_strict && is_unclear) ? kExitFailed : kExitOk;

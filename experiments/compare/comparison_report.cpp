@@ -141,7 +141,8 @@ bool is_told(const QualityChange& change) {
 std::string name_of_cell(const CellResult& cell) {
   std::vector<std::string> others;
   if (cell.device != "cpu") others.push_back(cell.device);
-  if (cell.kernel != "auto" && !cell.kernel.empty()) others.push_back(cell.kernel);
+  const bool has_own_kernel = cell.kernel != "auto" && cell.kernel != cell.pipeline;
+  if (has_own_kernel && !cell.kernel.empty()) others.push_back(cell.kernel);
   if (cell.mask_seed.value_or(0) != 0) others.push_back(fmt::format("seed {}", *cell.mask_seed));
   std::string name = cell.pipeline + ", " + cell.workload;
   if (!others.empty()) name += fmt::format(" ({})", fmt::join(others, ", "));
@@ -177,7 +178,7 @@ TextTable table_of(const Comparison& comparison,
       {.name = "runs",
        .head = "runs",
        .gap = 2,
-       .rank = 2,
+       .rank = kSpareRank,
        .legend = "runs: of each side, or pairs"},
       {.name = "time", .head = "time", .is_left_aligned = true, .gap = 2, .least_width = 7},
       {.name = "results",

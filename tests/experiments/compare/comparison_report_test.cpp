@@ -103,7 +103,7 @@ TEST(NameOfCell, SaysWhatIsNotTheUsual) {
   CellResult cell = timed_cell(0, "x", 1);
   EXPECT_EQ(name_of_cell(cell), "x, prefill");
   cell.device = "cuda";
-  cell.kernel = "rows";
+  cell.kernel = "rows";  // of the dense reference it is the pipeline's name
   cell.mask_seed = 3;
   EXPECT_EQ(name_of_cell(cell), "x, prefill (cuda, rows, seed 3)");
 }
