@@ -31,6 +31,7 @@ void add_info_command(CLI::App& program, Command& command);
 void add_calibrate_command(CLI::App& program, Command& command);
 void add_results_command(CLI::App& program, Command& command);
 void add_show_command(CLI::App& program, Command& command);
+void add_compare_command(CLI::App& program, Command& command);
 void add_stress_command(CLI::App& program, Command& command);
 void add_worker_command(CLI::App& program, Command& command);
 

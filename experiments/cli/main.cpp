@@ -34,6 +34,7 @@ int run_program(int argc, char** argv) {
   add_info_command(program, command);
   add_calibrate_command(program, command);
   add_show_command(program, command);
+  add_compare_command(program, command);
   add_stress_command(program, command);
   add_worker_command(program, command);
   try {

@@ -64,11 +64,12 @@ std::string older_cells_note(const ResultStore& store, const std::string& experi
   return older_cells_text(older_cells_among(cells));
 }
 
-// Lets go of what no table shows. Rationale: a cell may have many thousand heads and steps.
-// Assigning {} would keep their memory.
+// Lets go of what no table shows. Rationale: a cell may have many thousand heads, steps and
+// samples. Assigning {} would keep their memory.
 void forget_parts(CellResult& result) {
   result.heads = std::vector<HeadResult>();
   result.steps = std::vector<StepResult>();
+  result.samples = std::vector<StageSeries>();
   if (result.fidelity) result.fidelity->heads = std::vector<HeadFidelity>();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/cli/assignment_texts.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/dry_run.hpp"
 #include "experiments/cli/idle_notes.hpp"

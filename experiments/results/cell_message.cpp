@@ -68,9 +68,16 @@ std::string cell_message(const CellResult& result) {
   for (const StepResult& step : result.steps) {
     steps.push_back(json_of(step_columns(), StepRow{.step = step}));
   }
+  Json samples = Json::array();
+  for (const StageSeries& series : result.samples) {
+    samples.push_back(json_of(series_columns(), SeriesRow{.series = series}));
+  }
   std::string message;
-  Json::to_msgpack(
-      Json{{"cell", json_of(cell_columns(), result)}, {"heads", heads}, {"steps", steps}}, message);
+  Json::to_msgpack(Json{{"cell", json_of(cell_columns(), result)},
+                        {"heads", heads},
+                        {"steps", steps},
+                        {"samples", samples}},
+                   message);
   return message;
 }
 
@@ -83,6 +90,9 @@ CellResult result_of_message(const std::string& message) {
     }
     for (const Json& step : json.at("steps")) {
       result.steps.push_back(record_of_json(step_columns(), step).step);
+    }
+    for (const Json& series : json.at("samples")) {
+      result.samples.push_back(record_of_json(series_columns(), series).series);
     }
     return result;
   } catch (const Json::exception& error) {

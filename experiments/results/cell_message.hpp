@@ -6,8 +6,9 @@
 
 namespace maskerade {
 
-// A result with its heads and steps as bytes, from which another process of the same program makes
-// the same result: every column of columns.hpp, bit for bit, NaN and infinity included.
+// A result with its heads, steps and samples as bytes, from which another process of the same
+// program makes the same result: every column of columns.hpp, bit for bit, NaN and infinity
+// included.
 std::string cell_message(const CellResult& result);
 
 // The inverse. Throws Error when the bytes are no such message.

@@ -167,6 +167,16 @@ struct StepResult {
   std::int64_t kv_bytes_touched = 0;
 };
 
+// The times of one stage in the order of the repetitions, in milliseconds and to the nanosecond:
+// what a median, and a comparison of two, is made from. Of more than kMostSamples repetitions every
+// stride-th is kept.
+struct StageSeries {
+  std::string stage;  // "prepare", "select", "plan", "attend", "total", "dense"
+  std::int64_t stride = 1;
+  std::vector<double> times_ms = {};
+};
+inline constexpr std::size_t kMostSamples = 200;
+
 // Pairs of a name and a value, in order.
 using NamedTexts = std::vector<std::pair<std::string, std::string>>;
 
@@ -226,8 +236,11 @@ struct CellResult {
   // The largest resident memory of the process over the cell's repetitions, warm-up included; the
   // data and the dense reference are in it. Absent where the system does not tell.
   std::optional<std::int64_t> peak_bytes;
-  std::vector<HeadResult> heads;      // [batch, query_heads]; empty when not measured
-  std::vector<StepResult> steps;      // of a decode trace; empty when not measured
+  std::vector<HeadResult> heads;  // [batch, query_heads]; empty when not measured
+  std::vector<StepResult> steps;  // of a decode trace; empty when not measured
+  // By the names of the stages. All of one cell have the same repetitions; of the dense reference
+  // there is "dense" alone. Empty when nothing was timed, and of decode traces.
+  std::vector<StageSeries> samples;
   std::optional<MachinePeaks> peaks;  // of the machine with this many threads, in the same run
   std::optional<std::int64_t> run;    // that measured it, see RunRecord; absent: in no database
   std::optional<double> cell_ms;      // wall time of the whole cell, checks included

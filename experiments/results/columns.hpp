@@ -14,9 +14,9 @@
 
 namespace maskerade {
 
-// The version of the five lists below. A change of a name, a type or a role needs the next one;
+// The version of the six lists below. A change of a name, a type or a role needs the next one;
 // files of another version are refused.
-inline constexpr std::int64_t kResultsFormat = 5;
+inline constexpr std::int64_t kResultsFormat = 6;
 
 // A row of the table heads.
 struct HeadRow {
@@ -31,10 +31,17 @@ struct StepRow {
   StepResult step;
 };
 
-// Every column of the tables cells, heads and steps, in its order, the cell's key first.
+// A row of the table samples.
+struct SeriesRow {
+  std::string key;  // of its cell
+  StageSeries series;
+};
+
+// Every column of the tables cells, heads, steps and samples, in its order, the cell's key first.
 const std::vector<Column<CellResult>>& cell_columns();
 const std::vector<Column<HeadRow>>& head_columns();
 const std::vector<Column<StepRow>>& step_columns();
+const std::vector<Column<SeriesRow>>& series_columns();
 // Those of the tables runs and started.
 const std::vector<Column<RunRecord>>& run_columns();
 const std::vector<Column<StartedCell>>& started_columns();

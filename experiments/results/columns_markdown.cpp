@@ -21,6 +21,7 @@ std::vector<ColumnsMarkdown> columns_markdown() {
   return {{"Columns of a cell", lines_of(cell_columns())},
           {"Columns of a head", lines_of(head_columns())},
           {"Columns of a step", lines_of(step_columns())},
+          {"Columns of the samples of a stage", lines_of(series_columns())},
           {"Columns of a run", lines_of(run_columns())},
           {"Columns of a cell that has begun", lines_of(started_columns())}};
 }

@@ -1,4 +1,4 @@
-// The columns of the tables of a cell's parts: its heads and its steps.
+// The columns of the tables of a cell's parts: its heads, its steps and its samples.
 #include <vector>
 
 #include "experiments/results/columns.hpp"
@@ -67,6 +67,26 @@ std::vector<Column<StepRow>> make_step_columns() {
   return list.take();
 }
 
+std::vector<Column<SeriesRow>> make_series_columns() {
+  detail::ColumnList<SeriesRow> list;
+  const auto series = &SeriesRow::series;
+  list.add({"key", "", "Key of the cell that was repeated."}, &SeriesRow::key).role =
+      ColumnRole::kCellKey;
+  list.add({"stage", "",
+            "`prepare`, `select`, `plan`, `attend`, `total` or `dense`; of the dense reference "
+            "`dense` alone."},
+           series, &StageSeries::stage)
+      .role = ColumnRole::kPosition;
+  list.add({"stride", "",
+            "Of that many repetitions one is kept, so that there are at most " +
+                std::to_string(kMostSamples) + "."},
+           series, &StageSeries::stride);
+  list.add({"times_ms", "ms",
+            "A list of the stage's times, to the nanosecond, in the order of the repetitions."},
+           series, &StageSeries::times_ms);
+  return list.take();
+}
+
 }  // namespace
 
 const std::vector<Column<HeadRow>>& head_columns() {
@@ -76,6 +96,11 @@ const std::vector<Column<HeadRow>>& head_columns() {
 
 const std::vector<Column<StepRow>>& step_columns() {
   static const std::vector<Column<StepRow>> kColumns = make_step_columns();
+  return kColumns;
+}
+
+const std::vector<Column<SeriesRow>>& series_columns() {
+  static const std::vector<Column<SeriesRow>> kColumns = make_series_columns();
   return kColumns;
 }
 

@@ -22,7 +22,7 @@ struct ColumnCondition {
 // Which cells are read: those of which every condition holds.
 struct CellFilter {
   std::vector<ColumnCondition> conditions = {};
-  // Whether their heads and steps are read, too. Rationale: a cell may have many thousand.
+  // Whether their heads, steps and samples are read, too. Rationale: a cell may have many thousand.
   bool with_parts = true;
 };
 

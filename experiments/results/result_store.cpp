@@ -138,6 +138,8 @@ struct ResultStore::State {
             database.prepare(detail::insert_statement(detail::kHeadsTable, head_columns()))),
         insert_step(
             database.prepare(detail::insert_statement(detail::kStepsTable, step_columns()))),
+        insert_series(
+            database.prepare(detail::insert_statement(detail::kSamplesTable, series_columns()))),
         remove_without_data(database.prepare(detail::kDeleteWithoutData)),
         renumber(database.prepare("UPDATE cells SET cell = ? WHERE key = ? AND cell IS NOT ?")),
         mark(mark_statement(database)) {
@@ -179,6 +181,7 @@ struct ResultStore::State {
   Statement insert_cell;
   Statement insert_head;
   Statement insert_step;
+  Statement insert_series;
   Statement remove_without_data;
   Statement renumber;
   Statement mark;
@@ -288,6 +291,9 @@ void ResultStore::write(const CellResult& result) {
     }
     for (const StepResult& step : result.steps) {
       detail::insert_record(state_->insert_step, step_columns(), StepRow{result.key, step});
+    }
+    for (const StageSeries& series : result.samples) {
+      detail::insert_record(state_->insert_series, series_columns(), SeriesRow{result.key, series});
     }
     transaction.commit();
   }

@@ -33,7 +33,7 @@ struct StoreOptions {
 
 // What a run is to do with a cell that it comes to.
 struct CellClaim {
-  // The cell's result in an earlier run, without heads and steps; then nothing is to be done.
+  // The cell's result in an earlier run, without its parts; then nothing is to be done.
   std::optional<CellResult> finished = {};
   // Another process is at it; the same.
   bool is_taken = false;
@@ -45,9 +45,10 @@ struct CellClaim {
 // a shard. It is a database in write-ahead mode, which several processes of one machine may write,
 // and a ResultReader may read, at the same time. Tables: `cells`, one row a finished cell, `cell`
 // null where the latest whole run did not have it; `heads`, one row a layer, batch and query head
-// of a cell; `steps`, one row a step of a decode trace; `started`, one row a cell that has begun
+// of a cell; `steps`, one row a step of a decode trace; `samples`,
+// one row a stage of a cell; `started`, one row a cell that has begun
 // and not ended; `runs`, one row a run. Their columns are those of columns.hpp. A cell is committed
-// with its heads and steps, whole or not at all.
+// with its heads, steps and samples, whole or not at all.
 class ResultStore {
  public:
   // Opens the folder's results for writing; makes the folder and the file when they are missing.
@@ -74,7 +75,7 @@ class ResultStore {
   // Throws as write().
   std::int64_t begin_run(const RunRecord& run);
 
-  // The finished cell of that key with its heads and steps, read as a ResultReader reads it.
+  // The finished cell of that key with its parts, read as a ResultReader reads it.
   // Finished are successful and failed cells; not those that were unavailable or whose data could
   // not be loaded: these are to be tried again. Throws ConfigError when the cell cannot be read.
   std::optional<CellResult> find_finished(const std::string& key) const;

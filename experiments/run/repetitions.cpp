@@ -1,5 +1,6 @@
 #include "experiments/run/repetitions.hpp"
 
+#include <cmath>
 #include <utility>
 
 #include "experiments/measure/stopping_rule.hpp"
@@ -161,6 +162,26 @@ StageTimes summarize_stages(const StageSamples& samples, const CellResult& resul
                                         summarize(samples.select_by_masker[i]).median);
   }
   return times;
+}
+
+std::vector<StageSeries> series_of(const StageSamples& samples) {
+  std::vector<StageSeries> all;
+  const auto add = [&](const char* stage, const std::vector<double>& times_ms) {
+    if (times_ms.empty()) return;
+    // Odd, so that repetitions with the dense reference first and second are kept alike.
+    const std::size_t stride = ((times_ms.size() + kMostSamples - 1) / kMostSamples) | 1;
+    StageSeries& series =
+        all.emplace_back(StageSeries{.stage = stage, .stride = static_cast<std::int64_t>(stride)});
+    for (std::size_t i = 0; i < times_ms.size(); i += stride)
+      series.times_ms.push_back(std::round(times_ms[i] * 1e6) / 1e6);
+  };
+  add("attend", samples.attend);
+  add("dense", samples.dense);
+  add("plan", samples.plan);
+  add("prepare", samples.prepare);
+  add("select", samples.select);
+  add("total", samples.total);
+  return all;
 }
 
 std::vector<double> repeat_dense(const CellContext& context,

@@ -76,6 +76,9 @@ RepetitionResult repeat_interleaved(const CellContext& context,
 // The times of the stages, the first one as prepare. result: that names the maskers.
 StageTimes summarize_stages(const StageSamples& samples, const CellResult& result);
 
+// The samples as a result keeps them, see StageSeries.
+std::vector<StageSeries> series_of(const StageSamples& samples);
+
 // The times of attending by the dense reference alone, repeated likewise.
 std::vector<double> repeat_dense(const CellContext& context,
                                  std::size_t least,

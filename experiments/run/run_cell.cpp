@@ -70,6 +70,7 @@ void run_cell(const CellContext& context,
   result.cost = cost_of(context, repetitions);
   result.times = summarize_stages(repetitions.samples, result);
   result.times->load_ms = load_ms;
+  result.samples = series_of(repetitions.samples);
   result.fidelity =
       compare_outputs(inputs.shape, sparse, context.dense.output, row_masses(inputs, mask, threads),
                       context.dense.masses.weighted);
@@ -86,7 +87,9 @@ void run_dense_cell(const CellContext& context, CellResult& result) {
   const MachineLoad load;
   const DenseReference& dense = context.dense;
   const AttentionShape& shape = context.inputs().shape;
-  const Summary summary = summarize(repeat_dense(context, 1, result.device_timing));
+  const std::vector<double> dense_ms = repeat_dense(context, 1, result.device_timing);
+  const Summary summary = summarize(dense_ms);
+  result.samples = series_of({.dense = dense_ms});
   result.peak_bytes = peak.bytes();
   result.load = load.finish();
   AttentionOutput output;

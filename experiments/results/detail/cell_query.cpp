@@ -41,7 +41,8 @@ CellQuery::CellQuery(const Database& database, const std::string& rest, CellPart
       parts_(parts),
       cells_(database.prepare(select_statement(kCellsTable, cell_columns()) + " " + rest)),
       heads_(database.prepare(select_parts(kHeadsTable, head_columns()))),
-      steps_(database.prepare(select_parts(kStepsTable, step_columns()))) {}
+      steps_(database.prepare(select_parts(kStepsTable, step_columns()))),
+      samples_(database.prepare(select_parts(kSamplesTable, series_columns()))) {}
 
 std::optional<CellResult> CellQuery::next(const std::function<bool(const CellResult&)>& accepts) {
   while (cells_.step()) {
@@ -55,6 +56,9 @@ std::optional<CellResult> CellQuery::next(const std::function<bool(const CellRes
       }
       for (StepRow& row : read_parts(steps_, step_columns(), cell.key)) {
         cell.steps.push_back(std::move(row.step));
+      }
+      for (SeriesRow& row : read_parts(samples_, series_columns(), cell.key)) {
+        cell.samples.push_back(std::move(row.series));
       }
       return cell;
     } catch (const ConfigError&) {  // of the database

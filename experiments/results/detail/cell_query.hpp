@@ -9,8 +9,8 @@
 
 namespace maskerade::detail {
 
-// Whether cells are read with their heads and steps. Rationale: there may be many thousand heads of
-// a cell, which a table of cells does not show.
+// Whether cells are read with their heads, steps and samples. Rationale: there may be many thousand
+// heads of a cell, which a table of cells does not show.
 enum class CellParts { kAll, kNone };
 
 // Reads cells: the one way from the tables back to a CellResult. Where
@@ -22,7 +22,7 @@ class CellQuery {
 
   // Parameters of `rest` count from 1.
   void bind(int parameter, const ColumnValue& value) { cells_.bind(parameter, value); }
-  // The next cell, else nullopt. What `accepts`, called on a cell without heads and steps, refuses
+  // The next cell, else nullopt. What `accepts`, called on a cell without its parts, refuses
   // is passed over. Throws ConfigError, which names the cell, when a value is none of its column's.
   std::optional<CellResult> next(const std::function<bool(const CellResult&)>& accepts = {});
   // Ready for other parameters.
@@ -34,6 +34,7 @@ class CellQuery {
   Statement cells_;
   Statement heads_;
   Statement steps_;
+  Statement samples_;
 };
 
 }  // namespace maskerade::detail

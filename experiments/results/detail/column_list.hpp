@@ -41,6 +41,11 @@ struct ColumnTypeOf<NamedValues<Value>> {
   static constexpr ColumnType kType = ColumnType::kJson;
 };
 
+template <>
+struct ColumnTypeOf<std::vector<double>> {
+  static constexpr ColumnType kType = ColumnType::kJson;
+};
+
 inline ColumnValue value_of(bool member) { return member; }
 inline ColumnValue value_of(int member) { return std::int64_t{member}; }
 inline ColumnValue value_of(std::int64_t member) { return member; }
@@ -64,6 +69,7 @@ template <typename Value>
 ColumnValue value_of(const NamedValues<Value>& members) {
   return json_of(members).dump();
 }
+inline ColumnValue value_of(const std::vector<double>& members) { return Json(members).dump(); }
 
 [[noreturn]] inline void refuse_value() { throw Error("a value is not of the column's type"); }
 
@@ -131,6 +137,17 @@ template <typename Value>
 void assign(NamedValues<Value>& members, const ColumnValue& value) {
   try {
     assign(members, Json::parse(alternative_of<std::string>(value)));
+  } catch (const Json::exception&) {
+    refuse_value();
+  }
+}
+
+inline void assign(std::vector<double>& members, const ColumnValue& value) {
+  try {
+    const Json list = Json::parse(alternative_of<std::string>(value));
+    if (!list.is_array()) refuse_value();
+    members.clear();
+    for (const Json& item : list) assign(members.emplace_back(), item);
   } catch (const Json::exception&) {
     refuse_value();
   }

@@ -107,6 +107,7 @@ bool check_is_of_results(const Database& database) {
   check_columns(database, kCellsTable, cell_columns());
   check_columns(database, kHeadsTable, head_columns());
   check_columns(database, kStepsTable, step_columns());
+  check_columns(database, kSamplesTable, series_columns());
   check_columns(database, kRunsTable, run_columns());
   check_columns(database, kStartedTable, started_columns());
   return true;
@@ -117,6 +118,7 @@ void make_tables(Database& database) {
   database.run(create_statement(kCellsTable, cell_columns()));
   database.run(create_statement(kHeadsTable, head_columns()));
   database.run(create_statement(kStepsTable, step_columns()));
+  database.run(create_statement(kSamplesTable, series_columns()));
   database.run(create_statement(kRunsTable, run_columns()));
   database.run(create_statement(kStartedTable, started_columns()));
   // Rationale: every cell that is written looks for failures of its names that had no data.

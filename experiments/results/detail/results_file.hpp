@@ -20,6 +20,7 @@ std::vector<std::filesystem::path> results_files_in(const std::filesystem::path&
 inline constexpr const char* kCellsTable = "cells";
 inline constexpr const char* kHeadsTable = "heads";
 inline constexpr const char* kStepsTable = "steps";
+inline constexpr const char* kSamplesTable = "samples";
 inline constexpr const char* kRunsTable = "runs";
 inline constexpr const char* kStartedTable = "started";
 

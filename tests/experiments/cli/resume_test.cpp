@@ -234,7 +234,7 @@ TEST_F(Output, RefusesWhatItCannotWriteTo) {
   query("PRAGMA user_version = 1");
   expect_refused("run tiny.yaml --out out --resume",
                  "out/results.sqlite: holds results in format 1; this version of the program reads "
-                 "and writes format 5; name another folder with --out, or move the file away");
+                 "and writes format 6; name another folder with --out, or move the file away");
 }
 
 // An experiment of 60 cells that take about 12 ms each.

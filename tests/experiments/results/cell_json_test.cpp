@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "framework/base/error.hpp"
 #include "tests/experiments/results/example_result.hpp"
 
 namespace maskerade {
@@ -99,6 +100,29 @@ TEST(CellJson, SaysWhenAnIndexSpansTheFuture) {
   CellResult result = example_result();
   result.cost->index_spans_future = true;
   EXPECT_EQ(nlohmann::json::parse(to_json_line(result)).at("index_spans_future"), true);
+}
+
+TEST(CellJson, GivesAWholeLineBack) {
+  for (const CellResult& result : {full_result(), full_trace(), CellResult()}) {
+    const std::string line = to_json_line(result);
+    EXPECT_EQ(to_json_line(result_of_json_line(line)), line);
+  }
+}
+
+TEST(CellJson, ReadsALineOfAnotherVersionByTheNamesOfItsFields) {
+  const CellResult result =
+      result_of_json_line(R"({"workload": "w", "total_ms": 2, "later": [1], "mask_seed": 7})");
+  EXPECT_EQ(result.workload, "w");
+  EXPECT_EQ(result.times->total.median, 2);
+  EXPECT_EQ(result.mask_seed, 7U);
+  EXPECT_FALSE(result.facts.has_value());
+  EXPECT_EQ(result.cell, CellResult::kNoNumber);
+}
+
+TEST(CellJson, RefusesALineThatIsNoResult) {
+  for (const char* line : {"", "[1]", "{", R"({"total_ms": "2"})", R"({"status": "well"})"}) {
+    EXPECT_THROW(result_of_json_line(line), Error) << line;
+  }
 }
 
 }  // namespace

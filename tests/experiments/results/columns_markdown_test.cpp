@@ -40,7 +40,8 @@ TEST(ColumnsMarkdown, HasATableForEachOfTheDatabase) {
   for (const ColumnsMarkdown& table : columns_markdown()) headings.emplace_back(table.heading);
   EXPECT_EQ(headings,
             (std::vector<std::string>{"Columns of a cell", "Columns of a head", "Columns of a step",
-                                      "Columns of a run", "Columns of a cell that has begun"}));
+                                      "Columns of the samples of a stage", "Columns of a run",
+                                      "Columns of a cell that has begun"}));
 }
 
 TEST(ColumnsMarkdown, HasTypeUnitAndMeaningOfAColumn) {

@@ -50,7 +50,7 @@ TEST(CellColumns, AreThoseOfTheDatabaseFormat) {
   std::string names;
   for (const Column<CellResult>& column : exported_columns()) names += column.name + " ";
   // Another list of names needs another kResultsFormat here.
-  EXPECT_EQ(kResultsFormat, 5);
+  EXPECT_EQ(kResultsFormat, 6);
   EXPECT_EQ(cell_columns().front().name, "key");
   EXPECT_EQ(
       names,
@@ -99,6 +99,7 @@ TEST(PartColumns, AreThoseOfTheDatabaseFormat) {
             "attend_ms:real dense_ms:real repetitions:integer density:real recall:real "
             "rel_l2_error:real keys_scored:integer select_bytes_read:integer index_bytes:integer "
             "kv_bytes_touched:integer");
+  EXPECT_EQ(names_and_types(series_columns()), "key:text stage:text stride:integer times_ms:JSON");
 }
 
 // What must hold of every list of columns.
@@ -139,6 +140,7 @@ TEST(Columns, HaveNamesOfTheirOwnAndSayWhatTheyAreInWhichUnit) {
   expect_sound(cell_columns());
   expect_sound(head_columns());
   expect_sound(step_columns());
+  expect_sound(series_columns());
 }
 
 TEST(Columns, NoneIsLeftOutOfTheExamples) {
@@ -154,6 +156,18 @@ TEST(Columns, NoneIsLeftOutOfTheExamples) {
   for (const Column<StepRow>& column : step_columns()) {
     EXPECT_NE(column.get({"k", trace.steps.front()}), ColumnValue()) << column.name;
   }
+}
+
+TEST(SeriesColumns, RefuseWhatIsNoListOfTimes) {
+  StageSeries series;
+  const auto set = [&](const std::string& text) {
+    SeriesRow row{"k", series};
+    series_columns().back().set(row, text);
+    return row.series.times_ms;
+  };
+  EXPECT_EQ(set("[1.5,2]"), (std::vector<double>{1.5, 2}));
+  EXPECT_EQ(set("[]"), std::vector<double>{});
+  for (const char* text : {"", "[1", "1", "{}", "[\"a\"]"}) EXPECT_THROW(set(text), Error) << text;
 }
 
 TEST(CellColumns, GiveAWholeResultBack) {

@@ -109,9 +109,14 @@ void expect_same_cell(const CellResult& read, const CellResult& written) {
   for (std::size_t i = 0; i < read.steps.size(); ++i) {
     expect_same(step_columns(), StepRow{"", read.steps[i]}, StepRow{"", written.steps[i]});
   }
+  ASSERT_EQ(read.samples.size(), written.samples.size());
+  for (std::size_t i = 0; i < read.samples.size(); ++i) {
+    expect_same(series_columns(), SeriesRow{"", read.samples[i]},
+                SeriesRow{"", written.samples[i]});
+  }
 }
 
-TEST_F(Reader, GivesCellsWithTheirHeadsAndSteps) {
+TEST_F(Reader, GivesCellsWithTheirHeadsStepsAndSamples) {
   CellResult trace = full_trace();
   trace.key = "trace";
   CellResult full = full_result();
@@ -133,6 +138,7 @@ TEST_F(Reader, GivesCellsWithTheirHeadsAndSteps) {
     expect_same_cell(*read, *written);
   }
   EXPECT_EQ(reader.find("full")->heads.front().route, "dense");
+  EXPECT_EQ(reader.find("full")->samples.back().times_ms, (std::vector<double>{25, 0.1, 1e-9}));
   EXPECT_EQ(reader.find("trace")->steps.front().key_len, 101);
   EXPECT_FALSE(reader.find("another").has_value());
   EXPECT_EQ(ResultReader(file()).cell_count(), 3) << "by the file";
@@ -189,6 +195,11 @@ TEST_F(Reader, GivesEveryValueOfEveryColumnBack) {
       StepRow step{"k", measured_step()};
       set_all(step_columns(), value, step);
       written.steps = {step.step};
+      for (StageSeries& series : written.samples) {
+        SeriesRow row{"k", series};
+        set_all(series_columns(), value, row);
+        series = row.series;
+      }
       store.write(written);
       expect_same_cell(reader.find("k").value(), written);
     }
@@ -421,14 +432,14 @@ TEST_F(Reader, RefusesAnotherFormat) {
   query("PRAGMA user_version = 3");
   expect_refused(file().string() +
                  ": holds results in format 3; this version of the program reads and writes format "
-                 "5; read it with the version that wrote it, or run the experiment again");
+                 "6; read it with the version that wrote it, or run the experiment again");
 }
 
 TEST_F(Reader, RefusesATableWithoutAColumn) {
   { const ResultStore store(folder_); }
   query("ALTER TABLE cells DROP COLUMN peak_bytes");
   expect_refused(file().string() +
-                 ": its table cells has no column peak_bytes, which results in format 5 have; name "
+                 ": its table cells has no column peak_bytes, which results in format 6 have; name "
                  "the folder that a run was given with --out, or its results.sqlite");
 }
 

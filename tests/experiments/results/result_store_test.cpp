@@ -210,14 +210,14 @@ TEST_F(Store, RefusesADatabaseOfAnotherFormat) {
   query("PRAGMA user_version = 7");
   expect_refused(file().string() +
                  ": holds results in format 7; this version of the program reads and writes format "
-                 "5; name another folder with --out, or move the file away");
+                 "6; name another folder with --out, or move the file away");
 }
 
 TEST_F(Store, RefusesADatabaseThatLacksAColumn) {
   { const ResultStore store(folder_); }
   query("ALTER TABLE steps DROP COLUMN plan_ms");
   expect_refused(file().string() +
-                 ": its table steps has no column plan_ms, which results in format 5 have; name "
+                 ": its table steps has no column plan_ms, which results in format 6 have; name "
                  "another folder with --out, or move the file away");
 }
 

@@ -7,6 +7,7 @@
 
 #include "experiments/measure/statistics.hpp"
 #include "experiments/run/cell_checks.hpp"
+#include "experiments/run/repetitions.hpp"
 #include "framework/mask/conversions.hpp"
 #include "test_experiment.hpp"
 
@@ -64,6 +65,45 @@ TEST(RunCell, TotalIsWhatTheStagesMakeInEachRepetition) {
   EXPECT_EQ(times.repetitions, times.attend.repetitions);
   EXPECT_EQ(times.repetitions, times.dense.repetitions);
   EXPECT_EQ(names_of(times.select_by_masker), (Names{"sink", "local"}));
+}
+
+// The times of a stage that a result keeps.
+const std::vector<double>& samples_of(const CellResult& result, const std::string& stage) {
+  for (const StageSeries& series : result.samples) {
+    if (series.stage == stage) return series.times_ms;
+  }
+  throw Error("no samples of " + stage);
+}
+
+TEST(RunCell, KeepsTheTimesOfItsRepetitions) {
+  const FinishedRun ran = run_all(experiment_of(small("  p: [{sink: 1}]\n")));
+  const CellResult& result = ran.row("p");
+  std::vector<std::string> stages;
+  for (const StageSeries& series : result.samples) {
+    stages.push_back(series.stage);
+    EXPECT_LE(series.times_ms.size(), kMostSamples);
+    EXPECT_EQ(series.stride, result.samples.front().stride);
+  }
+  EXPECT_EQ(stages, (Names{"attend", "dense", "plan", "prepare", "select", "total"}));
+  // Each is rounded to the nanosecond.
+  EXPECT_NEAR(samples_of(result, "total").front(),
+              samples_of(result, "prepare").front() + samples_of(result, "select").front() +
+                  samples_of(result, "plan").front() + samples_of(result, "attend").front(),
+              3e-6);
+  ASSERT_EQ(ran.row("dense").samples.size(), 1U);
+  EXPECT_EQ(ran.row("dense").samples.front().stage, "dense");
+}
+
+TEST(SeriesOf, KeepsOneOfAsManyRepetitionsAsItMust) {
+  StageSamples samples;
+  for (std::size_t i = 0; i < 2 * kMostSamples; ++i) {
+    samples.total.push_back(static_cast<double>(i));
+  }
+  const std::vector<StageSeries> series = series_of(samples);
+  ASSERT_EQ(series.size(), 1U);
+  EXPECT_EQ(series.front().stride, 3);
+  EXPECT_EQ(series.front().times_ms.size(), (2 * kMostSamples + 2) / 3);
+  EXPECT_EQ(series.front().times_ms[2], 6);
 }
 
 TEST(RunCell, LoadsMaskersOnceAndInNoTotal) {

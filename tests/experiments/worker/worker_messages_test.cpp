@@ -36,7 +36,7 @@ TEST(WorkerMessages, CarryTheSetup) {
 }
 
 TEST(WorkerMessages, CarryAResultBitForBit) {
-  CellResult result = example_result();
+  CellResult result = full_result();
   result.fidelity->rel_l2_error = std::numeric_limits<double>::quiet_NaN();
   result.fidelity->lse_error = std::numeric_limits<double>::infinity();
   result.mask_seed = std::numeric_limits<std::uint64_t>::max();
@@ -52,6 +52,10 @@ TEST(WorkerMessages, CarryAResultBitForBit) {
   EXPECT_TRUE(std::isinf(read.described->fidelity->lse_error));
   EXPECT_EQ(read.described->heads.size(), result.heads.size());
   EXPECT_EQ(read.described->steps.size(), result.steps.size());
+  ASSERT_EQ(read.described->samples.size(), result.samples.size());
+  EXPECT_EQ(read.described->samples.back().stage, "total");
+  EXPECT_EQ(read.described->samples.back().stride, 3);
+  EXPECT_EQ(read.described->samples.back().times_ms, result.samples.back().times_ms);
   EXPECT_FALSE(request_of(message_of(WorkerRequest{.job = 1})).described);
 }
 
