@@ -78,8 +78,9 @@ std::vector<std::string> whole_in_range(const maskerade_parameter& row,
   return texts;
 }
 
-// The texts of which one value of a parameter is drawn.
-std::vector<std::string> candidates_of(const maskerade_parameter& row) {
+}  // namespace
+
+std::vector<std::string> candidate_values(const maskerade_parameter& row) {
   switch (row.unit) {
     case MASKERADE_UNIT_TOKENS: {
       std::vector<std::string> texts = whole_in_range(row, {0, 1, 2, 7, 16, 63, 64, 65, 150, 600});
@@ -109,13 +110,15 @@ std::vector<std::string> candidates_of(const maskerade_parameter& row) {
   }
 }
 
+namespace {
+
 GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type, Draw& draw) {
   GivenMasker masker{.type = type, .given = {}};
   const maskerade_masker_descriptor& descriptor = type->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
     if (row.default_value != nullptr && draw.one_in(2)) continue;
-    const std::vector<std::string> candidates = candidates_of(row);
+    const std::vector<std::string> candidates = candidate_values(row);
     if (candidates.empty()) continue;
     GivenParameter parameter{.name = row.name, .values = {draw.of(candidates)}};
     if ((row.flags & MASKERADE_LIST) != 0) {
@@ -199,7 +202,7 @@ std::string why_left_out(const MaskerType& type) {
   const maskerade_masker_descriptor& descriptor = type.descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
-    if (row.default_value == nullptr && candidates_of(row).empty()) {
+    if (row.default_value == nullptr && candidate_values(row).empty()) {
       return fmt::format("\"{}\" has no default", row.name);
     }
   }

@@ -11,6 +11,10 @@
 
 namespace maskerade::stress {
 
+// The texts of which the value of a parameter is drawn; none where its table bounds none, a file or
+// a text.
+std::vector<std::string> candidate_values(const maskerade_parameter& row);
+
 // Why cells with this masker cannot be drawn: it has a required parameter that no table bounds, a
 // file or a text; "" when they can.
 std::string why_left_out(const MaskerType& type);

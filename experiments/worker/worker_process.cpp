@@ -26,17 +26,27 @@ constexpr double kFarewellMs = 2000;
 
 WorkerProcess::WorkerProcess(WorkerSetup setup, std::function<bool()> is_stopped)
     : is_stopped_(std::move(is_stopped)), channel_(-1) {
-  auto [mine, theirs] = MessageChannel::connect();
-  channel_ = std::move(mine);
   setup.call_record = record_.descriptor();
-  std::vector<int> inherited = {record_.descriptor()};
+  std::vector<int> inherited;
   for (const InheritedLibrary& library : setup.libraries) {
     if (library.descriptor >= 0) inherited.push_back(library.descriptor);
   }
-  inherited.push_back(theirs.descriptor());
-  process_ =
-      execute_own_program({"worker", "--channel", std::to_string(theirs.descriptor())}, inherited);
+  start({"worker"}, std::move(inherited));
   channel_.send(message_of(setup));
+}
+
+WorkerProcess::WorkerProcess(std::vector<std::string> arguments, std::function<bool()> is_stopped)
+    : is_stopped_(std::move(is_stopped)), channel_(-1) {
+  arguments.insert(arguments.end(), {"--record", std::to_string(record_.descriptor())});
+  start(std::move(arguments), {});
+}
+
+void WorkerProcess::start(std::vector<std::string> arguments, std::vector<int> inherited) {
+  auto [mine, theirs] = MessageChannel::connect();
+  channel_ = std::move(mine);
+  inherited.insert(inherited.end(), {record_.descriptor(), theirs.descriptor()});
+  arguments.insert(arguments.end(), {"--channel", std::to_string(theirs.descriptor())});
+  process_ = execute_own_program(arguments, inherited);
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -77,13 +87,13 @@ std::variant<WorkerProcess::Answer, WorkerProcess::Ending> WorkerProcess::await(
     if (limits.timeout_ms && stopwatch.elapsed_ms() > *limits.timeout_ms) {
       const std::string where = place();
       end();
-      return Ending{fmt::format("ran longer than measure.cell_timeout, {:.6g} s{}",
+      return Ending{fmt::format("ran longer than {}, {:.6g} s{}", limits.timeout_name,
                                 *limits.timeout_ms / 1000, where)};
     }
     if (limits.growth_bytes && resident_bytes() - before_bytes > *limits.growth_bytes) {
       const std::string where = place();
       end();
-      return Ending{fmt::format("took more than measure.cell_memory, {:.6g} GB{}",
+      return Ending{fmt::format("took more than {}, {:.6g} GB{}", limits.growth_name,
                                 static_cast<double>(*limits.growth_bytes) / 1e9, where)};
     }
   }
