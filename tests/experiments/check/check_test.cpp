@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <ostream>
+#include <set>
 
 #include "experiments/check/heap_growth.hpp"
 #include "tests/experiments/check/check_for_test.hpp"
@@ -89,16 +90,19 @@ TEST(Templates, HaveNoFailureAndNoWarning) {
   }
 }
 
+// Under sanitizers, which take ten times as long, a few of them.
 TEST(BuiltIn, HaveNoFailure) {
+  const std::set<std::string> few = {"sink", "strided", "recent_topk", "quest", "random_sampling"};
   std::size_t libraries = 0;
   for (const auto& file : std::filesystem::directory_iterator(kBuiltIn)) {
     if (file.path().extension() != ".so") continue;
+    if (!heap_bytes_in_use() && !few.contains(file.path().stem().string())) continue;
     const auto verdicts = check(file.path(), 1);
     EXPECT_EQ(asked_with(VerdictKind::kFailed, verdicts), Asked()) << file.path() << "\n"
                                                                    << to_text(verdicts, 136, false);
     ++libraries;
   }
-  EXPECT_GE(libraries, 20U);
+  EXPECT_GE(libraries, few.size());
 }
 
 TEST(AMaskerThatNeedsAFile, IsAskedForItsTableAlone) {
