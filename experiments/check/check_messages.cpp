@@ -40,7 +40,19 @@ Verdict verdict_of(const Json& json) {
 }  // namespace
 
 std::string message_of(const CheckOptions& options) {
-  return packed({{"library", options.library},
+  Json parameters = Json::array();
+  for (const GivenParameter& one : options.given.parameters) {
+    parameters.push_back({one.name, one.values, one.is_list});
+  }
+  Json shape;
+  if (const auto& given = options.given.shape) {
+    shape = {given->batch,     given->query_heads, given->kv_heads,
+             given->query_len, given->key_len,     given->head_dim};
+  }
+  return packed({{"parameters", parameters},
+                 {"shape", shape},
+                 {"layer", options.given.layer},
+                 {"library", options.library},
                  {"seed", options.seed},
                  {"cells", options.cells},
                  {"folder", options.folder},
@@ -50,12 +62,23 @@ std::string message_of(const CheckOptions& options) {
 
 CheckOptions options_of(const std::string& message) {
   return unpacked(message, [](const Json& json) {
-    return CheckOptions{.library = json.at("library"),
-                        .seed = json.at("seed"),
-                        .cells = json.at("cells"),
-                        .folder = json.at("folder"),
-                        .other_maskers = json.at("other_maskers"),
-                        .deadly = json.at("deadly")};
+    CheckOptions options{.library = json.at("library"),
+                         .seed = json.at("seed"),
+                         .cells = json.at("cells"),
+                         .given = {},
+                         .folder = json.at("folder"),
+                         .other_maskers = json.at("other_maskers"),
+                         .deadly = json.at("deadly")};
+    for (const Json& one : json.at("parameters")) {
+      options.given.parameters.push_back(
+          {.name = one.at(0), .values = one.at(1), .is_list = one.at(2)});
+    }
+    if (const Json& shape = json.at("shape"); !shape.is_null()) {
+      options.given.shape = AttentionShape{shape.at(0), shape.at(1), shape.at(2),
+                                           shape.at(3), shape.at(4), shape.at(5)};
+    }
+    options.given.layer = json.at("layer");
+    return options;
   });
 }
 
@@ -63,6 +86,7 @@ std::string message_of(const OpenedLibrary& opened) {
   Json questions = Json::array();
   for (const Verdict& question : opened.questions) questions.push_back(json_of(question));
   return packed({{"failure", storable(opened.failure)},
+                 {"refusal", storable(opened.refusal)},
                  {"load_ms", opened.load_ms},
                  {"title", storable(opened.title)},
                  {"questions", questions}});
@@ -71,6 +95,7 @@ std::string message_of(const OpenedLibrary& opened) {
 OpenedLibrary opened_of(const std::string& message) {
   return unpacked(message, [](const Json& json) {
     OpenedLibrary opened{.failure = json.at("failure"),
+                         .refusal = json.at("refusal"),
                          .load_ms = json.at("load_ms"),
                          .title = json.at("title"),
                          .questions = {}};

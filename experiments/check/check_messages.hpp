@@ -17,6 +17,7 @@ CheckOptions options_of(const std::string& message);
 // The library in that process.
 struct OpenedLibrary {
   std::string failure;  // why it is not loaded; "" it is
+  std::string refusal;  // what the user gave and its table does not accept; "" nothing
   double load_ms = 0;
   std::string title;  // "my_band (/x/my_band.so, ABI 1.3)"
   // What will be asked, and the rules.

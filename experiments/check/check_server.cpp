@@ -51,11 +51,19 @@ void serve_check(MessageChannel& channel) {
   if (type->copy_descriptor() >= 0) --after.descriptors;
   loading.on_process = change_from(before, after);
   opened.title = title_of(*type);
-  MaskerInHand masker(type, options, [&channel](const std::string& what) {
-    if (!channel.send(message_of(CheckStep{.about_to = what})) || !channel.receive()) {
-      throw ChannelClosed();
-    }
-  });
+  std::optional<MaskerInHand> in_hand;
+  try {
+    in_hand.emplace(type, options, [&channel](const std::string& what) {
+      if (!channel.send(message_of(CheckStep{.about_to = what})) || !channel.receive()) {
+        throw ChannelClosed();
+      }
+    });
+  } catch (const ParameterError& error) {
+    opened.refusal = error.what();
+    channel.send(message_of(opened));
+    return;
+  }
+  MaskerInHand& masker = *in_hand;
   const std::vector<Question> questions = questions_about(masker, loading);
   for (const Question& question : questions) {
     opened.questions.push_back({.asked = question.asked, .finding = {}, .rule = question.rule});

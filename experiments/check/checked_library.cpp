@@ -111,6 +111,7 @@ CheckedLibrary check_library(const CheckOptions& options,
                           .finding = {VerdictKind::kFailed, opened.failure},
                           .rule = kLoadingRule}}};
   }
+  if (!opened.refusal.empty()) throw ConfigError({}, "--set: " + opened.refusal);
   CheckedLibrary checked{.title = opened.title, .verdicts = {}};
   checked.verdicts.push_back({.asked = "library",
                               .finding = {VerdictKind::kOk,

@@ -30,8 +30,9 @@ std::string violation_text(const rules::Violations& violations) {
 struct RepeatedKeys {
   static constexpr std::int64_t kHalf = 64;
 
-  RepeatedKeys()
-      : problem({.shape = {1, 4, 2, 5, 2 * kHalf, 16}, .kind = rules::DataKind::kTies, .seed = 3}),
+  explicit RepeatedKeys(const MaskerInHand& masker)
+      : problem(masker.fitting(
+            {.shape = {1, 4, 2, 5, 2 * kHalf, 16}, .kind = rules::DataKind::kTies, .seed = 3})),
         inputs(problem.inputs) {
     for (Tensor* tensor : {&problem.k, &problem.v}) {
       const TensorView view = tensor->view();
@@ -76,14 +77,15 @@ MaskerUse choosy(const MaskerInHand& masker) {
 }
 
 Finding ask_for_append(MaskerInHand& masker) {
+  if (!masker.why_idle().empty()) return {VerdictKind::kNotAsked, "it does not select"};
   if (!masker.goes_on("append is build")) {
-    return {VerdictKind::kFailed, "it ends the process"};
+    return {VerdictKind::kFailed, kEndsProcess};
   }
   const MaskerUse use = choosy(masker);
-  const RepeatedKeys repeated;
+  const RepeatedKeys repeated(masker);
   const rules::Violations on_repeated =
       append_against_build(use, repeated.inputs, RepeatedKeys::kHalf);
-  const rules::RandomProblem other({.shape = {1, 4, 2, 5, 100, 16}, .seed = 4});
+  const rules::RandomProblem other(masker.fitting({.shape = {1, 4, 2, 5, 100, 16}, .seed = 4}));
   const rules::Violations on_other = append_against_build(use, other.inputs, 60);
   if (on_repeated.empty()) {
     return {VerdictKind::kOk,
@@ -142,8 +144,9 @@ IndexMemory memory_of(const MaskerUse& use, const AttentionInputs& inputs, std::
 Finding ask_for_size(MaskerInHand& masker) {
   constexpr std::int64_t kFew = 1024;
   constexpr std::int64_t kMany = 4096;
-  if (!masker.goes_on("size of an index")) return {VerdictKind::kFailed, "it ends the process"};
-  const rules::RandomProblem problem({.shape = {1, 1, 1, 1, kMany, 32}});
+  if (!masker.why_idle().empty()) return {VerdictKind::kNotAsked, "it does not select"};
+  if (!masker.goes_on("size of an index")) return {VerdictKind::kFailed, kEndsProcess};
+  const rules::RandomProblem problem(masker.fitting({.shape = {1, 1, 1, 1, kMany, 32}}));
   const MaskerUse use = masker.usual().use();
   // Once, for what is allocated once.
   memory_of(use, problem.inputs, kFew);

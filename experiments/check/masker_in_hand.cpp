@@ -2,20 +2,50 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "experiments/stress/reproduction.hpp"
 #include "framework/base/error.hpp"
+#include "framework/base/nearest_name.hpp"
 #include "framework/pipeline/loaded_masker.hpp"
 #include "framework/pipeline/pipeline.hpp"
+#include "framework/plugin/parameters.hpp"
 #include "framework/plugin/plugin_call.hpp"
 
 namespace maskerade::check {
+namespace {
+
+// The row of a masker's table. Throws ParameterError where it has none of that name.
+const maskerade_parameter& row_of(const MaskerType& type, const std::string& name) {
+  const maskerade_masker_descriptor& descriptor = type.descriptor();
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
+    if (descriptor.parameters[i].name == name) return descriptor.parameters[i];
+    names.emplace_back(descriptor.parameters[i].name);
+  }
+  throw ParameterError(name, fmt::format("\"{}\" has no parameter \"{}\"{}", type.id(), name,
+                                         name_hint(name, names)));
+}
+
+}  // namespace
 
 MaskerInHand::MaskerInHand(std::shared_ptr<const MaskerType> type,
                            CheckOptions options,
                            Progress progress)
-    : type_(std::move(type)), options_(std::move(options)), progress_(std::move(progress)) {}
+    : type_(std::move(type)), options_(std::move(options)), progress_(std::move(progress)) {
+  for (GivenParameter& given : options_.given.parameters) {
+    const maskerade_parameter& row = row_of(*type_, given.name);
+    if (row.unit == MASKERADE_UNIT_FILE) {
+      for (std::string& file : given.values) file = std::filesystem::absolute(file).string();
+    }
+    maskerade_masker_descriptor only = type_->descriptor();
+    only.parameters = &row;
+    only.parameter_count = 1;
+    bind_arguments(only, {given});
+  }
+}
 
 bool MaskerInHand::goes_on(const std::string& what) const {
   if (options_.deadly.contains(what)) return false;
@@ -24,11 +54,11 @@ bool MaskerInHand::goes_on(const std::string& what) const {
 }
 
 stress::GivenMasker MaskerInHand::usual() const {
-  stress::GivenMasker masker{.type = type_, .given = {}};
+  stress::GivenMasker masker{.type = type_, .given = options_.given.parameters};
   const maskerade_masker_descriptor& descriptor = type_->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
-    if (row.default_value != nullptr) continue;
+    if (is_given(row.name) || row.default_value != nullptr) continue;
     const std::vector<std::string> values = stress::candidate_values(row);
     masker.given.push_back({.name = row.name,
                             .values = {values.at(values.size() / 2)},
@@ -44,12 +74,50 @@ stress::GivenMasker MaskerInHand::usual_with(const GivenParameter& given) const 
   return masker;
 }
 
-const std::vector<rules::ProblemSpec>& MaskerInHand::small_problems() {
-  static const std::vector<rules::ProblemSpec> problems = {
+bool MaskerInHand::is_given(const std::string& parameter) const {
+  const std::vector<GivenParameter>& given = options_.given.parameters;
+  return std::any_of(given.begin(), given.end(),
+                     [&](const GivenParameter& one) { return one.name == parameter; });
+}
+
+bool MaskerInHand::reads_given_file() const {
+  const std::vector<GivenParameter>& given = options_.given.parameters;
+  return std::any_of(given.begin(), given.end(), [&](const GivenParameter& one) {
+    return row_of(*type_, one.name).unit == MASKERADE_UNIT_FILE;
+  });
+}
+
+std::vector<rules::ProblemSpec> MaskerInHand::small_problems() const {
+  std::vector<rules::ProblemSpec> problems = {
       {.shape = {1, 4, 2, 40, 130, 64}, .causal = true},
       {.shape = {2, 4, 2, 1, 130, 16}, .dtype = DType::kBFloat16},
       {.shape = {1, 1, 1, 1, 1, 8}, .causal = true}};
+  if (const auto& shape = options_.given.shape) {
+    problems = {{.shape = *shape, .causal = shape->query_len <= shape->key_len},
+                {.shape = *shape, .dtype = DType::kBFloat16}};
+  }
+  for (rules::ProblemSpec& problem : problems) problem.layer = options_.given.layer;
   return problems;
+}
+
+rules::ProblemSpec MaskerInHand::fitting(rules::ProblemSpec problem) const {
+  if (const auto& given = options_.given.shape) {
+    problem.shape.query_heads = given->query_heads;
+    problem.shape.kv_heads = given->kv_heads;
+    problem.shape.head_dim = given->head_dim;
+  }
+  problem.layer = options_.given.layer;
+  return problem;
+}
+
+const std::string& MaskerInHand::why_idle() {
+  if (why_idle_) return *why_idle_;
+  why_idle_ = "";
+  for (const rules::ProblemSpec& problem : small_problems()) {
+    why_idle_ = attempt(usual(), problem).text;
+    if (why_idle_->empty()) break;
+  }
+  return *why_idle_;
 }
 
 const Attempt& MaskerInHand::attempt(const stress::GivenMasker& given,
@@ -67,7 +135,7 @@ const Attempt& MaskerInHand::attempt(const stress::GivenMasker& given,
       attempt.text = refusal.what();
     }
   } else {
-    attempt.text = "it ends the process";
+    attempt.text = kEndsProcess;
   }
   attempts_.push_back(std::move(attempt));
   return attempts_.back();
@@ -78,12 +146,10 @@ const std::vector<stress::DrawnCell>& MaskerInHand::cells() {
   std::vector<stress::DrawnCell> cells;
   for (std::int64_t number = 0; number < options_.cells; ++number) {
     if (goes_on(command_of(number))) {
-      cells.push_back(stress::draw_cell(options_.seed, number, {type_}));
+      cells.push_back(stress::draw_cell(options_.seed, number, {type_}, options_.given));
     } else {
-      cells.push_back({.cell = std::nullopt,
-                       .subject = type_->id(),
-                       .refusals = 1,
-                       .refusal = "it ends the process"});
+      cells.push_back(
+          {.cell = std::nullopt, .subject = type_->id(), .refusals = 1, .refusal = kEndsProcess});
     }
   }
   cells_ = std::move(cells);
@@ -91,6 +157,9 @@ const std::vector<stress::DrawnCell>& MaskerInHand::cells() {
 }
 
 std::string MaskerInHand::command_of(std::int64_t cell) const {
+  if (!options_.given.parameters.empty() || options_.given.shape || options_.given.layer != 0) {
+    return fmt::format("cell {} of this check", cell);
+  }
   return stress::CellOrigin{
       .seed = options_.seed,
       .number = cell,

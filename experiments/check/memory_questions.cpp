@@ -17,7 +17,7 @@ namespace {
 
 // A problem on which the masker selects with its usual arguments, or nullptr.
 std::unique_ptr<stress::StressProblem> fitting_problem(MaskerInHand& masker) {
-  for (const rules::ProblemSpec& problem : MaskerInHand::small_problems()) {
+  for (const rules::ProblemSpec& problem : masker.small_problems()) {
     if (masker.attempt(masker.usual(), problem).text.empty()) {
       return std::make_unique<stress::StressProblem>(problem);
     }
@@ -35,7 +35,7 @@ Finding ask_for_growth(MaskerInHand& masker, const char* what, RoundOf&& round_o
   const auto problem = fitting_problem(masker);
   if (!problem) return {VerdictKind::kNotAsked, "it does not select"};
   if (!masker.goes_on(std::string("memory of ") + what)) {
-    return {VerdictKind::kFailed, "it ends the process"};
+    return {VerdictKind::kFailed, kEndsProcess};
   }
   const HeapGrowth growth = heap_growth(round_of(*problem)).value();
   if (growth.is_leak()) {

@@ -139,7 +139,7 @@ std::vector<std::string> taken_beyond(MaskerInHand& masker,
 // rule of errors, which another question tells.
 std::string refusal_of(MaskerInHand& masker, const stress::GivenMasker& given) {
   std::string refusal;
-  for (const rules::ProblemSpec& problem : MaskerInHand::small_problems()) {
+  for (const rules::ProblemSpec& problem : masker.small_problems()) {
     const std::string text = masker.attempt(given, problem).text;
     if (text.empty()) return "";
     if (!breaks_rule_of_errors(text)) refusal = text;
@@ -152,7 +152,10 @@ bool selects_beside_another(MaskerInHand& masker, const GivenParameter& given) {
   const maskerade_masker_descriptor& descriptor = masker.type()->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& other = descriptor.parameters[i];
-    if (other.name == given.name || (other.flags & MASKERADE_LIST) != 0) continue;
+    if (other.name == given.name || masker.is_given(other.name) ||
+        (other.flags & MASKERADE_LIST) != 0) {
+      continue;
+    }
     for (const std::string& value : values_of(other).accepted) {
       stress::GivenMasker both = masker.usual_with({.name = other.name, .values = {value}});
       std::erase_if(both.given, [&](const GivenParameter& one) { return one.name == given.name; });
@@ -164,7 +167,7 @@ bool selects_beside_another(MaskerInHand& masker, const GivenParameter& given) {
 }
 
 Finding ask_for_parameter(MaskerInHand& masker, const maskerade_parameter& row) {
-  const Values values = values_of(row);
+  Values values = values_of(row);
   const std::vector<std::string> taken = taken_beyond(masker, row, values);
   if (!taken.empty()) {
     return {VerdictKind::kFailed,
@@ -175,7 +178,19 @@ Finding ask_for_parameter(MaskerInHand& masker, const maskerade_parameter& row) 
     return {VerdictKind::kNotAsked, fmt::format("{}{}no value is tried, since {}", refused,
                                                 refused.empty() ? "" : "; ", masker.why_not())};
   }
-  std::string failures;
+  if (!masker.why_idle().empty()) {
+    return {VerdictKind::kNotAsked, fmt::format("{}{}it does not select with its usual arguments",
+                                                refused, refused.empty() ? "" : "; ")};
+  }
+  // Files and texts are tried as they are given.
+  if (row.unit == MASKERADE_UNIT_FILE || row.unit == MASKERADE_UNIT_TEXT) {
+    values.accepted.clear();
+    for (const GivenParameter& one : masker.options().given.parameters) {
+      if (one.name == row.name) values.accepted = one.values;
+    }
+  }
+  std::vector<std::string> failures;
+  std::string first_refusal;
   std::string remarks;
   for (const std::string& value : values.accepted) {
     const GivenParameter given{
@@ -185,14 +200,19 @@ Finding ask_for_parameter(MaskerInHand& masker, const maskerade_parameter& row) 
     if (value == values.far) {
       remarks = fmt::format("; no upper bound is stated, and {} is refused with a text", value);
     } else if (!selects_beside_another(masker, given)) {
-      failures += fmt::format("{}{}: {}", failures.empty() ? "" : "; ", value, refusal);
+      failures.push_back(value);
+      first_refusal = first_refusal.empty() ? refusal : first_refusal;
     }
   }
-  if (!failures.empty()) {
+  const bool reads_file = masker.reads_given_file();
+  if (!failures.empty() && reads_file) {
+    remarks += fmt::format("; with this file {} is refused: {}", joined(failures), first_refusal);
+  }
+  if (!failures.empty() && !reads_file) {
     return {VerdictKind::kWarning,
-            fmt::format("the table takes a value that the masker refuses on every problem: {}; "
-                        "narrow the range, or say so in the doc",
-                        failures)};
+            fmt::format("the table takes {}, which the masker refuses on every problem: {}; narrow "
+                        "the range, or say so in the doc",
+                        joined(failures), first_refusal)};
   }
   std::string reason = values.accepted.empty() ? "" : "selects with " + joined(values.accepted);
   if (!refused.empty()) reason += (reason.empty() ? "" : "; ") + refused;

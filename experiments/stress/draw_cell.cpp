@@ -112,11 +112,23 @@ std::vector<std::string> candidate_values(const maskerade_parameter& row) {
 
 namespace {
 
-GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type, Draw& draw) {
+const GivenParameter* find_given(const GivenOfCells& given, const char* name) {
+  const auto found = std::find_if(given.parameters.begin(), given.parameters.end(),
+                                  [&](const GivenParameter& one) { return one.name == name; });
+  return found == given.parameters.end() ? nullptr : &*found;
+}
+
+GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type,
+                        const GivenOfCells& given,
+                        Draw& draw) {
   GivenMasker masker{.type = type, .given = {}};
   const maskerade_masker_descriptor& descriptor = type->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
+    if (const GivenParameter* stated = find_given(given, row.name)) {
+      masker.given.push_back(*stated);
+      continue;
+    }
     if (row.default_value != nullptr && draw.one_in(2)) continue;
     const std::vector<std::string> candidates = candidate_values(row);
     if (candidates.empty()) continue;
@@ -134,9 +146,15 @@ GivenMasker draw_masker(const std::shared_ptr<const MaskerType>& type, Draw& dra
 
 // Problems that are too large lose batch entries, then heads, then dimensions, and only at last
 // queries and keys: on their numbers depend chunks, tiles and pages.
-rules::ProblemSpec draw_small_problem(Draw& draw) {
+rules::ProblemSpec draw_small_problem(const GivenOfCells& given, Draw& draw) {
   for (;;) {
     rules::ProblemSpec spec = rules::draw_problem(draw.word());
+    spec.layer = given.layer;
+    if (given.shape) {
+      spec.shape = *given.shape;
+      spec.causal = spec.causal && spec.shape.query_len <= spec.shape.key_len;
+      return spec;
+    }
     AttentionShape& shape = spec.shape;
     const auto is_small = [&] {
       const std::int64_t entries = shape.rows() * shape.key_len;
@@ -155,14 +173,15 @@ rules::ProblemSpec draw_small_problem(Draw& draw) {
 
 StressCell draw_once(const std::shared_ptr<const MaskerType>& subject,
                      const std::vector<std::shared_ptr<const MaskerType>>& maskers,
+                     const GivenOfCells& given,
                      Draw& draw) {
   StressCell cell;
   const std::size_t before = draw.below(4);
   for (std::size_t i = 0; i < before; ++i) {
-    cell.maskers.push_back(draw_masker(draw.of(maskers), draw));
+    cell.maskers.push_back(draw_masker(draw.of(maskers), given, draw));
   }
-  cell.maskers.push_back(draw_masker(subject, draw));
-  cell.problem = draw_small_problem(draw);
+  cell.maskers.push_back(draw_masker(subject, given, draw));
+  cell.problem = draw_small_problem(given, draw);
   cell.has_previous = draw.one_in(3);
   cell.mask_seed = draw.word() >> 32;
   cell.threads = draw.of<int>({1, 2, 3, 4});
@@ -198,11 +217,12 @@ void try_selecting(const StressCell& cell) {
 
 }  // namespace
 
-std::string why_left_out(const MaskerType& type) {
+std::string why_left_out(const MaskerType& type, const GivenOfCells& given) {
   const maskerade_masker_descriptor& descriptor = type.descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
-    if (row.default_value == nullptr && candidate_values(row).empty()) {
+    if (row.default_value == nullptr && candidate_values(row).empty() &&
+        find_given(given, row.name) == nullptr) {
       return fmt::format("\"{}\" has no default", row.name);
     }
   }
@@ -211,12 +231,13 @@ std::string why_left_out(const MaskerType& type) {
 
 DrawnCell draw_cell(std::uint64_t seed,
                     std::int64_t number,
-                    const std::vector<std::shared_ptr<const MaskerType>>& maskers) {
+                    const std::vector<std::shared_ptr<const MaskerType>>& maskers,
+                    const GivenOfCells& given) {
   const auto& subject = maskers[static_cast<std::size_t>(number) % maskers.size()];
   DrawnCell drawn{.cell = std::nullopt, .subject = subject->id()};
   for (int attempt = 0; attempt < kMostDraws; ++attempt) {
     Draw draw(seed, number, attempt);
-    StressCell cell = draw_once(subject, maskers, draw);
+    StressCell cell = draw_once(subject, maskers, given, draw);
     try {
       try_selecting(cell);
       drawn.cell = std::move(cell);

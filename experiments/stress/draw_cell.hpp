@@ -15,9 +15,16 @@ namespace maskerade::stress {
 // a text.
 std::vector<std::string> candidate_values(const maskerade_parameter& row);
 
+// What of a cell is given and not drawn.
+struct GivenOfCells {
+  std::vector<GivenParameter> parameters = {};  // of each masker that has one of that name
+  std::optional<AttentionShape> shape = {};
+  std::int64_t layer = 0;
+};
+
 // Why cells with this masker cannot be drawn: it has a required parameter that no table bounds, a
-// file or a text; "" when they can.
-std::string why_left_out(const MaskerType& type);
+// file or a text, and that is not given; "" when they can.
+std::string why_left_out(const MaskerType& type, const GivenOfCells& given = {});
 
 // A cell, or the reason why there is none of that number.
 struct DrawnCell {
@@ -40,6 +47,7 @@ inline constexpr int kMostDraws = 40;
 // is not drawn again but is the cell, alone.
 DrawnCell draw_cell(std::uint64_t seed,
                     std::int64_t number,
-                    const std::vector<std::shared_ptr<const MaskerType>>& maskers);
+                    const std::vector<std::shared_ptr<const MaskerType>>& maskers,
+                    const GivenOfCells& given = {});
 
 }  // namespace maskerade::stress

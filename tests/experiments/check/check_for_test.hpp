@@ -10,10 +10,13 @@
 namespace maskerade::check {
 
 // What is said of a library, asked in this process.
-inline std::vector<Verdict> check(const std::filesystem::path& library, std::int64_t cells) {
+inline std::vector<Verdict> check(const std::filesystem::path& library,
+                                  std::int64_t cells,
+                                  const stress::GivenOfCells& given = {}) {
   Catalog catalog;
   catalog.load(library);
-  MaskerInHand masker(catalog.types().front(), {.library = library.string(), .cells = cells}, {});
+  MaskerInHand masker(catalog.types().front(),
+                      {.library = library.string(), .cells = cells, .given = given}, {});
   std::vector<Verdict> verdicts;
   for (const Question& question : questions_about(masker, {})) {
     verdicts.push_back(answer_of(question, masker));

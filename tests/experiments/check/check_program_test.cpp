@@ -27,7 +27,7 @@ TEST_F(CheckCommand, FailsAndWritesWhatFails) {
 
 // A masker that ends its process costs the question in hand, until it has ended three.
 TEST_F(CheckCommand, OutlivesAMaskerThatAborts) {
-  const ProgramResult result = run("check " MASKERADE_ABORTING " --cells 2");
+  const ProgramResult result = run("check " MASKERADE_ABORTING " --cells 9");
   EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
   const std::string out =
       std::regex_replace(result.out, std::regex("\n +"), " ");  // without line breaks

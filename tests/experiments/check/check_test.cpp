@@ -6,6 +6,7 @@
 #include <set>
 
 #include "experiments/check/heap_growth.hpp"
+#include "framework/base/error.hpp"
 #include "tests/experiments/check/check_for_test.hpp"
 
 namespace maskerade::check {
@@ -113,6 +114,33 @@ TEST(AMaskerThatNeedsAFile, IsAskedForItsTableAlone) {
       << selections.finding.reason;
   EXPECT_EQ(verdict_about("parameter file", verdicts).finding.reason,
             "refuses /no/such/file; no value is tried, since \"file\" has no default");
+}
+
+TEST(AMaskerThatNeedsAFile, IsAskedForAllWhereItIsGiven) {
+  const stress::GivenOfCells given = {
+      .parameters = {{.name = "file", .values = {MASKERADE_WEIGHTS "/hash_planes.safetensors"}}},
+      .shape = AttentionShape{1, 12, 12, 4, 20, 32},
+      .layer = 1};
+  const auto verdicts = check(kBuiltIn / "hash_attention.so", 1, given);
+  EXPECT_EQ(asked_with(VerdictKind::kFailed, verdicts), Asked()) << to_text(verdicts, 136, false);
+  EXPECT_EQ(verdict_about("parameter activation", verdicts).finding.reason,
+            "selects with relu, silu, gelu, tanh; refuses no_such_choice");
+  EXPECT_EQ(verdict_about("drawn cells", verdicts).finding.reason, "1 of 1 cell drawn");
+  EXPECT_EQ(verdict_about("index: append", verdicts).finding.kind, VerdictKind::kOk);
+}
+
+TEST(WhatIsGiven, IsRefusedWhereTheTableDoesNotTakeIt) {
+  const auto refusal_of = [](const GivenParameter& given) -> std::string {
+    try {
+      check(kBuiltIn / "sink.so", 1, {.parameters = {given}});
+    } catch (const ParameterError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal_of({.name = "token", .values = {"3"}}),
+            "\"sink\" has no parameter \"token\"; did you mean \"tokens\"?");
+  EXPECT_EQ(refusal_of({.name = "tokens", .values = {"-1"}}), "\"tokens\" is -1; it must be >= 0");
 }
 
 TEST(Parameters, AreTriedAtTheirBoundsAndBeyond) {

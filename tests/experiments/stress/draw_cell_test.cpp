@@ -52,6 +52,27 @@ TEST(DrawCell, CountsWhatTheProgramRefuses) {
   EXPECT_GT(refusals, 0);
 }
 
+TEST(DrawCell, KeepsWhatIsGiven) {
+  const Catalog catalog = catalog_with();
+  const Maskers maskers = find_all(catalog, {"quest"});
+  const GivenOfCells given = {.parameters = {{.name = "page_size", .values = {"7"}}},
+                              .shape = AttentionShape{1, 6, 2, 3, 50, 24},
+                              .layer = 4};
+  for (std::int64_t number = 0; number < 4; ++number) {
+    const StressCell cell = draw_cell(1, number, maskers, given).cell.value();
+    EXPECT_EQ(cell.problem.shape, given.shape.value());
+    EXPECT_EQ(StressProblem(cell.problem).inputs.layer, 4);
+    for (const MaskerUse& use : cell.uses()) {
+      EXPECT_NE(to_string(cell).find("page_size: 7"), std::string::npos) << to_string(cell);
+      EXPECT_EQ(use.arguments->resolved()[2],
+                std::pair(std::string("page_size"), std::string("7")));
+    }
+  }
+  EXPECT_EQ(why_left_out(*catalog.find("hash_attention"),
+                         {.parameters = {{.name = "file", .values = {"planes.safetensors"}}}}),
+            "");
+}
+
 TEST(DrawCell, LeavesOutMaskersThatNeedAFile) {
   const Catalog catalog = catalog_with();
   EXPECT_EQ(why_left_out(*catalog.find("hash_attention")), "\"file\" has no default");
