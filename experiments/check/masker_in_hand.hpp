@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "experiments/check/process_state.hpp"
@@ -77,6 +78,8 @@ class MaskerInHand {
   // Selects once with what is given on a problem, and keeps what came of it. Throws ParameterError
   // where the masker's table refuses what is given.
   const Attempt& attempt(const stress::GivenMasker& given, const rules::ProblemSpec& problem);
+  // Keeps a call that failed otherwise.
+  void keep(Attempt attempt) { attempts_.push_back(std::move(attempt)); }
   const std::vector<Attempt>& attempts() const noexcept { return attempts_; }
 
   // The cells of the seed, which are about the masker alone; drawn once.

@@ -121,6 +121,10 @@ Finding ask_of_cells(MaskerInHand& masker, CellAnswers& answers) {
     const std::optional<rules::Violations>& found = answers.all()[i];
     if (!found) continue;
     ++asked;
+    for (const rules::Violation& violation : *found) {
+      if (!breaks_rule_of_errors(violation.finding)) continue;
+      masker.keep({masker.command_of(static_cast<std::int64_t>(i)), violation.finding});
+    }
     if (std::all_of(found->begin(), found->end(), is_told_elsewhere)) continue;
     if (++broken == 1) {
       first = failure_text(masker, {row.invariant, *masker.cells()[i].cell, *found},
