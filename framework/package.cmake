@@ -17,9 +17,10 @@ string(REGEX REPLACE ".*MAJOR ([0-9]+)u.*MINOR ([0-9]+)u.*" "\\1.\\2" abi_versio
 write_basic_package_version_file(maskerade-config-version.cmake VERSION ${abi_version}
                                  COMPATIBILITY SameMajorVersion)
 set(MASKERADE_INSTALLED_PLUGINS ${CMAKE_INSTALL_BINDIR}/plugins)
+set(MASKERADE_INSTALLED_PROGRAM ${CMAKE_INSTALL_BINDIR}/maskerade)
 configure_package_config_file(framework/maskerade-config.cmake.in maskerade-config.cmake
                               INSTALL_DESTINATION ${package_folder}
-                              PATH_VARS MASKERADE_INSTALLED_PLUGINS)
+                              PATH_VARS MASKERADE_INSTALLED_PLUGINS MASKERADE_INSTALLED_PROGRAM)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/maskerade-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/maskerade-config-version.cmake
               framework/sdk/maskerade_add_masker.cmake

@@ -33,6 +33,8 @@ void add_results_command(CLI::App& program, Command& command);
 void add_show_command(CLI::App& program, Command& command);
 void add_compare_command(CLI::App& program, Command& command);
 void add_stress_command(CLI::App& program, Command& command);
+void add_check_command(CLI::App& program, Command& command);
+void add_new_command(CLI::App& program, Command& command);
 void add_worker_command(CLI::App& program, Command& command);
 
 // The folder of the running program's file.

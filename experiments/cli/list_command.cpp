@@ -12,19 +12,9 @@
 #include "framework/base/error.hpp"
 #include "framework/base/text.hpp"
 #include "framework/plugin/parameters.hpp"
-#include "framework/sdk/dependencies.hpp"
 
 namespace maskerade {
 namespace {
-
-// What a masker's selection depends on: "shape, seed".
-std::string dependencies_of(const MaskerType& masker) {
-  std::string text;
-  for (const sdk::Dependency& one : sdk::kDependencies) {
-    if (masker.depends_on(one.flag)) text += (text.empty() ? "" : ", ") + std::string(one.name);
-  }
-  return text.empty() ? "nothing" : text;
-}
 
 std::string default_of(const maskerade_parameter& parameter) {
   return parameter.default_value == nullptr ? "required" : parameter.default_value;
@@ -58,7 +48,7 @@ std::string describe(const MaskerType& masker) {
   if (descriptor.reference != nullptr && descriptor.reference[0] != '\0') {
     text += fmt::format("  paper       {}\n", printable(descriptor.reference));
   }
-  text += fmt::format("  depends on  {}\n", dependencies_of(masker));
+  text += fmt::format("  depends on  {}\n", masker.dependencies());
   text += fmt::format("  library     {}\n", printable(masker.library().string()));
   text += fmt::format("  build       {}{}\n", printable(masker.build()),
                       masker.is_built_in() ? ", built in" : "");

@@ -36,6 +36,8 @@ int run_program(int argc, char** argv) {
   add_show_command(program, command);
   add_compare_command(program, command);
   add_stress_command(program, command);
+  add_check_command(program, command);
+  add_new_command(program, command);
   add_worker_command(program, command);
   try {
     program.parse(argc, argv);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/check/check_server.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/config/experiment.hpp"
 #include "experiments/stress/worker_checker.hpp"
@@ -45,11 +46,22 @@ Ready prepare(const WorkerSetup& setup) {
   return ready;
 }
 
-// Serves the program at the other end of the channel until that closes it or ends.
-int work(int descriptor) {
-  // The program decides when the run ends, and this process must not outlive it.
+// The program at the other end decides when this process ends, and it must not outlive that.
+void end_with_program() {
   for (const int each : {SIGINT, SIGTERM, SIGHUP}) signal(each, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+// Has a masker that calls exit() end this process at once. Rationale: it would else destroy what
+// other threads are at, and end by a signal that hides what it did. Functions that were registered
+// last are called first.
+void end_at_exit() {
+  on_exit([](int status, void*) { _exit(status); }, nullptr);
+}
+
+// Serves the program at the other end of the channel until that closes it or ends.
+int work(int descriptor) {
+  end_with_program();
   MessageChannel channel(descriptor);
   const std::optional<std::string> message = channel.receive();
   if (!message) return kExitOk;
@@ -63,9 +75,7 @@ int work(int descriptor) {
   } catch (const std::exception& error) {
     failure = error.what();
   }
-  // Rationale: a masker that calls exit() would else destroy what other threads are at, and end by
-  // a signal that hides what it did. Functions that were registered last are called first.
-  on_exit([](int status, void*) { _exit(status); }, nullptr);
+  end_at_exit();
   channel.send(message_of(WorkerReady{failure}));
   if (ready && setup.duty == WorkerDuty::kRunCells) {
     serve_cells(ready->experiment, ready->options, channel);
@@ -76,10 +86,23 @@ int work(int descriptor) {
   return kExitOk;
 }
 
+// Asks a library what the program at the other end of the channel wants to know.
+int check_for_program(int descriptor, int record) {
+  end_with_program();
+  MessageChannel channel(descriptor);
+  const SharedCallRecord calls(record);
+  CallRecord::use(&calls.record());
+  end_at_exit();
+  check::serve_check(channel);
+  CallRecord::use(nullptr);
+  return kExitOk;
+}
+
 // The command line of `worker`.
 struct WorkerArguments {
   int channel = -1;
   bool probes = false;
+  bool checks = false;
   int record = -1;
   std::vector<std::string> plugins;
 };
@@ -101,17 +124,19 @@ struct WorkerArguments {
 void add_worker_command(CLI::App& program, Command& command) {
   const auto arguments = std::make_shared<WorkerArguments>();
   CLI::App* worker_command = program.add_subcommand(
-      "worker", "Run cells, or load libraries, for another process of this program");
+      "worker", "Run cells, load or check libraries, for another process of this program");
   worker_command->group("");  // a user has no use for it
   worker_command->add_option("--channel", arguments->channel,
                              "The descriptor that leads to the process");
   worker_command->add_flag("--probe", arguments->probes, "Load the libraries of maskers and end");
+  worker_command->add_flag("--check", arguments->checks, "Check a library");
   worker_command->add_option("--record", arguments->record,
                              "The descriptor of the memory in which calls are noted");
   add_plugin_option(*worker_command, arguments->plugins);
   worker_command->callback([arguments, &command] {
     command = [arguments] {
       if (arguments->probes) probe(*arguments);
+      if (arguments->checks) return check_for_program(arguments->channel, arguments->record);
       return work(arguments->channel);
     };
   });

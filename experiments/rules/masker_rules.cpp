@@ -24,6 +24,10 @@ namespace {
 
 constexpr std::uint64_t kOtherSeed = 0x9e3779b9;
 
+// What the rules about reported work begin with.
+constexpr const char* kScoresAsMany = "as many keys are scored ";
+constexpr const char* kReadsAsMany = "as many bytes are read ";
+
 std::int64_t active_keys(const std::vector<float>& row) {
   return std::count_if(row.begin(), row.end(), [](float p) { return p > 0; });
 }
@@ -311,8 +315,8 @@ Violations check_selection_is_repeatable(const Selector& select, const Selection
     const Selection other = select(again);
     append(all,
            check_same_entries("the same is selected again " + how, other.mask, reference.mask));
-    ViolationList scored("as many keys are scored " + how);
-    ViolationList read("as many bytes are read " + how);
+    ViolationList scored(kScoresAsMany + how);
+    ViolationList read(kReadsAsMany + how);
     for (std::size_t m = 0; m < reference.maskers.size(); ++m) {
       const MaskerReport& expected = reference.maskers[m];
       const MaskerReport& report = m < other.maskers.size() ? other.maskers[m] : MaskerReport{};
@@ -347,6 +351,10 @@ Violations check_selection_is_repeatable(const Selector& select, const Selection
     }
   }
   return all;
+}
+
+bool is_about_work(const Violation& violation) noexcept {
+  return violation.rule.starts_with(kScoresAsMany) || violation.rule.starts_with(kReadsAsMany);
 }
 
 Violations check_nothing_is_kept(const Selector& select,
@@ -424,6 +432,27 @@ Violations check_undeclared_inputs_do_not_matter(const Selector& select,
                                    union_of(previous, reference)));
   }
   return all;
+}
+
+Influences influences_of(const Selector& select,
+                         const SelectionRequest& request,
+                         std::uint32_t depends_on,
+                         std::uint32_t wanted) {
+  Influences influences;
+  for (const sdk::Dependency& one : sdk::kDependencies) {
+    if ((wanted & one.flag) == 0 || one.flag == MASKERADE_DEPENDS_SHAPE) continue;
+    const bool is_hidden_by_seed =
+        one.flag == MASKERADE_DEPENDS_HEAD || one.flag == MASKERADE_DEPENDS_BATCH;
+    if (is_hidden_by_seed && (depends_on & MASKERADE_DEPENDS_SEED) != 0) continue;
+    influences.asked |= one.flag;
+    const Violations found =
+        check_undeclared_inputs_do_not_matter(select, request, depends_on & ~one.flag);
+    const bool is_seen = std::any_of(found.begin(), found.end(), [&](const Violation& violation) {
+      return violation.rule == rule_of(one.flag);
+    });
+    if (is_seen) influences.seen |= one.flag;
+  }
+  return influences;
 }
 
 }  // namespace maskerade::rules

@@ -96,6 +96,10 @@ Violations check_budgets_reach_every_key(const MaskerUse& masker,
 // 64, 100 and 100,000 rows; each masker then scores as many keys and reads as many bytes.
 Violations check_selection_is_repeatable(const Selector& select, const SelectionRequest& request);
 
+// Whether a violation of that rule is one of what a selection reports of its work, and not of its
+// mask.
+bool is_about_work(const Violation& violation) noexcept;
+
 // Selections of other data in between leave no trace: the two requests, made in turns, give what
 // they gave the first time.
 Violations check_nothing_is_kept(const Selector& select,
@@ -112,5 +116,18 @@ Violations check_nothing_is_kept(const Selector& select,
 Violations check_undeclared_inputs_do_not_matter(const Selector& select,
                                                  const SelectionRequest& request,
                                                  std::uint32_t depends_on);
+
+// Inputs, as MASKERADE_DEPENDS_* flags.
+struct Influences {
+  std::uint32_t asked = 0;  // could be changed alone
+  std::uint32_t seen = 0;   // of these: a change of it changed the mask
+};
+// Which of the inputs `wanted`, all of them declared in depends_on, have an influence on this
+// selection, by the changes of check_undeclared_inputs_do_not_matter(). None is no proof: another
+// request may show one. Not asked: shape, and head and batch of a masker that declares the seed.
+Influences influences_of(const Selector& select,
+                         const SelectionRequest& request,
+                         std::uint32_t depends_on,
+                         std::uint32_t wanted);
 
 }  // namespace maskerade::rules

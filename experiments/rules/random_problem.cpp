@@ -130,8 +130,9 @@ std::string_view name_of(DataKind kind) noexcept {
 }
 
 std::string to_string(const ProblemSpec& spec) {
-  return fmt::format("{} {}{} {} seed {}", spec.shape.to_string(), maskerade::name_of(spec.dtype),
-                     spec.causal ? " causal" : "", name_of(spec.kind), spec.seed);
+  return fmt::format("{} {}{} {} seed {}{}", spec.shape.to_string(), maskerade::name_of(spec.dtype),
+                     spec.causal ? " causal" : "", name_of(spec.kind), spec.seed,
+                     spec.layer == 0 ? "" : fmt::format(" layer {}", spec.layer));
 }
 
 RandomProblem::RandomProblem(const ProblemSpec& spec)
@@ -145,7 +146,8 @@ RandomProblem::RandomProblem(const ProblemSpec& spec)
              .scale = 1 / std::sqrt(static_cast<float>(spec.shape.head_dim)),
              .visibility = spec.causal
                                ? Visibility::causal(spec.shape.query_len, spec.shape.key_len)
-                               : Visibility::all(spec.shape.query_len, spec.shape.key_len)} {}
+                               : Visibility::all(spec.shape.query_len, spec.shape.key_len),
+             .layer = spec.layer} {}
 
 Tensor normal_tensor(DType dtype,
                      std::int64_t batch,

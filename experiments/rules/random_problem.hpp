@@ -34,6 +34,7 @@ struct ProblemSpec {
   std::uint64_t seed = 1;
   std::int64_t equal_keys = 8;  // of kEqualKeys
   double key_sigma = 1;         // of kHeavyKeys: heavy-tailed weights
+  std::int64_t layer = 0;       // of the model, for maskers that have weights for each
 };
 // "(1, 8, 2, 3, 101, 16) bfloat16 causal ties seed 5"
 std::string to_string(const ProblemSpec& spec);

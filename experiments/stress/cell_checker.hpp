@@ -25,4 +25,15 @@ class LocalChecker final : public CellChecker {
   }
 };
 
+// Tells, in this process, whether the program selects for a cell, and asks for no invariant.
+class SelectingOnly final : public CellChecker {
+ public:
+  CellOutcome check(const StressCell& cell) override {
+    return {.refusal = refusal_of(cell), .checked = {}, .failures = {}};
+  }
+  std::optional<rules::Violations> check(Invariant, const StressCell&) override {
+    return std::nullopt;
+  }
+};
+
 }  // namespace maskerade::stress

@@ -43,7 +43,8 @@ Json json_of(const rules::ProblemSpec& problem) {
           {"kind", problem.kind},
           {"seed", problem.seed},
           {"equal_keys", problem.equal_keys},
-          {"key_sigma", problem.key_sigma}};
+          {"key_sigma", problem.key_sigma},
+          {"layer", problem.layer}};
 }
 
 rules::ProblemSpec problem_of(const Json& json) {
@@ -54,7 +55,8 @@ rules::ProblemSpec problem_of(const Json& json) {
           .kind = json.at("kind"),
           .seed = json.at("seed"),
           .equal_keys = json.at("equal_keys"),
-          .key_sigma = json.at("key_sigma")};
+          .key_sigma = json.at("key_sigma"),
+          .layer = json.at("layer")};
 }
 
 Json json_of(const rules::Violations& violations) {

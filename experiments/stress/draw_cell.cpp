@@ -76,8 +76,9 @@ std::vector<std::string> whole_in_range(const maskerade_parameter& row,
   return texts;
 }
 
-// The texts of which one value of a parameter is drawn.
-std::vector<std::string> candidates_of(const maskerade_parameter& row) {
+}  // namespace
+
+std::vector<std::string> candidate_values(const maskerade_parameter& row) {
   switch (row.unit) {
     case MASKERADE_UNIT_TOKENS: {
       std::vector<std::string> texts = whole_in_range(row, {0, 1, 2, 7, 16, 63, 64, 65, 150, 600});
@@ -107,13 +108,25 @@ std::vector<std::string> candidates_of(const maskerade_parameter& row) {
   }
 }
 
-GivenMasker draw_masker(const StressMasker& drawn, Draw& draw) {
+namespace {
+
+const GivenParameter* find_given(const GivenOfCells& given, const char* name) {
+  const auto found = std::find_if(given.parameters.begin(), given.parameters.end(),
+                                  [&](const GivenParameter& one) { return one.name == name; });
+  return found == given.parameters.end() ? nullptr : &*found;
+}
+
+GivenMasker draw_masker(const StressMasker& drawn, const GivenOfCells& given, Draw& draw) {
   GivenMasker masker{.type = drawn.type, .given = {}, .reference = drawn.reference};
   const maskerade_masker_descriptor& descriptor = drawn.type->descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
+    if (const GivenParameter* stated = find_given(given, row.name)) {
+      masker.given.push_back(*stated);
+      continue;
+    }
     if (row.default_value != nullptr && draw.one_in(2)) continue;
-    const std::vector<std::string> candidates = candidates_of(row);
+    const std::vector<std::string> candidates = candidate_values(row);
     if (candidates.empty()) continue;
     GivenParameter parameter{.name = row.name, .values = {draw.of(candidates)}};
     if ((row.flags & MASKERADE_LIST) != 0) {
@@ -129,9 +142,15 @@ GivenMasker draw_masker(const StressMasker& drawn, Draw& draw) {
 
 // Problems that are too large lose batch entries, then heads, then dimensions, and only at last
 // queries and keys: on their numbers depend chunks, tiles and pages.
-rules::ProblemSpec draw_small_problem(Draw& draw) {
+rules::ProblemSpec draw_small_problem(const GivenOfCells& given, Draw& draw) {
   for (;;) {
     rules::ProblemSpec spec = rules::draw_problem(draw.word());
+    spec.layer = given.layer;
+    if (given.shape) {
+      spec.shape = *given.shape;
+      spec.causal = spec.causal && spec.shape.query_len <= spec.shape.key_len;
+      return spec;
+    }
     AttentionShape& shape = spec.shape;
     const auto is_small = [&] {
       const std::int64_t entries = shape.rows() * shape.key_len;
@@ -152,10 +171,10 @@ StressCell draw_once(const CellPopulation& population, const StressMasker& subje
   StressCell cell;
   const std::size_t before = draw.below(4);
   for (std::size_t i = 0; i < before; ++i) {
-    cell.maskers.push_back(draw_masker(draw.of(population.maskers), draw));
+    cell.maskers.push_back(draw_masker(draw.of(population.maskers), population.given, draw));
   }
-  cell.maskers.push_back(draw_masker(subject, draw));
-  cell.problem = draw_small_problem(draw);
+  cell.maskers.push_back(draw_masker(subject, population.given, draw));
+  cell.problem = draw_small_problem(population.given, draw);
   if (draw.one_in(3)) cell.previous = rules::PreviousMask::kMixed;
   cell.mask_seed = draw.word() >> 32;
   cell.threads = std::min(draw.of<int>({1, 2, 3, 4}), population.most_threads);
@@ -177,11 +196,12 @@ bool asks_for_undeclared(const MaskerType& type, const std::string& text) {
 
 }  // namespace
 
-std::string why_left_out(const MaskerType& type) {
+std::string why_left_out(const MaskerType& type, const GivenOfCells& given) {
   const maskerade_masker_descriptor& descriptor = type.descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {
     const maskerade_parameter& row = descriptor.parameters[i];
-    if (row.default_value == nullptr && candidates_of(row).empty()) {
+    if (row.default_value == nullptr && candidate_values(row).empty() &&
+        find_given(given, row.name) == nullptr) {
       return fmt::format("parameter \"{}\" has no default", row.name);
     }
   }

@@ -19,14 +19,26 @@ struct StressMasker {
   std::shared_ptr<const MaskerType> reference = nullptr;  // see GivenMasker
 };
 
+// The texts of which the value of a parameter is drawn; none where its table bounds none, a file or
+// a text.
+std::vector<std::string> candidate_values(const maskerade_parameter& row);
+
+// What of a cell is given and not drawn.
+struct GivenOfCells {
+  std::vector<GivenParameter> parameters = {};  // of each masker that has one of that name
+  std::optional<AttentionShape> shape = {};
+  std::int64_t layer = 0;
+};
+
 // Why cells with this masker cannot be drawn: it has a required parameter that no table bounds, a
-// file or a text; "" when they can.
-std::string why_left_out(const MaskerType& type);
+// file or a text, and that is not given; "" when they can.
+std::string why_left_out(const MaskerType& type, const GivenOfCells& given = {});
 
 // What random cells are drawn from. At least one masker, none that why_left_out() names.
 struct CellPopulation {
   std::uint64_t seed = 0;
   std::vector<StressMasker> maskers;
+  GivenOfCells given = {};
   std::vector<std::string> devices = {"cpu"};  // backends
   int most_threads = 4;                        // of a cell
 };

@@ -84,7 +84,8 @@ StressProblem::StressProblem(const rules::ProblemSpec& spec)
               .v = v.view(),
               .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
               .visibility = spec.causal ? Visibility::causal(shape.query_len, shape.key_len)
-                                        : Visibility::all(shape.query_len, shape.key_len)};
+                                        : Visibility::all(shape.query_len, shape.key_len),
+              .layer = spec.layer};
     return;
   }
   const rules::RandomProblem problem(spec);

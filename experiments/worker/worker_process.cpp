@@ -26,19 +26,29 @@ constexpr double kFarewellMs = 2000;
 
 WorkerProcess::WorkerProcess(WorkerSetup setup, std::function<bool()> is_stopped)
     : is_stopped_(std::move(is_stopped)), channel_(-1) {
-  auto [mine, theirs] = MessageChannel::connect();
-  channel_ = std::move(mine);
   setup.call_record = record_.descriptor();
-  std::vector<int> inherited = {record_.descriptor()};
+  std::vector<int> inherited;
   for (const auto* libraries : {&setup.libraries, &setup.references}) {
     for (const InheritedLibrary& library : *libraries) {
       if (library.descriptor >= 0) inherited.push_back(library.descriptor);
     }
   }
-  inherited.push_back(theirs.descriptor());
-  process_ =
-      execute_own_program({"worker", "--channel", std::to_string(theirs.descriptor())}, inherited);
+  start({"worker"}, std::move(inherited));
   channel_.send(message_of(setup));
+}
+
+WorkerProcess::WorkerProcess(std::vector<std::string> arguments, std::function<bool()> is_stopped)
+    : is_stopped_(std::move(is_stopped)), channel_(-1) {
+  arguments.insert(arguments.end(), {"--record", std::to_string(record_.descriptor())});
+  start(std::move(arguments), {});
+}
+
+void WorkerProcess::start(std::vector<std::string> arguments, std::vector<int> inherited) {
+  auto [mine, theirs] = MessageChannel::connect();
+  channel_ = std::move(mine);
+  inherited.insert(inherited.end(), {record_.descriptor(), theirs.descriptor()});
+  arguments.insert(arguments.end(), {"--channel", std::to_string(theirs.descriptor())});
+  process_ = execute_own_program(arguments, inherited);
 }
 
 WorkerProcess::~WorkerProcess() {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "experiments/worker/message_channel.hpp"
 #include "experiments/worker/worker_messages.hpp"
@@ -18,8 +19,9 @@ namespace maskerade {
 struct WorkerLimits {
   std::optional<double> timeout_ms = {};
   std::optional<std::int64_t> growth_bytes = {};  // of its resident memory, from now on
-  std::string timeout_name = "measure.cell_timeout";
-  std::string growth_name = "measure.cell_memory";
+  // What the limits are, in messages.
+  const char* timeout_name = "measure.cell_timeout";
+  const char* growth_name = "measure.cell_memory";
 };
 
 // One worker process, from its start to its end; destroying this ends it.
@@ -28,6 +30,9 @@ class WorkerProcess {
   // Starts the program anew. is_stopped: whether to give up waiting. Throws Error when the system
   // cannot start it.
   WorkerProcess(WorkerSetup setup, std::function<bool()> is_stopped);
+  // The same with these arguments, to which those that name the channel and the record of calls are
+  // added, and without a setup.
+  WorkerProcess(std::vector<std::string> arguments, std::function<bool()> is_stopped);
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
@@ -49,6 +54,8 @@ class WorkerProcess {
   bool has_ended() const;
 
  private:
+  // Executes the program anew, which inherits these descriptors, the record's and the channel's.
+  void start(std::vector<std::string> arguments, std::vector<int> inherited);
   // before_bytes: the resident memory from which growth counts.
   std::variant<Answer, Ending> await(const WorkerLimits& limits, std::int64_t before_bytes);
   std::int64_t resident_bytes() const;

@@ -60,6 +60,9 @@ class LoadedMasker {
   const maskerade_grain& grain() const noexcept { return grain_; }
   const maskerade_host* host() const noexcept { return host_.c_host(); }
 
+  // The reason of a failure without a text.
+  static constexpr const char* kNoReason = "it gives no reason";
+
   // Calls function(error, error_size), one of the masker's, under the guard of PluginCall, and
   // throws PluginError when it broke a rule that holds for all functions, when it failed, or when
   // the host refused something that it asked for, even if it ignored that. The first of these that
@@ -79,7 +82,7 @@ class LoadedMasker {
     if (!refusal.empty()) fail(what, refusal);
     if (status == MASKERADE_OK) return;
     const std::string text = error.text();
-    fail(what, text.empty() ? "it gives no reason" : text);
+    fail(what, text.empty() ? kNoReason : text);
   }
   // The same for a function that has no way to fail.
   template <typename Function>

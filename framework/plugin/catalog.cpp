@@ -16,16 +16,12 @@
 #include "framework/plugin/own_layout.hpp"
 #include "framework/plugin/parameters.hpp"
 #include "framework/plugin/plugin_call.hpp"
+#include "framework/sdk/dependencies.hpp"
 
 namespace maskerade {
 namespace {
 
-bool is_snake_case(const char* text) {
-  if (text == nullptr || std::islower(static_cast<unsigned char>(text[0])) == 0) return false;
-  return std::all_of(text, text + std::strlen(text), [](unsigned char letter) {
-    return std::islower(letter) != 0 || std::isdigit(letter) != 0 || letter == '_';
-  });
-}
+bool is_snake_case(const char* text) { return text != nullptr && is_masker_id(text); }
 
 // Sizes in ABI 1.0, the least that a struct may have. A struct that is larger is of a newer minor
 // version, or padded; one that is smaller than this program's has zeros for what it lacks.
@@ -224,6 +220,21 @@ class Check {
 };
 
 }  // namespace
+
+bool is_masker_id(std::string_view text) noexcept {
+  if (text.empty() || std::islower(static_cast<unsigned char>(text[0])) == 0) return false;
+  return std::all_of(text.begin(), text.end(), [](unsigned char letter) {
+    return std::islower(letter) != 0 || std::isdigit(letter) != 0 || letter == '_';
+  });
+}
+
+std::string MaskerType::dependencies() const {
+  std::string names;
+  for (const sdk::Dependency& one : sdk::kDependencies) {
+    if (depends_on(one.flag)) names += (names.empty() ? "" : ", ") + std::string(one.name);
+  }
+  return names;
+}
 
 std::string MaskerType::build() const {
   const auto* const build = extension<maskerade_build_extension>();

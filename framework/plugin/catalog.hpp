@@ -48,6 +48,8 @@ class MaskerType {
   bool depends_on(std::uint32_t flags) const noexcept {
     return (descriptor_.depends_on & flags) != 0;
   }
+  // What its selection depends on, by name: "shape, seed".
+  std::string dependencies() const;
   // The extension of that struct, or nullptr: extension<maskerade_index_extension>(). In this
   // program's layout too.
   template <typename Struct>
@@ -81,6 +83,9 @@ struct LibraryCopy {
   // -1: the library was loaded from its path, and what is there must still have that hash.
   int descriptor = -1;
 };
+
+// Whether a text can be the id of a masker, or the name of a parameter: snake_case, a letter first.
+bool is_masker_id(std::string_view text) noexcept;
 
 // Whether a host of one ABI version takes a plugin of another: the plugin must have the host's
 // major version, and the host's or an older minor one.

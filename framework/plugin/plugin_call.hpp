@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "framework/base/floating_point_state.hpp"
 #include "framework/plugin/call_record.hpp"
@@ -46,6 +47,8 @@ class PluginCall {
 // Texts about a function of a plugin: what follows its name, or "it".
 std::string exception_text(const char* exception);  // nullptr: of unknown type
 std::string floating_point_text(const std::string& change);
+// Whether a message quotes one of these.
+bool names_misconduct(std::string_view message);
 
 // Calls `function`, which calls functions of a plugin, under the guard. Gives what these did that
 // no function of a plugin may do: "threw an exception (...); ...", "changed the floating-point

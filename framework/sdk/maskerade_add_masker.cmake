@@ -52,3 +52,20 @@ function(maskerade_add_masker name)
                                                ${MASKERADE_${kind}_OUTPUT_DIRECTORY})
   endif()
 endfunction()
+
+# maskerade_test_masker(NAME [EXPERIMENT file.yaml]): adds the tests NAME.check, which holds the masker
+# of maskerade_add_masker(NAME) against every rule of the SDK, and NAME.run, which runs the
+# experiment. For a project that has called enable_testing().
+function(maskerade_test_masker name)
+  cmake_parse_arguments(arg "" "EXPERIMENT" "" ${ARGN})
+  set(program maskerade)  # the target, in Maskerade's own tree
+  if(maskerade_PROGRAM)
+    set(program ${maskerade_PROGRAM})
+  endif()
+  set(library $<TARGET_FILE:maskerade_masker_${name}>)
+  add_test(NAME ${name}.check COMMAND ${program} check ${library})
+  if(arg_EXPERIMENT)
+    cmake_path(ABSOLUTE_PATH arg_EXPERIMENT BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+    add_test(NAME ${name}.run COMMAND ${program} run ${arg_EXPERIMENT} --plugin ${library} --no-peaks)
+  endif()
+endfunction()

@@ -1,5 +1,6 @@
-// A masker to start from: copy this folder, rename, change what select_row() adds. The class lives
-// in an unnamed namespace, so that plugins cannot collide.
+// A masker that decides row by row. Change what select_row() adds, the parameters, and what
+// depends_on names: what is not named there cannot be read. The class lives in an unnamed
+// namespace, so that plugins cannot collide.
 #include "framework/sdk/masker.hpp"
 
 namespace {

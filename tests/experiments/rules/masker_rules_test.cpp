@@ -389,6 +389,8 @@ TEST(Repeatability, WorkThatFollowsTheThreadsOrChunksIsFound) {
   EXPECT_TRUE(finds(found, "as many keys are scored with 2 threads and chunks of 64 rows"));
   EXPECT_TRUE(finds(found, "as many bytes are read with 3 threads and chunks of 1 rows"));
   EXPECT_FALSE(finds(found, "as many bytes are read with 3 threads and chunks of 64 rows"));
+  EXPECT_TRUE(std::all_of(found.begin(), found.end(), is_about_work));
+  EXPECT_FALSE(is_about_work({"the same is selected again with the same request", {}, ""}));
 }
 
 // ---- Nothing is kept ---------------------------------------------------------------------------
@@ -535,6 +537,22 @@ TEST(UndeclaredInputs, ASeedThatIsLookedAtIsFound) {
   EXPECT_TRUE(
       finds(check_undeclared_inputs_do_not_matter(coins(), request(), MASKERADE_DEPENDS_SHAPE),
             "the seed, which is not declared, has no influence"));
+}
+
+TEST(DeclaredInputs, AreSeenWhereTheyChangeAMask) {
+  const auto influences = [](const MaskerUse& masker, std::uint32_t further = 0) {
+    const std::uint32_t all = declared(masker) | further;
+    return influences_of(selector_of(Pipeline({masker})), request(), all, all);
+  };
+  EXPECT_EQ(influences(planted<HeadReader>()).seen, std::uint32_t{sdk::kHead});
+  EXPECT_EQ(influences(planted<HeadReader>()).asked, sdk::kHead | sdk::kQuery);
+  EXPECT_EQ(influences(planted<BatchReader>()).seen, std::uint32_t{sdk::kBatch});
+  EXPECT_EQ(influences(planted<ByValues>(), sdk::kQuery).seen & (sdk::kValue | sdk::kQuery),
+            std::uint32_t{sdk::kValue});
+  // Random numbers differ by head and batch entry anyway.
+  const Influences random = influences(planted<Coins>(), sdk::kSeed | sdk::kHead);
+  EXPECT_EQ(random.asked & (sdk::kSeed | sdk::kHead), std::uint32_t{sdk::kSeed});
+  EXPECT_EQ(random.seen, std::uint32_t{sdk::kSeed});
 }
 
 TEST(UndeclaredInputs, AreChangedFromNoPreviousMask) {

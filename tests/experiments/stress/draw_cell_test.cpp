@@ -10,14 +10,6 @@
 namespace maskerade::stress {
 namespace {
 
-// Tells whether the program selects for a cell, and checks nothing.
-class SelectingOnly final : public CellChecker {
- public:
-  CellOutcome check(const StressCell& cell) override {
-    return {.refusal = refusal_of(cell), .checked = {}, .failures = {}};
-  }
-  std::optional<rules::Violations> check(Invariant, const StressCell&) override { return {}; }
-};
 CheckedCell draw(const CellPopulation& population, std::int64_t number) {
   SelectingOnly checker;
   return draw_and_check(population, number, checker);
@@ -101,6 +93,27 @@ TEST(PublishedCells, AreThoseOfTheSuites) {
   EXPECT_GT(last.outcome.checked.size(), 6U);
   EXPECT_TRUE(series.totals.add(last).empty());
   EXPECT_EQ(series.totals.table().rows.size(), 8U);
+}
+
+TEST(DrawCell, KeepsWhatIsGiven) {
+  const Catalog catalog = catalog_with();
+  CellPopulation population = population_of(catalog, {"quest"}, 1);
+  population.given = {.parameters = {{.name = "page_size", .values = {"7"}}},
+                      .shape = AttentionShape{1, 6, 2, 3, 50, 24},
+                      .layer = 4};
+  for (std::int64_t number = 0; number < 4; ++number) {
+    const StressCell cell = draw(population, number).cell.value();
+    EXPECT_EQ(cell.problem.shape, population.given.shape.value());
+    EXPECT_EQ(StressProblem(cell.problem).inputs.layer, 4);
+    for (const MaskerUse& use : cell.uses()) {
+      EXPECT_NE(to_string(cell).find("page_size: 7"), std::string::npos) << to_string(cell);
+      EXPECT_EQ(use.arguments->resolved()[2],
+                std::pair(std::string("page_size"), std::string("7")));
+    }
+  }
+  EXPECT_EQ(why_left_out(*catalog.find("hash_attention"),
+                         {.parameters = {{.name = "file", .values = {"planes.safetensors"}}}}),
+            "");
 }
 
 TEST(DrawCell, LeavesOutMaskersThatNeedAFile) {

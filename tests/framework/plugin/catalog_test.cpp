@@ -9,6 +9,7 @@
 
 #include "framework/base/error.hpp"
 #include "framework/plugin/parameters.hpp"
+#include "framework/plugin/plugin_call.hpp"
 
 namespace maskerade {
 namespace {
@@ -166,6 +167,19 @@ TEST(Catalog, NamesALibraryWhoseFunctionsThrow) {
       refusal(fs::path(MASKERADE_TEST_PLUGINS) / "throwing_extension.so"),
       "its get_extension threw an exception (no extension today); a function of a plugin must "
       "not throw");
+}
+
+TEST(Misconduct, IsKnownInAMessageThatQuotesIt) {
+  EXPECT_TRUE(names_misconduct("masker \"x\" failed: it " + exception_text("no keys")));
+  EXPECT_TRUE(names_misconduct(floating_point_text("rounds toward zero")));
+  EXPECT_FALSE(names_misconduct("masker \"x\" failed: the budget is too small"));
+}
+
+TEST(MaskerId, IsSnakeCaseWithALetterFirst) {
+  for (const char* id : {"a", "my_band", "top2"}) EXPECT_TRUE(is_masker_id(id)) << id;
+  for (const char* id : {"", "_band", "2top", "MyBand", "my-band", "caf\xc3\xa9"}) {
+    EXPECT_FALSE(is_masker_id(id)) << id;
+  }
 }
 
 TEST(Catalog, NamesTheFoldersWhereAMaskerWasLookedFor) {

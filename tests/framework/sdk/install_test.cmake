@@ -1,5 +1,5 @@
 # cmake -D BUILD=... -D SOURCE=... -D FOLDER=... -D GENERATOR=... -D C_COMPILER=... -D CXX_COMPILER=...
-#       -P install_test.cmake
+#       -D SANITIZE=... -P install_test.cmake
 # Installs the build into FOLDER, which is made anew, and follows a plugin author from there.
 set(prefix ${FOLDER}/prefix)
 set(program ${prefix}/bin/maskerade)
@@ -22,17 +22,11 @@ foreach(package IN ITEMS Threads Eigen3 fmt Boost nlohmann_json PkgConfig yaml-c
   list(APPEND without_libraries -D CMAKE_DISABLE_FIND_PACKAGE_${package}=ON)
 endforeach()
 
-# Builds SOURCE as a masker my_band in a project of LANGUAGE alone, and loads it with the installed
-# program in two ways. The project names no build type: the masker is optimised all the same.
-function(build_and_load language source)
-  get_filename_component(extension ${source} EXT)
-  file(READ ${source} text)
-  string(REGEX REPLACE "my_masker|dilated_window" my_band text "${text}")
-  set(copy ${FOLDER}/${language})
-  file(COPY ${SOURCE}/tests/framework/sdk/outside/CMakeLists.txt DESTINATION ${copy})
-  file(WRITE ${copy}/my_band${extension} "${text}")
+# Builds the project in FOLDER, which makes a masker my_band, and loads it with the installed program in
+# two ways. The project names no build type: the masker is optimised all the same.
+function(build_and_load copy)
   run(COMMAND ${CMAKE_COMMAND} -S ${copy} -B ${copy}/build -G ${GENERATOR}
-      -D CMAKE_PREFIX_PATH=${prefix} -D LANGUAGE=${language} -D MASKER_SOURCE=my_band${extension}
+      -D CMAKE_PREFIX_PATH=${prefix} -D LANGUAGE=C -D MASKER_SOURCE=my_band.c
       -D CMAKE_C_COMPILER=${C_COMPILER} -D CMAKE_CXX_COMPILER=${CXX_COMPILER}
       ${without_libraries} --no-warn-unused-cli)
   run(COMMAND ${CMAKE_COMMAND} --build ${copy}/build)
@@ -67,8 +61,23 @@ expect("${prefix}/bin/plugins/sink.so" "${sink}")
 run(COMMAND ${program} list streaming_llm OUTPUT_VARIABLE preset)
 expect("arXiv:2309.17453" "${preset}")
 
-build_and_load(CXX ${SOURCE}/plugins/template/my_masker.cpp)
-build_and_load(C ${SOURCE}/plugins/dilated_window/dilated_window.c)
+# A new masker, as the program writes it, with its tests. Sanitizers make these take ten times as long.
+run(COMMAND ${program} new masker my_band --out ${FOLDER} OUTPUT_VARIABLE next)
+expect("-D CMAKE_PREFIX_PATH=${prefix}\n" "${next}")
+build_and_load(${FOLDER}/my_band)
+run(COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${FOLDER}/my_band/build -N OUTPUT_VARIABLE tests)
+expect("Test #1: my_band.check" "${tests}")
+expect("Test #2: my_band.run" "${tests}")
+if(NOT SANITIZE)
+  run(COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${FOLDER}/my_band/build --output-on-failure)
+endif()
+
+# A masker in C, in a project that has no other language.
+file(READ ${SOURCE}/plugins/dilated_window/dilated_window.c text)
+string(REPLACE dilated_window my_band text "${text}")
+file(COPY ${SOURCE}/tests/framework/sdk/outside/CMakeLists.txt DESTINATION ${FOLDER}/C)
+file(WRITE ${FOLDER}/C/my_band.c "${text}")
+build_and_load(${FOLDER}/C)
 
 # A project that says how to build is obeyed.
 build_says(", not optimised" -D CMAKE_BUILD_TYPE=Debug)
@@ -82,5 +91,5 @@ workload: {source: {kind: gaussian}, query_heads: 1, query_len: 8, key_len: 512,
 pipelines: {band: [{sink: 1}, {my_band: 32}]}
 measure: {budget: 1ms}
 ")
-run(COMMAND ${program} run ${FOLDER}/band.yaml --plugin ${FOLDER}/CXX/build/my_band.so)
+run(COMMAND ${program} run ${FOLDER}/band.yaml --plugin ${FOLDER}/my_band/build/my_band.so)
 file(REMOVE_RECURSE ${FOLDER})

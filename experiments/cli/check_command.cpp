@@ -1,0 +1,196 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "experiments/check/checked_library.hpp"
+#include "experiments/check/verdict.hpp"
+#include "experiments/cli/commands.hpp"
+#include "experiments/cli/run_outputs.hpp"
+#include "experiments/cli/stop_signals.hpp"
+#include "experiments/report/terminal.hpp"
+#include "experiments/run/run_cell.hpp"
+#include "framework/base/error.hpp"
+#include "framework/base/standard_streams.hpp"
+#include "framework/base/stopwatch.hpp"
+#include "framework/base/text.hpp"
+
+namespace maskerade {
+namespace {
+
+// The command line of `check`.
+struct CheckArguments {
+  std::vector<std::string> libraries;  // files, or ids of maskers that are found
+  bool checks_all = false;
+  std::int64_t cells = 40;
+  std::uint64_t seed = 1;
+  std::vector<std::string> settings;  // "NAME=VALUE"
+  std::vector<std::int64_t> shape;    // six sizes, or none
+  std::int64_t layer = 0;
+  std::string folder;
+  bool is_strict = false;
+};
+
+// What --set and --shape say. Throws ConfigError and ShapeError.
+stress::GivenOfCells given_of(const CheckArguments& arguments, std::size_t libraries) {
+  stress::GivenOfCells given;
+  for (const std::string& setting : arguments.settings) {
+    const std::size_t sign = setting.find('=');
+    if (sign == 0 || sign == std::string::npos) {
+      throw ConfigError(
+          {}, fmt::format("--set {}: write NAME=VALUE, as in --set file=weights.json", setting));
+    }
+    given.parameters.push_back(
+        {.name = setting.substr(0, sign), .values = {setting.substr(sign + 1)}});
+  }
+  if (!arguments.shape.empty()) {
+    const std::vector<std::int64_t>& sizes = arguments.shape;
+    given.shape = AttentionShape{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+    given.shape->validate();
+  }
+  given.layer = arguments.layer;
+  if (libraries > 1 && (!given.parameters.empty() || given.shape)) {
+    throw ConfigError({}, "--set and --shape are about one library; name one alone");
+  }
+  return given;
+}
+
+std::filesystem::path canonical(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(path, ignored);
+}
+
+// The files to check: those named, those of the maskers named, or those of all that are found.
+// Throws ConfigError.
+std::vector<std::string> files_of(const CheckArguments& arguments) {
+  std::vector<std::string> files;
+  std::vector<std::string> ids;
+  for (const std::string& library : arguments.libraries) {
+    std::error_code ignored;
+    const bool is_file = library.find('/') != std::string::npos || library.ends_with(".so") ||
+                         std::filesystem::exists(library, ignored);
+    (is_file ? files : ids).push_back(library);
+  }
+  if (ids.empty() && !arguments.checks_all) return files;
+  const Catalog catalog = find_maskers({});
+  for (const std::string& id : ids) {
+    const auto type = catalog.find(id);
+    if (type == nullptr) {
+      throw ConfigError(
+          {}, fmt::format("there is no masker \"{}\"{}", id, catalog.hint_for(id, catalog.ids())));
+    }
+    files.push_back(type->library().string());
+  }
+  for (const auto& type : catalog.types()) {
+    if (arguments.checks_all) files.push_back(type->library().string());
+  }
+  return files;
+}
+
+void show_progress(const std::string& file, const std::string& asked) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const std::string name = std::filesystem::path(file).filename().string();
+  write_message(stderr,
+                asked.empty() ? "\r\x1b[K" : fmt::format("\r\x1b[K{}: {}", printable(name), asked));
+}
+
+int check_libraries(const CheckArguments& arguments) {
+  const std::vector<std::string> files = files_of(arguments);
+  if (files.empty()) {
+    throw ConfigError({},
+                      "name a masker's library or id, or say --all: maskerade check my_band.so");
+  }
+  const stress::GivenOfCells given = given_of(arguments, files.size());
+  if (!arguments.folder.empty()) std::filesystem::create_directories(arguments.folder);
+  stop_on_signals();
+  const TerminalStyle style = terminal_style(stdout);
+  const Catalog beside = load_catalog(program_folder(), "", {});
+  std::vector<check::Verdict> all;
+  const Stopwatch stopwatch;
+  for (const std::string& file : files) {
+    check::CheckOptions options{.library = file,
+                                .seed = arguments.seed,
+                                .cells = arguments.cells,
+                                .given = given,
+                                .folder = arguments.folder};
+    for (const auto& type : beside.types()) {
+      if (type->library() != canonical(file)) {
+        options.other_maskers[type->id()] = type->library().string();
+      }
+    }
+    check::CheckedLibrary checked;
+    try {
+      checked = check::check_library(options, is_stop_requested,
+                                     [&](const std::string& asked) { show_progress(file, asked); });
+    } catch (const RunStopped&) {
+      show_progress(file, "");
+      return kExitInterrupted;
+    }
+    show_progress(file, "");
+    fmt::print("{}\n{}", printable(checked.title),
+               check::to_text(checked.verdicts, style.width, style.has_colors));
+    std::fflush(stdout);
+    all.insert(all.end(), checked.verdicts.begin(), checked.verdicts.end());
+  }
+  const std::size_t failed = check::count_of(all, check::VerdictKind::kFailed);
+  const std::size_t warnings = check::count_of(all, check::VerdictKind::kWarning);
+  fmt::print("{} librar{}, {}, {:.1f} s\n", files.size(), files.size() == 1 ? "y" : "ies",
+             check::totals_text(all), stopwatch.elapsed_ms() / 1000);
+  return failed > 0 || (arguments.is_strict && warnings > 0) ? kExitFailed : kExitOk;
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& program, Command& command) {
+  const auto arguments = std::make_shared<CheckArguments>();
+  CLI::App* check_command = program.add_subcommand(
+      "check", "Check a masker's library against every rule of the SDK, for its author");
+  check_command
+      ->add_option("library", arguments->libraries,
+                   "Libraries (my_band.so), or names of maskers that are found (quest)")
+      ->type_name("LIBRARY");
+  check_command->add_flag("--all", arguments->checks_all, "Check all maskers that are found");
+  check_command->add_option("--cells", arguments->cells, "Ask of that many random cells [40]")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description(""));
+  check_command
+      ->add_option("--seed", arguments->seed, "The cells are those of stress with this seed [1]")
+      ->type_name("S");
+  check_command
+      ->add_option("--set", arguments->settings,
+                   "Give a parameter this value in all that is asked, as a file that the masker "
+                   "needs; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+  check_command
+      ->add_option("--shape", arguments->shape,
+                   "Give all cells this shape, which fits that file: batch, query heads, kv heads, "
+                   "queries, keys, head_dim")
+      ->type_name("B,H,KV,Q,K,D")
+      ->delimiter(',')
+      ->expected(6);
+  check_command
+      ->add_option("--layer", arguments->layer, "Give all cells this layer of the model [0]")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 31).description(""));
+  check_command
+      ->add_option("--out", arguments->folder,
+                   "Write the experiment files of what fails to DIR, a folder for each masker")
+      ->type_name("DIR")
+      ->check(path_is_not_empty());
+  check_command->add_flag("--strict", arguments->is_strict, "A warning fails the check, too");
+  check_command->footer(
+      "Each line is a verdict: ok, warning, FAILED or not asked; what was asked; why; the rule. "
+      "Exit codes: 0 nothing failed, 1 something did, 2 wrong command line or no such library.\n"
+      "Example: maskerade check build/my_band.so");
+  check_command->callback(
+      [arguments, &command] { command = [arguments] { return check_libraries(*arguments); }; });
+}
+
+}  // namespace maskerade
