@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -65,26 +66,26 @@ std::filesystem::path canonical(const std::string& path) {
   return std::filesystem::weakly_canonical(path, ignored);
 }
 
-// The files to check: those named, those of the maskers named, or those of all that are found.
+bool is_file(const std::string& library) {
+  std::error_code ignored;
+  return library.find('/') != std::string::npos || library.ends_with(".so") ||
+         std::filesystem::exists(library, ignored);
+}
+
+// The files to check: those named, those of the maskers named, and those of all that are found.
 // Throws ConfigError.
 std::vector<std::string> files_of(const CheckArguments& arguments) {
-  std::vector<std::string> files;
-  std::vector<std::string> ids;
-  for (const std::string& library : arguments.libraries) {
-    std::error_code ignored;
-    const bool is_file = library.find('/') != std::string::npos || library.ends_with(".so") ||
-                         std::filesystem::exists(library, ignored);
-    (is_file ? files : ids).push_back(library);
-  }
-  if (ids.empty() && !arguments.checks_all) return files;
+  const std::vector<std::string>& named = arguments.libraries;
+  if (!arguments.checks_all && std::all_of(named.begin(), named.end(), is_file)) return named;
   const Catalog catalog = find_maskers({});
-  for (const std::string& id : ids) {
-    const auto type = catalog.find(id);
-    if (type == nullptr) {
-      throw ConfigError(
-          {}, fmt::format("there is no masker \"{}\"{}", id, catalog.hint_for(id, catalog.ids())));
+  std::vector<std::string> files;
+  for (const std::string& library : named) {
+    const auto type = is_file(library) ? nullptr : catalog.find(library);
+    if (type == nullptr && !is_file(library)) {
+      throw ConfigError({}, fmt::format("there is no masker \"{}\"{}", library,
+                                        catalog.hint_for(library, catalog.ids())));
     }
-    files.push_back(type->library().string());
+    files.push_back(type == nullptr ? library : type->library().string());
   }
   for (const auto& type : catalog.types()) {
     if (arguments.checks_all) files.push_back(type->library().string());

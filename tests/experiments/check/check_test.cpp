@@ -82,7 +82,7 @@ TEST(WorkCounts, ThatDependOnChunksAreAWarning) {
 TEST(Templates, HaveNoFailureAndNoWarning) {
   for (const char* masker :
        {"my_block_masker", "my_candidate_masker", "my_score_masker", "my_whole_masker"}) {
-    const auto verdicts = check(kOwn / (std::string(masker) + ".so"), 4);
+    const auto verdicts = check(kOwn / (std::string(masker) + ".so"), 2);
     EXPECT_EQ(asked_with(VerdictKind::kFailed, verdicts), Asked()) << masker;
     for (const std::string& warning : asked_with(VerdictKind::kWarning, verdicts)) {
       // So few cells may not show an influence; a build of these tests may be one without -O.
