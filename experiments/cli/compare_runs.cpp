@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,21 @@ struct TurnPlan {
   std::vector<std::string> assignments;  // of --set
 };
 
+// How long a turn repeats a cell, in whole milliseconds. text: of --turn.
+double chosen_turn_ms(const std::string& text, const Experiment& experiment, int rounds) {
+  double ms = 0;
+  if (text.empty()) {
+    for (const CellRules& rules : experiment.checks) {
+      ms = std::max(ms, turn_ms(rules.measure.budget_ms, rounds));
+    }
+  } else if (const std::optional<double> given = parse_duration_ms(text)) {
+    ms = *given;
+  } else {
+    throw ConfigError({}, "--turn " + text + ": give a time above 0 with its unit, such as 50ms");
+  }
+  return std::max(std::round(ms), 1.0);
+}
+
 TurnPlan plan_of(const CompareRunArguments& arguments, int rounds) {
   std::vector<std::string> plugins = arguments.plugins;
   const std::vector<std::string>& other =
@@ -106,21 +122,8 @@ TurnPlan plan_of(const CompareRunArguments& arguments, int rounds) {
   Experiment experiment;
   const std::vector<Job> jobs = jobs_with(arguments.assignments, experiment);
   for (const Job& job : jobs) plan.cells.push_back(static_cast<std::int64_t>(job.cell.number));
-  std::optional<double> ms;
-  if (arguments.turn.empty()) {
-    double budget_ms = 0;
-    for (const CellRules& rules : experiment.checks) {
-      budget_ms = std::max(budget_ms, rules.measure.budget_ms);
-    }
-    ms = turn_ms(budget_ms, rounds);
-  } else {
-    ms = parse_duration_ms(arguments.turn);
-    if (!ms) {
-      throw ConfigError(
-          {}, "--turn " + arguments.turn + ": give a time above 0 with its unit, such as 50ms");
-    }
-  }
-  plan.assignments.push_back(fmt::format("measure.budget={:.0f}ms", std::max(*ms, 1.0)));
+  plan.assignments.push_back(
+      fmt::format("measure.budget={:.0f}ms", chosen_turn_ms(arguments.turn, experiment, rounds)));
   if (jobs_with(plan.assignments, experiment).size() != jobs.size()) {
     throw ConfigError({.file = arguments.file},
                       "sweeps over measure.budget, which compare --run sets; give it one value");

@@ -159,6 +159,7 @@ class Comparing {
     for (std::size_t i = 0; i < paired.pairs.size(); ++i) {
       ComparedCell cell = compare(paired.pairs[i]);
       cell.fidelity = change_of(*cell.a, *cell.b, !is_random[i]);
+      if (has_nothing_to_compare(cell)) continue;
       if (cell.estimate) {
         cell.probability = corrected_probability(*cell.estimate, options_.rule);
         probabilities.push_back(cell.probability);
@@ -201,8 +202,7 @@ class Comparing {
     cell.reason = reason_of(*cell.a, "A", options_);
     if (cell.reason.empty()) cell.reason = reason_of(*cell.b, "B", options_);
     if (!cell.reason.empty()) return cell;
-    if (options_.uses_ruler &&
-        (is_dense_reference(*cell.a) || options_.quantity.stage == Stage::kDense)) {
+    if (is_ruler(cell)) {
       cell.reason = "is the ruler";
     } else if (options_.is_paired) {
       cell.estimate = estimate_of_pairs(pairs);
@@ -214,6 +214,22 @@ class Comparing {
       estimate_single(cell);
     }
     return cell;
+  }
+
+  // Whether a cell has no such stage, as the dense reference has nothing to select, or is the
+  // ruler, and has the same results.
+  bool has_nothing_to_compare(const ComparedCell& cell) const {
+    const auto lacks_stage = [&](const CellResult& of) {
+      return of.status == CellStatus::kOk && !time_ms(of, options_.quantity);
+    };
+    return (is_ruler(cell) || (lacks_stage(*cell.a) && lacks_stage(*cell.b))) &&
+           cell.a->status == CellStatus::kOk && cell.fidelity.worse.empty() &&
+           cell.fidelity.better.empty() && !cell.fidelity.has_other_mask;
+  }
+
+  bool is_ruler(const ComparedCell& cell) const {
+    return options_.uses_ruler &&
+           (is_dense_reference(*cell.a) || options_.quantity.stage == Stage::kDense);
   }
 
   void estimate_single(ComparedCell& cell) {

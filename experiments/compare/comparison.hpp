@@ -66,6 +66,8 @@ struct ComparedCell {
 
 // What comparing gave. It points into the two sides, which must outlive it.
 struct Comparison {
+  // Those of both sides, but for cells with the same results that have no such stage, or are the
+  // ruler.
   std::vector<ComparedCell> cells;
   std::vector<const CellResult*> only_a;
   std::vector<const CellResult*> only_b;

@@ -156,6 +156,22 @@ TEST(CompareSides, ComparesAnyStage) {
   EXPECT_FALSE(parse_stage("load").has_value());
 }
 
+TEST(CompareSides, LeavesOutCellsWithoutTheStage) {
+  CellResult dense = timed_cell(0, "dense", 10);
+  dense.mask_seed.reset();
+  dense.times->select.reset();
+  const Side side = side_of({{dense, timed_cell(1, "x", 10)}});
+  EXPECT_EQ(compare_sides(side, side, {}).cells.size(), 2U);
+  EXPECT_EQ(compare_sides(side, side, {.quantity = {.stage = Stage::kSelect}}).cells.size(), 1U);
+  EXPECT_EQ(compare_sides(side, side, {.uses_ruler = true}).cells.size(), 1U);
+  CellResult worse = dense;
+  worse.fidelity->rel_l2_error = 1;
+  const Side other = side_of({{worse}});
+  const Comparison comparison = compare_sides(side, other, {.quantity = {.stage = Stage::kSelect}});
+  EXPECT_EQ(comparison.cells.size(), 1U);
+  EXPECT_TRUE(comparison.has_regression());
+}
+
 TEST(CompareSides, SaysWhyACellHasNoRatio) {
   CellResult failed = timed_cell(0, "failed", 1);
   failed.status = CellStatus::kFailed;
