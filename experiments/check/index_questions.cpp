@@ -87,6 +87,13 @@ Finding ask_for_append(MaskerInHand& masker) {
       append_against_build(use, repeated.inputs, RepeatedKeys::kHalf);
   const rules::RandomProblem other(masker.fitting({.shape = {1, 4, 2, 5, 100, 16}, .seed = 4}));
   const rules::Violations on_other = append_against_build(use, other.inputs, 60);
+  const bool says_so =
+      masker.type()->extension<maskerade_index_extension>()->append_is_build != 0;
+  if (says_so && !on_other.empty()) {
+    return {VerdictKind::kFailed,
+            fmt::format("{}, although its append_is_build says that it is",
+                        violation_text(on_other))};
+  }
   if (on_repeated.empty()) {
     return {VerdictKind::kOk,
             on_other.empty()

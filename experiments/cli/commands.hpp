@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "attention/cpu/cost_model.hpp"
-#include "experiments/config/assignments.hpp"
 #include "experiments/config/preset_table.hpp"
 #include "framework/plugin/catalog.hpp"
 
@@ -55,9 +54,6 @@ Catalog find_references(const std::vector<std::string>& files);
 PresetTable find_presets();
 // Adds the option --plugin to a subcommand; parsing appends its values to `files`.
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
-// The values that --set KEY=VALUE states. Throws ConfigError for a text of another form.
-std::vector<Assignment> assignments_of(const std::vector<std::string>& texts);
-
 // Returns the cost model that `maskerade calibrate` saved for this machine, or the default one.
 // `problem` becomes the reason why a saved one cannot be used, else "".
 CostModel find_costs(std::string& problem);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "experiments/cli/assignment_texts.hpp"
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/run_arguments.hpp"
 #include "experiments/report/number_text.hpp"
