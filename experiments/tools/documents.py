@@ -207,14 +207,20 @@ def fetch_package(package, folder):
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise DocumentError(f"the Debian package {package} is needed, and there is no apt-get or dpkg-deb here; "
                                 "leave out its document, or run this on Debian")
+        part = folder / f"{package}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
         # As root apt would fetch as a user of its own, who may not write to this folder.
-        done = subprocess.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], cwd=folder,
+        done = subprocess.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], cwd=part,
                               capture_output=True, text=True, check=False)
-        files = sorted(folder.glob(f"{package}_*.deb"))
-        if done.returncode != 0 or not files:
+        fetched = sorted(part.glob(f"{package}_*.deb"))
+        if done.returncode != 0 or not fetched:
             said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
             raise DocumentError(f"the Debian package {package} cannot be fetched: apt-get says \"{said}\"; {remedy}")
+        files = [fetched[-1].replace(folder / fetched[-1].name)]
+        part.rmdir()
     unpacked = folder / package
+    shutil.rmtree(unpacked, ignore_errors=True)
     version = subprocess.run(["dpkg-deb", "-f", files[-1], "Version"], capture_output=True, text=True, check=False)
     done = subprocess.run(["dpkg-deb", "-x", files[-1], unpacked], capture_output=True, text=True, check=False)
     if version.returncode != 0 or done.returncode != 0:

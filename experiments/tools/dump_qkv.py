@@ -8,7 +8,7 @@ and in an experiment file
 
     source: {kind: safetensors, file: out.safetensors, layers: all}
 
-MODEL is a folder or a name that transformers can load (4.56 or newer), whose attention goes through
+MODEL is a folder or a name that transformers can load (4.56 or newer, for encoders 5.0), whose attention goes through
 transformers' attention interface. The model runs over the text once, and what its attention functions receive is
 stored: the positions are applied (RoPE), and the key heads of a group are not repeated (GQA). For each layer N the
 file has the tensors

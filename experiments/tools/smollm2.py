@@ -42,6 +42,7 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 LAYERS = 30
 CONTEXT = 8192
 LICENCE = "Apache-2.0"
+FORM = 1  # of the files; another number makes them all again
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build" / "data"
 
 
@@ -247,7 +248,7 @@ def dump_arguments(options, model, text, first):
 
 def recipe_of(arguments, model_sha256, text_sha256):
     """What a file was made of, as a SHA-256: the arguments but for paths, the model and the text."""
-    return hashlib.sha256(json.dumps([arguments[2:], model_sha256, text_sha256]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([FORM, arguments[2:], model_sha256, text_sha256]).encode()).hexdigest()
 
 
 def dump_windows(options, model, model_sha256, facts, progress):

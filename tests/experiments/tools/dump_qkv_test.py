@@ -286,7 +286,7 @@ class DumpTest(unittest.TestCase):
         self.check_rope(tiny_llama(rope_parameters={"rope_type": "default", "rope_theta": 500.0}), "half", "16",
                         rope_base="500.0")
         self.check_rope(tiny(CohereModel, CohereConfig), "interleaved", "16", rope_scaling="none")
-        self.check_rope(tiny(PhiModel, PhiConfig), "half", "8")
+        self.check_rope(tiny(PhiModel, PhiConfig, pad_token_id=0), "half", "8")
         self.check_rope(tiny(Qwen3Model, Qwen3Config, head_dim=16), "half", "16")
 
     def test_scaled_positions_are_undone_by_the_frequencies(self):
@@ -326,14 +326,14 @@ class DumpTest(unittest.TestCase):
                 vocab_size=256, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, alibi=True)).eval(),
             "model: its attention has ALiBi, so": BloomModel(BloomConfig(
                 vocab_size=256, hidden_size=64, n_layer=2, n_head=4)).eval(),
-            "layer 0: its attention is called with position_bias": T5EncoderModel(T5Config(
+            "layer 0: its attention is called with position_bias|does not support an attention": T5EncoderModel(T5Config(
                 vocab_size=256, d_model=64, d_ff=96, num_layers=2, num_heads=4, d_kv=16)).eval(),
         }
         for message, model in models.items():
             with self.subTest(message):
                 code, err = run(self.save(model), self.text, self.out, "--bytes")
                 self.assertEqual(code, 2)
-                self.assertIn(message, err)
+                self.assertRegex(err, message)  # of T5, what an older transformers says
 
     def test_a_bias_of_positions_in_the_mask_is_named(self):
         original = dump_qkv.Recorder.__call__
