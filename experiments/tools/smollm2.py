@@ -330,7 +330,7 @@ def main(arguments=None):
         print(f"maskerade: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("maskerade: stopped; the same command goes on", file=sys.stderr)
+        print("maskerade: stopped; give the same command again to go on", file=sys.stderr)
         return 130
     except Exception as error:  # pylint: disable=broad-exception-caught
         print(f"maskerade: internal error: {type(error).__name__}: {error}", file=sys.stderr)
