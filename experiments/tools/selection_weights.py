@@ -2,10 +2,12 @@
 """Makes the files that the maskers double_sparsity and hash_attention need for a model, from its q
 and k.
 
-    experiments/tools/selection_weights.py experiments/data/*_qkv.safetensors --out experiments/data/weights
+    experiments/tools/selection_weights.py experiments/data/*_qkv.safetensors \\
+        experiments/data/smollm2/documentation.safetensors --out experiments/data/weights
 
-Each input file has one layer: the tensors q and k, [batch, heads, length, head_dim] in float16, and
-the layer's number as `layer` in the metadata. The output files are
+An input file has tensors of float16, [batch, heads, length, head_dim]: q and k of one layer, whose
+number is `layer` in the metadata, or layers.L.q and layers.L.k of any number of layers L. Files of
+several models may stand together where no layer is in two of them. The output files are
 
 - channels.json: under model.layers.L.self_attn.qk_proj the channels d of each query head, sorted so
   that mean |q_d| times mean |k_d| falls (Double Sparsity's offline calibration, arXiv 2408.07092);
@@ -13,9 +15,9 @@ the layer's number as `layer` in the metadata. The output files are
   bits] of random hyperplanes through the mean key: the form of HashAttention without its training
   (arXiv 2412.14468), as the baseline that training has to beat.
 
-The experiments here calibrate Double Sparsity on the same data that they then use it on, which
-shows it at its best. The program needs the standard library alone; the same input gives the same
-bytes.
+The encoder of the experiments here uses Double Sparsity on the data that it was calibrated on, which
+shows it at its best; the language model also on another text. The program needs the standard
+library alone; the same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -23,26 +25,33 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import struct
 import sys
 from pathlib import Path
 
 
-def read_tensors(path: Path) -> tuple[int, dict[str, tuple[list[int], list[float]]]]:
-    """Returns the layer of a file, and by name the shape and the values of q and k."""
+def read_tensors(path: Path) -> dict[int, dict[str, tuple[list[int], list[float]]]]:
+    """Returns, by layer and by name, the shape and the values of q and k of a file."""
     data = path.read_bytes()
     (length,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8:8 + length])
-    tensors = {}
-    for name in ("q", "k"):
-        entry = header.get(name)
-        if entry is None or entry["dtype"] != "F16" or len(entry["shape"]) != 4:
-            raise SystemExit(f"{path}: there is no tensor {name} of float16 [batch, heads, length, "
-                             "head_dim]; name files that hold q and k of one layer each")
-        begin, end = entry["data_offsets"]
-        values = struct.unpack(f"<{(end - begin) // 2}e", data[8 + length + begin:8 + length + end])
-        tensors[name] = (entry["shape"], values)
-    return int(header.get("__metadata__", {}).get("layer", 0)), tensors
+    names = {int(found[1]): f"layers.{found[1]}."
+             for found in (re.fullmatch(r"layers\.(\d+)\.q", name) for name in header) if found}
+    if "q" in header or not names:
+        names = {int(header.get("__metadata__", {}).get("layer", 0)): ""}
+    layers = {}
+    for layer, prefix in sorted(names.items()):
+        layers[layer] = {}
+        for name in ("q", "k"):
+            entry = header.get(prefix + name)
+            if entry is None or entry["dtype"] != "F16" or len(entry["shape"]) != 4:
+                raise SystemExit(f"{path}: there is no tensor {prefix}{name} of float16 [batch, heads, "
+                                 "length, head_dim]; name files that hold q and k of each layer")
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            values = struct.unpack(f"<{(end - begin) // 2}e", data[begin:end])
+            layers[layer][name] = (entry["shape"], values)
+    return layers
 
 
 def channel_means(shape: list[int], values: list[float], transform) -> list[list[float]]:
@@ -104,17 +113,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE",
-                        help="safetensors files of one layer each")
+                        help="safetensors files")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder to write to")
     parser.add_argument("--bits", type=int, default=64, help="bits of a signature (default: 64)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the planes (default: 0)")
     arguments = parser.parse_args()
     channels, planes = {}, {}
     for path in sorted(arguments.files):
-        layer, tensors = read_tensors(path)
-        channels[f"model.layers.{layer}.self_attn.qk_proj"] = channel_order(tensors)
-        of_layer = hash_planes(tensors, arguments.bits, arguments.seed + layer)
-        planes |= {f"layers.{layer}.{name}": tensor for name, tensor in of_layer.items()}
+        for layer, tensors in read_tensors(path).items():
+            key = f"model.layers.{layer}.self_attn.qk_proj"
+            if key in channels:
+                raise SystemExit(f"{path}: layer {layer} is in another of the files too; give each "
+                                 "layer once")
+            channels[key] = channel_order(tensors)
+            of_layer = hash_planes(tensors, arguments.bits, arguments.seed + layer)
+            planes |= {f"layers.{layer}.{name}": tensor for name, tensor in of_layer.items()}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "channels.json").write_text(json.dumps(channels) + "\n")
     write_safetensors(arguments.out / "hash_planes.safetensors", planes)

@@ -22,9 +22,10 @@ TEST(Quickstart, IsReadWithTheBuiltInMaskers) {
   for (const PipelineSpec& spec : experiment.pipelines) labels.push_back(spec.label);
   EXPECT_EQ(labels,
             (std::vector<std::string>{"real minilm_l6_layer1_qkv", "real minilm_l6_layer5_qkv",
+                                      "language layer=3", "language layer=14", "language layer=20",
                                       "prefill", "decode", "streaming", "topk budget=2%",
                                       "topk budget=5%", "topk budget=10%"}));
-  EXPECT_EQ(make_grid(experiment).size(), 16U);
+  EXPECT_EQ(make_grid(experiment).size(), 28U);
 }
 
 TEST(GpuExperiments, AreReadWithTheBuiltInMaskers) {

@@ -16,7 +16,7 @@ namespace maskerade {
 namespace {
 
 // Two layers of a tiny Llama with random weights, 4 query heads over 2 kv heads, 116 tokens, 24
-// sampled queries, written by experiments/tools/dump_qkv.py (see test_dump_qkv.py --sample).
+// sampled queries, written by experiments/tools/dump_qkv.py (see dump_qkv_test.py --sample).
 const std::string kSample = std::string(SAMPLES_FOLDER) + "/tiny_llama.safetensors";
 
 TEST(DumpSample, ALayerIsAWorkload) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/error.hpp"
@@ -230,6 +231,24 @@ TEST(Workload, TheRealDataLoads) {
     EXPECT_EQ(workload.layer, layer);
     EXPECT_FLOAT_EQ(workload.scale, static_cast<float>(1 / std::sqrt(32.0)));
     EXPECT_EQ(workload.source, name);
+    EXPECT_NO_THROW(workload.inputs().validate());
+  }
+}
+
+TEST(Workload, TheDataOfTheLanguageModelLoads) {
+  for (const auto& [text, layer] : {std::pair("documentation", 3), std::pair("licence", 20)}) {
+    WorkloadSpec spec;
+    spec.name = "language";
+    spec.source = source_of("{kind: safetensors, file: data/smollm2/" + std::string(text) +
+                                ".safetensors, layers: [" + std::to_string(layer) + "]}",
+                            EXPERIMENTS_FOLDER);
+    const Workload workload = load_workload(spec);
+    EXPECT_EQ(workload.shape.to_string(), "(1, 9, 3, 128, 4096, 64)");
+    EXPECT_EQ(workload.dtype, DType::kFloat16);
+    EXPECT_TRUE(workload.causal);
+    EXPECT_EQ(workload.layer, layer);
+    EXPECT_EQ(workload.scale, 0.125F);
+    EXPECT_EQ(workload.query_positions.size(), 128U);
     EXPECT_NO_THROW(workload.inputs().validate());
   }
 }
