@@ -202,7 +202,7 @@ std::string why_left_out(const MaskerType& type, const GivenOfCells& given) {
     const maskerade_parameter& row = descriptor.parameters[i];
     if (row.default_value == nullptr && candidate_values(row).empty() &&
         find_given(given, row.name) == nullptr) {
-      return fmt::format("parameter \"{}\" has no default", row.name);
+      return fmt::format("\"{}\" has no default", row.name);
     }
   }
   return "";

@@ -118,7 +118,7 @@ TEST(DrawCell, KeepsWhatIsGiven) {
 
 TEST(DrawCell, LeavesOutMaskersThatNeedAFile) {
   const Catalog catalog = catalog_with();
-  EXPECT_EQ(why_left_out(*catalog.find("hash_attention")), "parameter \"file\" has no default");
+  EXPECT_EQ(why_left_out(*catalog.find("hash_attention")), "\"file\" has no default");
   EXPECT_EQ(why_left_out(*catalog.find("quest")), "");
 }
 
