@@ -461,7 +461,7 @@ void add_machine(List& list) {
             "What has the peak arithmetic: `vectors` or `matrix tiles` of a CPU, `cuBLASLt` or "
             "`mma.sync` of a device."},
            peaks, &MachinePeaks::flops_source);
-  list.add({"program_version", "", "The program's version and the first digits of its SHA-256."},
+  list.add({"program_version", "", "The program's version and the first digits of its build ID."},
            &Result::program_version);
   list.add({"plugins", "", "Each masker with the SHA-256 of its library."}, &Result::plugins);
   list.add({"isolated", "", "Whether the cell ran in a process of its own."},

@@ -26,7 +26,7 @@ std::vector<Column<RunRecord>> make_run_columns() {
   list.add({"load_average", "processors",
             "The machine's load average over one minute when the run began."},
            &RunRecord::load_average);
-  list.add({"program_version", "", "The program's version and the first digits of its SHA-256."},
+  list.add({"program_version", "", "The program's version and the first digits of its build ID."},
            &RunRecord::program_version);
   list.add({"commit", "", "The commit of the program's source, or `unknown`."}, &RunRecord::commit);
   list.add(
