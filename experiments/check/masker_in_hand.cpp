@@ -160,13 +160,11 @@ const std::vector<stress::CheckedCell>& MaskerInHand::cells() {
 }
 
 std::string MaskerInHand::command_of(std::int64_t cell) const {
-  if (!options_.given.parameters.empty() || options_.given.shape || options_.given.layer != 0) {
-    return fmt::format("cell {} of this check", cell);
-  }
   return stress::CellOrigin{
       .seed = options_.seed,
       .number = cell,
-      .arguments = fmt::format(" --maskers {} --plugin {}", type_->id(), options_.library)}
+      .arguments = fmt::format(" --maskers {} --plugin {}{}", type_->id(), options_.library,
+                               stress::arguments_of(options_.given))}
       .command();
 }
 

@@ -84,7 +84,7 @@ class MaskerInHand {
 
   // The cells of the seed, which are about the masker alone; drawn once.
   const std::vector<stress::CheckedCell>& cells();
-  // The command that draws one of them again, or, where something is given, names it.
+  // The command that draws one of them again.
   std::string command_of(std::int64_t cell) const;
 
  private:

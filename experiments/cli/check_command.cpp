@@ -12,6 +12,7 @@
 #include "experiments/check/checked_library.hpp"
 #include "experiments/check/verdict.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/cli/given_arguments.hpp"
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/report/terminal.hpp"
@@ -30,36 +31,10 @@ struct CheckArguments {
   bool checks_all = false;
   std::int64_t cells = 40;
   std::uint64_t seed = 1;
-  std::vector<std::string> settings;  // "NAME=VALUE"
-  std::vector<std::int64_t> shape;    // six sizes, or none
-  std::int64_t layer = 0;
+  GivenArguments given;
   std::string folder;
   bool is_strict = false;
 };
-
-// What --set and --shape say. Throws ConfigError and ShapeError.
-stress::GivenOfCells given_of(const CheckArguments& arguments, std::size_t libraries) {
-  stress::GivenOfCells given;
-  for (const std::string& setting : arguments.settings) {
-    const std::size_t sign = setting.find('=');
-    if (sign == 0 || sign == std::string::npos) {
-      throw ConfigError(
-          {}, fmt::format("--set {}: write NAME=VALUE, as in --set file=weights.json", setting));
-    }
-    given.parameters.push_back(
-        {.name = setting.substr(0, sign), .values = {setting.substr(sign + 1)}});
-  }
-  if (!arguments.shape.empty()) {
-    const std::vector<std::int64_t>& sizes = arguments.shape;
-    given.shape = AttentionShape{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
-    given.shape->validate();
-  }
-  given.layer = arguments.layer;
-  if (libraries > 1 && (!given.parameters.empty() || given.shape)) {
-    throw ConfigError({}, "--set and --shape are about one library; name one alone");
-  }
-  return given;
-}
 
 std::filesystem::path canonical(const std::string& path) {
   std::error_code ignored;
@@ -106,7 +81,10 @@ int check_libraries(const CheckArguments& arguments) {
     throw ConfigError({},
                       "name a masker's library or id, or say --all: maskerade check my_band.so");
   }
-  const stress::GivenOfCells given = given_of(arguments, files.size());
+  const stress::GivenOfCells given = given_of(arguments.given);
+  if (files.size() > 1 && (!given.parameters.empty() || given.shape)) {
+    throw ConfigError({}, "--set and --shape are about one library; name one alone");
+  }
   if (!arguments.folder.empty()) std::filesystem::create_directories(arguments.folder);
   stop_on_signals();
   const TerminalStyle style = terminal_style(stdout);
@@ -162,24 +140,7 @@ void add_check_command(CLI::App& program, Command& command) {
   check_command
       ->add_option("--seed", arguments->seed, "The cells are those of stress with this seed [1]")
       ->type_name("S");
-  check_command
-      ->add_option("--set", arguments->settings,
-                   "Give a parameter this value in all that is asked, as a file that the masker "
-                   "needs; may be repeated")
-      ->type_name("NAME=VALUE")
-      ->allow_extra_args(false)
-      ->take_all();
-  check_command
-      ->add_option("--shape", arguments->shape,
-                   "Give all cells this shape, which fits that file: batch, query heads, kv heads, "
-                   "queries, keys, head_dim")
-      ->type_name("B,H,KV,Q,K,D")
-      ->delimiter(',')
-      ->expected(6);
-  check_command
-      ->add_option("--layer", arguments->layer, "Give all cells this layer of the model [0]")
-      ->type_name("N")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 31).description(""));
+  add_given_options(*check_command, arguments->given);
   check_command
       ->add_option("--out", arguments->folder,
                    "Write the experiment files of what fails to DIR, a folder for each masker")

@@ -16,6 +16,7 @@
 
 #include "attention/backend_table.hpp"
 #include "experiments/cli/commands.hpp"
+#include "experiments/cli/given_arguments.hpp"
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/config/scalars.hpp"
@@ -47,6 +48,7 @@ struct StressArguments {
   std::vector<std::string> maskers;     // ids; empty: all
   std::vector<std::string> plugins;     // files
   std::vector<std::string> references;  // files
+  GivenArguments given;
   std::vector<std::string> devices = {"cpu"};
   std::string suite;  // "": random cells
   std::optional<std::int64_t> cells;
@@ -81,7 +83,7 @@ Maskers choose_maskers(const StressArguments& arguments,
     if (!named.empty() && std::find(named.begin(), named.end(), type->id()) == named.end()) {
       continue;
     }
-    std::string reason = stress::why_left_out(*type);
+    std::string reason = stress::why_left_out(*type, given_of(arguments.given));
     if (!arguments.suite.empty() && !rules::budget_parameter(*type)) {
       reason = "no budget of keys, which the suites set";
     }
@@ -155,6 +157,7 @@ std::string further_arguments(const StressArguments& arguments) {
   for (const std::string& plugin : arguments.plugins) text += " --plugin " + plugin;
   for (const std::string& file : arguments.references) text += " --reference " + file;
   if (!arguments.suite.empty()) text += " --suite " + arguments.suite;
+  text += stress::arguments_of(given_of(arguments.given));
   if (arguments.devices != std::vector<std::string>{"cpu"}) {
     text += fmt::format(" --devices {}", fmt::join(arguments.devices, ","));
   }
@@ -190,8 +193,10 @@ stress::CellSeries series_of(const StressArguments& arguments, const Maskers& ma
   if (!arguments.suite.empty()) {
     return stress::published_series(maskers, arguments.seed, arguments.devices.back());
   }
-  stress::CellPopulation population{
-      .seed = arguments.seed, .maskers = maskers, .devices = arguments.devices};
+  stress::CellPopulation population{.seed = arguments.seed,
+                                    .maskers = maskers,
+                                    .given = given_of(arguments.given),
+                                    .devices = arguments.devices};
   if (arguments.threads > 0) population.most_threads = arguments.threads;
   return stress::random_series(population);
 }
@@ -275,6 +280,7 @@ void add_stress_command(CLI::App& program, Command& command) {
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->take_all();
+  add_given_options(*stress_command, arguments->given);
   stress_command
       ->add_option("--suite", arguments->suite,
                    "Check these cells in the place of random ones: published, the eight suites of "

@@ -196,6 +196,20 @@ bool asks_for_undeclared(const MaskerType& type, const std::string& text) {
 
 }  // namespace
 
+std::string arguments_of(const GivenOfCells& given) {
+  std::string text;
+  for (const GivenParameter& parameter : given.parameters) {
+    text += fmt::format(" --set {}={}", parameter.name, parameter.values.front());
+  }
+  if (given.shape) {
+    const AttentionShape& shape = *given.shape;
+    text += fmt::format(" --shape {},{},{},{},{},{}", shape.batch, shape.query_heads,
+                        shape.kv_heads, shape.query_len, shape.key_len, shape.head_dim);
+  }
+  if (given.layer != 0) text += fmt::format(" --layer {}", given.layer);
+  return text;
+}
+
 std::string why_left_out(const MaskerType& type, const GivenOfCells& given) {
   const maskerade_masker_descriptor& descriptor = type.descriptor();
   for (std::size_t i = 0; i < descriptor.parameter_count; ++i) {

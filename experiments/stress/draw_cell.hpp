@@ -30,6 +30,9 @@ struct GivenOfCells {
   std::int64_t layer = 0;
 };
 
+// The arguments of the command line that give it, with a space before each: " --set file=x.json".
+std::string arguments_of(const GivenOfCells& given);
+
 // Why cells with this masker cannot be drawn: it has a required parameter that no table bounds, a
 // file or a text, and that is not given; "" when they can.
 std::string why_left_out(const MaskerType& type, const GivenOfCells& given = {});

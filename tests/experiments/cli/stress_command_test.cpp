@@ -89,6 +89,14 @@ TEST_F(StressCommand, NamesTheMaskersThatItLeavesOut) {
       << result.out;
 }
 
+TEST_F(StressCommand, GivesMaskersTheFilesThatTheyNeed) {
+  const ProgramResult result =
+      run("stress --maskers hash_attention --cells 1 --workers 1 --shape 1,12,12,4,20,32 --layer 1 "
+          "--set file=" EXPERIMENTS_FOLDER "/data/weights/hash_planes.safetensors");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_NE(result.out.find("\n1 cell, 10 checks, "), std::string::npos) << result.out;
+}
+
 TEST_F(StressCommand, BeginsNoCellAfterItsTime) {
   const ProgramResult result = run("stress --maskers sink --time 1ms");
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;

@@ -111,6 +111,7 @@ TEST(DrawCell, KeepsWhatIsGiven) {
                 std::pair(std::string("page_size"), std::string("7")));
     }
   }
+  EXPECT_EQ(arguments_of(population.given), " --set page_size=7 --shape 1,6,2,3,50,24 --layer 4");
   EXPECT_EQ(why_left_out(*catalog.find("hash_attention"),
                          {.parameters = {{.name = "file", .values = {"planes.safetensors"}}}}),
             "");
