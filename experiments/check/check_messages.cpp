@@ -1,31 +1,12 @@
 #include "experiments/check/check_messages.hpp"
 
-#include <nlohmann/json.hpp>
-
-#include "framework/base/error.hpp"
+#include "experiments/worker/packed_json.hpp"
 #include "framework/base/text.hpp"
 
 namespace maskerade::check {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string packed(const Json& json) {
-  std::string message;
-  Json::to_msgpack(json, message);
-  return message;
-}
-
-// What `read` gives of a message's object.
-template <typename Read>
-auto unpacked(const std::string& message, Read&& read) {
-  try {
-    return read(Json::from_msgpack(message));
-  } catch (const Json::exception& error) {
-    throw Error(std::string("a message of the process that checks a library cannot be read: ") +
-                error.what());
-  }
-}
 
 Json json_of(const Verdict& verdict) {
   return {storable(verdict.asked), verdict.finding.kind, storable(verdict.finding.reason),

@@ -19,7 +19,7 @@ struct OpenedLibrary {
   std::string failure;  // why it is not loaded; "" it is
   std::string refusal;  // what the user gave and its table does not accept; "" nothing
   double load_ms = 0;
-  std::string title;  // "my_band (/x/my_band.so, ABI 1.3)"
+  std::string title;  // "my_band (/x/my_band.so, ABI 1.3, sha256 ...)"
   // What will be asked, and the rules.
   std::vector<Verdict> questions;
 };

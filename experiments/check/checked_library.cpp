@@ -52,14 +52,17 @@ class AskingProcess {
       process_.reset();
       return {.failure = fmt::format("the process that loads it {}", ending->text)};
     }
-    return opened_of(std::get<WorkerProcess::Answer>(answer).message);
+    OpenedLibrary opened = opened_of(std::get<WorkerProcess::Answer>(answer).message);
+    // Then it asks nothing.
+    if (!opened.failure.empty() || !opened.refusal.empty()) process_.reset();
+    return opened;
   }
   // Asks a question to its end. Where the masker ends the process, the question fails, and is asked
   // again in another without what ended it, so that the following ones know of it.
   Verdict ask(std::size_t number, const Verdict& question) {
     std::string endings;
     for (;;) {
-      if (process_ == nullptr && (ends_ >= kMostEnds || !open().failure.empty())) break;
+      if (process_ == nullptr && (ends_ >= kMostEnds || !reopens())) break;
       std::string about_to;
       auto answer = process_->ask(std::to_string(number), limits());
       while (const auto* said = std::get_if<WorkerProcess::Answer>(&answer)) {
@@ -85,6 +88,10 @@ class AskingProcess {
   }
 
  private:
+  bool reopens() {
+    open();
+    return process_ != nullptr;
+  }
   static Verdict failed(const Verdict& question, const std::string& endings) {
     return {
         .asked = question.asked, .finding = {VerdictKind::kFailed, endings}, .rule = question.rule};

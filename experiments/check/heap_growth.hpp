@@ -25,7 +25,7 @@ struct HeapGrowth {
 // Runs rounds until what they allocate once is allocated, then counts over five parts, each of
 // twice as many rounds as the one before: memory that doubles when it is full grows in each, too.
 // The first two may live on what the allocator keeps for a thread. Takes about a third of a second
-// at most, unless 62 rounds take longer. nullopt as heap_bytes_in_use().
+// at most, unless 78 rounds take longer. nullopt as heap_bytes_in_use().
 std::optional<HeapGrowth> heap_growth(const std::function<void()>& round);
 
 }  // namespace maskerade::check

@@ -12,8 +12,6 @@
 #include "experiments/check/questions.hpp"
 #include "experiments/rules/index_rules.hpp"
 #include "experiments/rules/masker_rules.hpp"
-#include "experiments/stress/check_cell.hpp"
-#include "experiments/stress/shrink.hpp"
 #include "framework/base/error.hpp"
 
 namespace maskerade::check {
@@ -87,12 +85,10 @@ Finding ask_for_append(MaskerInHand& masker) {
       append_against_build(use, repeated.inputs, RepeatedKeys::kHalf);
   const rules::RandomProblem other(masker.fitting({.shape = {1, 4, 2, 5, 100, 16}, .seed = 4}));
   const rules::Violations on_other = append_against_build(use, other.inputs, 60);
-  const bool says_so =
-      masker.type()->extension<maskerade_index_extension>()->append_is_build != 0;
+  const bool says_so = masker.type()->extension<maskerade_index_extension>()->append_is_build != 0;
   if (says_so && !on_other.empty()) {
-    return {VerdictKind::kFailed,
-            fmt::format("{}, although its append_is_build says that it is",
-                        violation_text(on_other))};
+    return {VerdictKind::kFailed, fmt::format("{}, although its append_is_build says that it is",
+                                              violation_text(on_other))};
   }
   if (on_repeated.empty()) {
     return {VerdictKind::kOk,
@@ -109,33 +105,6 @@ Finding ask_for_append(MaskerInHand& masker) {
           fmt::format("{}, where the 64 appended keys are those built over once more, so that "
                       "statistics fixed by the build are the same",
                       violation_text(on_repeated))};
-}
-
-Finding ask_for_splits(MaskerInHand& masker) {
-  std::size_t asked = 0;
-  std::size_t broken = 0;
-  std::string first;
-  for (std::size_t i = 0; i < masker.cells().size(); ++i) {
-    const stress::CheckedCell& drawn = masker.cells()[i];
-    const std::string again = masker.command_of(static_cast<std::int64_t>(i));
-    if (!drawn.cell || !masker.goes_on("index, " + again)) continue;
-    const auto found = stress::check_invariant(stress::Invariant::kIndex, *drawn.cell);
-    if (!found) continue;
-    ++asked;
-    if (found->empty()) continue;
-    if (++broken > 1) continue;
-    stress::LocalChecker checker;
-    const stress::CellFailure smallest =
-        stress::shrink({stress::Invariant::kIndex, *drawn.cell, *found}, checker);
-    first = fmt::format("{}, for {}; again: {}", violation_text(smallest.violations),
-                        stress::to_string(smallest.cell), again);
-  }
-  if (asked == 0) return {VerdictKind::kNotAsked, "it does not select"};
-  if (broken > 0) {
-    return {VerdictKind::kFailed, fmt::format("{} of {} cells: {}", broken, asked, first)};
-  }
-  return {VerdictKind::kOk,
-          fmt::format("any split gives the same, and cutting takes it back, in {} cells", asked)};
 }
 
 // What an index over the first keys says that it occupies, and what the heap grew by.
@@ -180,10 +149,6 @@ Finding ask_for_size(MaskerInHand& masker) {
 
 void add_index_questions(MaskerInHand& masker, std::vector<Question>& questions) {
   if (!masker.has_index()) return;
-  questions.push_back({"index: splits",
-                       "masker_abi.h: append: any split gives the same index; truncate: forgets "
-                       "the keys from key_end on",
-                       [&masker] { return ask_for_splits(masker); }});
   questions.push_back({"index: append",
                        "masker_abi.h: append: keys that follow those present; statistics of the "
                        "whole sequence are fixed when it is built",

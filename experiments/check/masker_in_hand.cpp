@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "experiments/stress/reproduction.hpp"
 #include "framework/base/error.hpp"
 #include "framework/base/nearest_name.hpp"
 #include "framework/pipeline/loaded_masker.hpp"
@@ -159,13 +158,11 @@ const std::vector<stress::CheckedCell>& MaskerInHand::cells() {
   return *cells_;
 }
 
-std::string MaskerInHand::command_of(std::int64_t cell) const {
-  return stress::CellOrigin{
-      .seed = options_.seed,
-      .number = cell,
-      .arguments = fmt::format(" --maskers {} --plugin {}{}", type_->id(), options_.library,
-                               stress::arguments_of(options_.given))}
-      .command();
+stress::CellOrigin MaskerInHand::origin_of(std::int64_t cell) const {
+  return {.seed = options_.seed,
+          .number = cell,
+          .arguments = fmt::format(" --maskers {} --plugin {}{}", type_->id(), options_.library,
+                                   stress::arguments_of(options_.given))};
 }
 
 bool breaks_rule_of_errors(const std::string& text) {

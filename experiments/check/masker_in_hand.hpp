@@ -12,6 +12,7 @@
 
 #include "experiments/check/process_state.hpp"
 #include "experiments/stress/draw_cell.hpp"
+#include "experiments/stress/reproduction.hpp"
 #include "experiments/stress/stress_cell.hpp"
 #include "framework/plugin/catalog.hpp"
 
@@ -84,8 +85,9 @@ class MaskerInHand {
 
   // The cells of the seed, which are about the masker alone; drawn once.
   const std::vector<stress::CheckedCell>& cells();
-  // The command that draws one of them again.
-  std::string command_of(std::int64_t cell) const;
+  // What draws one of them again.
+  stress::CellOrigin origin_of(std::int64_t cell) const;
+  std::string command_of(std::int64_t cell) const { return origin_of(cell).command(); }
 
  private:
   std::shared_ptr<const MaskerType> type_;

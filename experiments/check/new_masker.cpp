@@ -102,7 +102,7 @@ std::filesystem::path write_new_masker(const NewMasker& masker) {
                                       "with --out",
                                       folder.string()));
   }
-  std::filesystem::create_directories(folder);
+  std::filesystem::create_directories(folder, ignored);  // writing into it tells
   for (const TemplateFile& file : template_files()) {
     const std::string name(file.name);
     const bool is_of_a_base = name.starts_with("my_");

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,10 @@ constexpr InvariantRow kInvariants[] = {
     {Invariant::kBudget, "budget",
      "masker.hpp: Budget: no more keys than that, and every key once it reaches all",
      "it has no \"budget\" in tokens, or draws"},
+    {Invariant::kIndex, "index: splits",
+     "masker_abi.h: append: any split gives the same index; truncate: forgets the keys from "
+     "key_end on",
+     "it does not select"},
 };
 
 std::string of_cells(std::size_t some, std::size_t all) {
@@ -79,14 +84,10 @@ std::string failure_text(const MaskerInHand& masker,
   if (masker.options().folder.empty()) return text;
   const std::filesystem::path folder =
       std::filesystem::path(masker.options().folder) / masker.type()->id();
-  std::filesystem::create_directories(folder);
-  const std::filesystem::path file = stress::write_reproduction(
-      smallest,
-      {.seed = masker.options().seed,
-       .number = number,
-       .arguments =
-           fmt::format(" --maskers {} --plugin {}", masker.type()->id(), masker.options().library)},
-      folder);
+  std::error_code ignored;  // writing into it tells
+  std::filesystem::create_directories(folder, ignored);
+  const std::filesystem::path file =
+      stress::write_reproduction(smallest, masker.origin_of(number), folder);
   return text + "; written to " + file.string();
 }
 
@@ -287,6 +288,7 @@ void add_selection_questions(MaskerInHand& masker, std::vector<Question>& questi
                        "masker_abi.h: create, select: validated arguments, any shape",
                        [&masker] { return ask_whether_it_selects(masker); }});
   for (const InvariantRow& row : kInvariants) {
+    if (row.invariant == Invariant::kIndex && !masker.has_index()) continue;
     const auto answers = std::make_shared<CellAnswers>(masker, row);
     questions.push_back(
         {row.asked, row.rule, [&masker, answers] { return ask_of_cells(masker, *answers); }});

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "experiments/config/scalars.hpp"
 #include "experiments/measure/cache_file.hpp"
 #include "experiments/measure/calibration.hpp"
 #include "experiments/worker/library_probe.hpp"
@@ -67,6 +68,14 @@ void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files) {
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->take_all();
+}
+
+double duration_ms(const std::string& option, const std::string& text) {
+  const std::optional<double> ms = parse_duration_ms(text);
+  if (ms) return *ms;
+  throw ConfigError({}, fmt::format("{} {}: give a time above 0 with its unit, such as 60s or "
+                                    "500ms",
+                                    option, text));
 }
 
 CostModel find_costs(std::string& problem) {

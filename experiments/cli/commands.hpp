@@ -54,6 +54,9 @@ Catalog find_references(const std::vector<std::string>& files);
 PresetTable find_presets();
 // Adds the option --plugin to a subcommand; parsing appends its values to `files`.
 void add_plugin_option(CLI::App& subcommand, std::vector<std::string>& files);
+// The milliseconds that the text of an option states: "60s", "500ms". Throws ConfigError.
+double duration_ms(const std::string& option, const std::string& text);
+
 // Returns the cost model that `maskerade calibrate` saved for this machine, or the default one.
 // `problem` becomes the reason why a saved one cannot be used, else "".
 CostModel find_costs(std::string& problem);

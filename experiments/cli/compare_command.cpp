@@ -19,7 +19,6 @@
 #include "experiments/cli/result_exports.hpp"
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/compare/comparison_report.hpp"
-#include "experiments/config/scalars.hpp"
 #include "experiments/report/terminal.hpp"
 #include "experiments/results/record_file.hpp"
 #include "framework/base/decimal.hpp"
@@ -85,10 +84,13 @@ void check_arguments(const CompareArguments& arguments) {
     throw ConfigError({.file = run.file},
                       "is a third argument; an experiment file is for compare --run alone");
   }
-  const bool has_run_options = !run.folder.empty() || !run.assignments.empty() ||
-                               !run.only.empty() || !run.plugins.empty() ||
-                               !run.plugins_a.empty() || !run.plugins_b.empty() ||
-                               run.threads > 0 || !run.turn.empty() || !arguments.time.empty();
+  const compare::AlternationOptions usual;
+  const compare::AlternationOptions& alternation = arguments.alternation;
+  const bool has_run_options =
+      alternation.rounds != usual.rounds || alternation.group != usual.group ||
+      alternation.seed != usual.seed || !run.folder.empty() || !run.assignments.empty() ||
+      !run.only.empty() || !run.plugins.empty() || !run.plugins_a.empty() ||
+      !run.plugins_b.empty() || run.threads > 0 || !run.turn.empty() || !arguments.time.empty();
   if (has_run_options) {
     throw ConfigError({},
                       "compare: an option here says how cells are run, and without --run none "
@@ -139,12 +141,7 @@ int compare_results(CompareArguments arguments) {
   compare::ReportOptions report{.compared = options_of(arguments),
                                 .shows_all = arguments.shows_all};
   if (!arguments.time.empty()) {
-    const std::optional<double> most_ms = parse_duration_ms(arguments.time);
-    if (!most_ms) {
-      throw ConfigError(
-          {}, "--time " + arguments.time + ": give a time above 0 with its unit, such as 600s");
-    }
-    arguments.alternation.most_ms = *most_ms;
+    arguments.alternation.most_ms = duration_ms("--time", arguments.time);
   }
   check_exports({.json = arguments.json, .csv = ""}, files_read_by(arguments));
   const Stopwatch watch;
@@ -209,7 +206,9 @@ void add_run_options(CLI::App& command, CompareArguments& arguments) {
                   "With --run: the most rounds, each two runs of either program [32]")
       ->type_name("N")
       ->check(CLI::Range(4, 10'000).description(""));
-  command.add_option("--time", arguments.time, "With --run: begin no turn after that time: 600s")
+  command
+      .add_option("--time", arguments.time,
+                  "With --run: begin no round of a group of cells after that time: 600s")
       ->type_name("TIME");
   command
       .add_option("--turn", run.turn,

@@ -17,7 +17,6 @@
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/compare/program_run.hpp"
 #include "experiments/config/experiment.hpp"
-#include "experiments/config/scalars.hpp"
 #include "experiments/run/job_choice.hpp"
 #include "experiments/run/runner.hpp"
 #include "framework/base/error.hpp"
@@ -98,10 +97,8 @@ double chosen_turn_ms(const std::string& text, const Experiment& experiment, int
     for (const CellRules& rules : experiment.checks) {
       ms = std::max(ms, turn_ms(rules.measure.budget_ms, rounds));
     }
-  } else if (const std::optional<double> given = parse_duration_ms(text)) {
-    ms = *given;
   } else {
-    throw ConfigError({}, "--turn " + text + ": give a time above 0 with its unit, such as 50ms");
+    ms = duration_ms("--turn", text);
   }
   return std::max(std::round(ms), 1.0);
 }

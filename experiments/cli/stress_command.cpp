@@ -19,7 +19,6 @@
 #include "experiments/cli/given_arguments.hpp"
 #include "experiments/cli/run_outputs.hpp"
 #include "experiments/cli/stop_signals.hpp"
-#include "experiments/config/scalars.hpp"
 #include "experiments/report/progress.hpp"
 #include "experiments/report/terminal.hpp"
 #include "experiments/report/text_table.hpp"
@@ -117,14 +116,6 @@ void check_devices(const std::vector<std::string>& devices) {
                                     : row->absence();
     if (!problem.empty()) throw ConfigError({}, "--devices " + device + ": " + problem);
   }
-}
-
-double duration_ms(const std::string& option, const std::string& text) {
-  const std::optional<double> ms = parse_duration_ms(text);
-  if (ms) return *ms;
-  throw ConfigError({}, fmt::format("{} {}: give a time above 0 with its unit, such as 60s or "
-                                    "500ms",
-                                    option, text));
 }
 
 // How many cells there may be, and the time in milliseconds after which no further one begins.

@@ -20,7 +20,7 @@ enum class Build { kA, kB };
 struct AlternationOptions {
   int rounds = 32;        // the most of a cell
   std::size_t group = 8;  // cells that one start of a program runs
-  double most_ms = std::numeric_limits<double>::infinity();  // no turn begins after that time
+  double most_ms = std::numeric_limits<double>::infinity();  // no round of a group begins after
   std::uint64_t seed = 0;                                    // of the orders
 };
 
@@ -48,7 +48,7 @@ struct AlternatedRuns {
 // The functions by which alternating tells its caller how it goes.
 struct AlternationListener {
   std::function<bool()> is_stopped = [] { return false; };
-  // Called before each turn of a group: the round, from 1, and how many cells have no verdict yet.
+  // Called before each round of a group: the round, from 1, and how many cells have no verdict yet.
   std::function<void(int round, std::size_t undecided)> on_turn = [](int, std::size_t) {};
 };
 

@@ -85,11 +85,10 @@ struct Comparison {
 // Compares two sides. How a ratio is known:
 //   - paired runs: estimate_of_pairs() of their medians;
 //   - two runs or more of each side: estimate_of_runs();
-//   - a single run of a side: the medians of the first run, with the bootstrap's error of either,
-//   and as
-//     the difference between two runs the scatter of log(dense_ms of B / dense_ms of A) over all
-//     cells of the device: 1.4826 times the median distance from 0, or with the ruler from their
-//     median; without it, too, how far the cell's own dense reference moved. UNCLEAR below
+//   - a single run of a side: the medians of the first run, with the bootstrap's error of either;
+//     and as the difference between two runs the scatter of log(dense_ms of B / dense_ms of A) over
+//     all cells of the device: 1.4826 times the median distance from 0, or with the ruler from
+//     their median; without it, too, how far the cell's own dense reference moved. UNCLEAR below
 //     kLeastControls of them, and where the least times are compared.
 Comparison compare_sides(const Side& a, const Side& b, const CompareOptions& options);
 

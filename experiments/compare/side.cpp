@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <string>
+#include <string_view>
 #include <system_error>
-#include <utility>
 
 #include "experiments/results/cell_json.hpp"
 #include "experiments/results/result_reader.hpp"
@@ -17,8 +18,19 @@ namespace fs = std::filesystem;
 
 bool is_json_lines(const fs::path& path) { return path.extension() == ".jsonl"; }
 
+// Whether a path is a file, and no database.
+bool is_other_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return false;
+  constexpr std::string_view kDatabase = "SQLite format 3";
+  std::string begin(kDatabase.size(), '\0');
+  std::ifstream(path, std::ios::binary)
+      .read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return begin != kDatabase;
+}
+
 Run read_run(const fs::path& path, bool with_parts) {
-  Run run = is_json_lines(path)
+  Run run = is_other_file(path)
                 ? read_json_lines(path)
                 : Run{ResultReader(path).cells({.conditions = {}, .with_parts = with_parts})};
   std::erase_if(run.cells,

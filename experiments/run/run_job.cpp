@@ -68,15 +68,15 @@ class JobRun {
           });
   }
 
-  // What run() or run_trace() measures the mask of, once.
+  // The mask of what run() or run_trace() measures.
   Mask select() {
-    const CellContext context = is_trace() ? last_step() : this->context();
-    const AttentionInputs& inputs = context.inputs();
-    if (job_.is_dense_reference) return Mask::full(inputs.visibility);
-    const ResearchAttention measured = match(context);
-    return prepare(context.backend, measured.load(context.backend, selecting_))
-        ->select()
-        ->on_host();
+    Backend& backend = current_.backend(job_.cell.device);
+    if (is_trace()) last_step();  // shows it
+    if (job_.is_dense_reference) return Mask::full(backend.inputs().visibility);
+    // Rationale: only a search needs the dense reference, which may cost more than selecting.
+    const ResearchAttention measured =
+        !match_ ? attention_ : match(is_trace() ? last_step() : context());
+    return prepare(backend, measured.load(backend, selecting_))->select()->on_host();
   }
 
  private:

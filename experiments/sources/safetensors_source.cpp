@@ -87,7 +87,7 @@ class Safetensors final : public StoredSource {
     data.scale = metadata.scale();
     data.layer = tensors_.layer ? tensors_.layer : metadata.layer();
     data.positions = find_positions(file, metadata);
-    data.rope = find_rope(file, metadata, data.q.description.dim);
+    data.rope = metadata.rope([&] { return rope_frequencies(data.q.description.dim); });
     return data;
   }
 
@@ -107,23 +107,18 @@ class Safetensors final : public StoredSource {
     return StoredPositions{name, kUsualName, {count}, std::move(*values)};
   }
 
-  // Throws DataError where the file says that positions were applied, but not whole or right.
-  std::optional<Rope> find_rope(const SafetensorsFile& file,
-                                const Metadata& metadata,
-                                std::int64_t head_dim) const {
-    constexpr const char* kFrequencies = "rope_frequencies";
-    std::optional<Rope> rope = metadata.rope();
-    if (!rope || !file.contains(kFrequencies)) return rope;
-    const NumberTensor tensor = read_number_tensor(tensors_.file, kFrequencies);
-    const auto* numbers = std::get_if<std::vector<float>>(&tensor.values);
+  // Throws DataError unless the file has them, for vectors of that many components.
+  std::vector<float> rope_frequencies(std::int64_t head_dim) const {
+    constexpr const char* kName = "rope_frequencies";
+    NumberTensor tensor = read_number_tensor(tensors_.file, kName);
+    auto* numbers = std::get_if<std::vector<float>>(&tensor.values);
     if (numbers == nullptr || tensor.shape.size() != 1 || 2 * tensor.shape[0] > head_dim) {
-      throw DataError(tensors_.file.string(), kFrequencies,
+      throw DataError(tensors_.file.string(), kName,
                       fmt::format("it must be a list of floating-point numbers, one for each pair "
                                   "of components that is turned: at most {}",
                                   head_dim / 2));
     }
-    rope->frequencies = *numbers;
-    return rope;
+    return std::move(*numbers);
   }
 
   SafetensorsTensors tensors_;

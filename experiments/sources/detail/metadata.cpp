@@ -77,13 +77,15 @@ std::optional<std::vector<std::int64_t>> Metadata::query_positions() const {
   return values;
 }
 
-std::optional<Rope> Metadata::rope() const {
+std::optional<Rope> Metadata::rope(
+    const std::function<std::vector<float>()>& read_frequencies) const {
   const std::string* style = find("rope_style");
   if (style == nullptr) return std::nullopt;
+  if (*style == "none") return Rope();
   Rope rope;
   if (*style == "interleaved") {
     rope.pairs = Rope::Pairs::kNeighbours;
-  } else if (*style != "half" && *style != "none") {
+  } else if (*style != "half") {
     refuse("rope_style", *style, "half, interleaved or none");
   }
   if (const std::string* text = find("rope_attention_scale"); text != nullptr) {
@@ -91,6 +93,7 @@ std::optional<Rope> Metadata::rope() const {
     if (!scale) refuse("rope_attention_scale", *text, kPositiveFloatForm);
     rope.scale = *scale;
   }
+  rope.frequencies = read_frequencies();
   return rope;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,9 +25,10 @@ class Metadata {
   std::optional<float> scale() const;                                // "0.125"
   std::optional<std::int64_t> layer() const;                         // "5"
   std::optional<std::vector<std::int64_t>> query_positions() const;  // "[0, 17, 511]"
-  // How positions were applied, but for the frequencies: "rope_style" ("half", "interleaved",
-  // "none") and "rope_attention_scale".
-  std::optional<Rope> rope() const;
+  // How positions were applied: "rope_style" ("half", "interleaved", "none") and
+  // "rope_attention_scale". read_frequencies is asked for the rest unless nothing was turned; what
+  // it throws is thrown on.
+  std::optional<Rope> rope(const std::function<std::vector<float>()>& read_frequencies) const;
 
   // What programs that dump attention write beside it, in names and forms of their own. A text of
   // no known form says nothing.

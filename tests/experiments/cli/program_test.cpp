@@ -54,9 +54,10 @@ TEST_F(Program, ShowsWhichKeysACellSelects) {
   write("tiny.yaml", kTiny);
   const ProgramResult shown = run("show tiny.yaml --cell 1 --head 1 --queries 0:3 --keys 0:8");
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
-  EXPECT_NE(shown.out.find("cell 1, workload: streaming\nbatch 0, head 1, queries 0 to 2 by 1, keys "
-                           "0 to 7 by 1\n         0 "),
-            std::string::npos)
+  EXPECT_NE(
+      shown.out.find("cell 1, workload: streaming\nbatch 0, head 1, queries 0 to 2 by 1, keys "
+                     "0 to 7 by 1\n         0 "),
+      std::string::npos)
       << shown.out;
   EXPECT_NE(shown.out.find("█"), std::string::npos) << shown.out;
   const ProgramResult refused = run("show tiny.yaml --keys 8:8");

@@ -563,6 +563,12 @@ TEST(WorkloadSources, FilesSayHowPositionsWereApplied) {
   write_with_frequencies(folder, {1, 0.5F}, R"("causal":"true")");
   EXPECT_EQ(load_workload(file_spec(folder)).inputs().rope, nullptr);
 
+  write_with_frequencies(folder, {1, 0.5F}, R"("rope_style":"none")");
+  EXPECT_EQ(*load_workload(file_spec(folder)).inputs().rope, Rope());
+  // A file that says so without the frequencies is not one of which nothing was turned.
+  write_with_positions(folder, "other", {0}, "I64", R"("__metadata__":{"rope_style":"half"},)");
+  EXPECT_NE(load_error(folder, file_spec(folder)).find("rope_frequencies"), std::string::npos);
+
   write_with_frequencies(folder, {1}, R"("rope_style":"both")");
   EXPECT_EQ(load_error(folder, file_spec(folder)),
             "x.safetensors: __metadata__ \"rope_style\" is \"both\"; it must be half, interleaved "

@@ -16,8 +16,8 @@ TEST(TileMap, ShowsEachEntryWhereThereIsRoom) {
   const TileMap map = tile_map(mask, {.queries = {0, 3}, .keys = {0, 4}}, 80, 10);
   EXPECT_EQ(map.queries_per_line, 1);
   EXPECT_EQ(map.keys_per_character, 1);
-  EXPECT_EQ(map.lines,
-            (Lines{"         0 █·     50.0 %", "         1 ·█·    33.3 %", "         2 ████    100 %"}));
+  EXPECT_EQ(map.lines, (Lines{"         0 █·     50.0 %", "         1 ·█·    33.3 %",
+                              "         2 ████    100 %"}));
 }
 
 TEST(TileMap, GathersEntriesInBlocks) {

@@ -158,7 +158,6 @@ TEST(Reference, ThatRefusesParametersIsNotAsked) {
   EXPECT_EQ(check_invariant(Invariant::kReference, cell), rules::Violations());
 }
 
-// On the device of the processor itself.
 TEST(CheckCell, AsksForNoDeviceWhereTheCellHasNone) {
   const Catalog catalog = catalog_with();
   StressCell cell;

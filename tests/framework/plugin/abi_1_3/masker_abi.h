@@ -184,8 +184,8 @@ typedef struct maskerade_tensor {
 } maskerade_tensor;
 
 /* How positions were applied to q and k before attention saw them (RoPE, arXiv 2104.09864). Pair i
- * of a vector at position p was turned by the angle p * frequencies[i], in radians, and multiplied by
- * `scale`; the components beyond the pairs were left as they are. Key j has position j (since 1.3). */
+ * of a vector at position p was turned by the angle p * frequencies[i], in radians, and multiplied
+ * by `scale`; other components were left as they are. Key j has position j (since 1.3). */
 enum {
   MASKERADE_ROPE_HALVES = 0,    /* of n pairs, pair i are the components i and i + n */
   MASKERADE_ROPE_NEIGHBOURS = 1 /* 2i and 2i + 1 */
